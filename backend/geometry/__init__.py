@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Geometry that several pipelines share: meshes, iso-surfaces, cleaning, components, sampling, simplification.
+
+All functions work in the frame of their input; each pipeline converts frames at its own edge.
+"""
