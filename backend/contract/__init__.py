@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Blender and the worker say to each other: plain data, JSON in and out, no torch and no bpy.
+
+Everything crosses the boundary in these forms. A change that an older partner could not read raises `VERSION`.
+"""
+
+from .error import BadInput, Cancelled, ErrorReport, MeshwrightError, Remedy
+from .event import (
+    TERMINAL_EVENTS,
+    CancelledEvent,
+    Done,
+    Downloading,
+    Event,
+    Failed,
+    Loading,
+    LogLine,
+    Preview,
+    Queued,
+    StageProgress,
+    event_from_json,
+    event_to_json,
+)
+from .job_folder import JobFolder, read_mesh, write_mesh
+from .message import (
+    Cancel,
+    FreeMemory,
+    Message,
+    Ready,
+    Shutdown,
+    Submit,
+    message_from_json,
+    message_to_json,
+)
+from .parameter import Choice, Parameter
+from .pipeline_spec import InputSpec, Licence, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from .progress import Progress
+from .request import MAXIMUM_SEED, Request
+from .resources import Resources
+from .result import Artifact, Result
+from .version import VERSION
+
+__all__ = [
+    "MAXIMUM_SEED",
+    "TERMINAL_EVENTS",
+    "VERSION",
+    "Artifact",
+    "BadInput",
+    "Cancel",
+    "Cancelled",
+    "CancelledEvent",
+    "Choice",
+    "Done",
+    "Downloading",
+    "ErrorReport",
+    "Event",
+    "Failed",
+    "FreeMemory",
+    "InputSpec",
+    "JobFolder",
+    "Licence",
+    "Loading",
+    "LogLine",
+    "MeshwrightError",
+    "Message",
+    "Parameter",
+    "PipelineSpec",
+    "Preview",
+    "Progress",
+    "Queued",
+    "Ready",
+    "Remedy",
+    "Request",
+    "Resources",
+    "Result",
+    "Shutdown",
+    "StageProgress",
+    "StageSpec",
+    "Submit",
+    "TaskSpec",
+    "WeightFile",
+    "WeightSet",
+    "event_from_json",
+    "event_to_json",
+    "message_from_json",
+    "message_to_json",
+    "read_mesh",
+    "write_mesh",
+]

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors as data: what happened, why, what to do, and the one button that can mend it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Remedy(StrEnum):
+    """What one button in the panel can do about an error."""
+
+    FREE_MEMORY = "free_memory"
+    LOWER_RESOLUTION = "lower_resolution"
+    DOWNLOAD = "download"
+    ACCEPT_LICENCE = "accept_licence"
+    CHOOSE_FOLDER = "choose_folder"
+    OPEN_PREFERENCES = "open_preferences"
+    OPEN_LOG = "open_log"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True)
+class ErrorReport:
+    """One error in the artist's words. `details` is for the log and the copied report only."""
+
+    what: str
+    why: str
+    advice: str
+    remedy: Remedy | None = None
+    details: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(text for text in (self.what, self.why, self.advice) if text)
+
+
+class MeshwrightError(Exception):
+    """An error that is worth telling the artist. `report` is what crosses the boundary."""
+
+    def __init__(self, what: str, why: str, advice: str, remedy: Remedy | None = None, details: str = "") -> None:
+        self.report = ErrorReport(what, why, advice, remedy, details)
+        super().__init__(str(self.report))
+
+
+class BadInput(MeshwrightError, ValueError):
+    """The request, or a file that it names, cannot be used as it is."""
+
+
+class Cancelled(Exception):
+    """The artist asked to stop. Raised from inside `Progress` calls; never reported as an error."""

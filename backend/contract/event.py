@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the worker tells about a job while it runs. Exactly one terminal event ends a job."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .error import ErrorReport
+from .json_form import Tagged
+from .result import Result
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The job waits; `ahead` jobs come first."""
+
+    job: str
+    ahead: int = 0
+
+
+@dataclass(frozen=True)
+class Downloading:
+    """Bytes of weights that arrived; `of` is 0 while the size is unknown."""
+
+    job: str
+    file: str
+    bytes: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Weights are read into memory: `what` is the component."""
+
+    job: str
+    what: str
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """`step` of `of` in one stage is done. `fraction` is the whole job's share done, in [0, 1].
+
+    `seconds_left` for the whole job comes from earlier runs on this machine; None until one is known.
+    """
+
+    job: str
+    stage: str
+    step: int
+    of: int
+    fraction: float
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture in the job folder's `outputs/` that shows the work so far."""
+
+    job: str
+    file: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line for the job's log, and for the artist when `level` is "warning"."""
+
+    job: str
+    text: str
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class Done:
+    """The job ended well."""
+
+    job: str
+    result: Result
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job ended with an error."""
+
+    job: str
+    error: ErrorReport
+
+
+@dataclass(frozen=True)
+class CancelledEvent:
+    """The job was stopped by the artist."""
+
+    job: str
+
+
+Event = Queued | Downloading | Loading | StageProgress | Preview | LogLine | Done | Failed | CancelledEvent
+TERMINAL_EVENTS = (Done, Failed, CancelledEvent)
+_FORM = Tagged("event", {
+    "queued": Queued, "downloading": Downloading, "loading": Loading, "stage": StageProgress, "preview": Preview,
+    "log": LogLine, "done": Done, "failed": Failed, "cancelled": CancelledEvent,
+})
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """The event as a JSON object; its kind stands under "event"."""
+    return _FORM.to_json(event)
+
+
+def event_from_json(data: Any) -> Event:
+    """Raises BadInput on an unknown kind or an unfitting field."""
+    return _FORM.from_json(data)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pipeline offers: its tasks, their inputs, options and stages, its weights and their licences.
+
+Panels, queue, download, command line and docs are drawn from this, so a new pipeline is a new folder and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from .error import BadInput
+from .parameter import Parameter, Value
+
+InputKind = Literal["image", "mesh", "meshes", "text"]
+Named = TypeVar("Named", "TaskSpec", "WeightSet")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a task. A "mesh" arrives as one npz file, "meshes" as one npz file a mesh, in a list."""
+
+    name: str
+    kind: InputKind
+    label: str
+    description: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage of a task: its name in events, its words in the panel, its share of a run's time as a first guess."""
+
+    name: str
+    label: str
+    share: float
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One thing the artist can ask of a pipeline."""
+
+    name: str
+    label: str
+    description: str
+    inputs: tuple[InputSpec, ...]
+    parameters: tuple[Parameter, ...]
+    stages: tuple[StageSpec, ...]
+    needs_weights: bool = True
+
+    def validated(self, values: Mapping[str, object]) -> dict[str, Value]:
+        """All parameters of the task, defaults filled in. Raises BadInput for an unknown or unfitting one."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in values:
+            if name not in known:
+                raise BadInput(f"{self.label} has no option '{name}'.", f"It takes {', '.join(known) or 'none'}.",
+                               "Leave the option out.")
+        return {name: parameter.validated(values.get(name, parameter.default)) for name, parameter in known.items()}
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The terms that the artist must accept before a download. `text` is shown whole."""
+
+    name: str
+    url: str
+    text: str
+    commercial_use: bool
+    territory: str = "worldwide"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file of a published checkpoint on the hub.
+
+    `local` is its path in the weights' own folder; `bytes` the exact size where it is known beforehand, else None.
+    """
+
+    repository: str
+    remote: str
+    local: str
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """One set of weights of a pipeline: the small starter set in the extension, or a published checkpoint."""
+
+    name: str
+    label: str
+    description: str
+    files: tuple[WeightFile, ...]
+    licence: Licence
+    gigabytes: float
+    memory_gib: float
+    bundled: bool = False
+    parameter_defaults: Mapping[str, Value] | None = None
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """One model folder, described. `name` is the folder's name."""
+
+    name: str
+    label: str
+    summary: str
+    tasks: tuple[TaskSpec, ...]
+    weights: tuple[WeightSet, ...]
+
+    def task(self, name: str) -> TaskSpec:
+        """The task of that name. Raises BadInput."""
+        return _named(self.tasks, name, f"{self.label} has no task")
+
+    def weight_set(self, name: str) -> WeightSet:
+        """The set of weights of that name. Raises BadInput."""
+        return _named(self.weights, name, f"{self.label} has no weights")
+
+
+def _named(items: tuple[Named, ...], name: str, complaint: str) -> Named:
+    for item in items:
+        if item.name == name:
+            return item
+    known = ", ".join(item.name for item in items)
+    raise BadInput(f"{complaint} '{name}'.", f"It has {known or 'none'}.", "Choose one of these.")

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a pipeline tells where it is, and learns that it should stop."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Given to every pipeline run. Every method may raise `Cancelled`: that is how cancelling works.
+
+    A pipeline calls it at each sampler step, decoder chunk, token batch and load phase, so that a cancel is answered
+    within a second.
+    """
+
+    def stage(self, name: str, step: int, of: int) -> None:
+        """`step` of `of` in the named stage of the task's spec is done."""
+
+    def loading(self, what: str) -> None:
+        """The named component is about to be read into memory."""
+
+    def preview(self, file: str) -> None:
+        """A picture of this name now lies in the job folder's outputs."""
+
+    def warn(self, text: str) -> None:
+        """A remark that the artist should read with the result."""
+
+    def check(self) -> None:
+        """Only look whether to stop."""

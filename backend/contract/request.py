@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist asked for: a snapshot as plain data."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .error import BadInput
+from .json_form import from_json, to_json
+from .parameter import Value
+from .pipeline_spec import PipelineSpec
+from .version import VERSION
+
+MAXIMUM_SEED = 2**31 - 1
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One job. `inputs` maps an input's name to file names in the job folder's `inputs/`, never to outside paths.
+
+    `subject` is the artist's word for the thing ("chair"): results are named after it.
+    """
+
+    job: str
+    task: str
+    pipeline: str
+    weights: str
+    subject: str
+    seed: int = 0
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    version: int = VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as a JSON object."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Request":
+        """Raises BadInput on an unknown version before anything else is looked at, then on unfitting fields."""
+        version = data.get("version") if isinstance(data, Mapping) else None
+        if version != VERSION:
+            raise BadInput("This request is of another version.", f"It says {version!r}, this side speaks {VERSION}.",
+                           "Update Meshwright and its runtime to the same version.")
+        return from_json(cls, data, "request")
+
+    def validated(self, spec: PipelineSpec) -> "Request":
+        """The same request with every option checked and filled in. Raises BadInput."""
+        if not _IDENTIFIER.fullmatch(self.job):
+            raise BadInput("The job's name cannot be used.", f"{self.job!r} is not a plain identifier.",
+                           "Use letters, digits, dots, dashes and underscores.")
+        if not 0 <= self.seed <= MAXIMUM_SEED:
+            raise BadInput(f"The seed cannot be {self.seed}.", f"It is a whole number from 0 to {MAXIMUM_SEED}.",
+                           "Choose a seed in that range.")
+        task = spec.task(self.task)
+        spec.weight_set(self.weights)
+        for wanted in task.inputs:
+            files = self.inputs.get(wanted.name, ())
+            if wanted.required and not files:
+                raise BadInput(f"{task.label} needs {wanted.label.lower()}.", "None was given.", wanted.description)
+            if any(not _IDENTIFIER.fullmatch(name) for name in files):
+                raise BadInput("An input's file name cannot be used.", f"One of {list(files)} is not a plain name.",
+                               "Inputs are named files in the job's own folder.")
+        return replace(self, parameters=task.validated(self.parameters))

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a finished job leaves behind: named files and how they came about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .json_form import from_json, to_json
+from .parameter import Value
+
+ArtifactKind = Literal["mesh", "image", "text", "scene"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file in the job folder's `outputs/`.
+
+    A "mesh" is an npz with `vertices` float32 [V, 3] and `faces` int32 [F, 3], in Blender's frame (Z up, right-handed,
+    the object's front towards -Y); a "scene" is a GLB. `color` is sRGB in [0, 1]. `group` joins artifacts
+    that belong together (the volume of a part, say).
+    """
+
+    name: str
+    kind: ArtifactKind
+    file: str
+    color: tuple[float, ...] | None = None
+    group: str = ""
+    properties: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The artifacts in the order of delivery, measured seconds a stage, and remarks that the artist should read."""
+
+    artifacts: tuple[Artifact, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as a JSON object."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Result":
+        """Raises BadInput where a field does not fit."""
+        return from_json(cls, data, "result")

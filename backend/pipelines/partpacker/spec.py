@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PartPacker as the artist sees it: image to parts, mesh through the autoencoder, mesh to two packed volumes."""
+
+from ...contract import Choice, InputSpec, Licence, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+
+NVIDIA_LICENCE = Licence(
+    name="NVIDIA Source Code License",
+    url="https://huggingface.co/nvidia/PartPacker",
+    text=(
+        "PartPacker's published weights are by NVIDIA and are for non-commercial research use only. By the licence "
+        "this applies to the weights and to derivative works. Redistribution is allowed only under the same licence "
+        "with its text and notices; the licence ends for anyone who starts patent litigation over it; no trademark "
+        "rights are given. Read the licence on the model page before you accept. The image encoder DINOv2 is by Meta, "
+        "Apache-2.0."
+    ),
+    commercial_use=False,
+)
+STARTER_LICENCE = Licence(
+    name="GPL-3.0-or-later",
+    url="https://www.gnu.org/licenses/gpl-3.0.html",
+    text="Trained by Meshwright on shapes that it drew itself. Use the results for anything.",
+    commercial_use=True,
+)
+
+GRID_RESOLUTIONS = (64, 96, 128, 256, 320, 384, 448, 512)
+
+_FACES = Parameter(
+    "face_target", "int", 0, "Faces per volume",
+    "Simplify each of the two volumes to about this many faces. 0 keeps every face", 0, 1_000_000, 1000,
+)
+
+
+def _grid(default: int) -> Parameter:
+    return Parameter(
+        "grid_resolution", "choice", str(default), "Grid", "Cells along each axis when the surface is extracted",
+        choices=tuple(Choice(str(n), str(n), f"{n}³ cells") for n in GRID_RESOLUTIONS),
+    )
+
+
+GENERATE_PARTS = TaskSpec(
+    name="generate_parts",
+    label="Generate Parts",
+    description="Turn a picture of one object into separate, named part objects",
+    inputs=(InputSpec("image", "image", "A picture", "One object, on transparent or plain ground"),),
+    parameters=(
+        Parameter("steps", "int", 50, "Steps", "Sampler steps. More is slower and a little cleaner", 1, 100, 1),
+        Parameter("guidance_scale", "float", 7.0, "Guidance", "How closely the shape follows the picture",
+                  1.0, 10.0, 0.1),
+        _grid(384),
+        _FACES,
+        Parameter(
+            "resize", "choice", "area", "Resize", "How the picture is brought to the encoder's size", advanced=True,
+            choices=(Choice("area", "Area", "As the published web app does"),
+                     Choice("linear", "Linear", "As the published command line does")),
+        ),
+        Parameter("remove_background", "bool", True, "Remove background",
+                  "Cut the object out of an opaque picture first", advanced=True),
+    ),
+    stages=(
+        StageSpec("picture", "Preparing the picture", 0.01),
+        StageSpec("condition", "Looking at the picture", 0.04),
+        StageSpec("sample", "Shaping", 0.5),
+        StageSpec("decode", "Decoding", 0.05),
+        StageSpec("field", "Measuring the surface", 0.3),
+        StageSpec("surface", "Extracting the surface", 0.05),
+        StageSpec("parts", "Separating parts", 0.05),
+    ),
+)
+
+RECONSTRUCT = TaskSpec(
+    name="reconstruct",
+    label="Reconstruct",
+    description="Rebuild the selected mesh through PartPacker's autoencoder: closed, even, without inner walls",
+    inputs=(InputSpec("mesh", "mesh", "A mesh", "Select one closed mesh object"),),
+    parameters=(_grid(512), _FACES),
+    stages=(
+        StageSpec("points", "Sampling the surface", 0.2),
+        StageSpec("encode", "Encoding", 0.1),
+        StageSpec("decode", "Decoding", 0.1),
+        StageSpec("field", "Measuring the surface", 0.45),
+        StageSpec("surface", "Extracting the surface", 0.1),
+        StageSpec("parts", "Cleaning", 0.05),
+    ),
+)
+
+SPLIT_PARTS = TaskSpec(
+    name="split_parts",
+    label="Split Parts",
+    description="Sort the selected objects into two volumes in which no two parts touch",
+    inputs=(InputSpec("meshes", "meshes", "Mesh objects",
+                      "Select the objects that are the parts, or one mesh to split"),),
+    parameters=(
+        Parameter(
+            "mode", "choice", "deterministic", "Mode", "How conflicts between touching parts are settled",
+            choices=(Choice("deterministic", "Deterministic", "The same answer always, in bounded time"),
+                     Choice("reference", "Reference", "As the published tool does, cycle by cycle")),
+        ),
+    ),
+    stages=(StageSpec("contacts", "Finding contacts", 0.7), StageSpec("pack", "Sorting into volumes", 0.3)),
+    needs_weights=False,
+)
+
+SPEC = PipelineSpec(
+    name="partpacker",
+    label="PartPacker",
+    summary="One picture becomes an object made of separable parts",
+    tasks=(GENERATE_PARTS, RECONSTRUCT, SPLIT_PARTS),
+    weights=(
+        WeightSet(
+            name="starter",
+            label="Starter",
+            description="Small weights that came with Meshwright. They know a dozen simple kinds of object",
+            files=(),
+            licence=STARTER_LICENCE,
+            gigabytes=0.008,
+            memory_gib=0.5,
+            bundled=True,
+            parameter_defaults={"steps": 24, "guidance_scale": 3.0, "grid_resolution": "96"},
+        ),
+        WeightSet(
+            name="published",
+            label="Published",
+            description="The full PartPacker model",
+            files=(
+                WeightFile("nvidia/PartPacker", "flow.pt", "flow.pt"),
+                WeightFile("nvidia/PartPacker", "vae.pt", "vae.pt"),
+                WeightFile("facebook/dinov2-giant", "config.json", "dinov2-giant/config.json"),
+                WeightFile("facebook/dinov2-giant", "model.safetensors", "dinov2-giant/model.safetensors"),
+            ),
+            licence=NVIDIA_LICENCE,
+            gigabytes=10.9,
+            memory_gib=8.0,
+        ),
+    ),
+)

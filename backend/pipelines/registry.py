@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the pipelines: every folder here with a `spec.py`. Free of torch, so Blender can ask too."""
+
+import importlib
+from functools import cache
+from pathlib import Path
+
+from ..contract import BadInput, PipelineSpec
+
+
+@cache
+def specs() -> dict[str, PipelineSpec]:
+    """All pipelines' specs by name, in alphabetical order."""
+    folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/spec.py"))
+    return {name: importlib.import_module(f".{name}.spec", __package__).SPEC for name in folders}
+
+
+def spec(pipeline: str) -> PipelineSpec:
+    """The spec of one pipeline. Raises BadInput when there is none of that name."""
+    if pipeline not in specs():
+        raise BadInput(f"There is no pipeline '{pipeline}'.", f"Known are {', '.join(specs())}.",
+                       "Update Meshwright and its runtime together.")
+    return specs()[pipeline]
+
+
+def pipeline_of_task(task: str) -> PipelineSpec:
+    """The first pipeline that offers a task. Raises BadInput when none does."""
+    for candidate in specs().values():
+        if any(offered.name == task for offered in candidate.tasks):
+            return candidate
+    raise BadInput(f"No pipeline offers '{task}'.", f"Known are {', '.join(specs())}.", "Choose another task.")
