@@ -32,7 +32,16 @@ from .message import (
     message_to_json,
 )
 from .parameter import Choice, Parameter
-from .pipeline_spec import InputSpec, Licence, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from .pipeline_spec import (
+    DOWNLOAD_WEIGHTS,
+    InputSpec,
+    Licence,
+    PipelineSpec,
+    StageSpec,
+    TaskSpec,
+    WeightFile,
+    WeightSet,
+)
 from .progress import Progress
 from .request import MAXIMUM_SEED, Request
 from .resources import Resources
@@ -40,6 +49,7 @@ from .result import Artifact, Result
 from .version import VERSION
 
 __all__ = [
+    "DOWNLOAD_WEIGHTS",
     "MAXIMUM_SEED",
     "TERMINAL_EVENTS",
     "VERSION",

@@ -57,6 +57,19 @@ class TaskSpec:
         return {name: parameter.validated(values.get(name, parameter.default)) for name, parameter in known.items()}
 
 
+DOWNLOAD_WEIGHTS = TaskSpec(
+    name="download_weights",
+    label="Download Weights",
+    description="Fetch a published checkpoint, after its licence was accepted",
+    inputs=(),
+    parameters=(Parameter("accepted_licence", "text", "", "Accepted licence",
+                          "Name of the licence that the artist was shown and accepted"),),
+    stages=(),
+    needs_weights=False,
+)
+"""Every pipeline has this task; the worker does it itself."""
+
+
 @dataclass(frozen=True)
 class Licence:
     """The terms that the artist must accept before a download. `text` is shown whole."""
@@ -109,7 +122,7 @@ class PipelineSpec:
 
     def task(self, name: str) -> TaskSpec:
         """The task of that name. Raises BadInput."""
-        return _named(self.tasks, name, f"{self.label} has no task")
+        return _named((*self.tasks, DOWNLOAD_WEIGHTS), name, f"{self.label} has no task")
 
     def weight_set(self, name: str) -> WeightSet:
         """The set of weights of that name. Raises BadInput."""

@@ -17,6 +17,9 @@ class Progress(Protocol):
     def loading(self, what: str) -> None:
         """The named component is about to be read into memory."""
 
+    def downloading(self, file: str, received: int, of: int) -> None:
+        """Bytes of a file of weights that arrived; `of` is 0 while the size is unknown."""
+
     def preview(self, file: str) -> None:
         """A picture of this name now lies in the job folder's outputs."""
 
