@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PartPacker's denoiser: a transformer that predicts the velocity of a two-volume latent (spec section 3.2)."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.embeddings import get_timestep_embedding
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .attention import CrossAttention, FeedForward, KeyValue, SelfAttention, layer_norm
+
+TIMESTEP_CHANNELS = 256
+
+
+@dataclass(frozen=True)
+class ConditionCache:
+    """What the layers need of a condition, computed once and used by every sampler step.
+
+    `layers[i]` holds the keys and values `[B, heads, T, head_dim]` of layer i; `unconditional[i]` is the constant
+    `[1, 1, W]` that the same cross-attention gives for an all-zero condition.
+    """
+
+    layers: tuple[KeyValue, ...]
+    unconditional: tuple[Tensor, ...]
+
+
+class TimestepEmbedding(nn.Module):
+    """Timestep `[B]` in [0, 1000] -> `[B, W]`: cosines, then sines, then two linear layers."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(TIMESTEP_CHANNELS, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, timestep: Tensor, dtype: torch.dtype) -> Tensor:
+        return self.mlp(timestep_frequencies(timestep).to(dtype))
+
+
+def timestep_frequencies(timestep: Tensor) -> Tensor:
+    """`[B]` -> float32 `[B, 256]`: 128 cosines, then 128 sines, of `timestep * 10000^(-j/128)`."""
+    return get_timestep_embedding(
+        timestep.float(), TIMESTEP_CHANNELS, flip_sin_to_cos=True, downscale_freq_shift=0
+    )
+
+
+class DenoiserLayer(nn.Module):
+    """Modulated self-attention, plain cross-attention, modulated feed-forward."""
+
+    def __init__(self, width: int, condition_width: int, heads: int):
+        super().__init__()
+        self.norm_self = layer_norm(width)
+        self.attn1 = SelfAttention(width, heads, norm="rms")
+        self.norm_cross = layer_norm(width)
+        self.attn2 = CrossAttention(width, condition_width, heads, norm="rms")
+        self.norm_feed_forward = layer_norm(width)
+        self.ff = FeedForward(width)
+        self.adaln_linear = nn.Linear(width, 6 * width)
+
+    def modulation(self, embedding: Tensor) -> tuple[Tensor, ...]:
+        """`[B, W]` -> six of `[B, 1, W]`: shift, scale, gate of the attention, then of the feed-forward."""
+        return self.adaln_linear(functional.silu(embedding)).unsqueeze(1).chunk(6, dim=-1)
+
+    def forward(
+        self, h: Tensor, embedding: Tensor, key_value: KeyValue, unconditional: Tensor | None = None
+    ) -> Tensor:
+        """One layer on `h [B, L, W]` with `embedding [B or 1, W]`.
+
+        With `unconditional [1, 1, W]`, the second half of the batch takes this constant for its cross-attention and
+        `key_value` belongs to the first half only.
+        """
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(embedding)
+        h = torch.addcmul(h, gate_a, self.attn1(torch.addcmul(shift_a, self.norm_self(h), 1 + scale_a)))
+        if unconditional is None:
+            h = h + self.attn2(self.norm_cross(h), key_value)
+        else:
+            conditional, zero = h.chunk(2)
+            conditional = conditional + self.attn2(self.norm_cross(conditional), key_value)
+            h = torch.cat([conditional, zero + unconditional])
+        return torch.addcmul(h, gate_m, self.ff(torch.addcmul(shift_m, self.norm_feed_forward(h), 1 + scale_m)))
+
+
+class PartPackerDenoiser(ModelMixin, ConfigMixin):
+    """Velocity `noise - data` of a latent whose first half of tokens is volume 0 and second half volume 1.
+
+    There is no position term: within a half the tokens are a set. The defaults are the published configuration;
+    its tensor names are this module's own, after the prefix `dit.` is removed.
+    """
+
+    _supports_gradient_checkpointing = True
+    _no_split_modules = ["DenoiserLayer"]
+    _repeated_blocks = ["DenoiserLayer"]
+
+    @register_to_config
+    def __init__(
+        self,
+        width: int = 1536,
+        layers: int = 24,
+        heads: int = 16,
+        latent_width: int = 64,
+        condition_width: int = 1536,
+    ):
+        super().__init__()
+        self.proj_in = nn.Linear(latent_width, width)
+        self.part_embed = nn.Parameter(torch.randn(1, width) * 0.02)
+        self.timestep_embed = TimestepEmbedding(width)
+        self.layers = nn.ModuleList(DenoiserLayer(width, condition_width, heads) for _ in range(layers))
+        self.norm_out = layer_norm(width)
+        self.proj_out = nn.Linear(width, latent_width)
+        self.gradient_checkpointing = False
+        # A layer starts as the identity and the network as zero velocity, the usual start of training.
+        for linear in [self.proj_out, *(layer.adaln_linear for layer in self.layers)]:
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The layers. The published tensors and the configuration share this name, and diffusers would give the
+        configuration's number for it."""
+        return self._modules["layers"]
+
+    @apply_forward_hook
+    def condition_cache(self, condition: Tensor) -> ConditionCache:
+        """Keys, values and zero-condition constants of every layer for `condition [B, T, condition_width]`."""
+        condition = condition.to(self.dtype)
+        return ConditionCache(
+            tuple(layer.attn2.key_value(condition) for layer in self.layers),
+            tuple(layer.attn2.of_zero_context(condition) for layer in self.layers),
+        )
+
+    def forward(self, latent: Tensor, timestep: Tensor, condition: Tensor) -> Tensor:
+        """`latent [B, L, C]`, `timestep [B]` in [0, 1000], `condition [B, T, Dc]` -> velocity `[B, L, C]`.
+
+        The unconditional condition is all zeros. Inputs are cast to the network's dtype, which is also the result's.
+        """
+        condition = condition.to(self.dtype)
+        h, embedding = self._embed(latent, timestep)
+        for layer in self.layers:
+            if torch.is_grad_enabled() and self.gradient_checkpointing:
+                h = self._gradient_checkpointing_func(_checkpointed_layer, layer, h, embedding, condition)
+            else:
+                h = layer(h, embedding, layer.attn2.key_value(condition))
+        return self.proj_out(self.norm_out(h))
+
+    @apply_forward_hook
+    def guided_velocities(self, latent: Tensor, timestep: Tensor, cache: ConditionCache) -> tuple[Tensor, Tensor]:
+        """Conditional and unconditional velocity of the same latent in one batch, each `[B, L, C]`.
+
+        The same function as `forward` with `[condition; zeros]`, less the work that does not depend on the latent:
+        keys and values come from the cache, the zero rows' cross-attention is a constant, and the modulation is
+        computed once for both. `timestep [1]` is shared by the batch.
+        """
+        h, embedding = self._embed(latent, timestep)
+        h = torch.cat([h, h])
+        for layer, key_value, unconditional in zip(self.layers, cache.layers, cache.unconditional, strict=True):
+            h = layer(h, embedding, key_value, unconditional)
+        conditional, unconditional = self.proj_out(self.norm_out(h)).chunk(2)
+        return conditional, unconditional
+
+    def _embed(self, latent: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens `[B, L, W]` with the part embedding on the second half, and the timestep embedding."""
+        first, second = self.proj_in(latent.to(self.dtype)).tensor_split(2, dim=1)
+        h = torch.cat([first, second + self.part_embed], dim=1)
+        return h, self.timestep_embed(timestep, self.dtype)
+
+
+def _checkpointed_layer(layer: DenoiserLayer, h: Tensor, embedding: Tensor, condition: Tensor) -> Tensor:
+    return layer(h, embedding, layer.attn2.key_value(condition))

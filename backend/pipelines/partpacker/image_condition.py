@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Picture to condition tokens with DINOv2 (spec sections 2.4 and 3.4)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import Dinov2Model
+
+MEAN = (0.485, 0.456, 0.406)
+STANDARD_DEVIATION = (0.229, 0.224, 0.225)
+
+
+def normalize_picture(picture: Tensor) -> Tensor:
+    """`[B, 3, H, W]` RGB in [0, 1] -> the same shape in float32, normalised as DINOv2 expects."""
+    mean = torch.tensor(MEAN, device=picture.device).view(3, 1, 1)
+    deviation = torch.tensor(STANDARD_DEVIATION, device=picture.device).view(3, 1, 1)
+    return (picture.float() - mean) / deviation
+
+
+def last_block_tokens(image_encoder: Dinov2Model, pixels: Tensor) -> Tensor:
+    """Class and patch tokens `[B, 1 + H W / 196, W]` after the last block, BEFORE the final layer norm.
+
+    They are caught where they enter that norm: unlike `hidden_states[-1]` this means the same in every version of
+    transformers, and unlike a call of the encoder alone it goes through the model's offload hooks.
+    """
+    caught: list[Tensor] = []
+    hook = image_encoder.layernorm.register_forward_pre_hook(lambda _module, inputs: caught.append(inputs[0]))
+    try:
+        image_encoder(pixels)
+    finally:
+        hook.remove()
+    return caught[0]
+
+
+def condition_tokens(image_encoder: Dinov2Model, picture: Tensor) -> Tensor:
+    """Condition `[B, T, W]` of a square picture `[B, 3, H, W]` in [0, 1], in the encoder's dtype.
+
+    The tokens pass a layer norm without weight (eps 1e-5) in float32. All zeros stand for "no condition".
+    """
+    tokens = last_block_tokens(image_encoder, normalize_picture(picture).to(image_encoder.dtype))
+    return functional.layer_norm(tokens.float(), tokens.shape[-1:], eps=1e-5).to(tokens.dtype)
