@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Published weights from the hub into the models folder: licence, catalogue, disk space, then file by file.
+
+Nothing is written beside the files but their partial forms (`*.part`), what was checked (`.verified.json`) and the
+accepted licences: no cache of the hub's own, so a folder holds each byte once and can be copied to another machine.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..contract import Cancelled, MeshwrightError, PipelineSpec, Progress, Remedy, WeightFile, WeightSet
+from .download_errors import FAILURES, explain, unwritable
+from .hub import Offer, look_up
+from .interruptible import interruptible
+from .licences import accept, accepted, refused
+from .location import locate, set_folder
+from .transfer import Received, partial_path, transfer
+from .verified_files import complaint, remember, sha256_of
+
+RESERVE = 1 << 30
+"""Bytes that a download leaves free on the disk."""
+
+
+def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accepted_licence: str,
+             progress: Progress) -> Path:
+    """Fetch what is missing of a set of weights and return its folder. A second call goes on where one stopped.
+
+    `accepted_licence` is the name of the licence that the artist was shown and accepted; it may be empty when that is
+    on record. Raises MeshwrightError with a remedy, and Cancelled within a second of the artist's asking.
+    """
+    folder = set_folder(spec, weights, models_folder)
+    if weights.bundled:
+        return locate(spec, weights, models_folder)
+    _pass_the_gate(spec, weights, Path(models_folder), accepted_licence)
+    _prepare(folder)
+    offers = [_look_up(file, folder, progress) for file in weights.files]
+    missing = [offer for offer in offers if not _is_here(offer, folder, progress)]
+    _require_space(missing, folder)
+    for offer in missing:
+        _fetch(offer, folder, progress)
+    return locate(spec, weights, models_folder)
+
+
+def _pass_the_gate(spec: PipelineSpec, weights: WeightSet, models_folder: Path, licence: str) -> None:
+    if licence:
+        accept(spec, weights, models_folder, licence)
+    elif not accepted(spec, weights, models_folder):
+        raise refused(spec, weights)
+
+
+def _prepare(folder: Path) -> None:
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise unwritable(error, folder) from error
+
+
+@contextmanager
+def _explained(file: WeightFile, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FAILURES as error:
+        raise explain(error, file, folder) from error
+
+
+def _look_up(file: WeightFile, folder: Path, progress: Progress) -> Offer:
+    with _explained(file, folder):
+        return interruptible(lambda _: look_up(file), progress.check)
+
+
+def _is_here(offer: Offer, folder: Path, progress: Progress) -> bool:
+    """Whether the file lies there complete, from an earlier download or put there by hand."""
+    path = folder / offer.file.local
+    with _explained(offer.file, folder):
+        if complaint(offer.file, folder, progress.check) or path.stat().st_size != offer.size:
+            return False
+        return offer.sha256 is None or sha256_of(path, folder, progress.check) == offer.sha256
+
+
+def _require_space(missing: list[Offer], folder: Path) -> None:
+    needed = sum(offer.size - _arrived(offer, folder) for offer in missing)
+    free = shutil.disk_usage(folder).free
+    if needed and needed + RESERVE > free:
+        raise MeshwrightError(
+            "There is not enough room on the disk.",
+            f"{_gigabytes(needed)} are still to come and {_gigabytes(RESERVE)} stay free; {folder} has "
+            f"{_gigabytes(free)}.",
+            f"Free {_gigabytes(needed + RESERVE - free)}, or choose another models folder.", Remedy.CHOOSE_FOLDER)
+
+
+def _arrived(offer: Offer, folder: Path) -> int:
+    part = partial_path(offer, folder)
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _fetch(offer: Offer, folder: Path, progress: Progress) -> None:
+    received = Received(_arrived(offer, folder))
+
+    def tick() -> None:
+        progress.downloading(offer.file.local, received.bytes, offer.size)
+
+    with _explained(offer.file, folder):
+        sha256 = interruptible(lambda stop: transfer(offer, folder, received, stop), tick)
+    if sha256 is None:  # only a cancel stops a transfer, and a cancel has already raised
+        raise Cancelled
+    remember(folder / offer.file.local, folder, sha256)
+    progress.downloading(offer.file.local, offer.size, offer.size)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.2f} GB"

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What went wrong with a download, in the artist's words."""
+
+import errno
+from pathlib import Path
+
+import httpx2
+from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, OfflineModeIsEnabled
+
+from ..contract import MeshwrightError, Remedy, WeightFile
+from .hub import model_page
+from .transfer import WrongContent
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+RESUMES = "What arrived is kept, the download goes on from there."
+
+FAILURES = (OSError, httpx2.HTTPError, httpx2.InvalidURL, WrongContent)
+"""Everything that `look_up` and `transfer` raise beside a MeshwrightError."""
+
+
+def explain(error: OSError | httpx2.HTTPError | httpx2.InvalidURL | WrongContent, file: WeightFile,
+            folder: Path) -> MeshwrightError:
+    """The MeshwrightError for one of `FAILURES`."""
+    by_hand = f"or put {file.remote} of {file.repository} into {folder} as {file.local}"
+    if isinstance(error, OfflineModeIsEnabled):
+        return MeshwrightError("Downloads are switched off.", "Offline mode is on (HF_HUB_OFFLINE).",
+                               f"Switch it off, {by_hand}.", Remedy.CHOOSE_FOLDER, str(error))
+    if isinstance(error, HfHubHTTPError):
+        return _refusal(error, file, by_hand)
+    if isinstance(error, WrongContent):
+        return MeshwrightError(f"{file.remote} did not arrive as it was published.", f"{error}.",
+                               "Download it again; if it happens twice, look for a proxy or a mirror on the way.",
+                               Remedy.DOWNLOAD)
+    if isinstance(error, FileMetadataError):
+        return MeshwrightError("This is not a model hub.", f"The answer from {model_page(file.repository)} lacks what "
+                               "a hub tells about its files.", f"Check HF_ENDPOINT and your proxy, {by_hand}.",
+                               Remedy.RETRY, str(error))
+    if isinstance(error, (httpx2.HTTPError, httpx2.InvalidURL)):
+        return MeshwrightError("The model hub cannot be reached.", f"{model_page(file.repository)}: "
+                               f"{str(error) or type(error).__name__}.",
+                               f"Check the network, proxy and firewall and try again. {RESUMES} You can also "
+                               f"{by_hand.removeprefix('or ')}.", Remedy.RETRY, repr(error))
+    return _disk(error, folder)
+
+
+def _refusal(error: HfHubHTTPError, file: WeightFile, by_hand: str) -> MeshwrightError:
+    status = error.response.status_code
+    page = model_page(file.repository)
+    if status in (401, 403):
+        return MeshwrightError(
+            f"The hub does not give {file.repository} to you yet.", f"It answered {status}: it wants a token, or its "
+            "terms accepted on the page.", f"Open {page}, accept the terms there, sign in with 'hf auth login' or set "
+            f"HF_TOKEN, and try again, {by_hand}.", Remedy.RETRY, str(error))
+    if status == 404:
+        return MeshwrightError(f"{file.remote} is not on the hub.", f"{page} does not have it (404).",
+                               f"Update Meshwright, {by_hand}.", None, str(error))
+    return MeshwrightError("The model hub does not work just now.", f"{page} answered {status}.",
+                           f"Try again in a few minutes. {RESUMES}", Remedy.RETRY, str(error))
+
+
+def _disk(error: OSError, folder: Path) -> MeshwrightError:
+    if error.errno in _FULL:
+        return MeshwrightError("The disk is full.", f"{folder} takes no more.",
+                               f"Free some space and try again, or choose another folder. {RESUMES}",
+                               Remedy.CHOOSE_FOLDER, str(error))
+    return unwritable(error, folder)
+
+
+def unwritable(error: OSError, folder: Path) -> MeshwrightError:
+    """The models folder refuses to be written."""
+    return MeshwrightError(f"The folder {folder} cannot be written.", f"{error.strerror or error}.",
+                           "Choose another models folder in the preferences.", Remedy.CHOOSE_FOLDER, str(error))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gate before a download: what was accepted, when, and that changed terms are asked for again."""
+
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.contract import MeshwrightError, PipelineSpec, Remedy, WeightSet
+from backend.pipelines.registry import specs
+from backend.weights.licence_table import page
+from backend.weights.licences import accept, acceptances, accepted
+
+from .conftest import LICENCE
+
+
+def test_an_acceptance_is_stored_with_its_date(spec: PipelineSpec, weights: WeightSet, tmp_path: Path) -> None:
+    assert not accepted(spec, weights, tmp_path)
+    before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    accept(spec, weights, tmp_path, LICENCE.name)
+    assert accepted(spec, weights, tmp_path)
+    entry, = json.loads((tmp_path / "licences.json").read_text())
+    assert (entry["pipeline"], entry["weights"], entry["licence"]) == ("acme", "published", LICENCE.name)
+    assert datetime.datetime.fromisoformat(entry["date"]) >= before
+
+
+@pytest.mark.parametrize("change", [{"text": "Now with a catch."}, {"name": "Research Only 2.0"},
+                                    {"url": "http://127.0.0.1/other"}])
+def test_changed_terms_are_asked_for_again(spec: PipelineSpec, weights: WeightSet, tmp_path: Path,
+                                           change: dict[str, str]) -> None:
+    accept(spec, weights, tmp_path, LICENCE.name)
+    changed = dataclasses.replace(weights, licence=dataclasses.replace(LICENCE, **change))
+    assert not accepted(spec, changed, tmp_path)
+    accept(spec, changed, tmp_path, changed.licence.name)
+    assert accepted(spec, changed, tmp_path)
+    assert len(acceptances(tmp_path)) == 1
+
+
+def test_it_holds_for_one_pipeline_and_one_set(spec: PipelineSpec, weights: WeightSet, tmp_path: Path) -> None:
+    accept(spec, weights, tmp_path, LICENCE.name)
+    assert not accepted(dataclasses.replace(spec, name="other"), weights, tmp_path)
+    assert not accepted(spec, dataclasses.replace(weights, name="other"), tmp_path)
+
+
+def test_another_licence_is_refused(spec: PipelineSpec, weights: WeightSet, tmp_path: Path) -> None:
+    with pytest.raises(MeshwrightError) as caught:
+        accept(spec, weights, tmp_path, "MIT")
+    assert caught.value.report.remedy is Remedy.ACCEPT_LICENCE
+    assert not (tmp_path / "licences.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "7", '["yes"]'])
+def test_a_broken_record_asks_again(spec: PipelineSpec, weights: WeightSet, tmp_path: Path, content: str) -> None:
+    (tmp_path / "licences.json").write_text(content)
+    assert not accepted(spec, weights, tmp_path)
+    accept(spec, weights, tmp_path, LICENCE.name)
+    assert accepted(spec, weights, tmp_path)
+
+
+def test_bundled_weights_need_none(spec: PipelineSpec, weights: WeightSet, tmp_path: Path) -> None:
+    assert accepted(spec, dataclasses.replace(weights, bundled=True), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(spec: PipelineSpec, weights: WeightSet, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(MeshwrightError, match="cannot be stored"):
+        accept(spec, weights, tmp_path / "models", LICENCE.name)
+
+
+def test_the_page_says_what_the_gate_says() -> None:
+    written = (Path(__file__).parents[2] / "docs" / "licences.md").read_text(encoding="utf-8")
+    assert written == page(specs().values()), "run: python -m backend.weights.licence_table > docs/licences.md"
+    for pipeline in specs().values():
+        for weights in pipeline.weights:
+            assert weights.licence.text in written
+    for model in ("DINOv2", "U2Net"):
+        assert model in written
