@@ -95,7 +95,12 @@ def evaluate_field(
 
 
 def _evaluate_points(
-    query: FieldQuery, grid: Tensor, indices: Tensor, axis: Tensor, chunk_size: int, report: Callable[[int], None] | None
+    query: FieldQuery,
+    grid: Tensor,
+    indices: Tensor,
+    axis: Tensor,
+    chunk_size: int,
+    report: Callable[[int], None] | None,
 ) -> None:
     """Write the field at the flat grid ``indices`` into ``grid``."""
     values = grid.view(-1)

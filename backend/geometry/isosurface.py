@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Marching cubes on the device where the grid lies: warp on CUDA, scikit-image elsewhere (SPEC 2.6.5).
 
-Both use the classic 256-case tables with linear interpolation. The cases are the same but warp's table cuts some
-polygons along other diagonals, so vertices and the number of faces agree while single triangles may differ.
+Both use the classic 256 cases with linear interpolation and put the same vertices on the same grid edges, with the
+same number of faces. warp gives the very triangles of the published pipeline's PyMCubes; scikit-image cuts most polygons
+along other diagonals. A grid value that equals the level gives faces without area, which cleaning removes.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def extract_isosurface(grid: Tensor, *, level: float = 0.0) -> TriangleMesh:
 def extract_with_skimage(grid: Tensor, level: float = 0.0) -> TriangleMesh:
     """Extract on the CPU. The grid must cross the level."""
     values = grid.detach().to("cpu", torch.float32).numpy()
-    vertices, faces, _, _ = marching_cubes(values, level, method="lorensen", gradient_direction="descent")
+    vertices, faces, _, _ = marching_cubes(values, level, method="lorensen", gradient_direction="ascent")
     return TriangleMesh(vertices * np.float32(2.0 / (values.shape[0] - 1)) - np.float32(1.0), faces)
 
 
@@ -59,11 +60,13 @@ def extract_with_warp(grid: Tensor, level: float = 0.0) -> TriangleMesh:
     import warp as wp  # slow to load, so only where it is used
     from warp.geometry import IsoSurfaceMarchingCubes
 
+    wp.init()
     field = wp.from_torch(grid.detach().to(torch.float32).contiguous())
     vertices, indices = IsoSurfaceMarchingCubes.extract(
         field, level, lower=(-1.0, -1.0, -1.0), upper=(1.0, 1.0, 1.0)
     )
-    return TriangleMesh(vertices.numpy(), indices.numpy().reshape(-1, 3))
+    # warp winds so that normals point to where the field is larger, which is inside.
+    return TriangleMesh(vertices.numpy(), indices.numpy().reshape(-1, 3)[:, ::-1])
 
 
 @functools.cache

@@ -61,8 +61,12 @@ class TriangleMesh:
 
     def area_vectors(self) -> NDArray[np.float64]:
         """Return every face's normal scaled by its area, float64 [F, 3]."""
-        corners = self.corners()
-        return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2.0
+        x, y, z = np.ascontiguousarray(self.vertices.T, dtype=np.float64)
+        a, b, c = np.ascontiguousarray(self.faces.T)
+        ux, uy, uz = x[b] - x[a], y[b] - y[a], z[b] - z[a]
+        wx, wy, wz = x[c] - x[a], y[c] - y[a], z[c] - z[a]
+        # Contiguous columns: several times faster than np.cross over rows.
+        return np.stack([uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx], axis=1) / 2.0
 
     def save(self, path: str | Path) -> None:
         """Write an npz file with ``vertices`` and ``faces``."""

@@ -91,7 +91,7 @@ def _contract_edge(adjacency: Adjacency, kept: int, removed: int) -> None:
 
 
 def number_groups(parent: Sequence[int]) -> list[int]:
-    """Turn a forest (``parent[i] <= i``; a root is its own parent) into group numbers in order of the smallest member."""
+    """Number the trees of a forest (``parent[i] <= i``; a root is its own parent) in order of their smallest node."""
     group_of: list[int] = []
     count = 0
     for node, above in enumerate(parent):

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removal of what marching cubes leaves behind: duplicates, slivers of no area and floating crumbs (SPEC 2.7.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from .components import component_diagonals, face_labels, keep_faces
+from .mesh import TriangleMesh
+
+MERGE_DISTANCE = 1e-4
+"""Vertices nearer than this are one; relative to the bounding box's diagonal."""
+SMALLEST_DIAGONAL = 0.05
+"""Components whose own diagonal is below this, relative to the whole mesh's, are removed."""
+SMALLEST_FACE_COUNT = 25
+"""Components of fewer faces are removed."""
+
+
+def clean_mesh(mesh: TriangleMesh) -> TriangleMesh:
+    """Apply the published pipeline's six filters in its order; lengths are relative to the mesh's diagonal.
+
+    Nothing is repaired or remeshed: non-manifold edges and open borders stay.
+    """
+    mesh = remove_unreferenced_vertices(mesh)
+    diagonal = mesh.diagonal
+    mesh = merge_close_vertices(mesh, MERGE_DISTANCE * diagonal)
+    mesh = remove_duplicate_faces(mesh)
+    mesh = remove_zero_area_faces(mesh)
+    return remove_small_components(mesh, SMALLEST_DIAGONAL * diagonal, SMALLEST_FACE_COUNT)
+
+
+def remove_unreferenced_vertices(mesh: TriangleMesh) -> TriangleMesh:
+    return keep_faces(mesh, np.ones(len(mesh.faces), bool))
+
+
+def merge_close_vertices(mesh: TriangleMesh, distance: float) -> TriangleMesh:
+    """Merge vertices connected by steps of at most ``distance`` into the first of them; collapsed faces are dropped."""
+    if mesh.is_empty:
+        return mesh
+    tree = cKDTree(mesh.vertices, balanced_tree=False, compact_nodes=False)
+    pairs = tree.query_pairs(distance, output_type="ndarray")
+    if len(pairs) == 0:
+        return mesh
+    count = len(mesh.vertices)
+    graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    labels = connected_components(graph, directed=False)[1]
+    first = np.unique(labels, return_index=True)[1]
+    faces = first[labels][mesh.faces]
+    a, b, c = faces.T
+    return keep_faces(TriangleMesh(mesh.vertices, faces), (a != b) & (b != c) & (c != a))
+
+
+def remove_duplicate_faces(mesh: TriangleMesh) -> TriangleMesh:
+    """Keep the first of the faces that have the same three vertices, whatever their winding."""
+    corners = np.sort(mesh.faces, axis=1)
+    order = np.lexsort(corners.T)  # stable, so the first of equal faces leads its run
+    repeated = (corners[order[1:]] == corners[order[:-1]]).all(axis=1)
+    kept = np.ones(len(corners), bool)
+    kept[order[1:][repeated]] = False
+    return keep_faces(mesh, kept)
+
+
+def remove_zero_area_faces(mesh: TriangleMesh) -> TriangleMesh:
+    return keep_faces(mesh, np.any(mesh.area_vectors() != 0.0, axis=1))
+
+
+def remove_small_components(mesh: TriangleMesh, diagonal: float, face_count: int) -> TriangleMesh:
+    """Remove edge-connected components with a bounding-box diagonal below ``diagonal`` or fewer faces than given."""
+    labels = face_labels(mesh.faces, through_manifold_edges=False)
+    large = (component_diagonals(mesh, labels) >= diagonal) & (np.bincount(labels) >= face_count)
+    return keep_faces(mesh, large[labels])
