@@ -2,7 +2,7 @@
 """Golden numbers: our networks and geometry against values recorded from the published pipelines.
 
 `python -m tests.parity PATH...` compares golden files and exits with 1 when any tensor is out of tolerance.
-A module of this package adds its cases to `CASES` and is named in `__main__.py`.
+Every module of this package adds its cases to `CASES`; a golden file finds its case by folder and file name.
 """
 
 from collections.abc import Callable, Iterator

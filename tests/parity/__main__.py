@@ -3,7 +3,7 @@
 
 import argparse
 import importlib
-import importlib.util
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +14,12 @@ from . import CASES
 from .comparison import Comparison
 from .golden import Golden
 
-CASE_MODULES = ("partpacker",)
-
 
 def load_cases() -> None:
-    """Import the modules that fill `CASES`."""
-    for name in CASE_MODULES:
-        importlib.import_module(f"{__package__}.{name}")
+    """Import the modules of this package that fill `CASES`."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if module.name != "__main__" and not module.name.startswith("test_"):
+            importlib.import_module(f"{__package__}.{module.name}")
 
 
 def golden_files(paths: list[Path]) -> list[Path]:

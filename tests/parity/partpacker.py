@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PartPacker's networks against golden numbers. Every size is read from the golden file."""
 
+import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,16 +13,27 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.geometry.coarse_to_fine import evaluate_field
+from backend.geometry.isosurface import extract_isosurface
 from backend.pipelines.partpacker.attention import CrossAttention, SelfAttention
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder, fourier_encoding
-from backend.pipelines.partpacker.denoiser import DenoiserLayer, PartPackerDenoiser, timestep_frequencies
+from backend.pipelines.partpacker.denoiser import (
+    ConditionCache,
+    DenoiserLayer,
+    PartPackerDenoiser,
+    timestep_frequencies,
+)
 from backend.pipelines.partpacker.image_condition import condition_tokens, last_block_tokens, normalize_picture
+from backend.pipelines.partpacker.picture import composite_on_white, recenter, resize_picture
+from backend.pipelines.partpacker.pipeline import PartPackerPipeline
+from backend.pipelines.partpacker.sampler import flow_scheduler, set_flow_timesteps
 
 from . import CASES
 from .comparison import FLOAT32_TOLERANCE, Comparison
 from .golden import Golden
 
 NORMS = {"rms": "rms", "ln": "layer"}
+RESIZE_OF = {"app": "area", "cli": "linear"}
 
 
 def load_denoiser(config: dict[str, Any], weights: dict[str, Tensor]) -> PartPackerDenoiser:
@@ -142,5 +155,135 @@ def vae_decode(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("field in chunks, keys and values cached", torch.cat(chunks, dim=1), expected)
 
 
-for case in (attention, dit_layer, dit, dinov2_cond, vae_encode, vae_decode):
+
+def pipeline_of(
+    config: dict[str, Any],
+    denoiser: PartPackerDenoiser,
+    image_encoder: Dinov2Model | None = None,
+    autoencoder: PartPackerAutoencoder | None = None,
+    picture_size: int = 0,
+) -> PartPackerPipeline:
+    """Our pipeline around what a case has of the networks."""
+    return PartPackerPipeline(
+        image_encoder, denoiser, autoencoder, flow_scheduler(),
+        tokens_per_volume=config["latent_size"], picture_size=picture_size,
+    )
+
+
+def sampler(golden: Golden) -> Iterator[Comparison]:
+    config = golden.config
+    denoiser = load_denoiser(config["dit"], golden.weights("dit."))
+    yield from _sigma_tables(golden)
+    steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    guided_velocities = denoiser.guided_velocities
+
+    def record(latent: Tensor, timestep: Tensor, cache: ConditionCache) -> tuple[Tensor, Tensor]:
+        velocities = guided_velocities(latent, timestep, cache)
+        steps.append((latent, timestep, *velocities))
+        return velocities
+
+    denoiser.guided_velocities = record
+    pipeline = pipeline_of(config["dit"], denoiser)
+    condition = golden.output("cond_input")
+    latent = pipeline.denoise(golden.input("noise"), condition[:1], config["num_steps"], config["cfg_scale"])
+    zeros = torch.zeros_like(condition[:1])
+    for i, (x, timestep, conditional, unconditional) in enumerate(steps):
+        yield Comparison(f"t{i}", timestep.expand(2), golden.output(f"t{i}"))
+        yield Comparison(f"x{i}", x, golden.output(f"x{i}"))
+        yield Comparison(f"v_cond{i}", conditional, golden.output(f"v_cond{i}"))
+        yield Comparison(f"v_uncond{i}", unconditional, golden.output(f"v_uncond{i}"))
+        plain = denoiser(torch.cat([x, x]), timestep.expand(2), torch.cat([condition[:1], zeros]))
+        yield Comparison(f"plain batch of two {i}", plain[1:], golden.output(f"v_uncond{i}"))
+    yield Comparison("latent", latent, golden.output("latent"))
+
+
+def _sigma_tables(golden: Golden) -> Iterator[Comparison]:
+    for name, expected in golden.with_prefix("out.sigmas_n").items():
+        scheduler = flow_scheduler()
+        set_flow_timesteps(scheduler, int(name))
+        yield Comparison(f"sigmas_n{name}", scheduler.sigmas, expected, 1e-6)
+
+
+def preprocess(golden: Golden) -> Iterator[Comparison]:
+    """Exact but for the float pictures, whose last bit depends on how the compositing is vectorised."""
+    first, last = map(int, re.findall(r"\d+\.\.\d+", golden.config["rows"])[0].split(".."))
+    for name, expected in golden.with_prefix("out.").items():
+        picture, _, what = name.partition(".")
+        centred = recenter(golden.input(picture).numpy())
+        if what == "recentered":
+            yield Comparison(name, centred, expected, 0.0)
+            continue
+        mode, size, *form = what.split("_")
+        resized = resize_picture(centred, int(size), RESIZE_OF[mode])
+        if form == ["u8"]:
+            yield Comparison(name, resized, expected, 0.0)
+            continue
+        rgb = composite_on_white(resized)[0].permute(1, 2, 0)
+        yield Comparison(name, rgb[first : last + 1] if form == ["rows"] else rgb, expected, 1e-7)
+    for name, expected in golden.config.items():
+        if name.endswith("_u8_sha256"):
+            picture, _, what = name.partition(".")
+            mode, size, *_ = what.split("_")
+            resized = resize_picture(recenter(golden.input(picture).numpy()), int(size), RESIZE_OF[mode])
+            yield Comparison(name, hashlib.sha256(resized.tobytes()).hexdigest(), expected, 0.0)
+
+
+def grid_network(golden: Golden) -> Iterator[Comparison]:
+    autoencoder = load_autoencoder(golden.config, golden.weights())
+    hidden = autoencoder.decode(golden.input("latent"))
+    for name, expected in golden.with_prefix("out.").items():
+        resolution = expected.shape[0] - 1
+        smallest = resolution + 1 if name.endswith("_dense") else golden.config["min_resolution"]
+        yield Comparison(name, _reference_grid(autoencoder, hidden, resolution, smallest), expected)
+
+
+def _reference_grid(autoencoder: PartPackerAutoencoder, hidden: Tensor, resolution: int, smallest: int) -> Tensor:
+    context = autoencoder.field_context(hidden)
+    return evaluate_field(
+        lambda points: autoencoder.query(points[None], context)[0],
+        resolution, device="cpu", chunk_size=8192, min_resolution=smallest, reference=True,
+    )
+
+
+def end_to_end(golden: Golden) -> Iterator[Comparison]:
+    config = golden.config
+    autoencoder = load_autoencoder(
+        config["vae"], {**golden.sibling("vae_decode").weights(), **golden.weights("vae.")}
+    )
+    pipeline = pipeline_of(
+        config["dit"],
+        load_denoiser(config["dit"], golden.sibling("dit").weights()),
+        load_image_encoder(config["dino"], golden.sibling("dinov2_cond").weights()),
+        autoencoder,
+        config["image_size"],
+    )
+    image = pipeline.prepare_picture(golden.input("image_rgba_u8").numpy())
+    yield Comparison("cond_image", image, golden.output("cond_image"), 1e-7)
+    condition = pipeline.encode_condition(image)
+    latent = pipeline.denoise(golden.input("noise"), condition, config["num_steps"], config["cfg_scale"])
+    yield Comparison("latent", latent, golden.output("latent"))
+    for volume, hidden in enumerate(pipeline.decode_volumes(latent)):
+        expected = golden.output(f"vol{volume}.grid")
+        grid = _reference_grid(autoencoder, hidden, config["resolution"], config["min_resolution"])
+        yield Comparison(f"vol{volume}.grid", grid, expected)
+        counts = golden.output(f"vol{volume}.counts_trimesh")
+        # Marching-cubes tables cut a few ambiguous cells differently; the surface crosses the same edges.
+        yield Comparison(f"vol{volume}.counts", _surface_counts(autoencoder, hidden, config), counts,
+                         1e-3 * float(counts.max()))
+
+
+def _surface_counts(autoencoder: PartPackerAutoencoder, hidden: Tensor, config: dict[str, Any]) -> Tensor:
+    """Numbers of vertices and faces by our own way, with unevaluated points filled by sign."""
+    context = autoencoder.field_context(hidden)
+    grid = evaluate_field(
+        lambda points: autoencoder.query(points[None], context)[0],
+        config["resolution"], device="cpu", chunk_size=8192, min_resolution=config["min_resolution"],
+    )
+    mesh = extract_isosurface(grid)
+    return torch.tensor([len(mesh.vertices), len(mesh.faces)])
+
+
+for case in (
+    attention, dit_layer, dit, dinov2_cond, vae_encode, vae_decode, sampler, preprocess, grid_network, end_to_end,
+):
     CASES["partpacker", case.__name__] = case

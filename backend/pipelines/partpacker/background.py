@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cutting the object out of an opaque picture (spec section 2.2)."""
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ...contract import BadInput, Remedy
+from .picture import RgbaArray, check_picture
+
+logger = logging.getLogger(__name__)
+
+PLAIN_TOLERANCE = 24
+"""How far (of 255, in any channel) a pixel may lie from the ground's colour; covers JPEG noise and soft shading."""
+PLAIN_SHARE = 0.95
+"""Share of the border's pixels that must have the ground's colour."""
+
+
+def remove_background(rgba: RgbaArray, model_file: Path | None) -> RgbaArray:
+    """Cut the object out of an opaque picture `[H, W, 4]`.
+
+    With `model_file` (u2net.onnx) the same network as published does it; without, a picture on plain ground is cut
+    out by its colour. Raises BadInput when neither can.
+    """
+    if model_file is not None and model_file.is_file():
+        return remove_background_by_network(rgba, model_file)
+    logger.info("no background remover is installed: trying the ground's colour")
+    return remove_plain_background(rgba)
+
+
+def remove_background_by_network(rgba: RgbaArray, model_file: Path) -> RgbaArray:
+    """Cut out with rembg and U2Net. The colours come out multiplied by the mask, as in the published app."""
+    import rembg  # takes seconds to import and is needed for opaque pictures only
+    from rembg.sessions.u2net import U2netSession
+
+    class LocalU2net(U2netSession):
+        """U2Net from our own file; rembg's class would download a file that it does not know."""
+
+        @classmethod
+        def download_models(cls, *_arguments: object, **_options: object) -> str:
+            return str(model_file)
+
+    session = LocalU2net("u2net", rembg.sessions.base.ort.SessionOptions())
+    cut_out = np.asarray(rembg.remove(Image.fromarray(rgba[..., :3]), session=session)).copy()
+    check_picture(cut_out, "What is left of the picture without its background")
+    return cut_out
+
+
+def remove_plain_background(rgba: RgbaArray) -> RgbaArray:
+    """Make transparent what has the border's colour and hangs together with the border.
+
+    Areas of that colour inside the object stay. Raises BadInput when the border has no one colour, or nothing is
+    left.
+    """
+    rgb = rgba[..., :3].astype(np.int16)
+    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
+    ground = np.median(border, axis=0)
+    if (np.abs(border - ground).max(axis=-1) <= PLAIN_TOLERANCE).mean() < PLAIN_SHARE:
+        raise BadInput(
+            "The object cannot be told from its background.",
+            "The picture has no transparent ground, its border has no one colour, and no background remover is "
+            "installed.",
+            "Cut the object out and save it as PNG with transparency, or download the background remover.",
+            Remedy.DOWNLOAD,
+        )
+    like_ground = (np.abs(rgb - ground).max(axis=-1) <= PLAIN_TOLERANCE).astype(np.uint8)
+    _, labels = cv2.connectedComponents(like_ground, connectivity=4)
+    outer = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    background = np.isin(labels, outer[outer > 0])
+    if background.all():
+        raise BadInput("No object stands out from the background.", "The whole picture has nearly one colour.",
+                       "Choose a picture with more contrast, or cut the object out yourself.")
+    return np.where(background[..., None], np.uint8(0), rgba)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The picture's way from a file to what the image encoder sees (spec sections 2.1 and 2.3).
+
+Pictures are RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha; the encoder sees RGB on white.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from ...contract import BadInput
+
+RgbaArray = NDArray[np.uint8]
+ResizeMode = Literal["area", "linear"]
+
+INTERPOLATION = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
+BORDER = 0.1
+SMALLEST_SIDE = 16
+LARGEST_SIDE = 16384
+
+
+def load_picture(path: Path) -> RgbaArray:
+    """Read any picture file as RGBA, upright, 8 bit; of an animation the first frame.
+
+    Pictures wider or higher than 16384 pixels are made smaller. Raises BadInput when the file is no picture, is
+    damaged, is too small to show an object or too large to decode safely, shows one colour only, or nothing.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the error at twice the size stays
+            with Image.open(path) as image:
+                rgba = _upright_rgba(image)
+    except UnidentifiedImageError as error:
+        raise BadInput(f"{path.name} is not a picture.", "Its content is of no picture format that can be read.",
+                       "Choose a PNG, JPEG or WebP file.") from error
+    except Image.DecompressionBombError as error:
+        raise BadInput(f"{path.name} is too large.", "It has more pixels than can be decoded safely.",
+                       f"Scale it down to at most {LARGEST_SIDE} pixels a side first.") from error
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged files
+        raise BadInput(f"{path.name} cannot be read.", f"The picture file is damaged or not accessible ({error}).",
+                       "Save it again, as PNG, and choose it once more.") from error
+    check_picture(rgba, path.name)
+    return rgba
+
+
+def check_picture(rgba: RgbaArray, name: str = "The picture") -> None:
+    """Raise BadInput for a picture in which no object can be seen."""
+    height, width = rgba.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        raise BadInput(f"{name} is too small.", f"It has {width} x {height} pixels.",
+                       f"Choose a picture of at least {SMALLEST_SIDE} pixels a side; 512 and more work best.")
+    if not rgba[..., 3].any():
+        raise BadInput(f"{name} is fully transparent.", "No pixel of it can be seen.",
+                       "Choose a picture that shows an object.")
+    if not has_transparency(rgba) and (rgba == rgba[0, 0]).all():
+        raise BadInput(f"{name} shows one colour only.", "There is no object in it.",
+                       "Choose a picture that shows an object.")
+
+
+def has_transparency(rgba: RgbaArray) -> bool:
+    """Whether the alpha channel says anything; a fully opaque one is a picture without a cut-out."""
+    return bool((rgba[..., 3] < 255).any())
+
+
+def prepare_picture(rgba: RgbaArray, size: int, resize: ResizeMode = "area") -> Tensor:
+    """Cut-out `[H, W, 4]` -> float32 `[1, 3, size, size]` in [0, 1], the object centred on white.
+
+    "area" is what the published web app does, "linear" what the published command line does.
+    """
+    return composite_on_white(resize_picture(recenter(rgba), size, resize))
+
+
+def recenter(rgba: RgbaArray) -> RgbaArray:
+    """The visible part in the middle of a transparent square `[S, S, 4]`, S the longer side, a tenth left free.
+
+    As published, the visible part's last row and column are lost and sizes are rounded down; where that would leave
+    nothing of a foreground of one pixel's width, one row or column is kept.
+    """
+    rows, columns = np.nonzero(rgba[..., 3] > 0)
+    if len(rows) == 0:
+        return rgba
+    side = max(rgba.shape[:2])
+    top, left = rows.min(), columns.min()
+    height, width = max(int(rows.max() - top), 1), max(int(columns.max() - left), 1)
+    scale = int(side * (1 - BORDER)) / max(height, width)
+    new_height, new_width = max(int(height * scale), 1), max(int(width * scale), 1)
+    visible = rgba[top : top + height, left : left + width].astype(np.float32) / 255
+    canvas = np.zeros((side, side, 4), np.float32)
+    y, x = (side - new_height) // 2, (side - new_width) // 2
+    canvas[y : y + new_height, x : x + new_width] = cv2.resize(
+        visible, (new_width, new_height), interpolation=cv2.INTER_AREA
+    )
+    return (canvas * 255).astype(np.uint8)
+
+
+def resize_picture(rgba: RgbaArray, size: int, resize: ResizeMode) -> RgbaArray:
+    """`[H, W, 4]` -> `[size, size, 4]`, on straight alpha as published."""
+    return cv2.resize(rgba, (size, size), interpolation=INTERPOLATION[resize])
+
+
+def composite_on_white(rgba: RgbaArray) -> Tensor:
+    """`[H, W, 4]` -> float32 `[1, 3, H, W]` in [0, 1]."""
+    values = rgba.astype(np.float32) / 255
+    alpha = values[..., 3:]
+    rgb = values[..., :3] * alpha + (1 - alpha)
+    return torch.from_numpy(rgb).permute(2, 0, 1).unsqueeze(0).contiguous()
+
+
+def _upright_rgba(image: Image.Image) -> RgbaArray:
+    """First frame, turned as its EXIF data says, RGBA of 8 bit, no side longer than `LARGEST_SIDE`."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith(("I", "F")):
+        upright = _eight_bit(upright)
+    if upright.mode == "CMYK":  # has no direct way to RGBA
+        upright = upright.convert("RGB")
+    upright = upright.convert("RGBA")
+    upright.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    return np.asarray(upright).copy()
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Grey pictures of 16 bit, or of floating point in [0, 1] -> 8 bit. Plain conversion would clip them."""
+    values = np.asarray(image).astype(np.float64)
+    scale = 255.0 if image.mode == "F" else 255.0 / 65535.0
+    return Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8))

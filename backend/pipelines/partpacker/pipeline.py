@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PartPacker from a picture to two surfaces, stage by stage in the order of the algorithm (spec section 2)."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from diffusers.utils import BaseOutput
+from torch import Tensor
+from transformers import Dinov2Model
+
+from ...contract import BadInput, MeshwrightError, Remedy
+from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field
+from ...geometry.isosurface import extract_isosurface
+from ...geometry.mesh import TriangleMesh
+from .autoencoder import PartPackerAutoencoder
+from .denoiser import PartPackerDenoiser
+from .image_condition import condition_tokens
+from .picture import INTERPOLATION, ResizeMode, RgbaArray, check_picture, prepare_picture
+from .sampler import set_flow_timesteps, starting_noise
+
+logger = logging.getLogger(__name__)
+
+VOLUMES = 2
+FIELD_TICKS = 100
+"""Progress of the field is told in hundredths of a volume, since the number of queries is an estimate at first."""
+POINTS_PER_QUERY = {"cuda": 131072, "mps": 32768, "cpu": 8192}
+"""Chunk of field queries by device; any chunk gives the same values."""
+
+StageReport = Callable[[str, int, int], None]
+"""Told `(stage, step, of)` at every sampler step, decoder layer and field chunk; may raise to cancel the run."""
+
+
+class NotFiniteError(MeshwrightError):
+    """A latent or a field holds NaN or infinity."""
+
+
+class NoSurfaceError(MeshwrightError):
+    """Neither volume has a surface."""
+
+
+@dataclass
+class PartPackerOutput(BaseOutput):
+    """`meshes`: one surface per volume in the decoder's own frame (z up, the cube [-1, 1]^3), possibly empty.
+    `latent`: float32 `[1, 2 * tokens_per_volume, latent_width]`, volume 0 first."""
+
+    meshes: list[TriangleMesh]
+    latent: Tensor
+
+
+def ignore_progress(_stage: str, _step: int, _of: int) -> None:
+    """The progress report of callers who want none."""
+
+
+class PartPackerPipeline(DiffusionPipeline):
+    """One picture of an object to two surfaces which together hold its parts."""
+
+    model_cpu_offload_seq = "image_encoder->denoiser->autoencoder"
+    _callback_tensor_inputs = ["latents"]
+
+    def __init__(
+        self,
+        image_encoder: Dinov2Model,
+        denoiser: PartPackerDenoiser,
+        autoencoder: PartPackerAutoencoder,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+        tokens_per_volume: int = 4096,
+        picture_size: int = 518,
+    ):
+        super().__init__()
+        self.register_modules(
+            image_encoder=image_encoder, denoiser=denoiser, autoencoder=autoencoder, scheduler=scheduler
+        )
+        self.register_to_config(tokens_per_volume=tokens_per_volume, picture_size=picture_size)
+        self._interrupt = False
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
+    ) -> "PartPackerPipeline":
+        """Load a local folder that `save_pretrained` wrote. Nothing is fetched.
+
+        The components' classes are known, so they are not looked up by the module path in `model_index.json`, which
+        depends on where this package was imported from when the folder was saved.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        index = json.loads((folder / "model_index.json").read_text("utf-8"))
+        return cls(
+            Dinov2Model.from_pretrained(folder / "image_encoder", dtype=torch_dtype, local_files_only=True),
+            PartPackerDenoiser.from_pretrained(folder / "denoiser", torch_dtype=torch_dtype, local_files_only=True),
+            PartPackerAutoencoder.from_pretrained(
+                folder / "autoencoder", torch_dtype=torch_dtype, local_files_only=True
+            ),
+            FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
+            tokens_per_volume=index["tokens_per_volume"],
+            picture_size=index["picture_size"],
+        )
+
+    @property
+    def interrupt(self) -> bool:
+        """Set `_interrupt` in a step callback to end the sampling early and go on with the latent as it is."""
+        return self._interrupt
+
+    def place(
+        self, device: torch.device | str, autoencoder_device: torch.device | str | None = None
+    ) -> "PartPackerPipeline":
+        """Move the networks to `device`, the autoencoder to a second one if it is there (it saves memory on each)."""
+        second = torch.device(autoencoder_device or device)
+        if second.type == "cuda" and (second.index or 0) >= torch.cuda.device_count():
+            logger.warning("there is no %s: the autoencoder runs on %s too", second, device)
+            second = torch.device(device)
+        self.image_encoder.to(device)
+        self.denoiser.to(device)
+        self.autoencoder.to(second)
+        return self
+
+    def device_of(self, model: torch.nn.Module) -> torch.device:
+        """Where a network computes: where its offload hooks bring it, else where it lies."""
+        return self._execution_device if hasattr(model, "_hf_hook") else model.device
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        picture: RgbaArray,
+        num_inference_steps: int = 50,
+        guidance_scale: float = 7.0,
+        grid_resolution: int = 384,
+        resize: ResizeMode = "area",
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        points_per_query: int | None = None,
+        callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
+        progress: StageReport = ignore_progress,
+    ) -> PartPackerOutput:
+        """Two surfaces from one cut-out picture, RGBA uint8 `[H, W, 4]`.
+
+        `seed` gives the same object on every machine, up to rounding; a `generator` goes before it. `guidance_scale`
+        of 1 runs without guidance, at half the cost. `callback_on_step_end(pipeline, i, timestep, {"latents": x})`
+        may return other latents. `progress` is described at `StageReport`; what it raises ends the run.
+
+        Raises BadInput, NotFiniteError (damaged weights, too little precision) and NoSurfaceError.
+        """
+        self.check_inputs(picture, num_inference_steps, guidance_scale, grid_resolution, resize)
+        self._interrupt = False
+        try:
+            image = self.prepare_picture(picture, resize)
+            progress("picture", 1, 1)
+            condition = self.encode_condition(image)
+            progress("condition", 1, 1)
+            latent = self.prepare_latents(seed, generator)
+            latent = self.denoise(
+                latent, condition, num_inference_steps, guidance_scale, callback_on_step_end, progress
+            )
+            hidden = self.decode_volumes(latent, progress)
+            grids = self.evaluate_fields(hidden, grid_resolution, points_per_query, progress)
+            meshes = self.extract_surfaces(grids, progress)
+        finally:
+            self.maybe_free_model_hooks()
+        return PartPackerOutput(meshes=meshes, latent=latent)
+
+    def check_inputs(
+        self, picture: RgbaArray, steps: int, guidance_scale: float, grid_resolution: int, resize: str
+    ) -> None:
+        """Raises BadInput for a picture without an object, ValueError for a parameter out of its range."""
+        if picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != "uint8":
+            raise ValueError(f"picture must be RGBA uint8 [H, W, 4], not {picture.dtype} {list(picture.shape)}")
+        check_picture(picture)
+        if steps < 1:
+            raise ValueError(f"num_inference_steps must be at least 1, not {steps}")
+        if guidance_scale < 1:
+            raise ValueError(f"guidance_scale must be at least 1, not {guidance_scale}")
+        if grid_resolution < 2:
+            raise ValueError(f"grid_resolution must be at least 2, not {grid_resolution}")
+        if resize not in INTERPOLATION:
+            raise BadInput(f"There is no resize mode '{resize}'.", f"Known are {', '.join(INTERPOLATION)}.",
+                           "Choose one of them.")
+
+    def prepare_picture(self, picture: RgbaArray, resize: ResizeMode = "area") -> Tensor:
+        """Float32 `[1, 3, S, S]` in [0, 1], the object centred on white."""
+        return prepare_picture(picture, self.config.picture_size, resize)
+
+    def encode_condition(self, image: Tensor) -> Tensor:
+        """Condition tokens `[1, T, W]` of a prepared picture, on the denoiser's device and in its dtype."""
+        tokens = condition_tokens(self.image_encoder, image.to(self.device_of(self.image_encoder)))
+        return tokens.to(self.device_of(self.denoiser), self.denoiser.dtype)
+
+    def prepare_latents(self, seed: int | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Starting noise, float32 `[1, 2 * tokens_per_volume, latent_width]`."""
+        shape = (1, VOLUMES * self.config.tokens_per_volume, self.denoiser.config.latent_width)
+        return starting_noise(shape, self.device_of(self.denoiser), seed, generator)
+
+    def denoise(
+        self,
+        latent: Tensor,
+        condition: Tensor,
+        steps: int,
+        guidance_scale: float,
+        callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
+        progress: StageReport = ignore_progress,
+    ) -> Tensor:
+        """Noise `[1, L, C]` to latent in float32. Raises NotFiniteError."""
+        timesteps = set_flow_timesteps(self.scheduler, steps, latent.device)
+        cache = self.denoiser.condition_cache(condition) if guidance_scale > 1 else None
+        for i, timestep in enumerate(timesteps):
+            if self.interrupt:
+                break
+            if cache is None:
+                velocity = self.denoiser(latent, timestep[None], condition).float()
+            else:
+                conditional, unconditional = self.denoiser.guided_velocities(latent, timestep[None], cache)
+                velocity = unconditional.float() + guidance_scale * (conditional.float() - unconditional.float())
+            latent = self.scheduler.step(velocity, timestep, latent, return_dict=False)[0]
+            if callback_on_step_end is not None:
+                latent = callback_on_step_end(self, i, timestep, {"latents": latent}).get("latents", latent)
+            progress("sample", i + 1, steps)
+        for volume, half in enumerate(latent.chunk(VOLUMES, dim=1)):
+            if not torch.isfinite(half).all():
+                raise _not_finite("latent", volume)
+        return latent
+
+    def decode_volumes(self, latent: Tensor, progress: StageReport = ignore_progress) -> list[Tensor]:
+        """Hidden tokens `[1, tokens_per_volume, width]` of each volume, on the autoencoder's device."""
+        device = self.device_of(self.autoencoder)
+        return [
+            self.autoencoder.decode(
+                half.to(device),
+                lambda done, of, before=volume: progress("decode", before * of + done, VOLUMES * of),
+            )
+            for volume, half in enumerate(latent.chunk(VOLUMES, dim=1))
+        ]
+
+    def evaluate_fields(
+        self,
+        hidden: list[Tensor],
+        grid_resolution: int,
+        points_per_query: int | None = None,
+        progress: StageReport = ignore_progress,
+    ) -> list[Tensor]:
+        """Field grids float32 `[R + 1] * 3` of each volume, indexed [x, y, z]. Raises NotFiniteError.
+
+        What lies far from the surface is filled by sign and not evaluated.
+        """
+        return [
+            self._evaluate_field(tokens, volume, len(hidden), grid_resolution, points_per_query, progress)
+            for volume, tokens in enumerate(hidden)
+        ]
+
+    def extract_surfaces(self, grids: list[Tensor], progress: StageReport = ignore_progress) -> list[TriangleMesh]:
+        """One mesh per volume, empty where the field never changes sign. NoSurfaceError if all of them are."""
+        meshes = []
+        for volume, grid in enumerate(grids):
+            meshes.append(extract_isosurface(grid))
+            progress("surface", volume + 1, len(grids))
+        if all(mesh.is_empty for mesh in meshes):
+            raise NoSurfaceError("No object was found.", "The field of neither volume has a surface.",
+                                 "Try another seed, more steps, or a picture with one clear object.", Remedy.RETRY)
+        return meshes
+
+    def _evaluate_field(
+        self,
+        tokens: Tensor,
+        volume: int,
+        volumes: int,
+        grid_resolution: int,
+        points_per_query: int | None,
+        progress: StageReport,
+    ) -> Tensor:
+        context = self.autoencoder.field_context(tokens)
+
+        def report(done: int, expected: int) -> None:
+            progress("field", round(FIELD_TICKS * (volume + done / expected)), FIELD_TICKS * volumes)
+
+        try:
+            return evaluate_field(
+                lambda points: self.autoencoder.query(points[None], context)[0],
+                grid_resolution,
+                device=tokens.device,
+                chunk_size=points_per_query or POINTS_PER_QUERY.get(tokens.device.type, POINTS_PER_QUERY["cpu"]),
+                on_chunk=report,
+            )
+        except FieldNotFiniteError as error:
+            raise _not_finite("field", volume) from error
+
+
+def _not_finite(what: str, volume: int) -> NotFiniteError:
+    return NotFiniteError(
+        f"The {what} of volume {volume + 1} holds values that are not numbers.",
+        "The weights are damaged, or the precision is too low for this picture.",
+        "Try another seed or full precision; if it happens again, download the weights again.",
+        Remedy.DOWNLOAD,
+    )
