@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets up, tests, lints and shows Meshwright: `python dev.py setup | test | demo | lint`.
+
+Runs on the standard library of any Python 3.9 or newer; what it sets up is a Python 3.11 environment in `.venv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import NoReturn
+
+HERE = Path(__file__).resolve().parent
+VENV = HERE / ".venv"
+STAMP = VENV / "meshwright-setup.json"
+OUT = HERE / "out"
+WINDOWS = os.name == "nt"
+VENV_PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+
+TORCH = "torch==2.13.0"
+REQUIREMENTS = (HERE / "backend" / "requirements.txt", HERE / "requirements-dev.txt")
+# What the bpy module links on Linux and servers often lack: library, and the Debian package that holds it.
+SYSTEM_LIBRARIES = {
+    "libX11.so.6": "libx11-6", "libXrender.so.1": "libxrender1", "libXfixes.so.3": "libxfixes3", "libXi.so.6": "libxi6",
+    "libxkbcommon.so.0": "libxkbcommon0", "libSM.so.6": "libsm6", "libICE.so.6": "libice6",
+}
+INSTALL_LIMIT, SUITE_LIMIT, DEMO_LIMIT = 3600, 900, 900  # seconds
+SUITES = {  # bpy cannot be unloaded, and must not be near tests that prove the backend runs without it
+    "without Blender": ["tests", "--ignore=tests/addon", "--ignore=tests/gui"],
+    "inside Blender": ["tests/addon"],
+}
+
+
+def stop(message: str) -> NoReturn:
+    """End with exit code 1 and a message for the person at the terminal."""
+    sys.stderr.write(f"\n{message}\n")
+    sys.exit(1)
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class StatusLine:
+    """One line that is written over on a terminal; elsewhere a new line at most every 20 seconds."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._shown = 0.0
+        self._terminal = sys.stdout.isatty()
+
+    def show(self, text: str) -> None:
+        """Replace the line."""
+        now = time.monotonic()
+        line = f"[{now - self._begin:4.0f}s] {text}"
+        if self._terminal:
+            sys.stdout.write(f"\r\x1b[K{line[:shutil.get_terminal_size().columns - 1]}")
+        elif now - self._shown > 20:
+            self._shown = now
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def close(self, text: str) -> None:
+        """Leave a last line."""
+        sys.stdout.write(("\r\x1b[K" if self._terminal else "") + f"[{time.monotonic() - self._begin:4.0f}s] {text}\n")
+        sys.stdout.flush()
+
+
+def run(command: list[str], seconds: float, environment: dict[str, str] | None = None) -> int:
+    """Exit code of a command; it and its children are killed when the time is up, which counts as 124."""
+    process = subprocess.Popen(command, cwd=HERE, env={**os.environ, **(environment or {})},
+                               start_new_session=not WINDOWS)
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        sys.stderr.write(f"\nStopped after {seconds:.0f} s: {' '.join(command)}\n")
+        return 124
+    finally:
+        if process.poll() is None:
+            process.kill() if WINDOWS else os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def clean_environment(user: Path) -> dict[str, str]:
+    """For processes with bpy: settings and extensions in a folder of their own, one computing thread a process.
+
+    Several OpenMP threads spin against each other on few cores and make small models a hundred times slower.
+    """
+    return {"BLENDER_USER_RESOURCES": str(user), "MESHWRIGHT_PYTHON": str(VENV_PYTHON), "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+
+
+# ------------------------------------------------------------------------------------------------------------- setup
+
+def find_python() -> str:
+    """Path of a Python 3.11, which bpy 5.0 needs exactly. Ends the program when there is none."""
+    candidates = [[sys.executable], ["python3.11"], ["py", "-3.11"], ["python3"], ["python"]]
+    question = "import sys, venv, ensurepip; print(sys.version_info[:2] == (3, 11), sys.executable)"
+    lacks_venv = ""
+    for candidate in candidates:
+        try:
+            answer = subprocess.run([*candidate, "-c", question], capture_output=True, text=True, timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        right, _, path = answer.stdout.strip().partition(" ")
+        if right == "True":
+            return path
+        if "3.11" in " ".join(candidate) and "ensurepip" in answer.stderr:
+            lacks_venv = candidate[0]
+    if lacks_venv:
+        stop(f"{lacks_venv} lacks its venv module. On Debian and Ubuntu:\n\n"
+             "    sudo apt-get install -y python3.11-venv\n\nThen run this again.")
+    stop("Meshwright's tests and demo need Python 3.11 exactly (Blender 5.0's own version), and none was found.\n"
+         "Install it from python.org, with `apt-get install python3.11 python3.11-venv`, `brew install python@3.11`\n"
+         "or `uv python install 3.11`, see that `python3.11` is on the PATH, and run this again.")
+
+
+def missing_packages() -> list[str]:
+    """Debian packages of the system libraries that bpy links and this machine lacks."""
+    if not sys.platform.startswith("linux"):
+        return []
+    missing = []
+    for library, package in SYSTEM_LIBRARIES.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            missing.append(package)
+    return missing
+
+
+def requirements_hash() -> str:
+    """Changes whenever anything that setup installs changes."""
+    text = TORCH.encode() + b"".join(path.read_bytes() for path in REQUIREMENTS)
+    return hashlib.sha256(text).hexdigest()
+
+
+def is_set_up() -> bool:
+    """Whether `.venv` is complete and fits the requirement files."""
+    try:
+        return VENV_PYTHON.exists() and json.loads(STAMP.read_text())["requirements"] == requirements_hash()
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def install(title: str, words: list[str], status: StatusLine) -> None:
+    """Run `pip install` in `.venv`, showing what it is at. Ends the program when it fails."""
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
+               "--progress-bar", "off", *words]
+    process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines, downloads, end = [], 0, time.monotonic() + INSTALL_LIMIT
+    for line in process.stdout:
+        lines.append(line)
+        words = line.split()
+        if words and words[0] == "Downloading":
+            downloads += 1
+            name = words[1].rsplit("/", 1)[-1]
+            status.show(f"{title}: file {downloads}, {name.split('-')[0]} {' '.join(words[2:])}")
+        elif words and words[0] == "Installing":
+            status.show(f"{title}: unpacking {len(words) - 3} packages")
+        if time.monotonic() > end:
+            process.kill()
+    if process.wait() != 0:
+        stop(f"pip could not install {title}:\n\n{''.join(lines[-25:])}")
+
+
+def setup() -> None:
+    """Make `.venv`; a finished one is left alone. Ends the program with one line of advice where something lacks."""
+    if missing := missing_packages():
+        stop("Blender's module needs system libraries that this machine lacks. On Debian and Ubuntu:\n\n"
+             f"    sudo apt-get install -y {' '.join(missing)}\n\nThen run this again.")
+    if is_set_up():
+        return
+    python, status = find_python(), StatusLine()
+    if not VENV_PYTHON.exists() or venv_version() != (3, 11):
+        status.show("making .venv")
+        subprocess.run([python, "-m", "venv", "--clear", str(VENV)], check=True, timeout=300)
+    install("torch", [TORCH], status)
+    for path in REQUIREMENTS:
+        install(path.relative_to(HERE).as_posix(), ["-r", str(path)], status)
+    status.show("trying Blender's module")
+    with tempfile.TemporaryDirectory(prefix="meshwright-") as user:
+        if run([str(VENV_PYTHON), "-c", "import bpy, torch"], 120, clean_environment(Path(user))) != 0:
+            stop("The environment in .venv was installed, but does not start: see the lines above.")
+    STAMP.write_text(json.dumps({"requirements": requirements_hash()}))
+    status.close("set up in .venv")
+
+
+def venv_version() -> tuple[int, int]:
+    """(major, minor) of the Python in `.venv`, (0, 0) when it does not start."""
+    answer = subprocess.run([str(VENV_PYTHON), "-c", "import sys; print(*sys.version_info[:2])"],
+                            capture_output=True, text=True, timeout=30)
+    major, minor = (answer.stdout.split() or ["0", "0"])[:2]
+    return int(major), int(minor)
+
+
+# -------------------------------------------------------------------------------------------------------------- test
+
+def suite_commands(arguments: list[str]) -> dict[str, list[str]]:
+    """pytest's arguments by suite. Paths among `arguments` replace what the suites run, options go to all."""
+    paths = [word for word in arguments if not word.startswith("-") and (HERE / word.split("::")[0]).exists()]
+    options = [word for word in arguments if word not in paths]
+    if not paths:
+        return {name: [*words, *options] for name, words in SUITES.items()}
+    inside = [path for path in paths if Path(path).as_posix().startswith("tests/addon")]
+    chosen = {"without Blender": [path for path in paths if path not in inside], "inside Blender": inside}
+    return {name: [*words, *options] for name, words in chosen.items() if words}
+
+
+def count(report: Path) -> tuple[int, int, int]:
+    """(passed, failed, skipped) of one pytest run; a run that left no report counts as one failure."""
+    try:
+        suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
+    except (OSError, ElementTree.ParseError):
+        return 0, 1, 0
+    total, failures, errors, skipped = (
+        sum(int(suite.get(key, 0)) for suite in suites) for key in ("tests", "failures", "errors", "skipped"))
+    return total - failures - errors - skipped, failures + errors, skipped
+
+
+def test(arguments: list[str]) -> int:
+    """Run both suites, each in a process of its own; the last line tells the sum."""
+    setup()
+    passed = failed = skipped = 0
+    begin, trouble = time.monotonic(), False
+    with tempfile.TemporaryDirectory(prefix="meshwright-test-") as name:
+        folder = Path(name)
+        for number, (title, words) in enumerate(suite_commands(arguments).items()):
+            say(f"\n== tests {title}")
+            report, user = folder / f"{number}.xml", folder / f"user-{number}"
+            user.mkdir()
+            code = run([str(VENV_PYTHON), "-m", "pytest", f"--junit-xml={report}", *words], SUITE_LIMIT,
+                       clean_environment(user))
+            outcome = count(report)
+            passed, failed, skipped = passed + outcome[0], failed + outcome[1], skipped + outcome[2]
+            chose_nothing = code == 5 and bool(arguments)
+            trouble = trouble or (code != 0 and not chose_nothing)
+    if not failed and (trouble or not passed):
+        failed = 1  # a process that died after its last test, or nothing that ran at all
+    say(f"\nall suites took {time.monotonic() - begin:.0f} s, {skipped} tests were skipped")
+    say(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+# -------------------------------------------------------------------------------------------------------- lint, demo
+
+def lint() -> int:
+    """Style by ruff, types by mypy."""
+    setup()
+    codes = [run([str(VENV_PYTHON), "-m", *words], 300) for words in (["ruff", "check", "."], ["mypy"])]
+    return 1 if any(codes) else 0
+
+
+def demo(image: Path) -> int:
+    """Build the extension, install it into headless Blender and let it turn a picture into parts; see examples/."""
+    setup()
+    if not image.is_file():
+        stop(f"There is no picture {image}.")
+    OUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="meshwright-demo-") as name:
+        folder = Path(name)
+        say("building the extension")
+        build = [str(VENV_PYTHON), "build_addon.py", "--no-wheels", "--out", str(folder)]
+        if run(build, 120) != 0:
+            return 1
+        archive = next(folder.glob("meshwright-*.zip"))
+        user = folder / "user"
+        user.mkdir()
+        return run([str(VENV_PYTHON), "examples/demo.py", "--extension", str(archive), "--image", str(image.resolve()),
+                    "--out", str(OUT)], DEMO_LIMIT, clean_environment(user))
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help="make .venv with everything that tests and demo need")
+    commands.add_parser("lint", help="style and types")
+    commands.add_parser("test", help="run the tests that need no display; further words go to pytest")
+    shown = commands.add_parser("demo", help="a picture becomes parts in out/demo.blend, out/demo.png, out/parts.glb")
+    shown.add_argument("--image", type=Path, default=HERE / "examples" / "chair.png")
+    arguments, further = parser.parse_known_args()
+    if further and arguments.command != "test":
+        parser.error(f"{arguments.command} does not take {' '.join(further)}")
+    if arguments.command == "setup":
+        begin = time.monotonic()
+        setup()
+        say(f"ready: {VENV_PYTHON.relative_to(HERE)} ({time.monotonic() - begin:.1f} s)")
+        return 0
+    if arguments.command == "lint":
+        return lint()
+    return test(further) if arguments.command == "test" else demo(arguments.image)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        stop("Stopped.")
