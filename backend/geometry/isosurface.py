@@ -2,8 +2,8 @@
 """Marching cubes on the device where the grid lies: warp on CUDA, scikit-image elsewhere (SPEC 2.6.5).
 
 Both use the classic 256 cases with linear interpolation and put the same vertices on the same grid edges, with the
-same number of faces. warp gives the very triangles of the published pipeline's PyMCubes; scikit-image cuts most polygons
-along other diagonals. A grid value that equals the level gives faces without area, which cleaning removes.
+same number of faces. warp gives the very triangles of the published pipeline's PyMCubes; scikit-image cuts most
+polygons along other diagonals. A grid value that equals the level gives faces without area, which cleaning removes.
 """
 
 from __future__ import annotations

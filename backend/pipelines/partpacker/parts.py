@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the surfaces of the two volumes to separate, colored parts (SPEC 2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trimesh
+
+from ...geometry.cleaning import clean_mesh
+from ...geometry.components import is_watertight, split_components
+from ...geometry.decimation import decimate
+from ...geometry.mesh import TriangleMesh
+from .frame import internal_to_gltf
+from .palette import Rgba, part_color
+
+SMALLEST_PART = 11
+"""Components of fewer faces are no parts."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One connected part in the decoder's internal frame."""
+
+    mesh: TriangleMesh
+    volume_index: int
+    """Which of the two volumes it comes from. Parts of one volume never touch each other."""
+    color: Rgba
+    watertight: bool
+
+
+def extract_parts(volumes: Sequence[TriangleMesh], *, face_target: int | None = None) -> list[Part]:
+    """Clean the surface of every volume and split it into parts, those of the first volume first.
+
+    Args:
+        volumes: one surface per volume, internal frame; an empty one has no parts.
+        face_target: decimate every volume of more faces to this many. It counts per volume, not for the object.
+
+    Returns:
+        The parts in order; part j has the palette's color j. An empty list where no surface is left.
+    """
+    parts: list[Part] = []
+    for volume_index, surface in enumerate(volumes):
+        for mesh in split_components(clean_volume(surface, face_target)):
+            if len(mesh.faces) >= SMALLEST_PART:
+                parts.append(Part(mesh, volume_index, part_color(len(parts)), is_watertight(mesh)))
+    return parts
+
+
+def clean_volume(surface: TriangleMesh, face_target: int | None = None) -> TriangleMesh:
+    """Clean one surface; if it has more faces than the target, decimate it and clean again."""
+    cleaned = clean_mesh(surface)
+    if face_target is None or len(cleaned.faces) <= face_target:
+        return cleaned
+    return clean_mesh(decimate(cleaned, face_target))
+
+
+def write_glb(parts: Iterable[Part], path: str | Path) -> None:
+    """Write a GLB (glTF frame) of one node and geometry per part with its flat vertex color.
+
+    Raises ValueError without any part: glTF has no empty scene.
+    """
+    scene = trimesh.Scene()
+    for number, part in enumerate(parts):
+        mesh = trimesh.Trimesh(internal_to_gltf(part.mesh.vertices), part.mesh.faces, process=False)
+        mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=[part.color] * len(mesh.vertices))
+        name = f"part_{number:02d}"
+        scene.add_geometry(mesh, node_name=name, geom_name=name)
+    if not scene.geometry:
+        raise ValueError("there is no part to write")
+    Path(path).write_bytes(scene.export(file_type="glb"))

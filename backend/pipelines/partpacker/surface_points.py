@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a mesh to the points that the autoencoder encodes (SPEC 2.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...contract import BadInput
+from ...geometry.cleaning import merge_close_vertices
+from ...geometry.components import directed_edges, edge_runs
+from ...geometry.farthest_point import farthest_points
+from ...geometry.mesh import TriangleMesh
+from ...geometry.normalization import Normalization
+from ...geometry.surface_sampling import stratified_surface_points
+
+LONGEST_SIDE = 1.9
+"""Longest side of an encoded shape; the field lives in the cube [-1, 1]^3."""
+MERGE_SIDE, MERGE_DISTANCE = 1.98, 1e-4
+"""Vertices nearer than the distance are merged while the longest side is scaled to the first number."""
+UNIFORM_CANDIDATES = 200_000
+"""Uniform points drawn before farthest-point sampling."""
+SALIENT_ANGLE = 15.0
+"""Degrees between two face normals above which their edge is salient."""
+
+
+@dataclass(frozen=True)
+class SurfacePoints:
+    """The encoder's inputs, batch of one, in the normalized frame; int64 indices.
+
+    A mesh without a salient edge has S = 0 salient points and M = 0 salient queries: the encoder then works with the
+    uniform ones alone. Its latent has ``n + M`` tokens.
+    """
+
+    points: Tensor
+    """float32 [1, N, 3], uniform by area."""
+    salient_points: Tensor
+    """float32 [1, S, 3], on edges with a sharp angle."""
+    query_index: Tensor
+    """[1, n] into ``points``."""
+    salient_query_index: Tensor
+    """[1, M] into ``salient_points``."""
+    normalization: Normalization
+    """Maps the mesh's own frame to the encoded one; ``invert`` puts a reconstruction back in place."""
+
+
+def prepare_surface(
+    mesh: TriangleMesh,
+    *,
+    generator: torch.Generator,
+    uniform: int = 32768,
+    salient: int = 16384,
+    queries: int = 1024,
+    salient_queries: int = 1024,
+    device: torch.device | str = "cpu",
+) -> SurfacePoints:
+    """Normalize a mesh and sample it.
+
+    Args:
+        mesh: best watertight; it keeps its own axes. For the denoiser's axes convert with ``frame`` before.
+        generator: a CPU generator; the same seed gives the same points on one device.
+        uniform: uniform points N, at most 200,000.
+        salient: the most salient points.
+        queries: uniform query points n, at most ``uniform``.
+        salient_queries: the most salient query points M.
+        device: where farthest-point sampling runs and the result lies.
+
+    Raises:
+        BadInput: the mesh has no faces, no area, or positions that are not finite.
+    """
+    mesh, normalization = normalize_mesh(mesh)
+    candidates, _ = stratified_surface_points(mesh, UNIFORM_CANDIDATES, generator=generator)
+    candidates = candidates.to(device)[None]
+    points = candidates[:, farthest_points(candidates, uniform)[0]]
+    edges = salient_points(mesh, salient, generator=generator).to(device)[None]
+    return SurfacePoints(
+        points=points,
+        salient_points=edges,
+        # The points are in farthest-point order already, so that their first ones are the farthest-point queries.
+        query_index=torch.arange(queries, device=points.device)[None],
+        salient_query_index=farthest_points(edges, min(salient_queries, edges.shape[1])),
+        normalization=normalization,
+    )
+
+
+def normalize_mesh(mesh: TriangleMesh) -> tuple[TriangleMesh, Normalization]:
+    """Scale and center a mesh for the encoder and merge its nearly equal vertices. Raises BadInput as above."""
+    if mesh.is_empty:
+        raise BadInput("The mesh cannot be encoded.", "It has no faces.", "Choose a mesh with a surface.")
+    used = mesh.vertices[mesh.faces.ravel()]
+    if not np.isfinite(used).all():
+        raise BadInput(
+            "The mesh cannot be encoded.",
+            "Some vertices have positions that are not numbers.",
+            "Clean the mesh up: delete the broken vertices, or apply the modifier that makes them.",
+        )
+    if not np.any(mesh.area_vectors()):
+        raise BadInput(
+            "The mesh cannot be encoded.",
+            "All its faces are degenerate: the surface has no area.",
+            "Check the object's scale, or choose a mesh with a surface.",
+        )
+    first = Normalization.to_box([used.min(axis=0), used.max(axis=0)], MERGE_SIDE)
+    merged = merge_close_vertices(TriangleMesh(first.apply(mesh.vertices), mesh.faces), MERGE_DISTANCE)
+    used = merged.vertices[merged.faces.ravel()]
+    second = Normalization.to_box([used.min(axis=0), used.max(axis=0)], LONGEST_SIDE)
+    return TriangleMesh(second.apply(merged.vertices), merged.faces), first.then(second)
+
+
+def salient_points(mesh: TriangleMesh, count: int, *, generator: torch.Generator) -> Tensor:
+    """Return points on the salient edges, float32 [at most ``count``, 3]; [0, 3] where there are none.
+
+    First both ends of every salient edge; more of them than ``count`` are thinned by farthest-point sampling from the
+    first, fewer are filled up along the edges in proportion to length.
+    """
+    edges = salient_edges(mesh)
+    start, end = torch.from_numpy(mesh.vertices[edges]).unbind(1)
+    ends = torch.stack([start, end], dim=1).view(-1, 3)
+    if len(ends) >= count or len(ends) == 0:
+        return ends[farthest_points(ends[None], min(count, len(ends)))[0]]
+    length = torch.linalg.norm((end - start).double(), dim=1)
+    share = torch.ceil((count - len(ends)) * length / length.sum()).long()
+    edge = torch.repeat_interleave(share)
+    step = torch.arange(len(edge)) - (share.cumsum(0) - share)[edge]
+    weight = ((step + 1) / (share[edge] + 1))[:, None]
+    points = torch.cat([ends, start[edge] + weight * (end - start)[edge]])
+    if len(points) > count:
+        points = points[torch.randperm(len(points), generator=generator)[:count]]
+    return points
+
+
+def salient_edges(mesh: TriangleMesh) -> NDArray[np.int64]:
+    """Return the edges, int64 [E, 2], whose two face normals differ by more than 15 degrees.
+
+    Border edges are never salient. Of an edge of three and more faces the first two count. Normals are taken as wound;
+    a face without area has none, and so none of its edges is salient.
+    """
+    edges = directed_edges(mesh.faces)
+    order, start, count = edge_runs(edges)
+    shared = start[count >= 2]
+    normals = mesh.area_vectors()
+    size = np.linalg.norm(normals, axis=1)
+    left, right = order[shared] // 3, order[shared + 1] // 3
+    scale = size[left] * size[right]
+    sharp = np.einsum("ij,ij->i", normals[left], normals[right]) < np.cos(np.radians(SALIENT_ANGLE)) * scale
+    return edges[order[shared[sharp & (scale > 0)]]]
