@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading pictures of every kind, and the way to the encoder's input."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from backend.contract import BadInput
+from backend.pipelines.partpacker.background import remove_background, remove_plain_background
+from backend.pipelines.partpacker.picture import (
+    check_picture,
+    has_transparency,
+    load_picture,
+    prepare_picture,
+    recenter,
+    resize_picture,
+)
+
+
+def gradient(width: int = 64, height: int = 48) -> Image.Image:
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return Image.fromarray(np.stack([x, y, 255 - x], axis=-1).astype(np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16", "F"])
+def test_every_color_mode_becomes_rgba(tmp_path, mode):
+    if mode in ("I;16", "F"):
+        scale = 65535 / 255 if mode == "I;16" else 1 / 255
+        values = np.asarray(gradient().convert("L")) * scale
+        image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.float32))
+    else:
+        image = gradient().convert(mode)
+    path = tmp_path / ("picture.tiff" if mode in ("CMYK", "F", "LA") else "picture.png")
+    image.save(path)
+    rgba = load_picture(path)
+    assert rgba.shape == (48, 64, 4)
+    assert rgba.dtype == np.uint8
+    brightness = rgba[..., :3].mean(axis=-1)
+    expected = np.asarray(gradient().convert("L"))
+    tolerance = 60 if mode in ("1", "P") else 25
+    assert abs(brightness[30:].mean() - expected[30:].mean()) < tolerance
+    assert brightness.max() - brightness.min() > 60  # 16 bit and floating point are scaled, not clipped
+
+
+def test_rotation_in_the_exif_data_is_applied(tmp_path):
+    image = gradient()
+    exif = image.getexif()
+    exif[0x0112] = 6  # the camera was held upright
+    image.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    rgba = load_picture(tmp_path / "photo.jpg")
+    assert rgba.shape == (64, 48, 4)
+    turned = np.rot90(np.asarray(image), -1).astype(int)
+    assert np.abs(rgba[..., :3].astype(int) - turned).mean() < 5
+
+
+def test_first_frame_of_an_animation(tmp_path):
+    frames = [gradient(), gradient().transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:], lossless=True)
+    assert np.array_equal(load_picture(tmp_path / "moving.webp")[..., :3], np.asarray(frames[0]))
+
+
+def test_transparency_of_a_palette_is_kept(tmp_path):
+    image = gradient().convert("P")
+    image.info["transparency"] = image.getpixel((0, 0))
+    image.save(tmp_path / "indexed.png")
+    rgba = load_picture(tmp_path / "indexed.png")
+    assert rgba[0, 0, 3] == 0
+    assert has_transparency(rgba)
+
+
+def test_very_wide_pictures_are_made_smaller(tmp_path):
+    gradient(17000, 20).save(tmp_path / "wide.png")
+    assert load_picture(tmp_path / "wide.png").shape == (19, 16384, 4)
+
+
+def text_file(path):
+    path.write_text("this is no picture")
+
+
+def truncated(path):
+    gradient(300, 300).save(path)
+    path.write_bytes(path.read_bytes()[:400])
+
+
+def bomb(path):
+    header = Image.new("1", (16, 16))
+    header.save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = (30000).to_bytes(4, "big") * 2  # width and height in the header chunk
+    import zlib
+
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+def single_pixel(path):
+    Image.new("RGB", (1, 1)).save(path)
+
+
+def one_color(path):
+    Image.new("RGB", (64, 64), (10, 200, 30)).save(path)
+
+
+def nothing_visible(path):
+    gradient().convert("RGBA").putalpha(0)
+    image = gradient().convert("RGBA")
+    image.putalpha(0)
+    image.save(path)
+
+
+def absent(_path):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (text_file, "not a picture"),
+        (truncated, "cannot be read"),
+        (bomb, "too large"),
+        (single_pixel, "too small"),
+        (one_color, "one colour"),
+        (nothing_visible, "transparent"),
+        (absent, "cannot be read"),
+    ],
+)
+def test_bad_files_say_what_is_wrong_and_what_to_do(tmp_path, write, reason):
+    path = tmp_path / "picture.png"
+    write(path)
+    with pytest.raises(BadInput, match=reason) as caught:
+        load_picture(path)
+    assert caught.value.report.why
+    assert caught.value.report.advice
+
+
+def test_recenter_leaves_a_tenth_free_and_keeps_the_middle(cut_out):
+    centred = recenter(cut_out)
+    assert centred.shape == (80, 80, 4)
+    rows, columns = np.nonzero(centred[..., 3])
+    assert rows.max() - rows.min() + 1 == 72
+    assert abs((rows.min() + rows.max()) / 2 - 39.5) <= 1
+    assert abs((columns.min() + columns.max()) / 2 - 39.5) <= 1
+
+
+@pytest.mark.parametrize("visible", [np.s_[5:6, 5:6], np.s_[5:6, 2:40], np.s_[2:40, 5:6], np.s_[3:40, 3:5]])
+def test_foregrounds_of_one_pixel(visible):
+    picture = np.zeros((48, 48, 4), np.uint8)
+    picture[visible] = 200
+    assert recenter(picture)[..., 3].any()
+    prepared = prepare_picture(picture, 56)
+    assert prepared.shape == (1, 3, 56, 56)
+    assert prepared.min() < 1
+
+
+def enlarged_by_area(values: np.ndarray, size: int) -> np.ndarray:
+    """OpenCV's area interpolation for enlarging along the first axis, by the formula of spec section 2.1."""
+    length = len(values)
+    ratio = length / size
+    result = []
+    for d in range(size):
+        s = int(np.floor(d * ratio))
+        f = (d + 1) - (s + 1) / ratio
+        f = 0.0 if f <= 0 else f - np.floor(f)
+        if s >= length - 1:
+            s, f = length - 1, 0.0
+        result.append((1 - f) * values[s] + f * values[min(s + 1, length - 1)])
+    return np.array(result)
+
+
+def test_resize_modes(cut_out):
+    area = resize_picture(cut_out, 130, "area")
+    expected = enlarged_by_area(cut_out.astype(float), 130)
+    expected = enlarged_by_area(expected.transpose(1, 0, 2), 130).transpose(1, 0, 2)
+    assert np.abs(area - expected).max() <= 1
+    assert not np.array_equal(area, resize_picture(cut_out, 130, "linear"))
+
+
+def test_prepared_picture_is_the_object_on_white(cut_out):
+    prepared = prepare_picture(cut_out, 70)
+    assert prepared.dtype == torch.float32
+    assert (prepared[0, :, 0, 0] == 1).all()
+    assert 0 <= prepared.min() < 0.5
+    assert prepared[0, 0, 35, 35] == pytest.approx(200 / 255, abs=0.01)
+
+
+def test_plain_ground_is_cut_away():
+    picture = np.full((100, 120, 4), 255, np.uint8)
+    rng = np.random.default_rng(0)
+    picture[..., :3] = 240 + rng.integers(-6, 7, (100, 120, 3))
+    picture[30:70, 40:90, :3] = (180, 40, 40)
+    picture[45:55, 60:70, :3] = 240  # of the ground's colour, but inside the object
+    cut = remove_background(picture, None)
+    expected = np.zeros((100, 120), bool)
+    expected[30:70, 40:90] = True
+    assert np.array_equal(cut[..., 3] > 0, expected)
+    check_picture(cut)
+
+
+def test_a_photo_without_background_remover_says_what_to_do():
+    picture = np.asarray(gradient().convert("RGBA"))
+    with pytest.raises(BadInput, match="background"):
+        remove_plain_background(picture)
+
+
+def test_an_empty_sheet_says_that_nothing_is_on_it():
+    picture = np.full((50, 50, 4), 255, np.uint8)
+    picture[20:30, 20:30, :3] = 245
+    with pytest.raises(BadInput, match="No object"):
+        remove_plain_background(picture)
