@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training data on the device: surfaces and field targets for the autoencoder, pictures and latents for the denoiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ....procedural.cameras import random_cameras
+from ....procedural.primitives import ObjectBatch, union_distance
+from ....procedural.rendering import on_white, render
+from ....procedural.surface import farthest_points, sample_salient, sample_surface
+from ..autoencoder import PartPackerAutoencoder
+from .presets import Preset
+
+RENDER_AT_ONCE = 1024
+ENCODE_AT_ONCE = 256
+NEAR = (0.02, 0.08)
+"""Standard deviations of the noise that takes surface points to field points near the surface."""
+
+
+@dataclass(frozen=True)
+class EncoderInput:
+    """What ``PartPackerAutoencoder.encode`` takes, for V volumes."""
+
+    points: Tensor
+    salient_points: Tensor
+    query_index: Tensor
+    salient_query_index: Tensor
+
+    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.points, self.salient_points, self.query_index, self.salient_query_index
+
+
+def encoder_input(volumes: ObjectBatch, preset: Preset, generator: torch.Generator) -> EncoderInput:
+    """Sample the surfaces of one-volume objects and pick the tokens' starting points."""
+    surface = sample_surface(volumes, preset.surface_points, generator)
+    salient = sample_salient(volumes, preset.salient_points, generator, surface)
+    uniform_tokens, salient_tokens = preset.tokens
+    return EncoderInput(
+        surface,
+        salient,
+        farthest_points(surface[:, : preset.token_pool], uniform_tokens),
+        farthest_points(salient[:, : preset.token_pool], salient_tokens),
+    )
+
+
+def field_target(volumes: ObjectBatch, points: Tensor, truncation: float) -> Tensor:
+    """Return the field [V, P]: truncated signed distance in units of ``truncation``, positive inside (spec 1)."""
+    return (-union_distance(volumes, points) / truncation).clamp(-1.0, 1.0)
+
+
+def field_points(surface: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return points [V, count, 3]: a half near the surface at two scales, a half uniform in the cube."""
+    near = count // 2
+    device = surface.device
+    index = torch.randint(surface.shape[1], (surface.shape[0], near, 1), generator=generator, device=device)
+    scale = torch.where(torch.arange(near, device=device) % 2 == 0, *NEAR)[None, :, None]
+    noise = torch.randn(surface.shape[0], near, 3, generator=generator, device=device)
+    close = (surface.take_along_dim(index, dim=1) + scale * noise).clamp(-1.0, 1.0)
+    free = 2.0 * torch.rand(surface.shape[0], count - near, 3, generator=generator, device=device) - 1.0
+    return torch.cat([close, free], dim=1)
+
+
+@torch.no_grad()
+def render_pool(objects: ObjectBatch, size: int, views: int, generator: torch.Generator) -> Tensor:
+    """Return pictures of every object on white, uint8 [B, views, 3, size, size]."""
+    pictures = torch.empty(len(objects), views, 3, size, size, dtype=torch.uint8, device=objects.center.device)
+    for start in range(0, len(objects), RENDER_AT_ONCE):
+        piece = objects[start : start + RENDER_AT_ONCE]
+        for view in range(views):
+            rendered = render(piece, random_cameras(piece, generator), size)
+            pictures[start : start + RENDER_AT_ONCE, view] = on_white(rendered)
+    return pictures
+
+
+@torch.no_grad()
+def encode_pool(
+    autoencoder: PartPackerAutoencoder, objects: ObjectBatch, preset: Preset, generator: torch.Generator
+) -> Tensor:
+    """Return the posterior means of both volumes, volume 0 first, float32 [B, 2 tokens_per_volume, C]."""
+    latents = []
+    for start in range(0, len(objects), ENCODE_AT_ONCE):
+        volumes = objects[start : start + ENCODE_AT_ONCE].both_volumes()
+        mean = autoencoder.encode(*encoder_input(volumes, preset, generator).arguments()).mean
+        latents.append(torch.cat(mean.chunk(2), dim=1))
+    return torch.cat(latents)
+
+
+@torch.no_grad()
+def fold_normalization(autoencoder: PartPackerAutoencoder, latents: Tensor) -> None:
+    """Change the autoencoder in place so that its latents have mean 0 and deviation 1 in every channel.
+
+    The scale and the offset go into the weights on both sides of the latent, so the autoencoder computes the same
+    field as before and no scaling factor is left for inference.
+    """
+    mean = latents.mean(dim=(0, 1))
+    deviation = latents.std(dim=(0, 1)).clamp(min=1e-4)
+    down, spread, up = autoencoder.proj_down_mean, autoencoder.proj_down_std, autoencoder.proj_up
+    up.bias += up.weight @ mean
+    up.weight *= deviation
+    down.weight /= deviation[:, None]
+    down.bias.sub_(mean).div_(deviation)
+    spread.bias -= 2.0 * deviation.log()

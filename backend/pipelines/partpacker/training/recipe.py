@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that trains: options, data, the two stages one after the other."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import load_file, save_file
+
+from ....procedural.cameras import random_cameras
+from ....procedural.dataset import Split, draw_objects
+from ....procedural.primitives import ObjectBatch
+from ....procedural.rendering import on_white, render
+from ..autoencoder import PartPackerAutoencoder
+from .evaluation import HeldOut, autoencoder_figures, denoiser_figures, true_inside
+from .learning import AutoencoderLearning, DenoiserLearning, new_autoencoder, new_conditioned_denoiser
+from .pool import encode_pool, fold_normalization, render_pool
+from .presets import PRESETS, Preset
+from .stage import Stage
+
+logger = logging.getLogger(__name__)
+
+NORMALIZED = "normalized.safetensors"
+"""The trained autoencoder with its latents' mean and deviation folded into its weights: the denoiser learns from it."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the training command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m backend train partpacker",
+        description="Train PartPacker's autoencoder and denoiser on procedural objects.",
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="starter")
+    parser.add_argument("--stage", choices=["autoencoder", "denoiser", "all"], default="all")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, curves and logs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop cleanly after this time and save")
+    parser.add_argument("--stop-at", type=int, help="stop cleanly after this step of the stage and save")
+    parser.add_argument("--autoencoder-steps", type=int, help="length of the stage and of its schedule")
+    parser.add_argument("--denoiser-steps", type=int, help="length of the stage and of its schedule")
+    parser.add_argument("--batch", type=int, help="objects per step and process, in place of the preset's")
+    parser.add_argument("--objects", type=int, help="training objects, in place of the preset's")
+    parser.add_argument("--image-encoder", help="folder or name of a pretrained DINOv2, which then stays frozen")
+    parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
+    return parser
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Run the training command; return its exit status."""
+    options = build_parser().parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + 60.0 * options.minutes
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        handlers=[logging.StreamHandler(sys.stderr), logging.FileHandler(options.out / "log.txt")],
+    )
+    run = Run(options, deadline)
+    done = run.train_autoencoder() if options.stage in ("autoencoder", "all") else True
+    if done and options.stage in ("denoiser", "all"):
+        done = run.train_denoiser()
+    logger.info("all steps done" if done else "stopped before the last step; continue with --resume")
+    return 0
+
+
+def effective_preset(options: argparse.Namespace) -> Preset:
+    """Return the preset with the options that replace some of its figures."""
+    preset = PRESETS[options.preset]
+    lengths = {"autoencoder_stage": options.autoencoder_steps, "denoiser_stage": options.denoiser_steps}
+    for stage, steps in lengths.items():
+        figures = getattr(preset, stage)
+        figures = replace(figures, steps=steps or figures.steps, batch=options.batch or figures.batch)
+        preset = replace(preset, **{stage: figures})
+    return replace(preset, objects=options.objects or preset.objects)
+
+
+class Run:
+    """One call of the command: the data on this process's device and the stages that use it."""
+
+    def __init__(self, options: argparse.Namespace, deadline: float) -> None:
+        self.options, self.deadline = options, deadline
+        self.preset = effective_preset(options)
+        precision = "bf16" if torch.cuda.is_available() else "no"
+        self.accelerator = Accelerator(mixed_precision=precision)
+        self.device = self.accelerator.device
+        self.compiled = self.device.type == "cuda" and not options.no_compile
+        # A machine without a C compiler cannot compile: then the blocks run as they are, only slower.
+        torch._dynamo.config.suppress_errors = True
+        torch._dynamo.config.recompile_limit = 64
+        set_seed(options.seed)  # the initial weights
+        began = time.monotonic()
+        arrays = draw_objects(Split.TRAINING, self.preset.objects, options.seed)
+        self.objects = ObjectBatch.from_arrays(arrays, self.device)
+        self.held_out = self._held_out()
+        logger.info("%d objects drawn in %.1f s, device %s", len(self.objects), time.monotonic() - began, self.device)
+
+    def _generator(self, number: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self.options.seed * 100 + number)
+
+    def _held_out(self) -> HeldOut:
+        arrays = draw_objects(Split.HELD_OUT, self.preset.evaluation_objects, self.options.seed)
+        objects, generator = ObjectBatch.from_arrays(arrays, self.device), self._generator(1)
+        with torch.no_grad():
+            pictures = on_white(render(objects, random_cameras(objects, generator), self.preset.picture_size))
+        return HeldOut(objects, pictures, true_inside(objects))
+
+    def train_autoencoder(self) -> bool:
+        """Train the autoencoder; return whether its last step is done."""
+        autoencoder = new_autoencoder(self.preset)
+        if self.compiled:
+            autoencoder.compile_repeated_blocks(dynamic=False)
+        figures = self.preset.autoencoder_stage
+        stage = Stage(self.accelerator, autoencoder, figures, self.options.out / "autoencoder", self.options.seed)
+        if self.options.resume:
+            stage.resume()
+
+        def evaluate() -> dict[str, float]:
+            with self.accelerator.autocast():
+                return autoencoder_figures(autoencoder, self.held_out, self.preset, seed=2)
+
+        learning = AutoencoderLearning(self.objects, self.preset)
+        done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)
+        if done and self.accelerator.is_main_process:
+            (self.options.out / "autoencoder" / NORMALIZED).unlink(missing_ok=True)  # of an earlier, shorter training
+        self.accelerator.wait_for_everyone()
+        return done
+
+    def normalized_autoencoder(self) -> PartPackerAutoencoder:
+        """Return the trained autoencoder with normalised latents, from its file or made now from the average."""
+        folder = self.options.out / "autoencoder"
+        autoencoder = new_autoencoder(self.preset)
+        if (folder / NORMALIZED).is_file():
+            autoencoder.load_state_dict(load_file(folder / NORMALIZED))
+            return autoencoder.to(self.device).eval().requires_grad_(False)
+        autoencoder.load_state_dict(load_file(folder / "average.safetensors"))
+        autoencoder.to(self.device).eval().requires_grad_(False)
+        some = self.objects[: min(len(self.objects), 4096)]
+        latents = encode_pool(autoencoder, some, self.preset, self._generator(3))
+        logger.info("latents before folding: mean %.3f, deviation %.3f", latents.mean(), latents.std())
+        fold_normalization(autoencoder, latents)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            save_file({name: tensor.cpu() for name, tensor in autoencoder.state_dict().items()}, folder / NORMALIZED)
+        return autoencoder
+
+    def train_denoiser(self) -> bool:
+        """Train denoiser and image encoder on the trained autoencoder's latents; return whether all is done."""
+        autoencoder = self.normalized_autoencoder()
+        began = time.monotonic()
+        latents = encode_pool(autoencoder, self.objects, self.preset, self._generator(4))
+        logger.info("latents: deviation %.3f, encoded in %.1f s", latents.std(), time.monotonic() - began)
+        began = time.monotonic()
+        pictures = render_pool(self.objects, self.preset.picture_size, self.preset.views, self._generator(5))
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        logger.info("%d pictures rendered in %.1f s", pictures.shape[0] * pictures.shape[1], time.monotonic() - began)
+        set_seed(self.options.seed + 1)
+        model = new_conditioned_denoiser(self.preset, self.options.image_encoder)
+        if self.compiled:
+            model.denoiser.compile_repeated_blocks(dynamic=False)
+        figures = self.preset.denoiser_stage
+        stage = Stage(self.accelerator, model, figures, self.options.out / "denoiser", self.options.seed)
+        if self.options.resume:
+            stage.resume()
+
+        def evaluate() -> dict[str, float]:
+            with self.accelerator.autocast():
+                return denoiser_figures(model, autoencoder, self.held_out, self.preset)
+
+        learning = DenoiserLearning(latents, pictures, self.preset)
+        return stage.run(learning, evaluate, self.deadline, self.options.stop_at)
