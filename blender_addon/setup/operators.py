@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Buttons of the runtime. Thin: what they do is in `tasks`, which tests call too."""
+
+from pathlib import Path
+
+import bpy
+
+from .. import preferences
+from ..backend.contract import MeshwrightError
+from .accelerator import detect
+from .diagnostics import report
+from .removal import size_of
+from .runtime import Condition
+from .tasks import RuntimeState
+
+_INTERVAL = 0.2  # seconds between two looks while something runs
+_state = RuntimeState()
+
+
+def runtime_state() -> RuntimeState:
+    """The state for `draw_runtime`, of the folder that the preferences name now."""
+    folder = runtime_folder()
+    if not _state.busy and _state.folder != folder:
+        _state.look(folder)
+    return _state
+
+
+def runtime_folder() -> Path:
+    """Where the runtime is: the artist's choice, or the extension's own folder."""
+    chosen = preferences.own().runtime_folder
+    return Path(bpy.path.abspath(chosen)) if chosen else preferences.user_folder("runtime")
+
+
+def poll_once() -> float | None:
+    """The timer's function: one look, the seconds until the next, None when nothing runs any more."""
+    running = _state.poll(_use)
+    _redraw()
+    return _INTERVAL if running else None
+
+
+def _use(python: Path) -> None:
+    preferences.own().backend_python = str(python)
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "PREFERENCES":
+                area.tag_redraw()
+
+
+def _watch() -> None:
+    if not bpy.app.timers.is_registered(poll_once):
+        bpy.app.timers.register(poll_once, persistent=True)
+
+
+def online_complaint(online_access: bool, overridden: bool) -> str:
+    """Why nothing may be downloaded, or an empty text. `overridden`: the command line decided."""
+    if online_access:
+        return ""
+    if overridden:
+        return "Blender was started offline. Start it without --offline-mode to download the runtime"
+    return "Allow Online Access in the preferences (System, Network) to download the runtime"
+
+
+class _RuntimeOperator:
+    """Not while something runs, and not without the artist's leave to go online."""
+
+    needs_network = False
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        complaint = "The runtime is being worked on" if _state.busy else ""
+        if cls.needs_network and not complaint:
+            complaint = online_complaint(bpy.app.online_access, bpy.app.online_access_override)
+        if complaint:
+            cls.poll_message_set(complaint)
+        return not complaint
+
+    def run(self) -> None:
+        """What the button begins."""
+        raise NotImplementedError
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        try:
+            self.run()
+        except MeshwrightError as error:
+            _state.error = error.report
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        _watch()
+        return {"FINISHED"}
+
+
+class MESHWRIGHT_OT_install_runtime(_RuntimeOperator, bpy.types.Operator):
+    """Install the backend's own Python with torch and the rest. Blender's Python is not touched"""
+
+    bl_idname = "meshwright.install_runtime"
+    bl_label = "Install Runtime"
+    needs_network = True
+    plan_words: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        try:
+            plan = _state.plan()
+        except MeshwrightError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.plan_words = "\n".join((
+            f"GPU: {_state.accelerator}", f"torch for {plan.build}, {plan.disk_bytes / 1e9:.1f} GB on the disk",
+            f"Folder: {runtime_folder()}", *([plan.note] if plan.note else [])))
+        return context.window_manager.invoke_props_dialog(self, width=520, confirm_text=self.bl_label)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        for line in self.plan_words.splitlines():
+            self.layout.label(text=line)
+
+    def run(self) -> None:
+        _state.install(runtime_folder())
+
+
+class MESHWRIGHT_OT_repair_runtime(_RuntimeOperator, bpy.types.Operator):
+    """Build the runtime again. What was downloaded is kept, so this is quick unless packages have changed"""
+
+    bl_idname = "meshwright.repair_runtime"
+    bl_label = "Repair Runtime"
+    needs_network = True
+
+    def run(self) -> None:
+        _state.install(runtime_folder())
+
+
+class MESHWRIGHT_OT_check_runtime(_RuntimeOperator, bpy.types.Operator):
+    """Import every package once, compute on the GPU, and show versions"""
+
+    bl_idname = "meshwright.check_runtime"
+    bl_label = "Check Runtime"
+
+    def run(self) -> None:
+        folder = runtime_folder()
+        chosen = preferences.own().backend_python
+        foreign = chosen and _state.condition is Condition.MISSING
+        _state.check(folder, Path(bpy.path.abspath(chosen)) if foreign else None)
+
+
+class MESHWRIGHT_OT_remove_runtime(_RuntimeOperator, bpy.types.Operator):
+    """Delete the runtime. Models, jobs and anything else in the folder stay"""
+
+    bl_idname = "meshwright.remove_runtime"
+    bl_label = "Remove Runtime"
+    size_words: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        folder = runtime_folder()
+        self.size_words = f"This frees {size_of(folder) / 1e9:.2f} GB in {folder}"
+        return context.window_manager.invoke_props_dialog(self, width=520, confirm_text=self.bl_label)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        self.layout.label(text=self.size_words)
+
+    def run(self) -> None:
+        _state.remove(runtime_folder())
+
+
+class MESHWRIGHT_OT_cancel_runtime(bpy.types.Operator):
+    """Stop. What was downloaded is kept"""
+
+    bl_idname = "meshwright.cancel_runtime"
+    bl_label = "Cancel"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        _state.cancel()
+        return {"FINISHED"}
+
+
+class MESHWRIGHT_OT_copy_diagnostics(bpy.types.Operator):
+    """Copy a report for an issue: system, GPU, memory, disk and versions. It names no user"""
+
+    bl_idname = "meshwright.copy_diagnostics"
+    bl_label = "Copy Diagnostics"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.clipboard = report(runtime_folder(), _state.accelerator or detect(),
+                                                  {"Blender": bpy.app.version_string}, _state.last_lines)
+        self.report({"INFO"}, "Diagnostics copied")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    MESHWRIGHT_OT_install_runtime, MESHWRIGHT_OT_repair_runtime, MESHWRIGHT_OT_check_runtime,
+    MESHWRIGHT_OT_remove_runtime, MESHWRIGHT_OT_cancel_runtime, MESHWRIGHT_OT_copy_diagnostics,
+)
+
+
+def stop() -> None:
+    """For `unregister` and Blender's end: no child and no timer is left."""
+    if bpy.app.timers.is_registered(poll_once):
+        bpy.app.timers.unregister(poll_once)
+    if _state.installation is not None:
+        _state.installation.kill()
+        _state.installation = None
+    _state.removal = None

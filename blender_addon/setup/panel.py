@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime's box in the preferences: draws the state, computes nothing."""
+
+import textwrap
+from typing import Any
+
+from .runtime import Condition
+from .tasks import RuntimeState
+
+_LINES_SHOWN = 4
+_LABELS = {
+    Condition.MISSING: ("Not installed", "IMPORT"),
+    Condition.OUTDATED: ("Needs an update", "FILE_REFRESH"),
+    Condition.BROKEN: ("Needs a repair", "ERROR"),
+    Condition.READY: ("Ready", "CHECKMARK"),
+}
+
+
+def draw_runtime(layout: Any, state: RuntimeState) -> None:
+    """Condition, progress or error, and the buttons that fit; `layout` is a bpy.types.UILayout."""
+    column = layout.column()
+    if state.removal is not None:
+        column.label(text="Removing the runtime", icon="TRASH")
+        return
+    if state.installation is not None:
+        _draw_progress(column, state)
+        return
+    label, icon = _LABELS[state.condition]
+    column.label(text=f"Runtime: {label}", icon=icon)
+    _draw_text(column, state.words)
+    _draw_text(column, state.note)
+    if state.error is not None:
+        _draw_error(column, state)
+    _draw_buttons(column, state)
+
+
+def _draw_progress(column: Any, state: RuntimeState) -> None:
+    installation = state.installation
+    column.progress(factor=installation.fraction, text=f"{installation.words} · {installation.seconds:.0f} s")
+    for line in list(installation.last_lines)[-_LINES_SHOWN:]:
+        row = column.row()
+        row.active = False
+        row.label(text=line.strip())
+    column.operator("meshwright.cancel_runtime", icon="X")
+
+
+def _draw_error(column: Any, state: RuntimeState) -> None:
+    box = column.box()
+    box.alert = True
+    for text in (state.error.what, state.error.why, state.error.advice):
+        _draw_text(box, text)
+    for line in state.last_lines[-_LINES_SHOWN:]:
+        box.label(text=line.strip())
+
+
+def _draw_buttons(column: Any, state: RuntimeState) -> None:
+    row = column.row(align=True)
+    if state.condition is Condition.MISSING:
+        row.operator("meshwright.install_runtime", icon="IMPORT")
+    else:
+        row.operator("meshwright.check_runtime", icon="CHECKMARK")
+        row.operator("meshwright.repair_runtime",
+                     text="Update" if state.condition is Condition.OUTDATED else "Repair", icon="FILE_REFRESH")
+        row.operator("meshwright.remove_runtime", icon="TRASH")
+    column.operator("meshwright.copy_diagnostics", icon="COPYDOWN")
+
+
+def _draw_text(column: Any, text: str) -> None:
+    for line in textwrap.wrap(text, 90):
+        column.label(text=line)

@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime's installer: what it plans on known machines, its stamp, and whole runs through a uv written here."""
+
+import dataclasses
+import importlib.machinery
+import json
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.contract import MeshwrightError, Remedy
+from blender_addon.setup import accelerator, installation, runtime, tasks, uv_binary
+from blender_addon.setup.accelerator import Accelerator, Gpu, parse_nvidia_smi, pick_build, read_table
+from blender_addon.setup.child_process import clean_environment
+from blender_addon.setup.diagnostics import memory_bytes, report
+from blender_addon.setup.installation import Installation, check_steps, installation_steps, require_space
+from blender_addon.setup.panel import draw_runtime
+from blender_addon.setup.removal import Removal, size_of
+from blender_addon.setup.runtime import Condition, Plan, Stamp, condition, python_of, read_stamp, write_stamp
+
+H200 = "NVIDIA H200, 580.95.05, 9.0, 143771\n"
+ANCIENT = "NVIDIA GeForce GTX 1080, 535.183.01, 6.1, 8192\n"
+NEW_CARD_OLD_DRIVER = "NVIDIA GeForce RTX 5090, 570.86.10, 12.0, 32607\n"
+TOO_OLD = "Tesla K80, 470.256.02, 3.7, 11441\n"
+PLAN = Plan(("torch==2.13.0", "pillow==13.0.0"), "cpu", 1000)
+WAIT = 60.0
+
+
+# ---------------------------------------------------------------------------------------------------------- planning
+
+@pytest.mark.parametrize(("smi", "platform", "build", "words"), [
+    (H200, "linux-x64", "cu130", ""),
+    (H200.replace("580.95.05", "560.94"), "windows-x64", "cu126", ""),
+    (ANCIENT, "linux-x64", "cu126", ""),
+    (NEW_CARD_OLD_DRIVER, "linux-x64", "cpu", "update it to 580"),
+    (NEW_CARD_OLD_DRIVER.replace("570.86.10", "581.15"), "windows-x64", "cu130", ""),
+    (TOO_OLD, "linux-x64", "cpu", "compute capability 3.7"),
+    (H200 + ANCIENT.replace("535.183.01", "580.95.05"), "linux-x64", "cu126", ""),
+    (H200 + TOO_OLD.replace("470.256.02", "580.95.05"), "linux-x64", "cu130", "Not used: Tesla K80"),
+])
+def test_the_driver_and_the_gpu_pick_the_build(smi: str, platform: str, build: str, words: str) -> None:
+    picked = pick_build(Accelerator("nvidia", parse_nvidia_smi(smi)), platform, read_table())
+    assert picked.name == build
+    assert words in picked.note
+    assert bool(picked.note) == bool(words)
+
+
+@pytest.mark.parametrize(("kind", "platform", "build"), [
+    ("apple", "macos-arm64", "cpu"), ("amd", "linux-x64", "rocm7.2"), ("cpu", "windows-x64", "cpu"),
+])
+def test_other_machines(kind: accelerator.Kind, platform: str, build: str) -> None:
+    picked = pick_build(Accelerator(kind), platform, read_table())
+    assert (picked.name, picked.note) == (build, "")
+
+
+def test_machines_that_torch_has_left() -> None:
+    with pytest.raises(MeshwrightError, match="macos-x64"):
+        pick_build(Accelerator("cpu"), "macos-x64", read_table())
+    assert "CPU" in pick_build(Accelerator("amd"), "windows-x64", read_table()).note
+
+
+def test_nvidia_smi_is_read_and_its_complaints_are_not() -> None:
+    assert parse_nvidia_smi(H200) == (Gpu("NVIDIA H200", "580.95.05", 9.0, 143771),)
+    for complaint in ("", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
+                      "No devices were found\n", "A, B, [N/A], [N/A]\n"):
+        assert parse_nvidia_smi(complaint) == ()
+
+
+def test_nvidia_smi_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path / "nvidia-smi", f"import sys\nsys.stdout.write({H200!r})\n")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(accelerator, "current_platform", lambda: "linux-x64")
+    assert accelerator.detect().gpus[0].name == "NVIDIA H200"
+    monkeypatch.setenv("PATH", "")
+    assert accelerator.detect().kind in ("cpu", "amd")
+
+
+def test_the_table_and_the_requirements_agree() -> None:
+    pinned = runtime.read_requirements(Path(__file__).parents[2] / "backend" / "requirements.txt")
+    assert all("==" in line for line in pinned)
+    version = next(line for line in pinned if line.startswith("torch==")).partition("==")[2]
+    assert f"torch {'.'.join(version.split('.')[:2])} " in json.loads(accelerator.TABLE.read_text())["about"]
+
+
+def test_the_plan_changes_with_what_matters() -> None:
+    others = (dataclasses.replace(PLAN, python="3.12"), dataclasses.replace(PLAN, build="cu130"),
+              dataclasses.replace(PLAN, requirements=("torch==2.13.0", "pillow==13.0.1")))
+    assert len({PLAN.digest, *(plan.digest for plan in others)}) == 4
+    assert dataclasses.replace(PLAN, disk_bytes=1, note="x").digest == PLAN.digest
+
+
+def test_room_on_the_disk(tmp_path: Path) -> None:
+    require_space(PLAN, tmp_path / "not" / "yet")
+    with pytest.raises(MeshwrightError, match="not enough room") as caught:
+        require_space(dataclasses.replace(PLAN, disk_bytes=10**17), tmp_path / "not" / "yet")
+    assert caught.value.report.remedy is Remedy.CHOOSE_FOLDER
+
+
+# ------------------------------------------------------------------------------------------------------------- stamp
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    path = tmp_path / "requirements.txt"
+    path.write_text("# comment\ntorch==2.13.0  # networks\npillow==13.0.0\n")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "runtime").mkdir()
+    return tmp_path / "runtime"
+
+
+def test_conditions_follow_the_stamp(folder: Path, requirements: Path) -> None:
+    def now() -> Condition:
+        return condition(folder, requirements)[0]
+    assert now() is Condition.MISSING
+    python_of(folder).parent.mkdir(parents=True)
+    assert now() is Condition.BROKEN, "an environment without a stamp is half an installation"
+    stamp = Stamp(PLAN.digest, "cpu", complete=True)
+    write_stamp(folder, stamp)
+    assert now() is Condition.BROKEN, "its Python is gone"
+    python_of(folder).touch()
+    assert now() is Condition.READY
+    write_stamp(folder, dataclasses.replace(stamp, problem="torch: ImportError"))
+    assert condition(folder, requirements) == (Condition.BROKEN, "torch: ImportError")
+    write_stamp(folder, dataclasses.replace(stamp, complete=False))
+    assert now() is Condition.BROKEN
+    write_stamp(folder, stamp)
+    requirements.write_text("torch==2.14.0\npillow==13.0.0\n")
+    assert now() is Condition.OUTDATED
+    (folder / "runtime.json").write_text('{"cut off')
+    assert now() is Condition.BROKEN
+
+
+# ------------------------------------------------------------------------------------------------- whole installations
+
+def write_program(path: Path, script: str) -> Path:
+    path.write_text(f"#!{sys.executable}\n{script}")
+    path.chmod(0o755)
+    return path
+
+
+THIS_PYTHON = f'exec {sys.executable} "$@"'
+CONTENT_PYTHON = """echo '{"versions": {"torch": "2.13.0"}, "device": "cpu", "failures": {}}'"""
+
+
+def write_uv(folder: Path, during_packages: str = "", python: str = CONTENT_PYTHON) -> Path:
+    """A uv that talks like the real one; the environment that it makes has `python`, a line of shell, in it."""
+    return write_program(folder / "uv", f"""
+import os, sys, time
+from pathlib import Path
+with Path({str(folder / "calls")!r}).open("a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+if sys.argv[1] == "venv":
+    bin = Path(sys.argv[-1]) / "bin"
+    bin.mkdir(parents=True, exist_ok=True)
+    (bin / "python").write_text("#!/bin/sh\\n" + {python!r} + "\\n")
+    (bin / "python").chmod(0o755)
+    say("Using CPython 3.11.18")
+    say(f"cache={{os.environ['UV_CACHE_DIR']}} misled={{'PYTHONPATH' in os.environ or 'UV_PYTHON' in os.environ}}")
+elif "--requirement" in sys.argv:
+    say("Downloading pillow (6.8MiB)")
+{during_packages or '    say(" Downloaded pillow")'}
+    say(" + pillow==13.0.0")
+else:
+    say("Downloading torch (800.0MiB)")
+    cache = Path(os.environ["UV_CACHE_DIR"])
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "torch").write_bytes(b"0" * 1000)
+    say(" Downloaded torch")
+    say(" + torch==2.13.0")
+""")
+
+
+def drive(run: Installation, until: Callable[[], bool] = lambda: False) -> list[float]:
+    """Poll like the timer does; returns the fractions seen. Every look must be short."""
+    fractions = []
+    begin = time.monotonic()
+    while not until():
+        look = time.monotonic()
+        state = run.poll()
+        assert time.monotonic() - look < 1.0
+        fractions.append(run.fraction)
+        if state != "running":
+            return fractions
+        assert time.monotonic() - begin < WAIT, f"stuck: {run.words} {list(run.last_lines)}"
+        time.sleep(0.02)
+    return fractions
+
+
+def begin(folder: Path, uv: Path, requirements: Path) -> Installation:
+    return Installation(folder, PLAN, installation_steps(PLAN, folder, uv, requirements))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the uv of these tests is a script with a shebang")
+class TestInstallations:
+    def test_a_whole_one(self, folder: Path, requirements: Path, tmp_path: Path,
+                         monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+        monkeypatch.setenv("UV_PYTHON", "2.7")
+        run = begin(folder, write_uv(tmp_path, python=THIS_PYTHON), requirements)
+        fractions = drive(run)
+        assert run.state == "done", (run.error, list(run.last_lines))
+        assert fractions == sorted(fractions)
+        assert fractions[-1] == 1.0
+        environment, torch, packages = (tmp_path / "calls").read_text().splitlines()
+        assert environment.startswith("venv") and "--python 3.11" in environment
+        assert torch.endswith("--torch-backend cpu torch==2.13.0")
+        assert packages.endswith(f"--requirement {requirements}")
+        assert f"cache={folder / 'cache'} misled=False" in (folder / "installation.log").read_text()
+        stamp = read_stamp(folder)
+        assert stamp is not None and stamp.complete
+        assert stamp.versions["pillow"] == "13.0.0"
+        assert stamp.versions["torch"].startswith("2.13.0")
+        assert condition(folder, requirements)[0] is Condition.READY
+
+    def test_a_failure_keeps_its_last_lines_and_a_repair_goes_on(self, folder: Path, requirements: Path,
+                                                                 tmp_path: Path) -> None:
+        failing = '    say("error: No solution found")\n    say("  cause: pillow was not found")\n    sys.exit(1)'
+        run = begin(folder, write_uv(tmp_path, failing), requirements)
+        drive(run)
+        assert run.state == "failed" and run.error is not None
+        assert run.error.why == "error: No solution found cause: pillow was not found"
+        assert run.error.remedy is Remedy.RETRY
+        assert "Downloading pillow" in run.error.details
+        assert condition(folder, requirements)[0] is Condition.BROKEN
+        assert (folder / "cache" / "torch").exists()
+        again = begin(folder, write_uv(tmp_path), requirements)
+        drive(again)
+        assert again.state == "done"
+        assert condition(folder, requirements)[0] is Condition.READY
+
+    @pytest.mark.parametrize("stubborn", [False, True])
+    def test_cancel(self, folder: Path, requirements: Path, tmp_path: Path, stubborn: bool) -> None:
+        deaf = "    import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if stubborn else ""
+        note = f"    Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        run = begin(folder, write_uv(tmp_path, f"{deaf}{note}    time.sleep(60)"), requirements)
+        pid = tmp_path / "pid"
+        drive(run, until=lambda: pid.exists() and "downloading pillow (7 MB)" in run.words)
+        asked = time.monotonic()
+        run.cancel()
+        drive(run)
+        assert run.state == "cancelled"
+        assert time.monotonic() - asked < (4.0 if stubborn else 1.0)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
+        assert condition(folder, requirements)[0] is Condition.BROKEN
+
+    def test_a_package_that_does_not_import(self, folder: Path, tmp_path: Path) -> None:
+        plan = dataclasses.replace(PLAN, requirements=("torch==2.13.0", "no-such-package==1.0"))
+        write_stamp(folder, Stamp(plan.digest, "cpu", complete=True))
+        run = Installation(folder, plan, check_steps(plan, Path(sys.executable)))
+        drive(run)
+        assert run.state == "failed" and run.error is not None
+        assert "no-such-package: ModuleNotFoundError" in run.error.why
+        stamp = read_stamp(folder)
+        assert stamp is not None and "no-such-package" in stamp.problem
+        assert "torch" in stamp.versions
+
+    def test_a_uv_that_cannot_be_started(self, folder: Path, requirements: Path, tmp_path: Path) -> None:
+        run = begin(folder, tmp_path / "no-uv", requirements)
+        drive(run)
+        assert run.state == "failed" and run.error is not None
+        assert "no-uv" in run.error.why
+
+    def test_the_state_that_the_buttons_change(self, folder: Path, requirements: Path, tmp_path: Path,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+        uv = write_uv(tmp_path)
+        monkeypatch.setattr(tasks, "find_uv", lambda _: uv)
+        monkeypatch.setattr(tasks, "REQUIREMENTS", requirements)
+        monkeypatch.setattr(tasks, "make_plan", lambda build: PLAN)
+        monkeypatch.setattr(tasks, "condition", lambda folder: condition(folder, requirements))
+        state, used = tasks.RuntimeState(), []
+        state.look(folder)
+        assert drawn(state).operators == ["meshwright.install_runtime", "meshwright.copy_diagnostics"]
+        state.install(folder)
+        assert drawn(state).operators == ["meshwright.cancel_runtime"]
+        assert drawn(state).bars[0] == 0.0
+        self._finish(state, used)
+        assert used == [python_of(folder)]
+        assert state.condition is Condition.READY
+        assert "Runtime: Ready" in drawn(state).texts
+        assert "meshwright.remove_runtime" in drawn(state).operators
+        (folder / "picture.png").write_text("the artist's own")
+        assert size_of(folder) > 1000
+        state.remove(folder)
+        self._finish(state, used)
+        assert [path.name for path in folder.iterdir()] == ["picture.png"]
+        assert state.condition is Condition.MISSING
+
+    @staticmethod
+    def _finish(state: tasks.RuntimeState, used: list[Path]) -> None:
+        begin = time.monotonic()
+        while state.poll(used.append):
+            assert time.monotonic() - begin < WAIT
+            time.sleep(0.02)
+
+
+def drawn(state: tasks.RuntimeState) -> "RecordingLayout":
+    layout = RecordingLayout()
+    draw_runtime(layout, state)
+    return layout
+
+
+class RecordingLayout:
+    """Takes what a bpy.types.UILayout takes and keeps it."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.operators: list[str] = []
+        self.bars: list[float] = []
+
+    def column(self, **_: object) -> "RecordingLayout":
+        return self
+
+    row = box = column
+
+    def label(self, text: str = "", icon: str = "NONE") -> None:
+        self.texts.append(text)
+
+    def progress(self, factor: float, text: str) -> None:
+        self.bars.append(factor)
+
+    def operator(self, name: str, text: str = "", icon: str = "NONE") -> None:
+        self.operators.append(name)
+
+
+# ----------------------------------------------------------------------------------------------------------- the rest
+
+def test_linked_files_count_once(folder: Path) -> None:
+    (folder / "cache").mkdir()
+    (folder / "env").mkdir()
+    (folder / "cache" / "wheel").write_bytes(b"0" * 5000)
+    (folder / "env" / "wheel").hardlink_to(folder / "cache" / "wheel")
+    assert size_of(folder) == 5000
+
+
+def test_a_removal_works_in_pieces(folder: Path) -> None:
+    (folder / "env" / "lib").mkdir(parents=True)
+    for index in range(300):
+        (folder / "env" / "lib" / str(index)).touch()
+    removal = Removal(folder)
+    looks = 1
+    while not removal.poll(seconds=0.0):
+        looks += 1
+    assert looks > 100
+    assert not list(folder.iterdir())
+
+
+def test_the_environment_is_cleaned_but_ways_out_are_kept() -> None:
+    kept = {"PATH": "/bin", "HTTPS_PROXY": "http://proxy", "SSL_CERT_FILE": "/file", "UV_DEFAULT_INDEX": "mirror"}
+    misleading = {"PYTHONPATH": "x", "PYTHONHOME": "x", "PIP_TARGET": "x", "CONDA_PREFIX": "x", "UV_TARGET": "x",
+                  "VIRTUAL_ENV": "x"}
+    assert clean_environment(kept | misleading) == kept
+
+
+def test_uv_is_found_in_a_wheel_as_blender_unpacks_it(folder: Path, tmp_path: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    site, name = tmp_path / "site-packages", uv_binary._NAME
+    wheel = tmp_path / "uv-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("uv/__init__.py", "")
+        archive.writestr(f"uv-9.9.9.data/scripts/{name}", "the program")
+        archive.writestr("uv-9.9.9.dist-info/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 9.9.9\n")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)  # without the executable bit, as Blender does
+    monkeypatch.syspath_prepend(site)
+    found = uv_binary.find_uv(folder)
+    assert found == folder / "bin" / name
+    assert found.read_text() == "the program"
+    assert os.access(found, os.X_OK)
+
+
+def test_without_a_wheel_the_path_is_asked(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", lambda *_: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MeshwrightError, match="uv is missing") as caught:
+        uv_binary.find_uv(folder)
+    assert caught.value.report.remedy is Remedy.OPEN_PREFERENCES
+    on_path = write_program(tmp_path / uv_binary._NAME, "")
+    assert uv_binary.find_uv(folder) == on_path
+
+
+def test_an_artists_own_python(requirements: Path, tmp_path: Path) -> None:
+    good = runtime.python_is_usable(Path(sys.executable), requirements)
+    assert good.problem == ""
+    assert good.device
+    requirements.write_text("no-such-package==1.0\n")
+    assert "ModuleNotFoundError" in runtime.python_is_usable(Path(sys.executable), requirements).problem
+    with pytest.raises(MeshwrightError, match="cannot be used"):
+        runtime.python_is_usable(tmp_path / "python", requirements)
+
+
+def test_the_report_names_no_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: folder.parent)
+    text = report(folder, Accelerator("nvidia", parse_nvidia_smi(H200)), {"Blender": "5.0.1"},
+                  [f"error: {folder}/cache is gone"])
+    assert "Blender: 5.0.1" in text
+    assert "NVIDIA H200 (140 GiB, driver 580.95.05)" in text
+    assert str(folder.parent) not in text
+    assert "Nothing is installed yet" in text
+    assert memory_bytes() > 2**28
+
+
+def test_a_full_disk_while_installing(folder: Path, requirements: Path, tmp_path: Path,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(folder))
+    monkeypatch.setattr(installation, "write_stamp", full)
+    run = begin(folder, tmp_path / "uv", requirements)
+    drive(run)
+    assert run.state == "failed" and run.error is not None
+    assert "No space left on device" in run.error.why
