@@ -39,9 +39,15 @@ def render(batch: ObjectBatch, cameras: Cameras, size: int, supersampling: int =
     return (straight * 255.0 + 0.5).to(torch.uint8)
 
 
-def on_white(pictures: Tensor) -> Tensor:
-    """Return RGBA uint8 [B, H, W, 4] composited on white, uint8 [B, 3, H, W]: what the condition sees."""
+def on_white(pictures: Tensor, dark_rim: bool = False) -> Tensor:
+    """Return RGBA uint8 [B, H, W, 4] composited on white, uint8 [B, 3, H, W]: what the condition sees.
+
+    With ``dark_rim`` the color is mixed with black where the alpha is partial, which is what shrinking a picture with
+    a black transparent ground does to it (spec 2.1: the resize is on straight RGBA).
+    """
     color, alpha = pictures[..., :3].float(), pictures[..., 3:].float() / 255.0
+    if dark_rim:
+        color = color * alpha
     return (color * alpha + 255.0 * (1.0 - alpha) + 0.5).to(torch.uint8).permute(0, 3, 1, 2).contiguous()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training data on the device: surfaces and field targets for the autoencoder, pictures and latents for the denoiser."""
+"""Training data on the device: surfaces and fields for the autoencoder, pictures and latents for the denoiser."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def field_points(surface: Tensor, count: int, generator: torch.Generator) -> Ten
 
 @torch.no_grad()
 def render_pool(objects: ObjectBatch, size: int, views: int, generator: torch.Generator) -> Tensor:
-    """Return pictures of every object on white, uint8 [B, views, 3, size, size]."""
+    """Return pictures of every object on white, uint8 [B, views, 3, size, size]; every other view has a dark rim."""
     pictures = torch.empty(len(objects), views, 3, size, size, dtype=torch.uint8, device=objects.center.device)
     for start in range(0, len(objects), RENDER_AT_ONCE):
         piece = objects[start : start + RENDER_AT_ONCE]
         for view in range(views):
             rendered = render(piece, random_cameras(piece, generator), size)
-            pictures[start : start + RENDER_AT_ONCE, view] = on_white(rendered)
+            pictures[start : start + RENDER_AT_ONCE, view] = on_white(rendered, dark_rim=view % 2 == 0)
     return pictures
 
 

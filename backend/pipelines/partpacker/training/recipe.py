@@ -111,7 +111,8 @@ class Run:
         arrays = draw_objects(Split.HELD_OUT, self.preset.evaluation_objects, self.options.seed)
         objects, generator = ObjectBatch.from_arrays(arrays, self.device), self._generator(1)
         with torch.no_grad():
-            pictures = on_white(render(objects, random_cameras(objects, generator), self.preset.picture_size))
+            rendered = render(objects, random_cameras(objects, generator), self.preset.picture_size)
+            pictures = on_white(rendered, dark_rim=True)
         return HeldOut(objects, pictures, true_inside(objects))
 
     def train_autoencoder(self) -> bool:

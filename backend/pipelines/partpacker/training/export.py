@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a run's checkpoints to the float16 weights folder with its model card.
+
+``python -m backend.pipelines.partpacker.training.export --run FOLDER --out FOLDER [--figures figures.json]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from ....procedural.families import FAMILIES
+from ..pipeline import PartPackerPipeline
+from ..sampler import flow_scheduler
+from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_denoiser
+from .presets import PRESETS, Preset
+
+logger = logging.getLogger(__name__)
+
+CARD = """---
+license: gpl-3.0
+library_name: diffusers
+pipeline_tag: image-to-3d
+---
+
+# PartPacker starter weights
+
+Small weights of the PartPacker architecture, trained by Meshwright's own recipe on objects that Meshwright draws.
+They let the whole product run on a fresh machine without a network or a GPU. They are an honest toy: they know
+{families} kinds of simple object in an upright pose, seen from the front, and nothing else. Use the published
+weights for pictures of real things.
+
+- **Networks**: autoencoder {autoencoder}; denoiser {denoiser}; image encoder (DINOv2 classes, trained from scratch)
+  {image_encoder}. {parameters:.2f} M parameters in all, float16.
+- **Latent**: 2 x {tokens} tokens of {latent_width} numbers, mean 0 and deviation 1 in every channel (folded into the
+  autoencoder's weights).
+- **Data**: {objects} procedural objects of {families} families ({names}), random proportions and colors, {views}
+  pictures each from within 60 degrees of the front; no data from elsewhere. Held-out objects have other seeds.
+- **Recipe**: `python -m backend train partpacker --preset {preset} --seed {seed}`, {autoencoder_steps} autoencoder steps,
+  {denoiser_steps} denoiser steps.
+- **Licence**: the same as the code's, GPL-3.0-or-later.
+
+## Held-out figures
+
+{figures}
+
+## Limits
+
+Parts thinner than 0.08 of the cube's half side, openings, text, texture and anything outside of the families are
+beyond these weights. Hidden parts are guessed. The front of the object must face the camera within 60 degrees.
+"""
+
+
+def load_denoiser(run: Path, preset: Preset, image_encoder: str | None) -> ConditionedDenoiser:
+    """Return the averaged denoiser and image encoder of a run."""
+    model = new_conditioned_denoiser(preset, image_encoder)
+    averaged = load_file(run / "denoiser" / "average.safetensors")
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if trained != set(averaged):
+        raise ValueError(f"{run} was trained with another preset: {sorted(trained ^ set(averaged))[:3]}")
+    model.load_state_dict(averaged, strict=False)
+    return model
+
+
+def build_pipeline(run: Path, preset: Preset, image_encoder: str | None = None) -> PartPackerPipeline:
+    """Return the pipeline of a finished run, in float16."""
+    model = load_denoiser(run, preset, image_encoder)
+    autoencoder = new_autoencoder(preset)
+    autoencoder.load_state_dict(load_file(run / "autoencoder" / "normalized.safetensors"))
+    return PartPackerPipeline(
+        model.image_encoder.half().eval(),
+        model.denoiser.half().eval(),
+        autoencoder.half().eval(),
+        flow_scheduler(),
+        tokens_per_volume=preset.tokens_per_volume,
+        picture_size=preset.picture_size,
+    )
+
+
+def model_card(pipeline: PartPackerPipeline, run: Path, options: argparse.Namespace) -> str:
+    """Return the text of README.md."""
+    preset = PRESETS[options.preset]
+    networks = (pipeline.autoencoder, pipeline.denoiser, pipeline.image_encoder)
+    steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in ("autoencoder", "denoiser")}
+    return CARD.format(
+        families=len(FAMILIES),
+        names=", ".join(FAMILIES),
+        autoencoder=_describe(preset.autoencoder),
+        denoiser=_describe(preset.denoiser),
+        image_encoder=_describe({key: preset.image_encoder[key] for key in ("hidden_size", "num_hidden_layers")}),
+        parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6,
+        tokens=preset.tokens_per_volume,
+        latent_width=preset.autoencoder["latent_width"],
+        objects=preset.objects,
+        views=preset.views,
+        preset=options.preset,
+        seed=options.seed,
+        autoencoder_steps=steps["autoencoder"],
+        denoiser_steps=steps["denoiser"],
+        figures=_figures_table(options.figures),
+    )
+
+
+def _describe(values: dict[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+def _figures_table(path: Path | None) -> str:
+    if path is None:
+        return "Not measured yet."
+    result = json.loads(path.read_text())
+    settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
+    rows = [f"| {name.replace('_', ' ')} | {value:.3g} |" for name, value in result["summary"].items()]
+    return "\n".join(
+        [f"Settings: {settings}; {result['threads']} threads.", "", "| figure | value |", "|---|---|", *rows]
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the weights folder."""
+    parser = argparse.ArgumentParser(description="Write a run's weights as a float16 pipeline folder.")
+    parser.add_argument("--run", type=Path, required=True, help="the training command's --out")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="starter")
+    parser.add_argument("--image-encoder", help="the pretrained DINOv2 of the run, if it had one")
+    parser.add_argument("--figures", type=Path, help="JSON that the figures command wrote")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pipeline = build_pipeline(options.run, PRESETS[options.preset], options.image_encoder)
+    pipeline.save_pretrained(options.out, safe_serialization=True)
+    (options.out / "README.md").write_text(model_card(pipeline, options.run, options))
+    size = sum(path.stat().st_size for path in options.out.rglob("*.safetensors"))
+    logger.info("%s: %.2f MB of weights", options.out, size / 1e6)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
