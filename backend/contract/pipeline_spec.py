@@ -5,7 +5,7 @@ Panels, queue, download, command line and docs are drawn from this, so a new pip
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from .error import BadInput
@@ -28,11 +28,16 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One stage of a task: its name in events, its words in the panel, its share of a run's time as a first guess."""
+    """One stage of a task: its name in events, its words in the panel, its share of a run's time as a first guess.
+
+    `grows_with` names the options that its time depends on, each with the power, so that the time of one run tells
+    about the next with other options.
+    """
 
     name: str
     label: str
     share: float
+    grows_with: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ without an error. Nothing in a file is executed (`weights_only=True`).
 import json
 import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ import torch
 from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import Dinov2Model
+from transformers import Dinov2Config, Dinov2Model
 
 from ...contract import MeshwrightError, Remedy
 from .autoencoder import PartPackerAutoencoder
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=ModelMixin)
 Shapes = Mapping[str, tuple[int, ...]]
+LoadReport = Callable[[str], None]
+"""Told the component before each of its tensors is read; may raise to cancel the loading."""
 
 DENOISER_PREFIX = "dit."
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -37,14 +40,29 @@ class CheckpointError(MeshwrightError):
     """A file of weights is missing, damaged, or holds something else."""
 
 
-def load_published(folder: Path, dtype: torch.dtype, device: torch.device | str) -> PartPackerPipeline:
+def no_report(_component: str) -> None:
+    """The load report of callers who want none."""
+
+
+def load_published(
+    folder: Path,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    autoencoder_device: torch.device | str | None = None,
+    report: LoadReport = no_report,
+) -> PartPackerPipeline:
     """The published pipeline from `flow.pt`, `vae.pt` and `dinov2-giant/` in `folder`, ready to run on `device`.
 
     Stored tensors may have any dtype. Raises CheckpointError.
     """
-    denoiser = build_model(PartPackerDenoiser, read_denoiser_weights(folder / "flow.pt"), dtype, device)
-    autoencoder = build_model(PartPackerAutoencoder, read_autoencoder_weights(folder / "vae.pt"), dtype, device)
-    image_encoder = load_image_encoder(folder / "dinov2-giant", dtype).to(device)
+    denoiser = build_model(
+        PartPackerDenoiser, read_denoiser_weights(folder / "flow.pt"), dtype, device, partial(report, "denoiser")
+    )
+    autoencoder = build_model(
+        PartPackerAutoencoder, read_autoencoder_weights(folder / "vae.pt"), dtype, autoencoder_device or device,
+        partial(report, "autoencoder"),
+    )
+    image_encoder = load_image_encoder(folder / "dinov2-giant", dtype, partial(report, "image encoder")).to(device)
     return PartPackerPipeline(image_encoder, denoiser, autoencoder, flow_scheduler())
 
 
@@ -66,18 +84,30 @@ def read_autoencoder_weights(path: Path) -> dict[str, Tensor]:
 
 
 def build_model(
-    model_class: type[Model], weights: dict[str, Tensor], dtype: torch.dtype, device: torch.device | str
+    model_class: type[Model],
+    weights: dict[str, Tensor],
+    dtype: torch.dtype,
+    device: torch.device | str,
+    on_tensor: Callable[[], None] = lambda: None,
 ) -> Model:
-    """The model in its published configuration around `weights`, which it takes over: memory holds them once."""
+    """The model in its published configuration around `weights`, which it takes over: memory holds them once.
+
+    `on_tensor` is called before every tensor and may raise to give up.
+    """
     with torch.device("meta"):
         model = model_class()
-    placed = {name: weights.pop(name).to(device, dtype) for name in list(weights)}
+    placed = {}
+    for name in list(weights):
+        on_tensor()
+        placed[name] = weights.pop(name).to(device, dtype)
     model.load_state_dict(placed, assign=True)
     return model.requires_grad_(False).eval()
 
 
-def load_image_encoder(folder: Path, dtype: torch.dtype) -> Dinov2Model:
-    """DINOv2 giant from a local folder in transformers' format; nothing is fetched."""
+def load_image_encoder(
+    folder: Path, dtype: torch.dtype, on_tensor: Callable[[], None] = lambda: None
+) -> Dinov2Model:
+    """DINOv2 giant from a local folder in transformers' format; nothing is fetched. `on_tensor` as above."""
     path = folder / "model.safetensors"
     _check_exists(path)
     try:
@@ -86,7 +116,15 @@ def load_image_encoder(folder: Path, dtype: torch.dtype) -> Dinov2Model:
     except SafetensorError as error:
         raise _damaged(path, error) from error
     check_shapes(path.name, shapes, published_shapes("dinov2-giant"))
-    return Dinov2Model.from_pretrained(folder, dtype=dtype, local_files_only=True).requires_grad_(False).eval()
+    tensors = {}
+    with safe_open(path, "pt") as file:
+        for name in shapes:
+            on_tensor()
+            tensors[name] = file.get_tensor(name).to(dtype)
+    config = Dinov2Config.from_pretrained(folder, local_files_only=True)
+    # Only from_pretrained knows how the published names became the installed version's.
+    model = Dinov2Model.from_pretrained(None, config=config, state_dict=tensors, dtype=dtype)
+    return model.requires_grad_(False).eval()
 
 
 def check_shapes(file_name: str, found: Shapes, expected: Shapes) -> None:

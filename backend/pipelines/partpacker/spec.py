@@ -59,11 +59,11 @@ GENERATE_PARTS = TaskSpec(
     stages=(
         StageSpec("picture", "Preparing the picture", 0.01),
         StageSpec("condition", "Looking at the picture", 0.04),
-        StageSpec("sample", "Shaping", 0.5),
+        StageSpec("sample", "Shaping", 0.5, {"steps": 1.0}),
         StageSpec("decode", "Decoding", 0.05),
-        StageSpec("field", "Measuring the surface", 0.3),
-        StageSpec("surface", "Extracting the surface", 0.05),
-        StageSpec("parts", "Separating parts", 0.05),
+        StageSpec("field", "Measuring the surface", 0.3, {"grid_resolution": 2.0}),
+        StageSpec("surface", "Extracting the surface", 0.05, {"grid_resolution": 3.0}),
+        StageSpec("parts", "Separating parts", 0.05, {"grid_resolution": 2.0}),
     ),
 )
 
@@ -77,9 +77,9 @@ RECONSTRUCT = TaskSpec(
         StageSpec("points", "Sampling the surface", 0.2),
         StageSpec("encode", "Encoding", 0.1),
         StageSpec("decode", "Decoding", 0.1),
-        StageSpec("field", "Measuring the surface", 0.45),
-        StageSpec("surface", "Extracting the surface", 0.1),
-        StageSpec("parts", "Cleaning", 0.05),
+        StageSpec("field", "Measuring the surface", 0.45, {"grid_resolution": 2.0}),
+        StageSpec("surface", "Extracting the surface", 0.1, {"grid_resolution": 3.0}),
+        StageSpec("parts", "Cleaning", 0.05, {"grid_resolution": 2.0}),
     ),
 )
 
