@@ -77,10 +77,11 @@ def is_watertight(mesh: TriangleMesh) -> bool:
     return not mesh.is_empty and bool((edge_runs(directed_edges(mesh.faces))[2] == 2).all())
 
 
-def split_components(mesh: TriangleMesh) -> list[TriangleMesh]:
+def split_components(mesh: TriangleMesh, *, fill_holes: bool = True) -> list[TriangleMesh]:
     """Split into components connected through edges of exactly two faces, ordered by their first face.
 
-    Every component gets its own copies of shared vertices. Holes of one triangle or one quadrilateral are filled.
+    Every component gets its own copies of shared vertices. Holes of one triangle or one quadrilateral are filled
+    unless ``fill_holes`` is off.
     """
     if mesh.is_empty:
         return []
@@ -89,7 +90,7 @@ def split_components(mesh: TriangleMesh) -> list[TriangleMesh]:
     keys, faces = np.unique(owner, return_inverse=True)
     separate = TriangleMesh(mesh.vertices[keys % len(mesh.vertices)], faces.reshape(-1, 3))
     vertex_labels = keys // len(mesh.vertices)
-    filled = fill_small_holes(separate)
+    filled = fill_small_holes(separate) if fill_holes else separate
     labels = vertex_labels[filled.faces[:, 0]]
     faces = filled.faces[np.argsort(labels, kind="stable")]
     count = int(labels.max()) + 1
@@ -137,3 +138,29 @@ def fill_small_holes(mesh: TriangleMesh) -> TriangleMesh:
         np.stack([a, d, c], axis=1)[quad],
     ]
     return TriangleMesh(mesh.vertices, np.concatenate([mesh.faces, *patches]))
+
+
+def border_loops(faces: NDArray[np.integer]) -> list[Indices]:
+    """Return the closed loops of border edges as vertex indices, each in the direction of its faces.
+
+    A loop that passes a vertex twice is cut there into loops that do not. Open chains, which only faces of mixed
+    winding leave, are dropped.
+    """
+    onward: dict[int, list[int]] = {}
+    for start, end in border_edges(faces).tolist():
+        onward.setdefault(start, []).append(end)
+    loops = []
+    for start in list(onward):
+        path, place = [start], {start: 0}
+        while onward.get(path[-1]):
+            vertex = onward[path[-1]].pop()
+            if vertex in place:
+                loop = path[place[vertex] :]
+                loops.append(np.array(loop, np.int64))
+                for passed in loop[1:]:
+                    del place[passed]
+                del path[place[vertex] + 1 :]
+            else:
+                place[vertex] = len(path)
+                path.append(vertex)
+    return loops

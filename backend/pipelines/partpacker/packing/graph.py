@@ -65,7 +65,7 @@ def contract_odd_cycles(node_count: int, contacts: Mapping[Edge, float]) -> list
     """Merge nodes until the contact graph is bipartite; return the group of every node.
 
     While there is an odd cycle, the two ends of its deepest contact become one node (equal depths: the pair with the
-    smallest indices). A merged node keeps the largest depth to each neighbor. Every step removes one node, so at most
+    largest indices). A merged node keeps the largest depth to each neighbor. Every step removes one node, so at most
     ``node_count - 1`` breadth-first searches run. Groups are numbered by their smallest member. A bipartite graph is
     returned without any merging.
     """
@@ -74,7 +74,7 @@ def contract_odd_cycles(node_count: int, contacts: Mapping[Edge, float]) -> list
     merged_into = list(range(node_count))
     while (cycle := find_odd_cycle(adjacency, alive)) is not None:
         edges = [(min(a, b), max(a, b)) for a, b in zip(cycle, cycle[1:] + cycle[:1], strict=True)]
-        kept, removed = min(edges, key=lambda edge: (-adjacency[edge[0]][edge[1]], edge))
+        kept, removed = max(edges, key=lambda edge: (adjacency[edge[0]][edge[1]], edge))
         _contract_edge(adjacency, kept, removed)
         alive.remove(removed)
         merged_into[removed] = kept

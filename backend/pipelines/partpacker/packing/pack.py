@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packing of parts into two volumes in each of which no two groups touch (SPEC 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trimesh
+
+from ....contract import BadInput
+from ....geometry.mesh import TriangleMesh
+from ....geometry.normalization import Normalization
+from .contact import dilated, find_contacts
+from .graph import Edge, color_groups, contract_odd_cycles, group_neighbors
+from .grouping import group_parts, is_single_layer_plane
+from .parts import PackedPart, merge_parts, normalization_of
+from .reference_graph import contract_all_odd_cycles, is_skipped
+from .stitching import stitch_holes
+
+SHEET_FLATNESS = 0.01
+"""Single-layer planes within this are left open."""
+
+DEPTH_DIGITS = 6
+"""Decimals of a contact's depth that count."""
+
+
+@dataclass(frozen=True)
+class PackOptions:
+    """Which steps run; the defaults are the published ones."""
+
+    group: bool = True
+    """Merge small, flat and overlapping parts into their neighbors first."""
+    stitch: bool = True
+    """Close flat convex holes."""
+    contract: bool = True
+    """Merge parts along odd cycles of contacts. Without it parts in contact may share a volume."""
+    dilation: float = 2 / 512
+    """How much every part grows for the contact test, in normalized lengths; 0 to switch off."""
+
+
+@dataclass(frozen=True)
+class DualVolumePacking:
+    """Two volumes of groups. Coordinates are normalized (longest side 0.95); axes are the given ones."""
+
+    volumes: tuple[list[PackedPart], list[PackedPart]]
+    """The groups of each volume; the second is empty where all parts ended in one group."""
+    parts: list[PackedPart]
+    """What was packed: the given parts after grouping and stitching."""
+    contacts: dict[Edge, float]
+    """Depth of every contact between two of ``parts``, dilated."""
+    normalization: Normalization
+
+    def volume_mesh(self, index: int) -> TriangleMesh:
+        """Return volume 0 or 1 as one mesh, normalized; empty for a volume without groups."""
+        meshes = [group.mesh for group in self.volumes[index]]
+        return TriangleMesh.from_trimesh(trimesh.util.concatenate(meshes)) if meshes else TriangleMesh.empty()
+
+
+def pack(parts: Sequence[PackedPart], options: PackOptions = PackOptions()) -> DualVolumePacking:
+    """Pack in polynomial time, deterministically: parts in contact end in one group or in different volumes.
+
+    Odd cycles are contracted one at a time (see :mod:`.graph`), so that on graphs with overlapping odd cycles fewer
+    parts may be merged than by the published enumeration. The order of ``parts`` does not matter, their names do.
+
+    Raises BadInput without parts, for two of one name, for parts without faces or an object without extent.
+    """
+    return _pack(parts, options, reference=False)
+
+
+def pack_reference(parts: Sequence[PackedPart], options: PackOptions = PackOptions()) -> DualVolumePacking:
+    """Pack as published, for comparison: all cycles are listed, and above 50 contacts nothing is contracted."""
+    return _pack(parts, options, reference=True)
+
+
+def _pack(parts: Sequence[PackedPart], options: PackOptions, *, reference: bool) -> DualVolumePacking:
+    _check_parts(parts)
+    normalization = normalization_of(parts, reference=reference)
+    prepared = [PackedPart(part.members, _normalized(part.mesh, normalization)) for part in parts]
+    prepared.sort(key=lambda part: part.members)
+    if options.group:
+        prepared = group_parts(prepared)
+    if options.stitch:
+        prepared = [PackedPart(part.members, _stitched(part.mesh)) for part in prepared]
+    contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared])
+    group_of = list(range(len(prepared)))
+    if options.contract and not (reference and is_skipped(contacts)):
+        contract_cycles = contract_all_odd_cycles if reference else contract_odd_cycles
+        # Rounded, so that the contacts of equal parts tie on every processor.
+        rounded = {pair: round(depth, DEPTH_DIGITS) for pair, depth in contacts.items()}
+        group_of = contract_cycles(len(prepared), rounded)
+    groups = _merge_groups(prepared, group_of)
+    order = sorted(range(len(groups)), key=lambda group: (groups[group].distance_from_origin, groups[group].members))
+    color = color_groups(group_neighbors(group_of, contacts), order)
+    volumes = ([groups[i] for i in order if color[i] == 0], [groups[i] for i in order if color[i] == 1])
+    return DualVolumePacking(volumes, prepared, contacts, normalization)
+
+
+def _check_parts(parts: Sequence[PackedPart]) -> None:
+    names = [name for part in parts for name in part.members]
+    if not parts:
+        raise BadInput("There is nothing to pack.", "The object has no parts.", "Choose an object with a mesh.")
+    if len(set(names)) < len(names):
+        raise BadInput("The parts cannot be packed.", "Two parts have one name.", "Rename one of them.")
+    for part in parts:
+        if len(part.mesh.faces) == 0:
+            name = " ".join(part.members)
+            raise BadInput("The parts cannot be packed.", f"{name} has no faces.", "Remove it, or give it a surface.")
+
+
+def _normalized(mesh: trimesh.Trimesh, normalization: Normalization) -> trimesh.Trimesh:
+    return trimesh.Trimesh(normalization.apply(mesh.vertices), mesh.faces, process=False)
+
+
+def _stitched(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    if mesh.is_watertight or is_single_layer_plane(mesh, SHEET_FLATNESS):
+        return mesh
+    return stitch_holes(mesh)
+
+
+def _merge_groups(parts: Sequence[PackedPart], group_of: Sequence[int]) -> list[PackedPart]:
+    members: list[list[PackedPart]] = [[] for _ in range(max(group_of) + 1)]
+    for part, group in zip(parts, group_of, strict=True):
+        members[group].append(part)
+    return [merge_parts(group) if len(group) > 1 else group[0] for group in members]
