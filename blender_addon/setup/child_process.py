@@ -7,6 +7,7 @@ A file needs neither threads nor non-blocking pipes, is the same on every system
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,12 +33,15 @@ class ChildProcess:
         self._position = log.stat().st_size if log.is_file() else 0
         self._rest = b""
         self._asked_to_end: float | None = None
-        windows = os.name == "nt"
+        if sys.platform == "win32":
+            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        else:
+            flags = 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder,
-                env={**clean_environment(os.environ), **extra}, start_new_session=not windows,
-                creationflags=(subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW) if windows else 0,
+                env={**clean_environment(os.environ), **extra}, start_new_session=not flags,
+                creationflags=flags,
             )
 
     def poll(self) -> tuple[list[str], int | None]:

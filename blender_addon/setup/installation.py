@@ -161,7 +161,8 @@ class Installation:
         if not line.strip():
             return
         self._lines.append(line)
-        self.last_lines.append(line)
+        if not line.startswith("{"):  # the check's report is for `read_check`
+            self.last_lines.append(line)
         if match := _SIZE.match(line):
             verb, name, number, unit = match.groups()
             if verb == "Downloading":

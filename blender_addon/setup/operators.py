@@ -63,7 +63,7 @@ def online_complaint(online_access: bool, overridden: bool) -> str:
     return "Allow Online Access in the preferences (System, Network) to download the runtime"
 
 
-class _RuntimeOperator:
+class _RuntimeOperator(bpy.types.Operator):
     """Not while something runs, and not without the artist's leave to go online."""
 
     needs_network = False
@@ -92,7 +92,7 @@ class _RuntimeOperator:
         return {"FINISHED"}
 
 
-class MESHWRIGHT_OT_install_runtime(_RuntimeOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_install_runtime(_RuntimeOperator):
     """Install the backend's own Python with torch and the rest. Blender's Python is not touched"""
 
     bl_idname = "meshwright.install_runtime"
@@ -119,7 +119,7 @@ class MESHWRIGHT_OT_install_runtime(_RuntimeOperator, bpy.types.Operator):
         _state.install(runtime_folder())
 
 
-class MESHWRIGHT_OT_repair_runtime(_RuntimeOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_repair_runtime(_RuntimeOperator):
     """Build the runtime again. What was downloaded is kept, so this is quick unless packages have changed"""
 
     bl_idname = "meshwright.repair_runtime"
@@ -130,7 +130,7 @@ class MESHWRIGHT_OT_repair_runtime(_RuntimeOperator, bpy.types.Operator):
         _state.install(runtime_folder())
 
 
-class MESHWRIGHT_OT_check_runtime(_RuntimeOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_check_runtime(_RuntimeOperator):
     """Import every package once, compute on the GPU, and show versions"""
 
     bl_idname = "meshwright.check_runtime"
@@ -143,7 +143,7 @@ class MESHWRIGHT_OT_check_runtime(_RuntimeOperator, bpy.types.Operator):
         _state.check(folder, Path(bpy.path.abspath(chosen)) if foreign else None)
 
 
-class MESHWRIGHT_OT_remove_runtime(_RuntimeOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_remove_runtime(_RuntimeOperator):
     """Delete the runtime. Models, jobs and anything else in the folder stay"""
 
     bl_idname = "meshwright.remove_runtime"

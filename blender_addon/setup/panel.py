@@ -4,6 +4,8 @@
 import textwrap
 from typing import Any
 
+from ..backend.contract import ErrorReport
+from .installation import Installation
 from .runtime import Condition
 from .tasks import RuntimeState
 
@@ -23,19 +25,18 @@ def draw_runtime(layout: Any, state: RuntimeState) -> None:
         column.label(text="Removing the runtime", icon="TRASH")
         return
     if state.installation is not None:
-        _draw_progress(column, state)
+        _draw_progress(column, state.installation)
         return
     label, icon = _LABELS[state.condition]
     column.label(text=f"Runtime: {label}", icon=icon)
     _draw_text(column, state.words)
     _draw_text(column, state.note)
     if state.error is not None:
-        _draw_error(column, state)
+        _draw_error(column, state.error, state.last_lines)
     _draw_buttons(column, state)
 
 
-def _draw_progress(column: Any, state: RuntimeState) -> None:
-    installation = state.installation
+def _draw_progress(column: Any, installation: Installation) -> None:
     column.progress(factor=installation.fraction, text=f"{installation.words} · {installation.seconds:.0f} s")
     for line in list(installation.last_lines)[-_LINES_SHOWN:]:
         row = column.row()
@@ -44,12 +45,12 @@ def _draw_progress(column: Any, state: RuntimeState) -> None:
     column.operator("meshwright.cancel_runtime", icon="X")
 
 
-def _draw_error(column: Any, state: RuntimeState) -> None:
+def _draw_error(column: Any, error: ErrorReport, last_lines: tuple[str, ...]) -> None:
     box = column.box()
     box.alert = True
-    for text in (state.error.what, state.error.why, state.error.advice):
+    for text in (error.what, error.why, error.advice):
         _draw_text(box, text)
-    for line in state.last_lines[-_LINES_SHOWN:]:
+    for line in last_lines[-_LINES_SHOWN:]:
         box.label(text=line.strip())
 
 

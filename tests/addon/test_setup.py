@@ -347,12 +347,17 @@ def test_a_removal_works_in_pieces(folder: Path) -> None:
     (folder / "env" / "lib").mkdir(parents=True)
     for index in range(300):
         (folder / "env" / "lib" / str(index)).touch()
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "file").touch()
+    (folder / "env" / "link").symlink_to(outside)
     removal = Removal(folder)
     looks = 1
     while not removal.poll(seconds=0.0):
         looks += 1
     assert looks > 100
     assert not list(folder.iterdir())
+    assert (outside / "file").exists(), "a link is removed, not what it leads to"
 
 
 def test_the_environment_is_cleaned_but_ways_out_are_kept() -> None:
