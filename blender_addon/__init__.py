@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Meshwright: pictures become parts in the scene. This module only registers; the rooms are beside it."""
+
+import importlib
+import sys
+
+_need_reload = "registration" in locals()
+
+if _need_reload:  # Blender reloads this module alone: the others must be read again with it
+    for _name in [name for name in sys.modules if name.startswith(f"{__package__}.")]:
+        del sys.modules[_name]
+
+registration = importlib.import_module(f"{__package__}.registration")
+
+
+def register() -> None:
+    """Called by Blender when the extension is enabled."""
+    registration.register()
+
+
+def unregister() -> None:
+    """Called by Blender when the extension is disabled, and at its end."""
+    registration.unregister()

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist has in Blender becomes plain files in a job folder. Nothing in the scene changes."""
+
+from .camera import view_of_objects
+from .image import capture_image
+from .mesh import MeshSource, capture_mesh, target_of
+
+__all__ = ["MeshSource", "capture_image", "capture_mesh", "target_of", "view_of_objects"]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mesh objects to npz files, without a Python loop over elements."""
+
+from pathlib import Path
+from typing import Literal
+
+import bpy
+import numpy as np
+
+from ..backend.contract import BadInput, write_mesh
+from ..delivery_note import Target, reference
+
+MeshSource = Literal["EVALUATED", "BASE"]
+Frame = Literal["local", "world"]
+
+
+def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame: Frame) -> None:
+    """Write the object's triangles to an npz (vertices float32 [V, 3], faces int32 [F, 3]).
+
+    "EVALUATED" is the mesh after modifiers, "BASE" the one before. In the "local" frame the object's matrix is left
+    out, in "world" it is applied (metres); a mirrored matrix turns the faces, so that they keep facing outwards.
+    Raises BadInput for an object that has no faces.
+    """
+    evaluated = source.evaluated_get(bpy.context.evaluated_depsgraph_get()) if which == "EVALUATED" else source
+    mesh = evaluated.to_mesh()
+    try:
+        vertices, faces = _triangles(mesh)
+    finally:
+        evaluated.to_mesh_clear()
+    if not len(faces):
+        raise BadInput(f"{source.name} has no faces.", "Only a surface can be worked on.", "Select another object.")
+    if frame == "world":
+        matrix = np.array(source.matrix_world, np.float64)
+        vertices = (vertices @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
+        faces = faces[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else faces
+    if not np.isfinite(vertices).all():
+        raise BadInput(f"{source.name} has vertices at no place.", "Some coordinates are infinite or not a number.",
+                       "Delete these vertices or apply the modifiers that make them.")
+    write_mesh(path, vertices, faces)
+
+
+def target_of(source: bpy.types.Object) -> Target:
+    """The object's reference, world bounds and matrix, for the delivery note."""
+    corners = np.array(source.bound_box, np.float64)
+    matrix = np.array(source.matrix_world, np.float64)
+    placed = corners @ matrix[:3, :3].T + matrix[:3, 3]
+    return Target(reference(source), tuple(placed.min(axis=0).tolist()), tuple(placed.max(axis=0).tolist()),
+                  tuple(matrix.ravel().tolist()))
+
+
+def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """(vertices float32 [V, 3], faces int32 [F, 3]) in the mesh's own frame."""
+    mesh.calc_loop_triangles()
+    vertices = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", vertices)
+    faces = np.empty(len(mesh.loop_triangles) * 3, np.int32)
+    mesh.loop_triangles.foreach_get("vertices", faces)
+    return vertices.reshape(-1, 3), faces.reshape(-1, 3)

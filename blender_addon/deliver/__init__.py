@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finished job folder becomes objects in the scene, in one undo step."""
+
+from .delivery import DeliveryReport, deliver
+from .scene import blocked
+
+__all__ = ["DeliveryReport", "blocked", "deliver"]

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a result came about, as custom properties on its objects."""
+
+import json
+from collections.abc import Mapping
+
+import bpy
+
+from ..backend.contract import BadInput, JobFolder, Request
+from ..backend.contract.parameter import Value
+from ..backend.pipelines import registry
+from ..delivery_note import DeliveryNote
+from ..version import ADDON_VERSION
+
+_PREFIX = "meshwright_"
+PART, SIZE, FOLDER, SEED, PIPELINE, WEIGHTS, LICENCE = (
+    _PREFIX + name for name in ("part", "size", "folder", "seed", "pipeline", "weights", "licence"))
+
+
+def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
+    """Flat values by property name: job, task, pipeline, weights, licence, seed, parameters as JSON, picture, versions."""
+    values: dict[str, Value] = {
+        "job": request.job, "task": request.task, "pipeline": request.pipeline, "weights": request.weights,
+        "seed": request.seed, "parameters": json.dumps(dict(request.parameters), sort_keys=True),
+        "subject": request.subject, "picture": note.picture, "folder": folder.path.name,
+        "version": ADDON_VERSION, "blender": bpy.app.version_string, **_licence(request),
+    }
+    return {_PREFIX + name: value for name, value in values.items() if value != ""}
+
+
+def attach(datablock: bpy.types.ID, values: Mapping[str, Value]) -> None:
+    """Write the values as custom properties."""
+    for name, value in values.items():
+        datablock[name] = value
+
+
+def _licence(request: Request) -> dict[str, Value]:
+    try:
+        spec = registry.spec(request.pipeline)
+        if not spec.task(request.task).needs_weights:
+            return {}
+        licence = spec.weight_set(request.weights).licence
+    except BadInput:  # the job of a version that had other pipelines can still be delivered
+        return {}
+    return {"licence": licence.name, "licence_url": licence.url, "commercial_use": licence.commercial_use}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts as an object tree: one collection, one empty, one object a part."""
+
+from collections.abc import Mapping
+
+import bpy
+import numpy as np
+
+from ..backend.contract.parameter import Value
+from .explode import add_slider, directions
+from .materials import new_material
+from .mesh import new_mesh
+from .names import fitted, part_name
+from .parts import Part
+from .placement import Placement
+from .recipe import PART, SIZE, attach
+
+_COLLECTION = "Meshwright · "
+
+
+def build_tree(subject: str, parts: list[Part], place: Placement, scene: bpy.types.Scene,
+               values: Mapping[str, Value], by_group: bool) -> tuple[bpy.types.Object, list[bpy.types.Object]]:
+    """(the empty, the part objects in the order of `parts`), linked into a new collection of the scene.
+
+    Part meshes are in metres with their origin at their own bounds' middle, so every object's scale is 1.
+    `by_group` makes one sub-collection for each group of artifacts.
+    """
+    subject = unused_subject(subject, len(parts))
+    collection = bpy.data.collections.new(fitted(_COLLECTION + subject))
+    scene.collection.children.link(collection)
+    root = bpy.data.objects.new(fitted(subject), None)
+    root.empty_display_type = "PLAIN_AXES"
+    low = np.min([place.local(part.low) for part in parts], axis=0)
+    high = np.max([place.local(part.high) for part in parts], axis=0)
+    size = float((high - low).max())
+    root.empty_display_size = 0.1 * size
+    root.location = place.location
+    attach(root, {**values, SIZE: size})
+    collection.objects.link(root)
+    homes = _group_collections(subject, parts, collection) if by_group else {}
+    objects = []
+    for number, part in enumerate(parts, 1):
+        made = _part_object(part_name(subject, number, len(parts)), part, place)
+        made.parent = root
+        attach(made, {**values, PART: part.artifact.name})
+        homes.get(part.artifact.group, collection).objects.link(made)
+        objects.append(made)
+    centers = np.array([place.local(part.center) for part in parts])
+    add_slider(root, objects, directions(centers, (low + high) / 2))
+    return root, objects
+
+
+def unused_subject(subject: str, count: int) -> str:
+    """The subject, or "subject-2", "subject-3" … so that Blender need not rename any part."""
+    candidate, number = subject, 1
+    while {fitted(candidate), part_name(candidate, 1, count)} & set(bpy.data.objects.keys()):
+        number += 1
+        candidate = fitted(subject, f"-{number}")
+    return candidate
+
+
+def _part_object(name: str, part: Part, place: Placement) -> bpy.types.Object:
+    center = part.center
+    vertices = (part.vertices - center.astype(np.float32)) * np.float32(place.scale)
+    mesh = new_mesh(name, vertices, part.faces)
+    mesh.materials.append(new_material(name, part.artifact.color))
+    made = bpy.data.objects.new(name, mesh)
+    made.location = place.local(center)
+    return made
+
+
+def _group_collections(subject: str, parts: list[Part],
+                       parent: bpy.types.Collection) -> dict[str, bpy.types.Collection]:
+    homes = {}
+    for group in sorted({part.artifact.group for part in parts if part.artifact.group}):
+        homes[group] = bpy.data.collections.new(fitted(subject, f" · {group}"[:40]))
+        parent.children.link(homes[group])
+    return homes

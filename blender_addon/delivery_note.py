@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a result goes, as plain data: `delivery.json` in the job folder. Written by capture, read by deliver.
+
+Datablocks are named by `session_uid`, which survives renaming and undo, and by name for another session of Blender.
+Coordinates are Blender's world frame, metres.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import Literal
+
+import bpy
+
+from .backend.contract import JobFolder
+from .backend.contract.json_form import from_json, to_json
+
+Mode = Literal["place", "replace", "groups"]
+_FILE = "delivery.json"
+_SESSION = uuid.uuid4().hex
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One datablock of one session of Blender."""
+
+    name: str
+    uid: int
+    session: str = _SESSION
+
+    def find(self, collection: bpy.types.bpy_prop_collection) -> bpy.types.ID | None:
+        """The datablock, or None when it has gone. In another session the name decides."""
+        if self.session != _SESSION:
+            return collection.get(self.name)
+        return next((datablock for datablock in collection if datablock.session_uid == self.uid), None)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An object as it was at capture: world bounds (low, high) and world matrix, row by row."""
+
+    reference: Reference
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    matrix: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DeliveryNote:
+    """How to deliver one job.
+
+    "place" stands the result at the cursor (`size` is its largest extent) or, with `fit`, inside the targets' bounds.
+    "replace" puts a new object where the target is and hides the target.
+    "groups" keeps the world frame, makes one collection a group and hides the targets.
+    `superseded` is an earlier result's empty, whose objects are hidden.
+    """
+
+    mode: Mode = "place"
+    scene: Reference | None = None
+    cursor: tuple[float, ...] = (0.0, 0.0, 0.0)
+    size: float = 1.0
+    fit: bool = False
+    targets: tuple[Target, ...] = ()
+    picture: str = ""
+    superseded: Reference | None = None
+
+    def write(self, folder: JobFolder) -> None:
+        """Raises MeshwrightError when the folder cannot be written."""
+        folder.write_note(_FILE, to_json(self))
+
+    @classmethod
+    def read(cls, folder: JobFolder) -> "DeliveryNote":
+        """The folder's note; a job that was made outside Blender is placed at the origin. Raises BadInput."""
+        return from_json(cls, folder.read_note(_FILE), "delivery")
+
+
+def reference(datablock: bpy.types.ID) -> Reference:
+    """How to find this datablock again."""
+    return Reference(datablock.name, datablock.session_uid)

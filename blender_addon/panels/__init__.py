@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar tab "Meshwright". Panels draw state and compute nothing."""
+
+from . import job_panel, main_panel, result_panel, task_panel
+
+CLASSES = (*main_panel.CLASSES, *task_panel.CLASSES, *result_panel.CLASSES, *job_panel.CLASSES)

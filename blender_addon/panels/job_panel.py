@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of jobs: progress, time left, cancel; an error with the button that mends it."""
+
+import bpy
+
+from .. import jobs
+from ..backend.contract import ErrorReport
+from ..jobs import Job, JobState
+from ..remedies import LABELS
+from .main_panel import SidebarPanel
+from .words import duration, region_width, wrapped
+
+SHOWN = 8
+_ICONS = {JobState.DONE: "CHECKMARK", JobState.FAILED: "ERROR", JobState.CANCELLED: "X", JobState.QUEUED: "TIME"}
+
+
+class MESHWRIGHT_PT_jobs(SidebarPanel, bpy.types.Panel):
+    bl_label = "Jobs"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        listed = jobs.jobs()
+        if not listed:
+            self.layout.label(text="Nothing has been asked for yet")
+        for job in listed[::-1][:SHOWN]:
+            _draw_job(self.layout.box(), job, region_width(context))
+        row = self.layout.row(align=True)
+        row.operator("meshwright.recover_results", icon="RECOVER_LAST")
+        row.operator("meshwright.free_memory", icon="MEMORY")
+
+
+def _draw_job(box: bpy.types.UILayout, job: Job, width: float) -> None:
+    row = box.row()
+    row.label(text=job.request.subject, icon=_ICONS.get(job.state, "PLAY"))
+    if job.ended:
+        _button(row, job, "open_job_folder", "FILE_FOLDER")
+        if job.state is JobState.DONE and job.result and job.result.artifacts:
+            _button(row, job, "deliver_again", "IMPORT")
+        _button(row, job, "remove_job", "X")
+    else:
+        _button(row, job, "cancel_job", "X")
+        left = "" if job.seconds_left is None else f" · {duration(job.seconds_left)} left"
+        box.progress(factor=job.fraction, text=f"{job.stage}{left}")
+    for note in job.notes:
+        wrapped(box, note, width, "INFO")
+    if job.error:
+        _draw_error(box, job, job.error, width)
+
+
+def _draw_error(box: bpy.types.UILayout, job: Job, error: ErrorReport, width: float) -> None:
+    told = box.column()
+    told.alert = True
+    wrapped(told, error.what, width, "ERROR")
+    wrapped(box, f"{error.why} {error.advice}", width)
+    row = box.row(align=True)
+    if error.remedy:
+        row.operator("meshwright.apply_remedy", text=LABELS[error.remedy]).job = job.id
+    else:
+        row.operator("meshwright.retry_job").job = job.id
+    _button(row, job, "open_log", "TEXT")
+    _button(row, job, "copy_error", "COPYDOWN")
+
+
+def _button(row: bpy.types.UILayout, job: Job, name: str, icon: str) -> None:
+    row.operator(f"meshwright.{name}", text="", icon=icon, emboss=False).job = job.id
+
+
+CLASSES = (MESHWRIGHT_PT_jobs,)

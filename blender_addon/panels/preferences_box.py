@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's preferences as they are drawn."""
+
+import os
+
+import bpy
+
+from ..preferences import PYTHON_VARIABLE
+from ..setup.operators import runtime_state
+from ..setup.panel import draw_runtime
+
+
+def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
+    """The runtime with its installer, then folders and devices."""
+    draw_runtime(layout.box(), runtime_state())
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    column.prop(preferences, "runtime_folder")
+    column.prop(preferences, "backend_python")
+    if os.environ.get(PYTHON_VARIABLE):
+        column.label(text=f"The environment variable {PYTHON_VARIABLE} decides at the moment", icon="INFO")
+    column.prop(preferences, "models_folder")
+    column.prop(preferences, "jobs_folder")
+    column.separator()
+    for name in ("device", "second_device", "low_memory", "in_process"):
+        column.prop(preferences, name)

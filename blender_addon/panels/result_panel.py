@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The active result: its Explode slider, its recipe, Redo and Reroll."""
+
+import bpy
+
+from ..deliver.explode import PROPERTY
+from ..deliver.recipe import LICENCE, PIPELINE, SEED, WEIGHTS
+from ..results import active_result
+from .main_panel import SidebarPanel
+from .words import region_width, wrapped
+
+
+class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
+    bl_label = "Result"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return active_result(context) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        result, layout = active_result(context), self.layout
+        if PROPERTY in result:
+            layout.prop(result, f'["{PROPERTY}"]', text="Explode", slider=True)
+        row = layout.row(align=True)
+        row.operator("meshwright.reroll", icon="FILE_REFRESH")
+        row.operator("meshwright.redo", icon="LOOP_BACK")
+        wrapped(layout, f"{result.name}: {result[PIPELINE]}, {result[WEIGHTS]} weights, seed {result[SEED]}. "
+                        f"Licence: {result.get(LICENCE, 'none needed')}", region_width(context))
+
+
+CLASSES = (MESHWRIGHT_PT_result,)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panel edits: `Scene.meshwright`, saved with the file."""
+
+import bpy
+
+from .backend.contract import MAXIMUM_SEED
+from .parameter_groups import GROUPS
+
+NAME = "meshwright"
+
+
+class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
+    """The settings of a scene; the options of each task stand in a group of the task's name."""
+
+    __annotations__ = {name: bpy.props.PointerProperty(type=group) for name, group in GROUPS.items()} | {
+        "image": bpy.props.PointerProperty(
+            name="Picture", type=bpy.types.Image, description="A picture of one object, on transparent or plain ground"),
+        "subject": bpy.props.StringProperty(
+            name="Name", description="What the parts are named after. Empty: the picture's or the object's name"),
+        "prompt": bpy.props.StringProperty(name="Prompt", description="What to make, in words"),
+        "seed": bpy.props.IntProperty(
+            name="Seed", min=0, max=MAXIMUM_SEED, description="The same seed and picture give the same result"),
+        "random_seed": bpy.props.BoolProperty(
+            name="Random", description="Take another seed with each press of the button"),
+        "size": bpy.props.FloatProperty(
+            name="Size", default=1.0, min=0.001, soft_max=10.0, unit="LENGTH", subtype="DISTANCE",
+            description="The result's largest extent"),
+        "placement": bpy.props.EnumProperty(
+            name="Place", description="Where the result goes", items=[
+                ("CURSOR", "At the 3D Cursor", "Standing on the 3D cursor, at the given size"),
+                ("SELECTED", "In the Selected Object", "Fitted into the bounds of what is selected"),
+            ]),
+        "mesh_source": bpy.props.EnumProperty(
+            name="Mesh", description="Which form of the selected mesh is taken", items=[
+                ("EVALUATED", "With Modifiers", "The mesh as it is seen"),
+                ("BASE", "Without Modifiers", "The mesh as it is edited"),
+            ]),
+    }
+
+
+def settings_of(scene: bpy.types.Scene) -> MESHWRIGHT_PG_settings:
+    """The scene's settings."""
+    return getattr(scene, NAME)
+
+
+CLASSES = (MESHWRIGHT_PG_settings,)
+
+
+def register() -> None:
+    """Attach the settings to scenes."""
+    setattr(bpy.types.Scene, NAME, bpy.props.PointerProperty(type=MESHWRIGHT_PG_settings))
+
+
+def unregister() -> None:
+    """Take the settings away from scenes; a file keeps what it saved."""
+    delattr(bpy.types.Scene, NAME)

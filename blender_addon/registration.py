@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that Blender is told of, in order; taken back in reverse, or Blender crashes when it ends."""
+
+import bpy
+
+from . import deliver, jobs, operators, panels, parameter_groups, preferences, properties
+from .setup import operators as setup_operators
+
+CLASSES = (*preferences.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *setup_operators.CLASSES,
+           *operators.CLASSES, *panels.CLASSES)
+
+
+def register() -> None:
+    """Classes, the scene's settings, the queue. Starts no process and no timer."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    properties.register()
+    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings)
+
+
+def unregister() -> None:
+    """The reverse; ends the worker."""
+    jobs.unregister()
+    setup_operators.stop()
+    properties.unregister()
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the one button under an error does."""
+
+from collections.abc import Callable, Mapping
+
+import bpy
+
+from . import jobs
+from .backend.contract import MeshwrightError, Parameter, Remedy, TaskSpec
+from .backend.contract.parameter import Value
+from .backend.pipelines import registry
+from .submission import submit_again
+
+LABELS: Mapping[Remedy, str] = {
+    Remedy.FREE_MEMORY: "Free GPU Memory and Retry",
+    Remedy.LOWER_RESOLUTION: "Retry with a Coarser Grid",
+    Remedy.DOWNLOAD: "Download Weights…",
+    Remedy.ACCEPT_LICENCE: "Read the Licence…",
+    Remedy.CHOOSE_FOLDER: "Choose a Folder…",
+    Remedy.OPEN_PREFERENCES: "Open Preferences…",
+    Remedy.OPEN_LOG: "Open Log",
+    Remedy.RETRY: "Retry",
+}
+
+
+def apply_remedy(job: jobs.Job) -> None:
+    """Do what the job's error asks for. Raises MeshwrightError when that cannot be done."""
+    if job.error and job.error.remedy:
+        _ACTIONS[job.error.remedy](job)
+
+
+def coarser(task: TaskSpec, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values with every resolution one choice lower. Raises MeshwrightError at the lowest."""
+    lowered = {name: lower for name, value in values.items()
+               if (lower := _next_lower(task, name, value)) is not None}
+    if not lowered:
+        raise MeshwrightError("The grid is already the coarsest.", "There is no lower choice.",
+                              "Turn on Low Memory in the preferences, or use smaller weights.", Remedy.OPEN_PREFERENCES)
+    return {**values, **lowered}
+
+
+def _next_lower(task: TaskSpec, name: str, value: Value) -> Value | None:
+    parameter = next((known for known in task.parameters if known.name == name), None)
+    if parameter is None or not name.endswith("resolution") or parameter.kind != "choice":
+        return None
+    smaller = [int(choice) for choice in _numbers(parameter) if int(choice) < int(value)]
+    return str(max(smaller)) if smaller else None
+
+
+def _numbers(parameter: Parameter) -> list[str]:
+    return [choice.value for choice in parameter.choices if choice.value.isdigit()]
+
+
+def _free_and_retry(job: jobs.Job) -> None:
+    jobs.free_memory()
+    submit_again(job.folder)
+
+
+def _lower_resolution(job: jobs.Job) -> None:
+    task = registry.spec(job.request.pipeline).task(job.request.task)
+    submit_again(job.folder, parameters=coarser(task, job.request.parameters))
+
+
+def _ask_for_weights(job: jobs.Job) -> None:
+    bpy.ops.meshwright.download_weights("INVOKE_DEFAULT", pipeline=job.request.pipeline, weights=job.request.weights)
+
+
+_ACTIONS: Mapping[Remedy, Callable[[jobs.Job], object]] = {
+    Remedy.FREE_MEMORY: _free_and_retry,
+    Remedy.LOWER_RESOLUTION: _lower_resolution,
+    Remedy.DOWNLOAD: _ask_for_weights,
+    Remedy.ACCEPT_LICENCE: _ask_for_weights,
+    Remedy.CHOOSE_FOLDER: lambda job: bpy.ops.meshwright.open_preferences(),
+    Remedy.OPEN_PREFERENCES: lambda job: bpy.ops.meshwright.open_preferences(),
+    Remedy.OPEN_LOG: lambda job: bpy.ops.meshwright.open_log(job=job.request.job),
+    Remedy.RETRY: lambda job: submit_again(job.folder),
+}

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the scene's settings to a job: capture, request, queue. The same calls serve the panel and scripts."""
+
+import datetime
+import random
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import bpy
+
+from . import jobs
+from .backend.contract import (
+    DOWNLOAD_WEIGHTS,
+    MAXIMUM_SEED,
+    BadInput,
+    InputSpec,
+    JobFolder,
+    MeshwrightError,
+    PipelineSpec,
+    Request,
+    TaskSpec,
+    WeightSet,
+)
+from .backend.contract.parameter import Value
+from .backend.pipelines import registry
+from .capture import capture_image, capture_mesh, target_of
+from .deliver.recipe import SIZE
+from .delivery_note import DeliveryNote, Mode, reference
+from .parameter_groups import WEIGHTS, parameter_values
+from .preferences import jobs_folder
+from .properties import settings_of
+
+
+def submit_task(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec) -> jobs.Job:
+    """Capture what the task needs and queue it. Raises MeshwrightError; then no job folder is left behind."""
+    settings = settings_of(context.scene)
+    if settings.random_seed:
+        settings.seed = random.randrange(MAXIMUM_SEED + 1)
+    group = getattr(settings, task.name)
+    meshes = selected_meshes(context)
+    request = Request(
+        job=_job_name(task.name), task=task.name, pipeline=spec.name,
+        weights=getattr(group, WEIGHTS, spec.weights[0].name), subject=subject_of(settings, task, meshes),
+        seed=settings.seed, parameters=parameter_values(group, task),
+    )
+    folder = JobFolder.create(jobs_folder() / request.job)
+    try:
+        request = replace(request, inputs=_capture(context, task, meshes, folder)).validated(spec)
+        note = _note(context, task, meshes)
+        note.write(folder)
+        folder.write_request(request)
+    except MeshwrightError:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return jobs.submit(request, folder)
+
+
+def submit_download(spec: PipelineSpec, weights: WeightSet, accepted_licence: str) -> jobs.Job:
+    """Queue the download of a set of weights whose licence the artist was shown and accepted."""
+    request = Request(job=_job_name("download"), task=DOWNLOAD_WEIGHTS.name, pipeline=spec.name, weights=weights.name,
+                      subject=f"{spec.label} · {weights.label}",
+                      parameters={"accepted_licence": accepted_licence}).validated(spec)
+    folder = JobFolder.create(jobs_folder() / request.job)
+    folder.write_request(request)
+    return jobs.submit(request, folder)
+
+
+def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mapping[str, Value] | None = None,
+                 superseded: bpy.types.Object | None = None) -> jobs.Job:
+    """Queue an earlier job's request once more with the same inputs; another seed and other options if given.
+
+    With `superseded`, the empty or object of the earlier result, the new one takes its place and that one is hidden.
+    Raises MeshwrightError when the earlier job's folder has gone.
+    """
+    if not (earlier.path / "request.json").is_file():
+        raise MeshwrightError("The inputs of this result are no longer there.", f"{earlier.path} has gone.",
+                              "Start from the panel with the picture again.")
+    request = earlier.read_request()
+    request = replace(request, job=_job_name(request.task), seed=request.seed if seed is None else seed,
+                      parameters=request.parameters if parameters is None else parameters)
+    request = request.validated(registry.spec(request.pipeline))
+    folder = JobFolder.create(jobs_folder() / request.job)
+    shutil.copytree(earlier.inputs, folder.inputs, dirs_exist_ok=True)
+    note = DeliveryNote.read(earlier)
+    if superseded is not None:
+        note = replace(note, superseded=reference(superseded))
+        if note.mode == "place":
+            note = replace(note, fit=False, cursor=tuple(superseded.matrix_world.translation),
+                           size=superseded.get(SIZE, note.size))
+    note.write(folder)
+    folder.write_request(request)
+    return jobs.submit(request, folder)
+
+
+def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The selected mesh objects by name, the active one first."""
+    found = sorted((item for item in context.selected_objects if item.type == "MESH"), key=lambda item: item.name)
+    return sorted(found, key=lambda item: item != context.view_layer.objects.active)
+
+
+def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequence[bpy.types.Object]) -> str:
+    """The artist's name for the thing, or the picture's or mesh's."""
+    if settings.subject.strip():
+        return str(settings.subject.strip())
+    if any(wanted.kind == "image" for wanted in task.inputs) and settings.image:
+        return Path(settings.image.name).stem
+    return str(meshes[0].name) if meshes else task.label
+
+
+def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
+    """What the artist still has to give for this task, in words, or ""; cheap enough for a poll."""
+    settings, meshes = settings_of(context.scene), None
+    for wanted in task.inputs:
+        if wanted.kind in ("mesh", "meshes"):
+            meshes = selected_meshes(context) if meshes is None else meshes
+        given = {"image": settings.image, "text": settings.prompt.strip(), "mesh": meshes, "meshes": meshes}[wanted.kind]
+        if wanted.required and not given:
+            return f"{wanted.label} is missing: {wanted.description.lower()}"
+    return ""
+
+
+def _capture(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object],
+             folder: JobFolder) -> dict[str, tuple[str, ...]]:
+    return {wanted.name: files for wanted in task.inputs if (files := _capture_one(context, wanted, meshes, folder))}
+
+
+def _capture_one(context: bpy.types.Context, wanted: InputSpec, meshes: Sequence[bpy.types.Object],
+                 folder: JobFolder) -> tuple[str, ...]:
+    settings = settings_of(context.scene)
+    if wanted.kind == "image":
+        return (capture_image(settings.image, folder.inputs, context.scene),) if settings.image else ()
+    if wanted.kind == "text":
+        (folder.inputs / f"{wanted.name}.txt").write_text(settings.prompt, encoding="utf-8")
+        return (f"{wanted.name}.txt",) if settings.prompt.strip() else ()
+    taken = meshes[:1] if wanted.kind == "mesh" else meshes
+    names = tuple(f"{wanted.name}.{number:03d}.npz" for number in range(1, len(taken) + 1))
+    for item, name in zip(taken, names, strict=True):
+        capture_mesh(item, folder.inputs / name, settings.mesh_source, "local" if wanted.kind == "mesh" else "world")
+    return names
+
+
+def _note(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object]) -> DeliveryNote:
+    """Where this task's result goes: a mesh takes its source's place, several become groups, the rest is placed."""
+    settings, kinds = settings_of(context.scene), {wanted.kind for wanted in task.inputs}
+    mode: Mode = "replace" if "mesh" in kinds else "groups" if "meshes" in kinds else "place"
+    fit = mode == "place" and settings.placement == "SELECTED"
+    if fit and not context.selected_objects:
+        raise BadInput("Nothing is selected to fit the result into.", "The place is 'In the Selected Object'.",
+                       "Select an object, or place the result at the 3D cursor.")
+    used = context.selected_objects if fit else meshes[:1] if mode == "replace" else meshes if mode == "groups" else []
+    picture = settings.image.name if "image" in kinds and settings.image else ""
+    return DeliveryNote(mode=mode, scene=reference(context.scene), cursor=tuple(context.scene.cursor.location),
+                        size=settings.size, fit=fit, targets=tuple(target_of(item) for item in used), picture=picture)
+
+
+def _job_name(task: str) -> str:
+    return f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{task}-{uuid.uuid4().hex[:6]}"
