@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which runtime is planned for known machines, and what the zip carries to build it."""
+
+import dataclasses
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from backend.contract import MeshwrightError, Remedy
+from blender_addon.setup import accelerator, runtime
+from blender_addon.setup.accelerator import Accelerator, Gpu, parse_nvidia_smi, pick_build, read_table
+from blender_addon.setup.installation import require_space
+
+from .test_setup import H200, PLAN, write_program
+
+REPOSITORY = Path(__file__).parents[2]
+ANCIENT = "NVIDIA GeForce GTX 1080, 535.183.01, 6.1, 8192\n"
+NEW_CARD_OLD_DRIVER = "NVIDIA GeForce RTX 5090, 570.86.10, 12.0, 32607\n"
+TOO_OLD = "Tesla K80, 470.256.02, 3.7, 11441\n"
+
+
+@pytest.mark.parametrize(("smi", "platform", "build", "words"), [
+    (H200, "linux-x64", "cu130", ""),
+    (H200.replace("580.95.05", "560.94"), "windows-x64", "cu126", ""),
+    (ANCIENT, "linux-x64", "cu126", ""),
+    (NEW_CARD_OLD_DRIVER, "linux-x64", "cpu", "update it to 580"),
+    (NEW_CARD_OLD_DRIVER.replace("570.86.10", "581.15"), "windows-x64", "cu130", ""),
+    (TOO_OLD, "linux-x64", "cpu", "compute capability 3.7"),
+    (H200 + ANCIENT.replace("535.183.01", "580.95.05"), "linux-x64", "cu126", ""),
+    (H200 + TOO_OLD.replace("470.256.02", "580.95.05"), "linux-x64", "cu130", "Not used: Tesla K80"),
+])
+def test_the_driver_and_the_gpu_pick_the_build(smi: str, platform: str, build: str, words: str) -> None:
+    picked = pick_build(Accelerator("nvidia", parse_nvidia_smi(smi)), platform, read_table())
+    assert picked.name == build
+    assert words in picked.note
+    assert bool(picked.note) == bool(words)
+
+
+@pytest.mark.parametrize(("kind", "platform", "build"), [
+    ("apple", "macos-arm64", "cpu"), ("amd", "linux-x64", "rocm7.2"), ("cpu", "windows-x64", "cpu"),
+])
+def test_other_machines(kind: accelerator.Kind, platform: str, build: str) -> None:
+    picked = pick_build(Accelerator(kind), platform, read_table())
+    assert (picked.name, picked.note) == (build, "")
+
+
+def test_machines_that_torch_has_left() -> None:
+    with pytest.raises(MeshwrightError, match="macos-x64"):
+        pick_build(Accelerator("cpu"), "macos-x64", read_table())
+    assert "CPU" in pick_build(Accelerator("amd"), "windows-x64", read_table()).note
+
+
+def test_nvidia_smi_is_read_and_its_complaints_are_not() -> None:
+    assert parse_nvidia_smi(H200) == (Gpu("NVIDIA H200", "580.95.05", 9.0, 143771),)
+    for complaint in ("", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
+                      "No devices were found\n", "A, B, [N/A], [N/A]\n"):
+        assert parse_nvidia_smi(complaint) == ()
+
+
+def test_nvidia_smi_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path / "nvidia-smi", f"import sys\nsys.stdout.write({H200!r})\n")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(accelerator, "current_platform", lambda: "linux-x64")
+    assert accelerator.detect().gpus[0].name == "NVIDIA H200"
+    monkeypatch.setenv("PATH", "")
+    assert accelerator.detect().kind in ("cpu", "amd")
+
+
+def test_the_table_and_the_requirements_agree() -> None:
+    pinned = runtime.read_requirements(REPOSITORY / "backend" / "requirements.txt")
+    assert all("==" in line for line in pinned)
+    version = next(line for line in pinned if line.startswith("torch==")).partition("==")[2]
+    assert f"torch {'.'.join(version.split('.')[:2])} " in json.loads(accelerator.TABLE.read_text())["about"]
+
+
+def test_the_plan_changes_with_what_matters() -> None:
+    others = (dataclasses.replace(PLAN, python="3.12"), dataclasses.replace(PLAN, build="cu130"),
+              dataclasses.replace(PLAN, requirements=("torch==2.13.0", "pillow==13.0.1")))
+    assert len({PLAN.digest, *(plan.digest for plan in others)}) == 4
+    assert dataclasses.replace(PLAN, disk_bytes=1, note="x").digest == PLAN.digest
+
+
+def test_room_on_the_disk(tmp_path: Path) -> None:
+    require_space(PLAN, tmp_path / "not" / "yet")
+    with pytest.raises(MeshwrightError, match="not enough room") as caught:
+        require_space(dataclasses.replace(PLAN, disk_bytes=10**17), tmp_path / "not" / "yet")
+    assert caught.value.report.remedy is Remedy.CHOOSE_FOLDER
+
+
+def test_the_wheels_in_the_zip_serve_every_python() -> None:
+    wheels = tomllib.loads((REPOSITORY / "wheels" / "wheels.lock").read_text(encoding="utf-8"))["wheel"]
+    served = [platform for wheel in wheels for platform in wheel["platforms"]]
+    assert sorted(served) == ["linux-x64", "macos-arm64", "macos-x64", "windows-x64"]
+    for wheel in wheels:
+        name, version, python, abi, _ = wheel["file"].removesuffix(".whl").split("-")
+        assert (name, version, python, abi) == (wheel["name"], wheel["version"], "py3", "none")
+        assert re.fullmatch(r"[0-9a-f]{64}", wheel["sha256"])
