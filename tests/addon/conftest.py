@@ -1,14 +1,68 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the zip the backend is a folder of the add-on; in the repository it stands beside it. Both names are one here."""
+"""Add-on tests run inside the `bpy` module, with settings of their own, and import the add-on from the repository.
 
+In the zip the backend is a folder of the add-on; in the repository it stands beside it. Both names are one here.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import os
+import shutil
 import sys
 import tempfile
-
-import backend.contract
+import types
+from collections.abc import Sequence
 
 # Before anything imports bpy: tests must not see or change the user's own preferences.
-os.environ.setdefault("BLENDER_USER_RESOURCES", tempfile.mkdtemp(prefix="meshwright-blender-"))
+_SCRATCH = tempfile.mkdtemp(prefix="meshwright-blender-")
+os.environ.setdefault("BLENDER_USER_RESOURCES", _SCRATCH)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-sys.modules.setdefault("blender_addon.backend", backend)
-sys.modules.setdefault("blender_addon.backend.contract", backend.contract)
+import bpy  # noqa: E402, F401  before torch, as in Blender
+import pytest  # noqa: E402
+
+ALIAS = "blender_addon.backend"
+
+
+class _OneBackend(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Makes `blender_addon.backend.x` the very module `backend.x`, so that every class exists once."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None,
+                  target: types.ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+        if name != ALIAS and not name.startswith(ALIAS + "."):
+            return None
+        real = name.removeprefix("blender_addon.")
+        return importlib.util.spec_from_loader(name, self) if importlib.util.find_spec(real) else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        module = importlib.import_module(spec.name.removeprefix("blender_addon."))
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        # The import system has just put the alias's spec on the module: give it its own back.
+        module.__spec__ = module.__spec__.loader_state
+
+
+sys.meta_path.insert(0, _OneBackend())
+
+_status = 0
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    global _status
+    _status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave without Python's own tidying up, in which Blender 4.2 crashes and 4.5 hangs.
+
+    All reports, also those of other folders in the same run, are written by now.
+    """
+    shutil.rmtree(_SCRATCH, ignore_errors=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(_status)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker inside Blender's own Python, where torch is importable: for background scripts and tests.
+
+The same class as in the child runs the same jobs, so results are the same byte for byte. Blender stands still
+meanwhile.
+"""
+
+import importlib
+import logging
+from collections import deque
+from typing import Any
+
+import bpy
+
+from ..backend.contract import (
+    TERMINAL_EVENTS,
+    Event,
+    MeshwrightError,
+    Message,
+    Remedy,
+    Shutdown,
+    StageProgress,
+    Submit,
+)
+from .interface import WorkerSettings
+
+log = logging.getLogger(__name__)
+_CURSOR_STEPS = 1000
+
+
+class InProcessConnection:
+    """See `Connection`. `poll` runs a submitted job to its end before it returns."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._worker: Any = None
+        self._said: deque[Event | Message] = deque()
+        self._submitted = False
+
+    def start(self) -> None:
+        """Make the worker. Raises MeshwrightError when torch or another library is missing in this Python."""
+        settings = self._settings
+        try:
+            # Not a plain import: the add-on must load where torch is missing.
+            room: Any = importlib.import_module("..backend.worker", __package__)
+            self._worker = room.Worker(self._hear, room.Settings(
+                settings.models, settings.device, settings.second_device, settings.low_memory, settings.statistics))
+            self._said.append(self._worker.ready())
+        except ImportError as error:
+            raise MeshwrightError("The backend cannot run inside Blender.", f"{error}.",
+                                  "Let it run as its own process instead.", Remedy.OPEN_PREFERENCES) from error
+
+    def send(self, message: Message) -> None:
+        """Hand a message to the worker; a job starts with the next `poll`."""
+        self._submitted = self._submitted or isinstance(message, Submit)
+        self._worker.handle(message)
+
+    def poll(self) -> list[Event | Message]:
+        """Run what was submitted, to its end, and return all that was said."""
+        if self._submitted:
+            self._submitted = False
+            progress = bpy.context.window_manager
+            progress.progress_begin(0, _CURSOR_STEPS)
+            try:
+                while self._worker.run_next():
+                    log.debug("A job ended in Blender's own process")
+            finally:
+                progress.progress_end()
+        said = list(self._said)
+        self._said.clear()
+        return said
+
+    def alive(self) -> bool:
+        """True from `start` to `close`."""
+        return self._worker is not None
+
+    def close(self) -> None:
+        """Let go of the worker and its models."""
+        if self._worker is not None:
+            self._worker.handle(Shutdown())
+            self._worker = None
+
+    terminate = close
+    kill = close
+
+    def last_log_lines(self) -> list[str]:
+        """Nothing: its log goes where Blender's own goes, and into the job's folder."""
+        return []
+
+    def _hear(self, event: Event) -> None:
+        self._said.append(event)
+        if isinstance(event, StageProgress):
+            bpy.context.window_manager.progress_update(int(event.fraction * _CURSOR_STEPS))
+        elif isinstance(event, TERMINAL_EVENTS):
+            bpy.context.window_manager.progress_update(_CURSOR_STEPS)

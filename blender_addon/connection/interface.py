@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the queue knows of a worker: how to reach it, and nothing about what it is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..backend.contract import Event, Message
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """From the preferences: which worker, where and on which device. Another value means another worker.
+
+    `root` is the folder that contains `backend`; `models` the folder of the published weights; `devices` as torch names
+    them, or "auto"; `statistics` the file with the run times of this machine. `offline` forbids the worker the network.
+    `in_process` asks for the worker inside Blender's own Python; `python` is not used then.
+    """
+
+    python: Path
+    root: Path
+    models: Path
+    device: str = "auto"
+    second_device: str = ""
+    low_memory: bool = False
+    statistics: Path | None = None
+    offline: bool = False
+    in_process: bool = False
+
+
+class Connection(Protocol):
+    """A way to one worker. None of the calls waits for it, but for the in-process form, which works inside `poll`."""
+
+    def start(self) -> None:
+        """Bring the worker up; `Ready` arrives later through `poll`. Raises MeshwrightError when it cannot be."""
+
+    def send(self, message: Message) -> None:
+        """Hand a message over. A worker that has gone is noticed by `alive`, not here."""
+
+    def poll(self) -> list[Event | Message]:
+        """What has come since the last call, in order, within a few milliseconds; the rest comes with the next call."""
+
+    def alive(self) -> bool:
+        """False once the worker has ended and everything that it said was polled."""
+
+    def close(self) -> None:
+        """Ask the worker to cancel its job and end. Does not wait."""
+
+    def terminate(self) -> None:
+        """End the worker with the system's polite signal."""
+
+    def kill(self) -> None:
+        """End the worker at once."""
+
+    def last_log_lines(self) -> list[str]:
+        """The last lines of its log, oldest first, and how it ended where that is known."""

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker as a child process with its own Python: JSON lines over pipes, no ports, no pickle, no threads."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from typing import IO, Any, cast
+
+from ..backend.contract import (
+    BadInput,
+    Event,
+    MeshwrightError,
+    Message,
+    Remedy,
+    Shutdown,
+    event_from_json,
+    message_from_json,
+    message_to_json,
+)
+from .interface import WorkerSettings
+from .pipe_reading import LineReader
+
+log = logging.getLogger(__name__)
+
+BUDGET_SECONDS = 0.004
+LINES_AT_ONCE = 500
+LOG_LINES_KEPT = 200
+REAP_SECONDS = 1.0
+# -I keeps the artist's own Python settings and the current folder out; the add-on's folder comes last in the path, so
+# that none of its modules can hide an installed one.
+_BOOT = ("import runpy, sys; sys.path.append(sys.argv.pop(1)); "
+         "runpy.run_module('backend', run_name='__main__', alter_sys=True)")
+_FOREIGN = ("PYTHON", "PIP_", "CONDA_", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "_CE_CONDA")
+
+
+class SubprocessConnection:
+    """See `Connection`. The child ends with Blender: the end of its input tells it, also when Blender crashed."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._unsent = bytearray()
+        self._log: deque[str] = deque(maxlen=LOG_LINES_KEPT)
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the child. Raises MeshwrightError when its Python cannot be run."""
+        try:
+            self._process = subprocess.Popen(
+                command_line(self._settings), cwd=self._settings.root, env=environment(self._settings),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, **_own_group())
+        except OSError as error:
+            raise MeshwrightError("The backend's Python cannot be started.",
+                                  f"{self._settings.python}: {error.strerror or error}.",
+                                  "Set up the runtime in the preferences.", Remedy.OPEN_PREFERENCES) from error
+        self._input = cast(IO[bytes], self._process.stdin)
+        if sys.platform != "win32":  # there a small message into a pipe that the child reads all the time goes through
+            os.set_blocking(self._input.fileno(), False)
+        self._output = LineReader(cast(IO[bytes], self._process.stdout))
+        self._errors = LineReader(cast(IO[bytes], self._process.stderr))
+
+    @property
+    def process_id(self) -> int | None:
+        """The child's process id, None before it was started."""
+        return self._process.pid if self._process else None
+
+    def send(self, message: Message) -> None:
+        """Queue one line and write as much as the pipe takes now; `poll` writes the rest."""
+        self._unsent += json.dumps(message_to_json(message)).encode() + b"\n"
+        self._write()
+
+    def poll(self) -> list[Event | Message]:
+        """Events and messages that have come. Lines that are neither go to the log."""
+        if self._process is None or self._closed:
+            return []
+        self._write()
+        self._read_log()
+        deadline = time.monotonic() + BUDGET_SECONDS
+        items: list[Event | Message] = []
+        while (line := self._output.next_line()) is not None:
+            items.extend(self._understood(line))
+            if time.monotonic() > deadline:
+                break
+        return items
+
+    def alive(self) -> bool:
+        """True while the child runs or something that it said is still unread."""
+        if self._process is None or self._closed:
+            return False
+        return self._process.poll() is None or self._output.has_line()
+
+    def close(self) -> None:
+        """Say goodbye and end the child's input, which it takes as the order to end."""
+        if self._process is None or self._input.closed:
+            return
+        self.send(Shutdown())
+        self._input.close()
+
+    def terminate(self) -> None:
+        """SIGTERM to the child and what it started; on Windows this is already `kill`."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to the child and what it started; its last words are read and the pipes closed."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+        try:
+            self._process.wait(REAP_SECONDS)
+        except subprocess.TimeoutExpired:  # stuck in a driver; the system takes it away when that returns
+            log.warning("The worker %d does not end", self._process.pid)
+        if not self._closed:
+            self._read_log()
+            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+                cast(IO[bytes], stream).close()
+            self._closed = True
+
+    def last_log_lines(self) -> list[str]:
+        """The last lines that the child wrote to its standard error or, wrongly, to its standard output."""
+        ending = self._process.poll() if self._process else None
+        return [*self._log, *([_ending(ending)] if ending else [])]
+
+    def _signal(self, number: int) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        if sys.platform == "win32":
+            self._process.terminate()
+            return
+        try:
+            os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            log.debug("The worker had ended before signal %d", number)
+
+    def _write(self) -> None:
+        if not self._unsent or self._input.closed:
+            return
+        try:
+            written = os.write(self._input.fileno(), self._unsent)
+        except BlockingIOError:
+            return
+        except OSError as error:  # the child has gone, which `alive` tells
+            log.info("The worker takes no more messages: %s", error)
+            written = len(self._unsent)
+        del self._unsent[:written]
+
+    def _read_log(self) -> None:
+        for _ in range(LINES_AT_ONCE):
+            line = self._errors.next_line()
+            if line is None:
+                return
+            self._log.append(line)
+            log.debug("worker: %s", line)
+
+    def _understood(self, line: str) -> list[Event | Message]:
+        try:
+            data: Any = json.loads(line)
+            if isinstance(data, dict) and "event" in data:
+                return [event_from_json(data)]
+            return [message_from_json(data)]
+        except (ValueError, RecursionError) as error:  # BadInput is a ValueError too
+            reason = error.report.why if isinstance(error, BadInput) else "no JSON"
+            log.warning("The worker said something that is no message (%s): %.200s", reason, line)
+            self._log.append(line[:1000])
+            return []
+
+
+def command_line(settings: WorkerSettings) -> list[str]:
+    """The child's whole command: an isolated, unbuffered Python that runs `backend worker`."""
+    command = [str(settings.python), "-I", "-u", "-X", "utf8", "-c", _BOOT, str(settings.root),
+               "worker", "--models", str(settings.models), "--device", settings.device]
+    if settings.second_device:
+        command += ["--second-device", settings.second_device]
+    if settings.low_memory:
+        command.append("--low-memory")
+    if settings.statistics is not None:
+        command += ["--statistics", str(settings.statistics)]
+    return command
+
+
+def environment(settings: WorkerSettings) -> dict[str, str]:
+    """Blender's environment without what belongs to another Python: it would reach the child's own children."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
+    kept["PYTHONNOUSERSITE"] = "1"
+    kept["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if settings.offline:
+        kept["HF_HUB_OFFLINE"] = "1"
+    return kept
+
+
+def _own_group() -> dict[str, Any]:
+    """Keep a Ctrl-C in Blender's terminal from the child, and the child's window from the artist."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"The worker ended with exit code {code}."
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"The worker was ended by {name}."

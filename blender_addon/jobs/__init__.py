@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job queue: what was asked for, how far it is, and one timer that moves it on."""
+
+from .engine import (
+    cancel,
+    deliver_again,
+    device,
+    find,
+    free_memory,
+    jobs,
+    poll_once,
+    register,
+    remove,
+    restore,
+    submit,
+    unregister,
+    wait,
+)
+from .job import Job, JobState
+from .supervisor import Limits
+
+__all__ = [
+    "Job",
+    "JobState",
+    "Limits",
+    "cancel",
+    "deliver_again",
+    "device",
+    "find",
+    "free_memory",
+    "jobs",
+    "poll_once",
+    "register",
+    "remove",
+    "restore",
+    "submit",
+    "unregister",
+    "wait",
+]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The queue in Blender: one persistent timer, one handler, one exit hook.
+
+Timers do not fire in background mode; there a script calls `wait`, or `poll_once` itself.
+"""
+
+import atexit
+import logging
+import time
+from collections.abc import Callable
+
+import bpy
+
+from ..backend.contract import JobFolder, Request
+from ..connection import WorkerSettings
+from .job import Job
+from .queue import IDLE_SECONDS, JobQueue, Report
+from .supervisor import Limits, Supervisor
+
+log = logging.getLogger(__name__)
+
+REDRAW_SECONDS = 0.2
+_queue: JobQueue | None = None
+_drawn: tuple[object, ...] = ()
+_drawn_at = 0.0
+
+
+def register(deliver: Callable[[JobFolder], Report], blocked: Callable[[], str],
+             worker_settings: Callable[[], WorkerSettings | None], limits: Limits | None = None) -> None:
+    """Make the queue; see `JobQueue` for the callables. No worker is started before the first job."""
+    global _queue
+    limits = limits or Limits()
+    _queue = JobQueue(deliver, blocked, worker_settings, limits, Supervisor(limits))
+    bpy.app.handlers.load_post.append(_after_load)
+    atexit.register(_queue.shutdown)
+
+
+def unregister() -> None:
+    """End the worker, within two seconds, and take everything out of Blender that `register` put there."""
+    global _queue
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    bpy.app.handlers.load_post.remove(_after_load)
+    queue, _queue = _running_queue(), None
+    atexit.unregister(queue.shutdown)
+    queue.shutdown()
+
+
+def submit(request: Request, folder: JobFolder) -> Job:
+    """Queue a job whose folder is written."""
+    return _watched(_running_queue().submit(request, folder))
+
+
+def restore(folder: JobFolder) -> Job:
+    """Deliver a finished job of an earlier session. Raises MeshwrightError when it is not finished."""
+    return _watched(_running_queue().restore(folder))
+
+
+def deliver_again(name: str) -> Job:
+    """Put a finished job's result into the scene once more. Raises MeshwrightError when there is none."""
+    return _watched(_running_queue().deliver_again(name))
+
+
+def cancel(name: str) -> None:
+    """Stop a job; see `JobQueue.cancel`. Raises MeshwrightError for an unknown one."""
+    _running_queue().cancel(name)
+
+
+def remove(name: str) -> None:
+    """Take an ended job out of the list; its folder stays. Raises MeshwrightError while it goes on."""
+    _running_queue().remove(name)
+
+
+def free_memory() -> None:
+    """Have the worker unload every model that no job uses."""
+    _running_queue().free_memory()
+
+
+def jobs() -> list[Job]:
+    """All jobs of this session, the oldest first."""
+    return _running_queue().jobs()
+
+
+def find(name: str) -> Job | None:
+    """The job of that name, or None."""
+    return _running_queue().find(name)
+
+
+def device() -> str:
+    """The running worker's device in words, "" when none runs."""
+    return _running_queue().device
+
+
+def poll_once() -> float | None:
+    """Move everything on by one step of a few milliseconds, a delivery apart.
+
+    Returns the seconds until the next step, None when nothing is left to watch.
+    """
+    delay = _running_queue().poll_once()
+    _redraw_if_changed(at_once=delay is None)
+    return delay
+
+
+def wait(name: str, timeout: float) -> Job:
+    """For scripts without a window: poll until the job has ended. Raises TimeoutError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while (job := find(name)) is not None and not job.ended:
+        if time.monotonic() > end:
+            raise TimeoutError(f"Job {name} has not ended after {timeout:g} seconds: {job.stage}")
+        time.sleep(min(poll_once() or 0.0, 0.02))
+    if job is None:
+        raise KeyError(name)
+    return job
+
+
+def _running_queue() -> JobQueue:
+    if _queue is None:
+        raise RuntimeError("The job queue is not registered")
+    return _queue
+
+
+def _watched(job: Job) -> Job:
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
+    return job
+
+
+def _tick() -> float | None:
+    try:
+        return poll_once()
+    except Exception:  # it would end the timer, and with it every job; the next tick goes on
+        log.exception("A step of the job queue failed")
+        return IDLE_SECONDS
+
+
+@bpy.app.handlers.persistent
+def _after_load(_file: object) -> None:
+    """Jobs outlive the file that they were started in: watch on."""
+    for job in jobs():
+        if not job.ended:
+            _watched(job)
+
+
+def _redraw_if_changed(at_once: bool) -> None:
+    """Have the 3D viewports show the jobs' new state, at most five times a second."""
+    global _drawn, _drawn_at
+    state = tuple((job.id, job.state, job.stage, round(job.fraction, 3), job.delivered) for job in jobs())
+    if state == _drawn or (not at_once and time.monotonic() - _drawn_at < REDRAW_SECONDS):
+        return
+    _drawn, _drawn_at = state, time.monotonic()
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps one worker: starts it when a job needs it, notices its death, restarts it, and ends it in the end."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..backend.contract import VERSION, Event, MeshwrightError, Message, Ready, Remedy
+from ..connection import Connection, WorkerSettings, connect
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds, but for `deaths`. A worker must greet within `start`; it has `goodbye` to end by itself.
+
+    A cancelled job has `cancel` to stop before its worker is terminated, and `terminate` more before it is killed.
+    After `deaths` deaths within `death_window` no worker is started until the window has passed or the artist retries.
+    """
+
+    start: float = 120.0
+    goodbye: float = 2.0
+    cancel: float = 2.0
+    terminate: float = 1.0
+    deaths: int = 3
+    death_window: float = 60.0
+
+
+class Supervisor:
+    """One worker at a time. Nothing waits here but `shutdown`; `poll` and `ready` are called again and again."""
+
+    def __init__(self, limits: Limits, connect: Callable[[WorkerSettings], Connection] = connect) -> None:
+        self._limits, self._connect = limits, connect
+        self._connection: Connection | None = None
+        self._settings: WorkerSettings | None = None
+        self._started_at = 0.0
+        self._greeting: Ready | None = None
+        self._deaths: deque[float] = deque()
+        self._ordered_to_end = False
+        self._leaving: list[tuple[Connection, float]] = []
+
+    @property
+    def watching(self) -> bool:
+        """True while any worker runs, also one that was asked to end."""
+        return self._connection is not None or bool(self._leaving)
+
+    @property
+    def device(self) -> str:
+        """The running worker's device in words, "" when none runs."""
+        return self._greeting.device if self._greeting else ""
+
+    def ready(self, settings: WorkerSettings) -> bool:
+        """True when a worker with these settings takes jobs; starts one when there is none, and replaces another one.
+
+        Raises MeshwrightError when it cannot be started or has died too often.
+        """
+        if self._connection is not None and settings != self._settings:
+            self.retire()
+        if settings != self._settings:
+            self._settings = settings
+            self.forget_deaths()
+        if self._connection is None:
+            self._check_deaths()
+            self._start(settings)
+        return self._greeting is not None
+
+    def send(self, message: Message) -> None:
+        """Tell the worker; without one there is nobody to tell."""
+        if self._connection is not None:
+            self._connection.send(message)
+
+    def poll(self) -> list[Event]:
+        """Events that have come. Raises MeshwrightError once when the worker has died or never answered."""
+        self._see_off()
+        if self._connection is None:
+            return []
+        events: list[Event] = []
+        for item in self._connection.poll():
+            if isinstance(item, Ready):
+                self._greet(item)
+            elif not isinstance(item, Message):
+                events.append(item)
+        if not events:
+            self._check_life(self._connection)
+        return events
+
+    def terminate(self) -> None:
+        """End the worker politely; `poll` notices. That is no death to worry about."""
+        self._ordered_to_end = True
+        if self._connection is not None:
+            self._connection.terminate()
+
+    def kill(self) -> None:
+        """End the worker at once; `poll` notices. That is no death to worry about."""
+        self._ordered_to_end = True
+        if self._connection is not None:
+            self._connection.kill()
+
+    def retire(self) -> None:
+        """Let the worker end in its own time; the next job starts another one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._leaving.append((self._connection, time.monotonic() + self._limits.goodbye))
+        self._connection = self._greeting = None
+
+    def forget_deaths(self) -> None:
+        """The artist tries again: start workers as if none had died."""
+        self._deaths.clear()
+
+    def shutdown(self) -> None:
+        """End every worker, waiting `goodbye` seconds at most."""
+        self.retire()
+        while self._leaving:
+            self._see_off()
+            time.sleep(0.01)
+
+    def _start(self, settings: WorkerSettings) -> None:
+        log.info("Starting a worker: %s", settings)
+        connection = self._connect(settings)
+        connection.start()
+        self._connection, self._started_at, self._ordered_to_end = connection, time.monotonic(), False
+
+    def _greet(self, greeting: Ready) -> None:
+        if greeting.version != VERSION:
+            self.retire()
+            raise MeshwrightError("The backend is of another version.",
+                                  f"It speaks version {greeting.version}, this add-on speaks {VERSION}.",
+                                  "Install or repair the runtime in the preferences.", Remedy.OPEN_PREFERENCES)
+        log.info("The worker is ready on %s", greeting.device)
+        self._greeting = greeting
+
+    def _check_life(self, connection: Connection) -> None:
+        if not connection.alive():
+            what = "The backend stopped unexpectedly." if self._greeting else "The backend could not start."
+        elif self._greeting is None and time.monotonic() - self._started_at > self._limits.start:
+            what = f"The backend did not answer within {self._limits.start:g} seconds."
+        else:
+            return
+        connection.kill()
+        self._connection = self._greeting = None
+        if not self._ordered_to_end:
+            self._deaths.append(time.monotonic())
+        lines = connection.last_log_lines()
+        log.error("%s %s", what, lines[-1] if lines else "")
+        raise MeshwrightError(what, _reason(lines), "Try again; if it happens again, look into the log.",
+                              Remedy.RETRY, "\n".join(lines))
+
+    def _check_deaths(self) -> None:
+        now = time.monotonic()
+        while self._deaths and now - self._deaths[0] > self._limits.death_window:
+            self._deaths.popleft()
+        if len(self._deaths) >= self._limits.deaths:
+            raise MeshwrightError("The backend is not started again.",
+                                  f"It stopped {len(self._deaths)} times within {self._limits.death_window:g} seconds.",
+                                  "Look into the log or check the runtime in the preferences, then retry.",
+                                  Remedy.RETRY)
+
+    def _see_off(self) -> None:
+        staying = []
+        for connection, deadline in self._leaving:
+            connection.poll()
+            if connection.alive() and time.monotonic() < deadline:
+                staying.append((connection, deadline))
+            else:
+                connection.kill()
+        self._leaving = staying
+
+
+def _reason(lines: list[str]) -> str:
+    return " ".join(lines[-2:])[-400:] or "It left no word."
+

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways to a worker: pipes that never wait, a clean environment, and the same worker inside Blender's Python."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backend.contract import Done, Event, JobFolder, MeshwrightError, Message, Ready, Remedy, StageProgress, Submit
+from backend.pipelines import registry
+from backend.worker import job_run
+from blender_addon.connection import connect
+from blender_addon.connection.in_process import InProcessConnection
+from blender_addon.connection.pipe_reading import MAXIMUM_LINE_BYTES, LineReader
+from blender_addon.connection.subprocess_connection import (
+    BUDGET_SECONDS,
+    SubprocessConnection,
+    command_line,
+    environment,
+)
+from tests.worker import practice
+
+from .jobs_at_work import fake_worker, new_job, real_worker, until
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[LineReader, int]]:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as stream:
+        yield LineReader(stream), writing
+
+
+def listen(connection: SubprocessConnection, kind: type) -> list[Event | Message]:
+    """Everything up to the first item of that kind."""
+    heard: list[Event | Message] = []
+    until(lambda: any(isinstance(item, kind) for item in heard), lambda: heard.extend(connection.poll()), 20)
+    return heard
+
+
+# ----------------------------------------------------------------------------------------------------------- pipes
+
+def test_lines_are_whole_however_they_come(pipe: tuple[LineReader, int]) -> None:
+    reader, end = pipe
+    assert reader.next_line() is None and not reader.has_line()
+    os.write(end, b"one\ntw")
+    assert reader.next_line() == "one"
+    assert reader.next_line() is None
+    os.write(end, "o \N{GREEK SMALL LETTER PI}".encode() + b"\r\n\n\n10%\r20%\rlast")
+    assert [reader.next_line() for _ in range(3)] == ["two \N{GREEK SMALL LETTER PI}", "10%", "20%"]
+    assert reader.next_line() is None, "the last line has no end yet"
+    os.close(end)
+    assert reader.next_line() == "last"
+    assert reader.next_line() is None and not reader.has_line()
+
+
+def test_a_letter_cut_in_two_and_bytes_that_are_no_text(pipe: tuple[LineReader, int]) -> None:
+    reader, end = pipe
+    os.write(end, b"\xcf")
+    assert reader.next_line() is None
+    os.write(end, b"\x80\n\xff\n")
+    assert [reader.next_line(), reader.next_line()] == ["\N{GREEK SMALL LETTER PI}", "\N{REPLACEMENT CHARACTER}"]
+    os.close(end)
+
+
+def test_endless_noise_without_a_line_end_takes_no_memory(pipe: tuple[LineReader, int]) -> None:
+    reader, end = pipe
+    for _ in range(2 * MAXIMUM_LINE_BYTES // 65536):
+        os.write(end, b"x" * 65536)
+        assert reader.next_line() is None
+        assert len(reader._partial) <= MAXIMUM_LINE_BYTES
+    os.write(end, b"\nhello\n")
+    assert list(iter(reader.next_line, None))[-1] == "hello"
+    os.close(end)
+
+
+# ----------------------------------------------------------------------------------------------------- the command
+
+def test_the_child_gets_neither_another_pythons_settings_nor_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONHOME", "PYTHONPATH", "PIP_INDEX_URL", "CONDA_PREFIX", "VIRTUAL_ENV"):
+        monkeypatch.setenv(name, "/elsewhere")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    clean = environment(fake_worker())
+    assert not [name for name, value in clean.items() if value == "/elsewhere"]
+    assert clean["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "HF_HUB_OFFLINE" not in clean
+    assert environment(replace(fake_worker(), offline=True))["HF_HUB_OFFLINE"] == "1"
+
+
+def test_a_module_beside_the_backend_hides_no_library(tmp_path: Path) -> None:
+    (tmp_path / "backend").mkdir()
+    (tmp_path / "backend" / "__init__.py").touch()
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    (tmp_path / "backend" / "__main__.py").write_text("import json, sys; sys.stdout.write(' '.join(sys.argv[1:]))")
+    settings = replace(fake_worker("cuda:0"), root=tmp_path, second_device="cuda:1", low_memory=True,
+                       statistics=tmp_path / "times.json")
+    ran = subprocess.run(command_line(settings), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == ("worker --models models --device cuda:0 --second-device cuda:1 --low-memory "
+                          f"--statistics {tmp_path / 'times.json'}")
+
+
+def test_a_python_that_is_not_there_is_told_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(MeshwrightError, match="No such file") as caught:
+        connect(replace(fake_worker(), python=tmp_path / "python")).start()
+    assert caught.value.report.remedy is Remedy.OPEN_PREFERENCES
+
+
+# ----------------------------------------------------------------------------------------------------- subprocess
+
+@pytest.fixture
+def child() -> Iterator[SubprocessConnection]:
+    connection = SubprocessConnection(fake_worker())
+    connection.start()
+    yield connection
+    connection.kill()
+    assert not connection.alive()
+
+
+def test_a_job_goes_there_and_comes_back(child: SubprocessConnection, tmp_path: Path) -> None:
+    request, folder = new_job(tmp_path)
+    assert isinstance(listen(child, Ready)[0], Ready)
+    child.send(Submit(request.job, str(folder.path)))
+    heard = listen(child, Done)
+    assert [type(item) for item in heard] == [StageProgress, Done]
+    child.close()
+    assert until(lambda: not child.alive(), child.poll) < 2
+    assert f"at work on {request.job}" in child.last_log_lines()
+
+
+def test_noise_on_stdout_is_logged_and_nothing_is_lost(child: SubprocessConnection, tmp_path: Path) -> None:
+    request, folder = new_job(tmp_path, "noise")
+    listen(child, Ready)
+    child.send(Submit(request.job, str(folder.path)))
+    assert [type(item) for item in listen(child, Done)] == [StageProgress, Done]
+    noise = "\n".join(child.last_log_lines())
+    assert "not text" in noise and "half a line" in noise and "nonsense" in noise
+
+
+def test_one_poll_takes_a_few_milliseconds_however_much_came(child: SubprocessConnection, tmp_path: Path) -> None:
+    request, folder = new_job(tmp_path, "flood")
+    listen(child, Ready)
+    child.send(Submit(request.job, str(folder.path)))
+    count, slowest, polls = 0, 0.0, 0
+    while True:
+        begin = time.perf_counter()
+        heard = child.poll()
+        slowest, polls, count = max(slowest, time.perf_counter() - begin), polls + 1, count + len(heard)
+        if any(isinstance(item, Done) for item in heard):
+            break
+    assert count == 5002, "not one event is lost"
+    assert polls > 10, "the flood was taken in small portions"
+    assert slowest < 25 * BUDGET_SECONDS, "two busy processors stretch the budget, but no more"
+
+
+def test_talking_to_a_child_that_never_reads_does_not_wait() -> None:
+    connection = SubprocessConnection(fake_worker("silent"))
+    connection.start()
+    begin = time.perf_counter()
+    for _ in range(3000):  # 240 kB, several pipes full
+        connection.send(Submit("a-name-that-is-rather-long", "/a/folder/that/has/a/long/name/too"))
+    assert time.perf_counter() - begin < 1
+    assert connection.poll() == []
+    connection.kill()
+
+
+def test_a_dead_child_takes_messages_in_silence_and_says_how_it_ended(child: SubprocessConnection) -> None:
+    listen(child, Ready)
+    os.kill(child.process_id, 9)
+    until(lambda: not child.alive(), child.poll, 5)
+    child.send(Submit("name", "folder"))
+    assert child.last_log_lines()[-1] == "The worker was ended by SIGKILL."
+
+
+def test_what_a_child_said_before_it_died_is_heard(tmp_path: Path) -> None:
+    connection = SubprocessConnection(fake_worker())
+    connection.start()
+    listen(connection, Ready)
+    request, folder = new_job(tmp_path)
+    connection.send(Submit(request.job, str(folder.path)))
+    connection.close()
+    connection._process.wait()
+    assert connection.alive(), "it is dead, but not all is read"
+    assert [type(item) for item in listen(connection, Done)] == [StageProgress, Done]
+    until(lambda: not connection.alive(), connection.poll, 5)
+    connection.kill()
+
+
+# ----------------------------------------------------------------------------------------------------- in process
+
+@pytest.fixture
+def practice_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The practice pipeline beside the others, in this process."""
+    monkeypatch.setattr(job_run, "locate", job_run.locate)
+    monkeypatch.setitem(sys.modules, "backend.pipelines.practice.job", None)
+    practice.install()
+    yield
+    del registry.specs()["practice"]
+
+
+def test_in_process_gives_the_same_bytes_as_the_child(tmp_path: Path, practice_pipeline: None) -> None:
+    folders: list[JobFolder] = []
+    for settings in (replace(real_worker(), in_process=True), real_worker()):
+        connection = connect(settings)
+        connection.start()
+        assert isinstance(listen(connection, Ready)[0], Ready)
+        request, folder = new_job(tmp_path, steps=4)
+        connection.send(Submit(request.job, str(folder.path)))
+        assert isinstance(listen(connection, Done)[-1], Done)
+        connection.close()
+        until(lambda connection=connection: not connection.alive(), connection.poll)
+        connection.kill()
+        folders.append(folder)
+    inside, outside = [(folder.outputs / "mesh.npz").read_bytes() for folder in folders]
+    assert inside == outside
+    assert folders[0].read_result().artifacts == folders[1].read_result().artifacts
+
+
+def test_in_process_without_the_libraries_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    connection = InProcessConnection(replace(real_worker(), in_process=True))
+    with pytest.raises(MeshwrightError, match="torch") as caught:
+        connection.start()
+    assert caught.value.report.remedy is Remedy.OPEN_PREFERENCES
