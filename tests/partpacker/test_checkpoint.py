@@ -90,6 +90,24 @@ def test_swapped_files_are_refused(tmp_path):
         load_published(tmp_path, torch.bfloat16, "meta")
 
 
+def test_loading_can_be_given_up_at_every_tensor(tmp_path):
+    class Stop(Exception):
+        pass
+
+    loaded = []
+
+    def report(component):
+        loaded.append(component)
+        if len(loaded) == 540:
+            raise Stop
+
+    torch.save(meta_tensors(published_shapes("flow")), tmp_path / "flow.pt")
+    torch.save(meta_tensors(published_shapes("vae")), tmp_path / "vae.pt")
+    with pytest.raises(Stop):
+        load_published(tmp_path, torch.bfloat16, "meta", report=report)
+    assert loaded == ["denoiser"] * 537 + ["autoencoder"] * 3
+
+
 class Evil:
     def __reduce__(self):
         return print, ("executed",)
@@ -169,3 +187,10 @@ def test_damaged_image_encoder_is_refused(tiny_dino):
     (folder / "model.safetensors").write_bytes(b"\xff" * 64)
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_image_encoder(folder, torch.float32)
+
+
+def test_image_encoder_reports_every_tensor(tiny_dino):
+    folder, tensors = tiny_dino
+    calls = []
+    load_image_encoder(folder, torch.bfloat16, lambda: calls.append(1))
+    assert len(calls) == len(tensors)

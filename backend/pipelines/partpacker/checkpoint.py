@@ -22,7 +22,7 @@ from transformers import Dinov2Config, Dinov2Model
 from ...contract import MeshwrightError, Remedy
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
-from .pipeline import PartPackerPipeline
+from .pipeline import PartPackerPipeline, available_device
 from .sampler import flow_scheduler
 
 logger = logging.getLogger(__name__)
@@ -53,15 +53,13 @@ def load_published(
 ) -> PartPackerPipeline:
     """The published pipeline from `flow.pt`, `vae.pt` and `dinov2-giant/` in `folder`, ready to run on `device`.
 
-    Stored tensors may have any dtype. Raises CheckpointError.
+    Stored tensors may have any dtype. The autoencoder goes to its own device if that is there. Raises CheckpointError.
     """
-    denoiser = build_model(
-        PartPackerDenoiser, read_denoiser_weights(folder / "flow.pt"), dtype, device, partial(report, "denoiser")
-    )
-    autoencoder = build_model(
-        PartPackerAutoencoder, read_autoencoder_weights(folder / "vae.pt"), dtype, autoencoder_device or device,
-        partial(report, "autoencoder"),
-    )
+    second = available_device(autoencoder_device, device)
+    weights = read_denoiser_weights(folder / "flow.pt")
+    denoiser = build_model(PartPackerDenoiser, weights, dtype, device, partial(report, "denoiser"))
+    weights = read_autoencoder_weights(folder / "vae.pt")
+    autoencoder = build_model(PartPackerAutoencoder, weights, dtype, second, partial(report, "autoencoder"))
     image_encoder = load_image_encoder(folder / "dinov2-giant", dtype, partial(report, "image encoder")).to(device)
     return PartPackerPipeline(image_encoder, denoiser, autoencoder, flow_scheduler())
 

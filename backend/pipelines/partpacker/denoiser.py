@@ -68,17 +68,18 @@ class DenoiserLayer(nn.Module):
     ) -> Tensor:
         """One layer on `h [B, L, W]` with `embedding [B or 1, W]`.
 
-        With `unconditional [1, 1, W]`, the second half of the batch takes this constant for its cross-attention and
-        `key_value` belongs to the first half only.
+        With `unconditional [1, 1, W]`, the result is `[2 B, L, W]` for B rows of `key_value`: conditional rows, then
+        those which take this constant for their cross-attention. `h` holds both, or in the first layer, where the
+        two are still the same, one of them.
         """
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(embedding)
         h = torch.addcmul(h, gate_a, self.attn1(torch.addcmul(shift_a, self.norm_self(h), 1 + scale_a)))
         if unconditional is None:
             h = h + self.attn2(self.norm_cross(h), key_value)
         else:
-            conditional, zero = h.chunk(2)
-            conditional = conditional + self.attn2(self.norm_cross(conditional), key_value)
-            h = torch.cat([conditional, zero + unconditional])
+            rows = key_value.key.shape[0]
+            conditional = h[:rows] + self.attn2(self.norm_cross(h[:rows]), key_value)
+            h = torch.cat([conditional, h[-rows:] + unconditional])
         return torch.addcmul(h, gate_m, self.ff(torch.addcmul(shift_m, self.norm_feed_forward(h), 1 + scale_m)))
 
 
@@ -148,12 +149,12 @@ class PartPackerDenoiser(ModelMixin, ConfigMixin):
     def guided_velocities(self, latent: Tensor, timestep: Tensor, cache: ConditionCache) -> tuple[Tensor, Tensor]:
         """Conditional and unconditional velocity of the same latent in one batch, each `[B, L, C]`.
 
-        The same function as `forward` with `[condition; zeros]`, less the work that does not depend on the latent:
-        keys and values come from the cache, the zero rows' cross-attention is a constant, and the modulation is
-        computed once for both. `timestep [1]` is shared by the batch.
+        The same function as `forward` with `[condition; zeros]`, less the work that is done already or would be done
+        twice: keys and values come from the cache, the zero rows' cross-attention is a constant, the modulation is
+        computed once for both, and so is all that comes before the first cross-attention. `timestep [1]` is shared
+        by the batch.
         """
         h, embedding = self._embed(latent, timestep)
-        h = torch.cat([h, h])
         for layer, key_value, unconditional in zip(self.layers, cache.layers, cache.unconditional, strict=True):
             h = layer(h, embedding, key_value, unconditional)
         conditional, unconditional = self.proj_out(self.norm_out(h)).chunk(2)

@@ -57,6 +57,15 @@ def ignore_progress(_stage: str, _step: int, _of: int) -> None:
     """The progress report of callers who want none."""
 
 
+def available_device(wanted: torch.device | str | None, fallback: torch.device | str) -> torch.device:
+    """`wanted` if this machine has it, else `fallback`."""
+    device = torch.device(wanted or fallback)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count() and wanted is not None:
+        logger.warning("there is no %s: the autoencoder runs on %s too", device, fallback)
+        return torch.device(fallback)
+    return device
+
+
 class PartPackerPipeline(DiffusionPipeline):
     """One picture of an object to two surfaces which together hold its parts."""
 
@@ -110,13 +119,9 @@ class PartPackerPipeline(DiffusionPipeline):
         self, device: torch.device | str, autoencoder_device: torch.device | str | None = None
     ) -> "PartPackerPipeline":
         """Move the networks to `device`, the autoencoder to a second one if it is there (it saves memory on each)."""
-        second = torch.device(autoencoder_device or device)
-        if second.type == "cuda" and (second.index or 0) >= torch.cuda.device_count():
-            logger.warning("there is no %s: the autoencoder runs on %s too", second, device)
-            second = torch.device(device)
         self.image_encoder.to(device)
         self.denoiser.to(device)
-        self.autoencoder.to(second)
+        self.autoencoder.to(available_device(autoencoder_device, device))
         return self
 
     def device_of(self, model: torch.nn.Module) -> torch.device:
