@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m backend`: everything without Blender. Exit codes: 0, 1 for an error told on stderr, 130 after Ctrl-C."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from ..contract import MeshwrightError
+from ..pipelines import registry
+from .arguments import build_parser, worker_settings
+from .catalogue import print_specs
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit code. Wrong usage exits with 2 and the usage, as argparse does."""
+    if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        return _train(arguments[1], list(arguments[2:]))
+    options = build_parser().parse_args(arguments)
+    if options.command == "worker":
+        from ..worker.loop import serve
+
+        return serve(worker_settings(options))
+    # Here and not above, so that the worker does not wait for trimesh.
+    from .downloads import download_weights
+    from .task_runs import run_task
+
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(message)s")
+    # The summary tells a failed job's error; the log beside the results has the rest.
+    logging.getLogger("backend.worker").setLevel(logging.CRITICAL)
+    try:
+        return {"specs": print_specs, "download": download_weights}.get(options.command, run_task)(options)
+    except MeshwrightError as error:
+        sys.stderr.write(f"{error.report.what}\n{error.report.why}\n{error.report.advice}\n")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _train(pipeline: str, arguments: list[str]) -> int:
+    try:
+        name = registry.spec(pipeline).name
+    except MeshwrightError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    recipe = importlib.import_module(f"{registry.__package__}.{name}.training.recipe")
+    return recipe.train(arguments)

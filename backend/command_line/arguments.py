@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line's grammar, drawn from the pipelines' specs."""
+
+import argparse
+from pathlib import Path
+
+from ..contract import Parameter, PipelineSpec, TaskSpec, WeightSet
+from ..contract.parameter import Value
+from ..pipelines import registry
+from ..worker.settings import Settings
+
+HOME = Path.home() / ".cache" / "meshwright"
+FORMATS = ("glb", "ply", "obj", "stl")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; parsed options hold `command`, and for a task also `pipeline` and `task`, as specs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m backend", description="Meshwright's backend: generative pipelines for 3D artists."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_worker_options(commands.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
+    for pipeline in registry.specs().values():
+        for task in pipeline.tasks:
+            _add_task(commands, pipeline, task)
+    _add_download(commands)
+    commands.add_parser("train", help="train a pipeline: train PIPELINE --help", add_help=False)
+    specs = commands.add_parser("specs", help="print what there is")
+    specs.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def worker_settings(options: argparse.Namespace) -> Settings:
+    """What `_add_worker_options` parsed."""
+    return Settings(options.models, options.device, options.second_device, options.low_memory, options.statistics)
+
+
+def given_parameters(options: argparse.Namespace) -> dict[str, Value]:
+    """The task's options: given ones, then the weights' own defaults. The task's defaults fill in the rest later."""
+    task: TaskSpec = options.task
+    given = {parameter.name: getattr(options, parameter.name) for parameter in task.parameters}
+    defaults = options.pipeline.weight_set(options.weights).parameter_defaults or {}
+    known = {name: value for name, value in defaults.items() if name in given}
+    return known | {name: value for name, value in given.items() if value is not None}
+
+
+def _add_worker_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--models", type=Path, default=HOME / "models", metavar="DIR",
+                        help="folder of downloaded weights (%(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cuda:0, mps or cpu (%(default)s)")
+    parser.add_argument("--second-device", default="", metavar="DEVICE", help="where decoders run, if elsewhere")
+    parser.add_argument("--low-memory", action="store_true", help="keep weights off the GPU until needed; slower")
+    parser.add_argument("--statistics", type=Path, default=HOME / "statistics.json", metavar="FILE",
+                        help="times of earlier runs, for the time left (%(default)s)")
+
+
+def _add_task(commands: argparse._SubParsersAction, pipeline: PipelineSpec, task: TaskSpec) -> None:
+    name = task.name.replace("_", "-")
+    if name in commands.choices:  # an earlier pipeline offers the same
+        name = f"{pipeline.name}-{name}"
+    parser = commands.add_parser(name, help=f"{task.description} ({pipeline.label})", description=task.description)
+    source = "IMAGE" if task.inputs[0].kind == "image" else "MESH"
+    parser.add_argument("sources", nargs="+", type=Path, metavar=source,
+                        help=f"{task.inputs[0].description}. A folder stands for all such files in it")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, one in it each")
+    parser.add_argument("--format", choices=FORMATS, default="glb", help="of single parts (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same result (%(default)s)")
+    parser.add_argument("--weights", choices=[weights.name for weights in pipeline.weights],
+                        default=pipeline.weights[0].name, help="(%(default)s)")
+    _add_worker_options(parser)
+    options = parser.add_argument_group("options of the task")
+    for parameter in task.parameters:
+        _add_parameter(options, parameter, pipeline.weights)
+    parser.set_defaults(pipeline=pipeline, task=task)
+
+
+def _add_parameter(
+    options: argparse._ArgumentGroup, parameter: Parameter, weights: tuple[WeightSet, ...]
+) -> None:
+    defaults = [f"default {parameter.default}"] + [
+        f"{kept.name} weights {kept.parameter_defaults[parameter.name]}"
+        for kept in weights
+        if kept.parameter_defaults and parameter.name in kept.parameter_defaults
+    ]
+    text = f"{parameter.description}: {parameter.expectation()} ({', '.join(defaults)})".replace("%", "%%")
+    flag = "--" + parameter.name.replace("_", "-")
+    if parameter.kind == "bool":
+        options.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        return
+    kind = {"int": int, "float": float}.get(parameter.kind, str)
+    # The range is checked with the request, in the same words as everywhere.
+    options.add_argument(flag, type=kind, default=None, metavar=parameter.kind.upper(), help=text)
+
+
+def _add_download(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("download", help="fetch published weights")
+    parser.add_argument("pipeline", choices=list(registry.specs()))
+    parser.add_argument("weights", metavar="WEIGHTS", help="name of the set, as `specs` prints it")
+    parser.add_argument("--accept-licence", action="store_true", help="you have read and accept the licence")
+    _add_worker_options(parser)

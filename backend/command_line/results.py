@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's artifacts as files that other programs read, and its summary."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..contract import Artifact, JobFolder, MeshwrightError, Remedy, Result, TaskSpec, read_mesh
+from ..geometry.mesh import TriangleMesh
+from ..geometry.mesh_files import NamedMesh, joined, write_parts
+
+
+def write_results(
+    result: Result, folder: JobFolder, task: TaskSpec, name: str, target: Path, file_format: str
+) -> None:
+    """Write into `target` every mesh as `<artifact>.<format>`, all other artifacts as they are, and result.json.
+
+    Where the artist gave several meshes to be sorted, their groups become `<name>_volume0.obj` and so on, and one GLB
+    holds them all. Raises MeshwrightError when the folder cannot be written.
+    """
+    parts = [_part(artifact, folder) for artifact in result.artifacts if artifact.kind == "mesh"]
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if task.inputs[0].kind == "meshes":
+            _write_groups(result.artifacts, parts, name, target)
+        else:
+            for part in parts:
+                write_parts(target / f"{part.name}.{file_format}", [part])
+        for artifact in result.artifacts:
+            if artifact.kind != "mesh":
+                shutil.copy(folder.outputs / artifact.file, target / artifact.file)
+        (target / "result.json").write_text(
+            json.dumps(result.to_json(), ensure_ascii=False, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise MeshwrightError(f"The folder {target} cannot be written.", error.strerror or str(error),
+                              "Free some space, or choose another folder.", Remedy.CHOOSE_FOLDER) from error
+
+
+def summary(result: Result, folder: JobFolder, name: str, target: Path) -> str:
+    """"chair: 7 parts, 41,236 faces, 12.3 s (sample 8.0, field 3.1 ...) in out/chair", then the remarks."""
+    meshes = [artifact for artifact in result.artifacts if artifact.kind == "mesh"]
+    faces = sum(len(read_mesh(folder.outputs / artifact.file)[1]) for artifact in meshes)
+    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items())
+    words = "1 part" if len(meshes) == 1 else f"{len(meshes)} parts"
+    lines = [f"{name}: {words}, {faces:,} faces, {sum(result.seconds.values()):.1f} s ({stages}) in {target}"]
+    return "\n".join([*lines, *(f"  {note}" for note in result.notes)])
+
+
+def _part(artifact: Artifact, folder: JobFolder) -> NamedMesh:
+    return NamedMesh(artifact.name, TriangleMesh(*read_mesh(folder.outputs / artifact.file)), artifact.color)
+
+
+def _write_groups(artifacts: Sequence[Artifact], parts: Sequence[NamedMesh], name: str, target: Path) -> None:
+    groups = {artifact.name: artifact.group for artifact in artifacts}
+    for group in sorted(set(groups.values()) - {""}):
+        members = [part.mesh for part in parts if groups[part.name] == group]
+        label = group.replace(".", "")
+        write_parts(target / f"{name}_{label}.obj", [NamedMesh(f"{name}_{label}", joined(members))])
+    write_parts(target / f"{name}.glb", parts)

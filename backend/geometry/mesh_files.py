@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mesh files (GLB, OBJ, PLY, STL) in and out, in Blender's frame on our side.
+
+GLB and OBJ are Y-up by standard or custom and are turned: `(X, Y, Z)_file = (x, z, -y)_blender`. PLY and STL have no
+up axis of their own and are taken as they are, which is also what Blender does with each of the four.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import trimesh
+
+from ..contract import BadInput
+from .mesh import TriangleMesh
+
+MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
+_Y_UP_SUFFIXES = (".glb", ".gltf", ".obj")
+_OBJ_OPTIONS = {"split_objects": True, "group_material": False}
+_COLORED_SUFFIXES = (".glb", ".gltf", ".ply")
+_TO_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], np.float64)
+
+
+@dataclass(frozen=True)
+class NamedMesh:
+    """A part in Blender's frame. `color` is sRGB in [0, 1]."""
+
+    name: str
+    mesh: TriangleMesh
+    color: tuple[float, ...] | None = None
+
+
+def read_parts(path: Path) -> list[NamedMesh]:
+    """One part per scene node that holds a mesh, by name, its transform applied, equal vertices merged.
+
+    Raises BadInput for a file that holds no mesh or cannot be read.
+    """
+    if path.suffix.lower() not in MESH_SUFFIXES:
+        raise BadInput(f"{path.name} is of a kind that cannot be read.", f"Known are {', '.join(MESH_SUFFIXES)}.",
+                       "Save it as GLB.")
+    try:
+        scene = trimesh.load_scene(path, process=False, **(_OBJ_OPTIONS if path.suffix.lower() == ".obj" else {}))
+    except Exception as error:  # loaders raise anything on a damaged file
+        raise BadInput(f"{path.name} cannot be read.", f"{type(error).__name__}: {error}",
+                       "Check that the file is whole, or save it again as GLB.") from error
+    to_blender = np.linalg.inv(_TO_Y_UP) if path.suffix.lower() in _Y_UP_SUFFIXES else np.eye(4)
+    parts = []
+    for node in sorted(scene.graph.nodes_geometry, key=str):  # the graph's own order changes from run to run
+        transform, geometry = scene.graph[node]
+        mesh = scene.geometry[geometry]
+        if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces):
+            placed = mesh.copy().apply_transform(to_blender @ transform)
+            placed.merge_vertices(merge_tex=True, merge_norm=True)
+            parts.append(NamedMesh(str(node), TriangleMesh.from_trimesh(placed)))
+    if not parts:
+        raise BadInput(f"{path.name} holds no mesh.", "It has no triangles.", "Choose another file.")
+    return parts
+
+
+def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
+    """Write the parts in the format that the suffix names; GLB and OBJ keep them apart and named.
+
+    Raises OSError.
+    """
+    scene = trimesh.Scene()
+    for part in parts:
+        mesh = part.mesh.to_trimesh()
+        if path.suffix.lower() in _Y_UP_SUFFIXES:
+            mesh.apply_transform(_TO_Y_UP)
+        if part.color is not None and path.suffix.lower() in _COLORED_SUFFIXES:
+            mesh.visual = _coloring(path, mesh, part.color)
+        scene.add_geometry(mesh, node_name=part.name, geom_name=part.name)
+    geometry = scene if path.suffix.lower() in _Y_UP_SUFFIXES else scene.to_mesh()
+    path.write_bytes(_exported(geometry, path.suffix.lower().lstrip(".")))
+
+
+def joined(meshes: Sequence[TriangleMesh]) -> TriangleMesh:
+    """All meshes as one, nothing merged."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    return TriangleMesh(
+        np.concatenate([np.zeros((0, 3), np.float32), *(mesh.vertices for mesh in meshes)]),
+        np.concatenate([np.zeros((0, 3), np.int32),
+                        *(mesh.faces + start for mesh, start in zip(meshes, starts, strict=False))]),
+    )
+
+
+def _coloring(path: Path, mesh: trimesh.Trimesh, color: tuple[float, ...]) -> trimesh.visual.base.Visuals:
+    """A material in GLB, whose factor is linear by standard; face colors, as sRGB, in PLY."""
+    srgb = np.array(color[:3], np.float64)
+    if path.suffix.lower() == ".ply":
+        return trimesh.visual.ColorVisuals(mesh, face_colors=np.round(255 * np.append(srgb, 1.0)).astype(np.uint8))
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    material = trimesh.visual.material.PBRMaterial(
+        baseColorFactor=np.append(linear, 1.0), metallicFactor=0.0, roughnessFactor=0.5
+    )
+    return trimesh.visual.TextureVisuals(material=material)
+
+
+def _exported(geometry: trimesh.Scene | trimesh.Trimesh, kind: str) -> bytes:
+    content = geometry.export(file_type=kind)
+    return content.encode("utf-8") if isinstance(content, str) else content

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PartPacker's tasks as jobs: files in, artifacts out, in Blender's frame on both sides."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from ...contract import (
+    Artifact,
+    JobFolder,
+    MeshwrightError,
+    Progress,
+    Remedy,
+    Request,
+    Resources,
+    Result,
+    WeightSet,
+    read_mesh,
+    write_mesh,
+)
+from ...geometry.components import is_watertight
+from ...geometry.mesh import TriangleMesh
+from ...geometry.mesh_files import NamedMesh, write_parts
+from .background import remove_background
+from .checkpoint import load_published
+from .frame import blender_to_internal, internal_to_blender
+from .palette import PALETTE
+from .parts import Part, clean_volume, extract_parts
+from .picture import RgbaArray, has_transparency, load_picture
+from .pipeline import POINTS_PER_QUERY, PartPackerPipeline
+from .split import split_parts
+from .surface_points import prepare_surface
+
+BACKGROUND_REMOVER = "u2net.onnx"
+"""Put beside the weights, it cuts objects out of photographs; without it only plain ground is removed."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded pipeline on its devices and the folder that it came from."""
+
+    pipeline: PartPackerPipeline
+    folder: Path
+
+
+def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
+    """The pipeline in float32 for the small starter weights and on CPUs, in bfloat16 for the published ones on GPUs."""
+    offload = resources.low_memory and resources.device != "cpu"
+    device = "cpu" if offload else resources.device
+    second_device = "cpu" if offload else resources.second_device
+    if weights.bundled:
+        progress.loading("starter weights")
+        pipeline = PartPackerPipeline.from_pretrained(folder).place(device, second_device)
+    else:
+        dtype = torch.float32 if resources.device == "cpu" else torch.bfloat16
+        pipeline = load_published(folder, dtype, device, second_device, _loading_report(progress))
+    pipeline.set_progress_bar_config(disable=True)
+    if offload:
+        pipeline.enable_sequential_cpu_offload(device=resources.device)
+    progress.check()
+    return Model(pipeline, folder)
+
+
+def run(model: Model | None, request: Request, folder: JobFolder, resources: Resources, progress: Progress) -> Result:
+    """Do one request. `model` is None for split_parts only."""
+    if request.task == "split_parts":
+        return split_parts(request, folder, progress)
+    assert model is not None
+    task = {"generate_parts": _generate_parts, "reconstruct": _reconstruct}[request.task]
+    with torch.inference_mode():
+        return task(model, request, folder, resources, progress)
+
+
+def _generate_parts(
+    model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> Result:
+    options = request.parameters
+    progress.stage("picture", 0, 1)
+    picture = _cut_out(model, folder.inputs / request.inputs["image"][0], bool(options["remove_background"]))
+    prepared = model.pipeline.prepare_picture(picture, options["resize"])
+    pixels = (prepared[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+    Image.fromarray(pixels).save(folder.outputs / "picture.png")
+    progress.preview("picture.png")
+    output = model.pipeline(
+        picture,
+        num_inference_steps=options["steps"],
+        guidance_scale=options["guidance_scale"],
+        grid_resolution=int(options["grid_resolution"]),
+        resize=options["resize"],
+        seed=request.seed,
+        points_per_query=_points_per_query(model.pipeline, resources),
+        progress=progress.stage,
+    )
+    for volume, mesh in enumerate(output.meshes, start=1):
+        if mesh.is_empty:
+            progress.warn(f"Volume {volume} is empty: all parts lie in the other one.")
+    steps = len(output.meshes) + 1
+    # Told from inside the loop over the volumes: cleaning a large one takes a second.
+    volumes = (_told(mesh, progress, number, steps) for number, mesh in enumerate(output.meshes))
+    parts = extract_parts(volumes, face_target=options["face_target"] or None)
+    artifacts = _write_parts(parts, request.subject, folder)
+    progress.stage("parts", steps, steps)
+    return Result((*artifacts, Artifact("picture", "image", "picture.png")))
+
+
+def _reconstruct(
+    model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> Result:
+    options, pipeline = request.parameters, model.pipeline
+    progress.stage("points", 0, 1)
+    vertices, faces = read_mesh(folder.inputs / request.inputs["mesh"][0])
+    mesh = TriangleMesh(blender_to_internal(vertices), faces)
+    if not is_watertight(mesh):
+        progress.warn("The mesh is not closed, so inside and outside are guessed.")
+    # Half of the tokens that a generated volume has, as published: 1024 + 1024.
+    queries = min(1024, pipeline.config.tokens_per_volume // 2)
+    surface = prepare_surface(
+        mesh, generator=torch.Generator().manual_seed(request.seed), uniform=min(32768, 64 * queries),
+        salient=min(16384, 32 * queries), queries=queries, salient_queries=queries,
+        device=pipeline.device_of(pipeline.autoencoder),
+    )
+    progress.stage("points", 1, 1)
+    latent = pipeline.autoencoder.encode(
+        surface.points, surface.salient_points, surface.query_index, surface.salient_query_index
+    ).mean
+    progress.stage("encode", 1, 1)
+    hidden = pipeline.autoencoder.decode(latent, lambda done, of: progress.stage("decode", done, of))
+    grids = pipeline.evaluate_fields(
+        [hidden], int(options["grid_resolution"]), _points_per_query(pipeline, resources), progress.stage
+    )
+    rebuilt = clean_volume(pipeline.extract_surfaces(grids, progress.stage)[0], options["face_target"] or None)
+    placed = internal_to_blender(surface.normalization.invert(rebuilt.vertices))
+    write_mesh(folder.outputs / "mesh.npz", placed, rebuilt.faces)
+    progress.stage("parts", 1, 1)
+    properties = {"faces": len(rebuilt.faces), "watertight": is_watertight(rebuilt)}
+    return Result((Artifact(request.subject, "mesh", "mesh.npz", properties=properties),))
+
+
+def _cut_out(model: Model, path: Path, remove: bool) -> RgbaArray:
+    picture = load_picture(path)
+    if has_transparency(picture) or not remove:
+        return picture
+    return remove_background(picture, model.folder / BACKGROUND_REMOVER)
+
+
+def _write_parts(parts: list[Part], subject: str, folder: JobFolder) -> list[Artifact]:
+    """One npz a part, the largest first, and all of them as parts.glb."""
+    if not parts:
+        raise MeshwrightError("No part is left of the object.", "Its surface is only loose crumbs.",
+                              "Try another seed, more steps, or a finer grid.", Remedy.RETRY)
+    named, artifacts = [], []
+    for number, part in enumerate(sorted(parts, key=lambda part: -part.mesh.diagonal)):
+        mesh = TriangleMesh(internal_to_blender(part.mesh.vertices), part.mesh.faces)
+        color = tuple(round(channel / 255, 4) for channel in PALETTE[number % len(PALETTE)])
+        name, file = f"{subject}.part.{number + 1:02d}", f"part.{number + 1:02d}.npz"
+        write_mesh(folder.outputs / file, mesh.vertices, mesh.faces)
+        properties = {"faces": len(mesh.faces), "watertight": part.watertight, "volume": part.volume_index}
+        artifacts.append(Artifact(name, "mesh", file, color, f"volume.{part.volume_index}", properties))
+        named.append(NamedMesh(name, mesh, color))
+    write_parts(folder.outputs / "parts.glb", named)
+    return [*artifacts, Artifact("parts", "scene", "parts.glb")]
+
+
+def _told(mesh: TriangleMesh, progress: Progress, step: int, of: int) -> TriangleMesh:
+    progress.stage("parts", step, of)
+    return mesh
+
+
+def _points_per_query(pipeline: PartPackerPipeline, resources: Resources) -> int:
+    kind = pipeline.device_of(pipeline.autoencoder).type
+    return max(int(POINTS_PER_QUERY.get(kind, POINTS_PER_QUERY["cpu"]) * resources.chunk_scale), 1)
+
+
+def _loading_report(progress: Progress) -> Callable[[str], None]:
+    """Tells a component when its first tensor is read, and looks for a cancel at every other."""
+    told: set[str] = set()
+
+    def report(component: str) -> None:
+        if component in told:
+            progress.check()
+        else:
+            told.add(component)
+            progress.loading(component)
+
+    return report

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The task `split_parts`: given meshes sorted into two volumes in which no two parts touch (spec section 10)."""
+
+from ...contract import Artifact, JobFolder, Progress, Request, Result, read_mesh, write_mesh
+from ...geometry.mesh import TriangleMesh
+from .packing.pack import DualVolumePacking, pack, pack_reference
+from .packing.parts import PackedPart, clean_part, connected_parts
+from .palette import PALETTE
+
+
+def split_parts(request: Request, folder: JobFolder, progress: Progress) -> Result:
+    """One mesh artifact per part, in its place, with the group "volume.0" or "volume.1".
+
+    Several given meshes are the parts and come back as they were, `properties["source"]` counting them from 0; one
+    mesh is split into its connected pieces. Raises BadInput for meshes that cannot be packed.
+    """
+    progress.stage("contacts", 0, 1)
+    given = [TriangleMesh(*read_mesh(folder.inputs / file)) for file in request.inputs["meshes"]]
+    if len(given) > 1:
+        parts = [PackedPart((f"{i:06d}",), clean_part(mesh.to_trimesh())) for i, mesh in enumerate(given)]
+        meshes = dict(zip((part.members[0] for part in parts), given, strict=True))
+    else:
+        parts = connected_parts(given[0].to_trimesh())
+        meshes = {part.members[0]: TriangleMesh.from_trimesh(part.mesh) for part in parts}
+    packing = (pack_reference if request.parameters["mode"] == "reference" else pack)(parts)
+    progress.stage("contacts", 1, 1)
+    if not all(packing.volumes):
+        progress.warn("All parts hang together, so they are all in one volume.")
+    volume_of = _volumes(packing)
+    artifacts = []
+    for number, (name, mesh) in enumerate(meshes.items()):
+        file = f"part.{number + 1:03d}.npz"
+        write_mesh(folder.outputs / file, mesh.vertices, mesh.faces)
+        color = tuple(round(channel / 255, 4) for channel in PALETTE[number % len(PALETTE)])
+        properties = {"volume": volume_of[name], "faces": len(mesh.faces), "source": number if len(given) > 1 else 0}
+        artifacts.append(Artifact(f"{request.subject}.part.{number + 1:02d}", "mesh", file, color,
+                                  f"volume.{volume_of[name]}", properties))
+        progress.stage("pack", number + 1, len(meshes))
+    return Result(tuple(artifacts))
+
+
+def _volumes(packing: DualVolumePacking) -> dict[str, int]:
+    return {
+        name: index for index, groups in enumerate(packing.volumes) for group in groups for name in group.members
+    }

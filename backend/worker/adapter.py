@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the worker reaches a pipeline: the module `job` in its folder, imported when first needed."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..contract import JobFolder, Progress, Request, Resources, Result, WeightSet
+from ..pipelines import registry
+
+
+class Adapter(Protocol):
+    """What `backend/pipelines/<name>/job.py` offers."""
+
+    def load(self, weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Any:
+        """The model of one set of weights, read from `folder`, ready to compute."""
+
+    def run(
+        self, model: Any, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+    ) -> Result:
+        """Do a validated request. `model` is None for a task that needs no weights. Files go to `folder.outputs`."""
+
+
+def find_adapter(pipeline: str) -> Adapter:
+    """The pipeline's adapter. Raises BadInput when there is no such pipeline. The first call imports its libraries."""
+    return importlib.import_module(_module_name(pipeline))  # type: ignore[return-value]
+
+
+def adapter_is_imported(pipeline: str) -> bool:
+    """Whether `find_adapter` answers at once. Raises BadInput when there is no such pipeline."""
+    return _module_name(pipeline) in sys.modules
+
+
+def _module_name(pipeline: str) -> str:
+    return f"{registry.__package__}.{registry.spec(pipeline).name}.job"

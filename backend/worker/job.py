@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One submitted job: where it lives, whether it should stop, and how it tells."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..contract import Event, JobFolder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """`cancelled` is set from another thread while the job runs."""
+
+    name: str
+    folder: JobFolder
+    emit: Callable[[Event], None]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def tell(self, event: Event) -> None:
+        """Emit an event and keep it in the job's folder. A folder that takes nothing does not silence the job."""
+        try:
+            self.folder.append_event(event)
+        except OSError as error:
+            logger.warning("The event is not kept: %s", error)
+        self.emit(event)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job from its folder to its one terminal event: check, load, run, retry once when memory was short, report."""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..contract import (
+    DOWNLOAD_WEIGHTS,
+    BadInput,
+    Cancelled,
+    CancelledEvent,
+    Done,
+    Event,
+    Failed,
+    MeshwrightError,
+    PipelineSpec,
+    Request,
+    Resources,
+    Result,
+)
+from ..pipelines import registry
+from ..weights.location import locate
+from . import devices
+from .adapter import find_adapter
+from .failure import out_of_memory_error, report_of
+from .job import Job
+from .models import ModelStore
+from .progress import JobProgress
+from .settings import Settings
+from .time_left import Estimate, Run, Statistics
+
+PACKAGE = __name__.rpartition(".worker.")[0]
+logger = logging.getLogger(__name__)
+
+RETRY_CHUNK_SCALE = 0.25
+
+
+class JobRunner:
+    """Runs jobs with the models, devices and times of one worker."""
+
+    def __init__(self, settings: Settings, models: ModelStore, statistics: Statistics) -> None:
+        self._settings, self._models, self._statistics = settings, models, statistics
+
+    def run(self, job: Job) -> None:
+        """Run the job to its end. Raises nothing: exactly one terminal event tells the outcome."""
+        job.tell(self._outcome(job))
+
+    def _outcome(self, job: Job) -> Event:
+        try:
+            _demand_folder(job)
+            with _job_log(job):
+                try:
+                    result = self._perform(job)
+                    job.folder.write_result(result)
+                    return Done(job.name, result)
+                except Cancelled:
+                    logger.info("Cancelled")
+                    return CancelledEvent(job.name)
+                except Exception as error:  # noqa: BLE001  the process boundary: a job's failure is data, never our end
+                    return self._failed(job, error)
+        except (OSError, BadInput) as error:  # there is no log to write to
+            return self._failed(job, error)
+
+    def _failed(self, job: Job, error: Exception) -> Failed:
+        report = report_of(error, job.folder.path)
+        logger.error("%s", report, exc_info=error)
+        try:
+            job.folder.write_error(report)
+        except MeshwrightError as unwritable:
+            logger.warning("The error is not kept: %s", unwritable)
+        return Failed(job.name, report)
+
+    def _perform(self, job: Job) -> Result:
+        request, spec = _read(job)
+        logger.info("%s by %s with weights %s, seed %d, %s", request.task, request.pipeline, request.weights,
+                    request.seed, dict(request.parameters))
+        if request.task == DOWNLOAD_WEIGHTS.name:
+            return self._download(job, request, spec)
+        resources = devices.resources(self._settings)
+        try:
+            return self._attempt(job, request, spec, resources)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            logger.warning("Out of memory; trying again in smaller chunks: %s", error)
+            # The frames in the traceback still hold the tensors that filled the memory.
+            traceback.clear_frames(error.__traceback__)
+        self._models.free()
+        try:
+            return self._attempt(job, request, spec, replace(resources, chunk_scale=RETRY_CHUNK_SCALE))
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)
+            self._models.free()
+            raise out_of_memory_error(spec.task(request.task), resources.device, str(error)) from error
+
+    def _attempt(self, job: Job, request: Request, spec: PipelineSpec, resources: Resources) -> Result:
+        task = spec.task(request.task)
+        kind = f"{spec.name}/{task.name}/{request.weights}/{resources.device}"
+        progress = JobProgress(job, task, Estimate(task, request.parameters, self._statistics.latest(kind)))
+        model = self._model(request, spec, resources, progress) if task.needs_weights else None
+        progress.check()
+        result = find_adapter(spec.name).run(model, request, job.folder, resources, progress)
+        progress.check()
+        self._statistics.record(kind, Run(request.parameters, progress.seconds))
+        notes = (*result.notes, *(note for note in progress.notes if note not in result.notes))
+        return replace(result, seconds=progress.seconds, notes=notes)
+
+    def _model(self, request: Request, spec: PipelineSpec, resources: Resources, progress: JobProgress) -> Any:
+        weights = spec.weight_set(request.weights)
+
+        def load() -> Any:
+            folder = locate(spec, weights, self._settings.models)
+            with progress.outside_stages("loading"):
+                return find_adapter(spec.name).load(weights, folder, resources, progress)
+
+        return self._models.get(spec, weights, resources, load)
+
+    def _download(self, job: Job, request: Request, spec: PipelineSpec) -> Result:
+        from ..weights.download import download  # the hub's library takes a second to import
+
+        weights = spec.weight_set(request.weights)
+        progress = JobProgress(job, DOWNLOAD_WEIGHTS, Estimate(DOWNLOAD_WEIGHTS, request.parameters, None))
+        accepted = str(request.parameters["accepted_licence"])
+        with progress.outside_stages("downloading"):
+            folder = download(spec, weights, self._settings.models, accepted, progress)
+        self._models.forget(spec, weights)
+        return Result((), progress.seconds, (*progress.notes, f"{weights.label} weights are in {folder}."))
+
+
+def _demand_folder(job: Job) -> None:
+    if not job.folder.path.is_dir():
+        raise BadInput("This job's folder is gone.", f"There is no folder {job.folder.path}.", "Start the job again.")
+
+
+def _read(job: Job) -> tuple[Request, PipelineSpec]:
+    request = job.folder.read_request()
+    spec = registry.spec(request.pipeline)
+    if request.job != job.name:
+        raise BadInput("This job's folder is another job's.", f"It holds {request.job!r}, not {job.name!r}.",
+                       "Start the job again.")
+    return request.validated(spec), spec
+
+
+@contextmanager
+def _job_log(job: Job) -> Iterator[None]:
+    """Everything that is logged meanwhile also goes into the job's log.txt. Raises OSError if it cannot be opened."""
+    handler = logging.FileHandler(job.folder.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    package, root = logging.getLogger(PACKAGE), logging.getLogger()
+    level = package.level
+    package.setLevel(logging.INFO)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        package.setLevel(level)
+        handler.close()

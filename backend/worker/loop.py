@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker as a child process: the main thread runs jobs, a reader thread takes messages while the GPU works."""
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from ..contract import BadInput, event_to_json, message_from_json, message_to_json
+from .protocol import Channel
+from .settings import Settings
+from .worker import Worker
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 1.5
+"""How long a running job may take to stop once the parent is gone."""
+
+
+def serve(settings: Settings) -> int:
+    """Speak the protocol on stdin and stdout until `Shutdown` or the end of stdin. Returns the exit code."""
+    channel = Channel()
+    _prepare_process()
+    worker = Worker(lambda event: channel.send(event_to_json(event)), settings)
+    threading.Thread(target=_read, args=(channel, worker), name="reader", daemon=True).start()
+    channel.send(message_to_json(worker.ready()))
+    while worker.wait():
+        worker.run_next()
+    return 0
+
+
+def _read(channel: Channel, worker: Worker) -> None:
+    for line in channel.lines():
+        try:
+            worker.handle(message_from_json(json.loads(line)))
+        except (ValueError, BadInput) as error:
+            logger.error("A message that cannot be read came: %s (%.200r)", error, line)
+    worker.close()
+    time.sleep(GRACE_SECONDS)
+    # Still here: some library call does not return, and nobody is left who could end this process in another way.
+    os._exit(1)
+
+
+def _prepare_process() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.captureWarnings(True)
+    # Ctrl-C in a terminal reaches the whole process group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        _die_with_parent()
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent's thread ends.
+
+    The reader thread needs Python's global lock to notice the end of stdin; a library call that holds it for long
+    would keep this process alive after a crash of Blender.
+    """
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

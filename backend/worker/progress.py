@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`contract.Progress` for a job that runs: events at a bearable rate, the whole job's share, time left, cancelling."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from ..contract import Cancelled, Downloading, Event, Loading, LogLine, Preview, StageProgress, TaskSpec
+from .job import Job
+from .time_left import Estimate
+
+SECONDS_BETWEEN_EVENTS = 0.1
+
+
+class JobProgress:
+    """Counts seconds a stage. Time between two calls belongs to the stage of the later one; where that reports step 0,
+    and so only begins, to the stage before. Stages may take turns.
+    """
+
+    def __init__(
+        self, job: Job, task: TaskSpec, estimate: Estimate, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._job, self._estimate, self._clock = job, estimate, clock
+        self._shares = _normalised(estimate.seconds or {stage.name: stage.share for stage in task.stages})
+        self._done: dict[str, float] = {}
+        self._current = ""
+        self._fraction = 0.0
+        self._last_call = clock()
+        self._last_sent = float("-inf")
+        self.seconds: dict[str, float] = {}
+        self.notes: list[str] = []
+
+    def check(self) -> None:
+        """Raise Cancelled when the artist asked to stop."""
+        if self._job.cancelled.is_set():
+            raise Cancelled
+
+    def loading(self, what: str) -> None:
+        """Tell that a component is read."""
+        self.check()
+        self._job.tell(Loading(self._job.name, what))
+
+    def downloading(self, file: str, received: int, of: int) -> None:
+        """Tell the bytes of a file; the last ones always."""
+        self.check()
+        self._send(Downloading(self._job.name, file, received, of), always=received == of)
+
+    def preview(self, file: str) -> None:
+        """Tell that a picture is there."""
+        self.check()
+        self._job.tell(Preview(self._job.name, file))
+
+    def warn(self, text: str) -> None:
+        """Tell a remark; the result repeats it."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self._job.tell(LogLine(self._job.name, text, "warning"))
+
+    def stage(self, name: str, step: int, of: int) -> None:
+        """Tell a step; a stage's first and last always. Raises KeyError for a stage that the task's spec lacks."""
+        self.check()
+        first = name not in self._done
+        self._count_seconds(name, begins=step == 0)
+        self._done[name] = min(step / of, 1.0) if of else 1.0
+        done = sum(self._shares[stage] * share for stage, share in self._done.items())
+        self._fraction = min(max(self._fraction, done), 1.0)
+        left = self._estimate.left(self._done, self.seconds)
+        event = StageProgress(self._job.name, name, step, of, self._fraction, left)
+        self._send(event, always=first or step == of)
+
+    @contextmanager
+    def outside_stages(self, name: str) -> Iterator[None]:
+        """What happens within takes seconds of its own, under this name, and none of a stage's."""
+        begin = self._clock()
+        yield
+        self._last_call = self._clock()
+        self.seconds[name] = self._last_call - begin
+
+    def _count_seconds(self, name: str, begins: bool) -> None:
+        now = self._clock()
+        owner = self._current if begins and self._current else name
+        self.seconds[owner] = self.seconds.get(owner, 0.0) + now - self._last_call
+        self.seconds.setdefault(name, 0.0)
+        self._last_call, self._current = now, name
+
+    def _send(self, event: Event, always: bool) -> None:
+        now = self._clock()
+        if always or now - self._last_sent >= SECONDS_BETWEEN_EVENTS:
+            self._last_sent = now
+            self._job.tell(event)
+
+
+def _normalised(shares: Mapping[str, float]) -> dict[str, float]:
+    total = sum(shares.values()) or 1.0
+    return {name: share / total for name, share in shares.items()}

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON lines over the standard streams, out of reach of a library that prints or reads."""
+
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+
+class Channel:
+    """The process's original stdin and stdout, taken away from everybody else.
+
+    From then on file descriptor 1 is stderr, so that a print, also one from C, lands in the log; and file descriptor 0
+    is the null device, so that a grandchild cannot eat messages. Make it before torch is imported.
+    """
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._output = io.FileIO(os.dup(1), "w")
+        self._input = io.FileIO(os.dup(0), "r")
+        os.dup2(2, 1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        sys.stdout = sys.stderr
+        self._lock = threading.Lock()
+
+    def send(self, data: dict[str, Any]) -> None:
+        """Write one object as one line, from any thread. A parent that has gone is noticed by `lines`, not here."""
+        line = memoryview((json.dumps(data) + "\n").encode("ascii"))
+        with self._lock:
+            try:
+                while line:
+                    line = line[self._output.write(line):]
+            except OSError:  # EPIPE; Windows has other codes for the same
+                return
+
+    def lines(self) -> Iterator[bytes]:
+        """Lines as they come; ends when the other side has closed its end or is gone."""
+        # Unbuffered: a buffered reader's lock, held by a waiting thread, would abort the interpreter's exit.
+        while line := self._input.readline():
+            yield line

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long the rest of a job takes, from earlier runs of the same task on this machine."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..contract import StageSpec, TaskSpec
+from ..contract.json_form import from_json, to_json
+from ..contract.parameter import Value
+
+logger = logging.getLogger(__name__)
+
+TRUSTED_SHARE = 0.2
+"""From this share of a stage on, its own speed tells more than earlier runs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The latest finished run of one kind: its options and its seconds a stage."""
+
+    parameters: Mapping[str, Value]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _File:
+    runs: Mapping[str, Run]
+
+
+class Statistics:
+    """Latest run of each kind, kept in a small JSON file. A damaged or unwritable file only costs the estimate."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._runs: dict[str, Run] = {}
+        if path is not None and path.is_file():
+            try:
+                self._runs = dict(from_json(_File, json.loads(path.read_text(encoding="utf-8")), "statistics").runs)
+            except (OSError, ValueError) as error:  # BadInput is a ValueError
+                logger.warning("The times of earlier runs are lost: %s", error)
+
+    def latest(self, kind: str) -> Run | None:
+        """The run that was recorded last under this kind."""
+        return self._runs.get(kind)
+
+    def record(self, kind: str, run: Run) -> None:
+        """Keep a finished run's times."""
+        self._runs[kind] = run
+        if self._path is None:
+            return
+        draft = self._path.with_suffix(".draft")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(json.dumps(to_json(_File(self._runs)), indent=1), encoding="utf-8")
+            draft.replace(self._path)
+        except OSError as error:
+            logger.warning("The times of this run are not kept: %s", error)
+
+
+class Estimate:
+    """Expected seconds of every stage of one job, scaled from an earlier run with perhaps other options."""
+
+    def __init__(self, task: TaskSpec, parameters: Mapping[str, Value], earlier: Run | None) -> None:
+        self.seconds: dict[str, float] | None = None
+        if earlier is not None and all(stage.name in earlier.seconds for stage in task.stages):
+            self.seconds = {
+                stage.name: earlier.seconds[stage.name] * _growth(stage, earlier.parameters, parameters)
+                for stage in task.stages
+            }
+
+    def left(self, done: Mapping[str, float], spent: Mapping[str, float]) -> float | None:
+        """Seconds left, given each stage's share done in [0, 1] and the seconds spent on it; None when unknown."""
+        if self.seconds is None:
+            return None
+        total = 0.0
+        for name, expected in self.seconds.items():
+            share = done.get(name, 0.0)
+            if share >= TRUSTED_SHARE:
+                expected = spent[name] / share
+            total += expected * (1 - share)
+        return total
+
+
+def _growth(stage: StageSpec, old: Mapping[str, Value], new: Mapping[str, Value]) -> float:
+    """Factor of a stage's time from one set of options to another, by the powers that its spec names."""
+    factor = 1.0
+    for name, power in stage.grows_with.items():
+        before, after = float(old.get(name, 0)), float(new[name])
+        if before > 0 and after > 0:
+            factor *= (after / before) ** power
+    return factor
