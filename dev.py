@@ -36,6 +36,8 @@ SYSTEM_LIBRARIES = {
     "libX11.so.6": "libx11-6", "libXrender.so.1": "libxrender1", "libXfixes.so.3": "libxfixes3", "libXi.so.6": "libxi6",
     "libxkbcommon.so.0": "libxkbcommon0", "libSM.so.6": "libsm6", "libICE.so.6": "libice6",
 }
+# Several OpenMP threads spin against each other on few cores and make tiny models a hundred times slower.
+TEST_THREADS = {"OMP_NUM_THREADS": "1"}
 INSTALL_LIMIT, SUITE_LIMIT, DEMO_LIMIT = 3600, 900, 900  # seconds
 SUITES = {  # bpy cannot be unloaded, and must not be near tests that prove the backend runs without it
     "without Blender": ["tests", "--ignore=tests/addon", "--ignore=tests/gui"],
@@ -96,12 +98,8 @@ def run(command: list[str], seconds: float, environment: dict[str, str] | None =
 
 
 def clean_environment(user: Path) -> dict[str, str]:
-    """For processes with bpy: settings and extensions in a folder of their own, one computing thread a process.
-
-    Several OpenMP threads spin against each other on few cores and make small models a hundred times slower.
-    """
-    return {"BLENDER_USER_RESOURCES": str(user), "MESHWRIGHT_PYTHON": str(VENV_PYTHON), "PYTHONUNBUFFERED": "1",
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    """For processes with bpy: settings and extensions in a folder of their own, and the backend's Python."""
+    return {"BLENDER_USER_RESOURCES": str(user), "MESHWRIGHT_PYTHON": str(VENV_PYTHON), "PYTHONUNBUFFERED": "1"}
 
 
 # ------------------------------------------------------------------------------------------------------------- setup
@@ -243,7 +241,7 @@ def test(arguments: list[str]) -> int:
             report, user = folder / f"{number}.xml", folder / f"user-{number}"
             user.mkdir()
             code = run([str(VENV_PYTHON), "-m", "pytest", f"--junit-xml={report}", *words], SUITE_LIMIT,
-                       clean_environment(user))
+                       {**clean_environment(user), **TEST_THREADS})
             outcome = count(report)
             passed, failed, skipped = passed + outcome[0], failed + outcome[1], skipped + outcome[2]
             chose_nothing = code == 5 and bool(arguments)

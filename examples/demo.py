@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One picture becomes parts in a scene, as on an artist's desk but without a window: `python dev.py demo` runs this.
+
+The built extension is installed into the bpy module; its operator starts the real worker as a process of its own, with
+the starter weights. Then the parts are photographed beside the picture, assembled and exploded.
+"""
+
+import argparse
+import importlib
+import math
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TextIO
+
+import bpy
+import studio
+
+EXTENSION = "bl_ext.user_default.meshwright"
+EXPLODE = 0.7
+TURN = math.radians(-30)
+GAP = 0.3  # metres between what is photographed
+BAR = 28
+
+
+class Terminal:
+    """The person's terminal, kept for ourselves: what Blender prints goes to a log file."""
+
+    def __init__(self, log: Path) -> None:
+        self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+        self._rewrites = self._stream.isatty()
+        self._begin = self._shown = time.monotonic()
+        self._bar_is_open = False
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        sys.excepthook = lambda _kind, error, _trace: self.say("".join(traceback.format_exception(error)))
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._stream.write(("\n" if self._bar_is_open else "") + text + "\n")
+        self._stream.flush()
+        self._bar_is_open = False
+
+    def bar(self, fraction: float, text: str, seconds_left: float | None) -> None:
+        """A progress bar: written over on a terminal, elsewhere a new line every five seconds."""
+        now = time.monotonic()
+        if not self._rewrites and now - self._shown < 5.0:
+            return
+        filled = round(fraction * BAR)
+        left = "" if seconds_left is None else f", {seconds_left:.0f} s left"
+        line = f"[{'#' * filled}{'.' * (BAR - filled)}] {fraction:4.0%}  {text}  ({now - self._begin:.0f} s{left})"
+        self._stream.write(f"\r\x1b[K{line}" if self._rewrites else line + "\n")
+        self._stream.flush()
+        self._shown, self._bar_is_open = now, self._rewrites
+
+
+def module(name: str) -> ModuleType:
+    """A module of the installed extension."""
+    return importlib.import_module(f"{EXTENSION}.{name}")
+
+
+def generate(image: Path, terminal: Terminal) -> Any:
+    """Press Generate and wait; the finished job, whose parts are in the scene then. Ends the program on an error."""
+    jobs, settings = module("jobs"), bpy.context.scene.meshwright
+    settings.image = bpy.data.images.load(str(image))
+    bpy.ops.meshwright.generate_parts()
+    job = jobs.jobs()[-1]
+    while not job.ended:
+        delay = jobs.poll_once()
+        terminal.bar(job.fraction, job.stage, job.seconds_left)
+        time.sleep(min(delay or 0.05, 0.1))
+    if job.error or not job.delivered:
+        details = f"\n\n{job.error.details}" if job.error else ""
+        terminal.say(f"{job.error or 'The result was not delivered.'}{details}")
+        sys.exit(1)
+    terminal.bar(1.0, "In the scene", None)
+    return job
+
+
+def export_parts(root: bpy.types.Object, path: Path) -> None:
+    """The assembled parts and their recipe as GLB; they are what is selected after a delivery."""
+    bpy.ops.export_scene.gltf(filepath=str(path), use_selection=True, export_extras=True)
+    bpy.context.view_layer.objects.active = root
+
+
+def exploded_copy(root: bpy.types.Object, parts: list[bpy.types.Object]) -> bpy.types.Object:
+    """A second group of the same meshes, pulled apart by the Explode slider of its empty."""
+    for item in (root, *parts):
+        item.select_set(True)
+    bpy.ops.object.duplicate(linked=True)
+    copy = bpy.context.view_layer.objects.active
+    copy["explode"] = EXPLODE
+    copy.update_tag()
+    return copy
+
+
+def photograph(image: Path, root: bpy.types.Object, path: Path) -> None:
+    """Input, assembled and exploded in one row."""
+    parts = sorted(root.children, key=lambda item: item.name)
+    copy = exploded_copy(root, parts)
+    card = studio.picture_card(image, height=1.0)
+    bpy.context.view_layer.update()
+    studio.place(root, parts, studio.bounds([card])[1].x + GAP, TURN)
+    studio.place(copy, copy.children, studio.bounds(parts)[1].x + GAP, TURN)
+    studio.build([card, *parts, *copy.children])
+    studio.render(path)
+
+
+def summary(job: Any, parts: list[bpy.types.Object], photo_seconds: float, files: list[Path]) -> str:
+    """What was made, how long each stage took, and where the files are."""
+    faces = sum(len(part.data.polygons) for part in parts)
+    request = job.request
+    task = module("backend.pipelines.registry").spec(request.pipeline).task(request.task)
+    labels = {stage.name: stage.label for stage in task.stages}
+    lines = [f"{request.subject}: {len(parts)} parts, {faces:,} faces ({request.weights} weights, seed {request.seed})"]
+    lines += [f"  {labels.get(name, name):<26}{seconds:7.1f} s" for name, seconds in job.result.seconds.items()]
+    lines += [f"  {'Photographing':<26}{photo_seconds:7.1f} s", "Written:"]
+    lines += [f"  {path}  ({path.stat().st_size / 1e6:.1f} MB)" for path in files]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Install, generate, export, photograph, save, sum up."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for name in ("--extension", "--image", "--out"):
+        parser.add_argument(name, type=Path, required=True)
+    arguments = parser.parse_args()
+    blend, photo, scene = (arguments.out / name for name in ("demo.blend", "demo.png", "parts.glb"))
+    terminal = Terminal(arguments.out / "demo.log")
+    terminal.say(f"installing the extension into headless Blender {bpy.app.version_string}")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.extensions.package_install_files(filepath=str(arguments.extension), repo="user_default",
+                                             enable_on_install=True)
+    job = generate(arguments.image, terminal)
+    root = bpy.context.view_layer.objects.active
+    parts = list(root.children)
+    export_parts(root, scene)
+    terminal.say("photographing the parts")
+    begin = time.monotonic()
+    photograph(arguments.image, root, photo)
+    seconds = time.monotonic() - begin
+    bpy.ops.file.pack_all()
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend), compress=True)
+    terminal.say(summary(job, parts, seconds, [blend, photo, scene]))
+    bpy.ops.preferences.addon_disable(module=EXTENSION)  # ends the worker, and leaves nothing registered
+
+
+if __name__ == "__main__":
+    main()

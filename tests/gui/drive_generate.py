@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist does in the window: open the tab, give a picture, press Generate Parts, wait, look."""
+
+import importlib
+import time
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import bpy
+
+EXTENSION = "bl_ext.user_default.meshwright"
+
+
+def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
+    """`task` names the picture and how many seconds the job may take."""
+    window.say("enabled", EXTENSION in bpy.context.preferences.addons)
+    for item in list(bpy.data.objects):
+        bpy.data.objects.remove(item)
+    yield from window.open_tab("Meshwright")
+    bpy.context.scene.meshwright.image = bpy.data.images.load(task["image"])
+    window.viewport.tag_redraw()
+    yield 1.5
+    window.photograph("1-picture-chosen")
+    button = yield from window.find_button("meshwright.generate_parts")
+    window.say("button", button)
+    if button is None:
+        return
+    window.click(*button)
+    yield 1.0
+    yield from _wait_for_the_job(window, task["seconds"])
+    area = window.viewport
+    area.spaces.active.shading.color_type = "MATERIAL"
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(area=area, region=region):
+        bpy.ops.view3d.view_all()
+    yield 2.0
+    window.photograph("3-parts")
+    window.say("objects", {item.name: item.type for item in bpy.data.objects})
+
+
+def _wait_for_the_job(window: Any, seconds: float) -> Generator[float, None, None]:
+    """Only look: Blender's own timer moves the queue on."""
+    queue = importlib.import_module(f"{EXTENSION}.jobs").jobs()
+    window.say("jobs", len(queue))
+    photographed, end = False, time.monotonic() + seconds
+    while queue and not queue[-1].ended and time.monotonic() < end:
+        yield 0.5
+        if not photographed and queue[-1].fraction > 0:
+            photographed = True
+            window.photograph("2-at-work")
+    if queue:
+        window.say("state", str(queue[-1].state))
+        window.say("failure", f"{queue[-1].error}\n{queue[-1].error.details}" if queue[-1].error else "")

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside the photographed Blender: steps a script from a timer, and gives it eyes and hands.
+
+The script's `drive(window, task)` is a generator: it yields the seconds until its next step, so that Blender lives on.
+"""
+
+import json
+import os
+import runpy
+import subprocess
+import traceback
+from collections.abc import Generator
+from pathlib import Path
+
+import bpy
+
+JOB = json.loads(os.environ["MESHWRIGHT_VISIT"])
+FOLDER = Path(JOB["folder"])
+Steps = Generator[float, None, None]
+
+
+class Window:
+    """Blender's window as a person uses it. Positions are pixels from its top left corner."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, object] = {}
+
+    @property
+    def viewport(self) -> bpy.types.Area:
+        """The largest 3D viewport."""
+        areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
+        return max(areas, key=lambda area: area.width * area.height)
+
+    @property
+    def sidebar(self) -> bpy.types.Region:
+        """The viewport's sidebar."""
+        return next(region for region in self.viewport.regions if region.type == "UI")
+
+    def say(self, key: str, value: object) -> None:
+        """Tell the test something."""
+        self.said[key] = value
+
+    def photograph(self, name: str) -> None:
+        """Save the display: Blender's own screenshot operator writes an all-black picture here."""
+        self._do("scrot", "--overwrite", str(FOLDER / f"{name}.png"))
+
+    def open_tab(self, tab: str) -> Steps:
+        """Show the sidebar at one of its tabs, which exist only after its first draw."""
+        self.viewport.spaces.active.show_region_ui = True
+        for _ in range(20):
+            yield 0.5
+            self.viewport.tag_redraw()
+            try:
+                self.sidebar.active_panel_category = tab
+                break
+            except TypeError:  # no such tab yet
+                continue
+        self.viewport.tag_redraw()  # without it the picture still shows the tab of before
+        yield 1.0
+        self.say("tab", self.sidebar.active_panel_category)
+
+    def find_button(self, operator: str) -> Generator[float, None, tuple[int, int] | None]:
+        """Where in the sidebar the operator's button is, None when it is nowhere to be seen.
+
+        Blender tells no button's position. So the mouse goes down the sidebar, and at each stop Blender's own shortcut
+        copies the command of the button under it.
+        """
+        height = bpy.context.window_manager.windows[0].height
+        x = self.sidebar.x + self.sidebar.width // 2
+        top, bottom = height - self.sidebar.y - self.sidebar.height, height - self.sidebar.y
+        for y in range(top + 10, bottom, 14):
+            bpy.context.window_manager.clipboard = ""
+            self._do("xdotool", "mousemove", str(x), str(y))
+            yield 0.15
+            self._do("xdotool", "key", "ctrl+alt+c")
+            yield 0.15
+            if bpy.context.window_manager.clipboard.startswith(f"bpy.ops.{operator}("):
+                return x, y
+        return None
+
+    def click(self, x: int, y: int) -> None:
+        """The left mouse button."""
+        self._do("xdotool", "mousemove", str(x), str(y), "sleep", "0.2", "click", "1")
+
+    def _do(self, *command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+def start() -> None:
+    """Begin the script one second after Blender's window is there; Blender ends with it."""
+    bpy.context.preferences.view.show_splash = False
+    bpy.context.preferences.use_preferences_save = False
+    window = Window()
+    steps = runpy.run_path(JOB["script"])["drive"](window, JOB["task"])
+
+    def tick() -> float:
+        try:
+            return next(steps)
+        except StopIteration:
+            pass
+        except Exception:  # noqa: BLE001 - whatever went wrong in the script is the test's to show
+            window.say("error", traceback.format_exc())
+        (FOLDER / "said.json").write_text(json.dumps(window.said), encoding="utf-8")
+        os._exit(0)  # a normal end would ask about unsaved changes
+
+    bpy.app.timers.register(tick, first_interval=1.0, persistent=True)
+
+
+start()
