@@ -15,8 +15,7 @@ class JobOperator:
     """An operator on one job of the list, named by its id."""
 
     bl_options = {"INTERNAL"}
-    __annotations__ = {"job": bpy.props.StringProperty(name="Job", options={"SKIP_SAVE", "HIDDEN"})}
-    job: str
+    job: bpy.props.StringProperty(name="Job", options={"SKIP_SAVE", "HIDDEN"})
 
     def found(self) -> jobs.Job:
         """The job. Raises MeshwrightError when it is no longer in the list."""
