@@ -148,9 +148,9 @@ def blender_validator(python: str | None) -> Path | None:
         spec = importlib.util.find_spec("bpy")
         roots = list(spec.submodule_search_locations or ()) if spec else []
     else:
-        question = "import importlib.util as u; s = u.find_spec('bpy'); print(s.submodule_search_locations[0] if s else '')"
+        question = "from importlib.util import find_spec; print(find_spec('bpy').submodule_search_locations[0])"
         answer = subprocess.run([python, "-c", question], capture_output=True, text=True, check=False)
-        roots = [answer.stdout.strip()] if answer.stdout.strip() else []
+        roots = [answer.stdout.strip()]
     return next((found for root in roots for found in sorted(Path(root).glob(f"*/{_VALIDATOR}"))), None)
 
 
@@ -175,7 +175,8 @@ def listing(members: list[tuple[str, int]]) -> str:
         folder = "/".join(parts[:2]) if parts[0] == "backend" and len(parts) > 2 else parts[0] if parts[1:] else "."
         count, total = sums.get(folder, (0, 0))
         sums[folder] = count + 1, total + size
-    return "".join(f"  {folder:<24}{count:>4} files {total / 1e6:>8.2f} MB\n" for folder, (count, total) in sums.items())
+    return "".join(f"  {folder:<24}{count:>4} files {total / 1e6:>8.2f} MB\n"
+                   for folder, (count, total) in sums.items())
 
 
 def build(target: str, out: Path, with_wheels: bool, validator: Path | None) -> Path:

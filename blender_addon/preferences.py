@@ -28,11 +28,6 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
     )
     runtime_folder: bpy.props.StringProperty(
         name="Runtime", subtype="DIR_PATH",
-        description="Where the backend's Python and torch are installed: up to ten gigabytes. "
-                    "Empty: the extension's own folder",
-    )
-    runtime_folder: bpy.props.StringProperty(
-        name="Runtime", subtype="DIR_PATH",
         description="Where the backend's Python and its packages are installed: several gigabytes. "
                     "Empty: the extension's own folder",
     )

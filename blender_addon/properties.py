@@ -14,7 +14,8 @@ class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
 
     __annotations__ = {name: bpy.props.PointerProperty(type=group) for name, group in GROUPS.items()} | {
         "image": bpy.props.PointerProperty(
-            name="Picture", type=bpy.types.Image, description="A picture of one object, on transparent or plain ground"),
+            name="Picture", type=bpy.types.Image,
+            description="A picture of one object, on transparent or plain ground"),
         "subject": bpy.props.StringProperty(
             name="Name", description="What the parts are named after. Empty: the picture's or the object's name"),
         "prompt": bpy.props.StringProperty(name="Prompt", description="What to make, in words"),

@@ -116,7 +116,7 @@ def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
     for wanted in task.inputs:
         if wanted.kind in ("mesh", "meshes"):
             meshes = selected_meshes(context) if meshes is None else meshes
-        given = {"image": settings.image, "text": settings.prompt.strip(), "mesh": meshes, "meshes": meshes}[wanted.kind]
+        given = {"image": settings.image, "text": settings.prompt.strip()}.get(wanted.kind, meshes)
         if wanted.required and not given:
             return f"{wanted.label} is missing: {wanted.description.lower()}"
     return ""

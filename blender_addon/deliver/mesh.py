@@ -30,10 +30,3 @@ def new_mesh(name: str, vertices: np.ndarray, faces: np.ndarray, smooth_angle: f
 def bounds(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest corner, float64 [3] each, of points [V, 3]."""
     return vertices.min(axis=0).astype(np.float64), vertices.max(axis=0).astype(np.float64)
-
-
-def enclosed_volume(vertices: np.ndarray, faces: np.ndarray) -> float:
-    """Volume inside a closed triangle mesh (divergence theorem), never negative; in the cube of the mesh's unit."""
-    origin = vertices.mean(axis=0, dtype=np.float64).astype(np.float32)
-    a, b, c = (vertices[faces[:, corner]] - origin for corner in range(3))
-    return abs(float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum(dtype=np.float64))) / 6.0

@@ -7,19 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from ..backend.contract import Artifact, JobFolder, MeshwrightError, Remedy, Result, read_mesh
-from .mesh import bounds, enclosed_volume
+from .mesh import bounds
 
 
 @dataclass(frozen=True)
 class Part:
-    """One mesh artifact: vertices float32 [V, 3], faces int32 [F, 3], its bounds [3] each and enclosed volume."""
+    """One mesh artifact: vertices float32 [V, 3], faces int32 [F, 3], its bounds [3] each."""
 
     artifact: Artifact
     vertices: np.ndarray
     faces: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    volume: float
 
     @property
     def center(self) -> np.ndarray:
@@ -28,9 +27,8 @@ class Part:
 
 
 def read_parts(folder: JobFolder, result: Result) -> list[Part]:
-    """All mesh artifacts, largest enclosed volume first. Raises MeshwrightError for a file that cannot be trusted."""
-    parts = [_read(folder, artifact) for artifact in result.artifacts if artifact.kind == "mesh"]
-    return sorted(parts, key=lambda part: part.volume, reverse=True)
+    """All mesh artifacts in the result's order, which is the largest first. Raises MeshwrightError for a bad file."""
+    return [_read(folder, artifact) for artifact in result.artifacts if artifact.kind == "mesh"]
 
 
 def combined_bounds(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
@@ -46,4 +44,4 @@ def _read(folder: JobFolder, artifact: Artifact) -> Part:
     if not (shaped and np.isfinite(vertices).all() and faces.min() >= 0 and faces.max() < len(vertices)):
         raise MeshwrightError(f"The mesh {artifact.name} is damaged.", f"{path.name} holds no usable triangle mesh.",
                               "Start the job again.", Remedy.RETRY)
-    return Part(artifact, vertices, faces, *bounds(vertices), enclosed_volume(vertices, faces))
+    return Part(artifact, vertices, faces, *bounds(vertices))

@@ -18,7 +18,7 @@ PART, SIZE, FOLDER, SEED, PIPELINE, WEIGHTS, LICENCE = (
 
 
 def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
-    """Flat values by property name: job, task, pipeline, weights, licence, seed, parameters as JSON, picture, versions."""
+    """Flat values by property name: pipeline, weights, licence, seed, parameters (JSON), picture, versions …"""
     values: dict[str, Value] = {
         "job": request.job, "task": request.task, "pipeline": request.pipeline, "weights": request.weights,
         "seed": request.seed, "parameters": json.dumps(dict(request.parameters), sort_keys=True),

@@ -7,7 +7,7 @@ from .. import results
 from .attempt import attempt
 
 
-class ResultOperator:
+class ResultOperator(bpy.types.Operator):
     """An operator on the result that the active object belongs to."""
 
     bl_options = {"REGISTER"}
@@ -20,7 +20,7 @@ class ResultOperator:
         return True
 
 
-class MESHWRIGHT_OT_redo(ResultOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_redo(ResultOperator):
     """Make this result once more with the same picture, seed and options; it takes this one's place"""
 
     bl_idname = "meshwright.redo"
@@ -30,7 +30,7 @@ class MESHWRIGHT_OT_redo(ResultOperator, bpy.types.Operator):
         return attempt(self, lambda: results.redo(results.active_result(context)))
 
 
-class MESHWRIGHT_OT_reroll(ResultOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_reroll(ResultOperator):
     """Make another variant: the same picture and options with the next seed; it takes this one's place"""
 
     bl_idname = "meshwright.reroll"

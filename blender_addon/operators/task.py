@@ -10,7 +10,7 @@ from ..submission import missing_input, submit_task
 from .attempt import attempt
 
 
-class TaskOperator:
+class TaskOperator(bpy.types.Operator):
     """What the task operators share; `spec` and `task` are set on each class."""
 
     spec: PipelineSpec
@@ -31,7 +31,7 @@ class TaskOperator:
 
 
 def _operator(spec: PipelineSpec, task: TaskSpec) -> type[bpy.types.Operator]:
-    return type(f"MESHWRIGHT_OT_{task.name}", (TaskOperator, bpy.types.Operator), {
+    return type(f"MESHWRIGHT_OT_{task.name}", (TaskOperator,), {
         "bl_idname": f"meshwright.{task.name}", "bl_label": task.label, "bl_description": task.description,
         "spec": spec, "task": task,
     })

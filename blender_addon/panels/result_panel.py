@@ -19,6 +19,8 @@ class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         result, layout = active_result(context), self.layout
+        if result is None:
+            return
         if PROPERTY in result:
             layout.prop(result, f'["{PROPERTY}"]', text="Explode", slider=True)
         row = layout.row(align=True)

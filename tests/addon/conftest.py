@@ -10,20 +10,43 @@ import importlib.machinery
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 # Before anything imports bpy: tests must not see or change the user's own preferences.
 _SCRATCH = tempfile.mkdtemp(prefix="meshwright-blender-")
 os.environ.setdefault("BLENDER_USER_RESOURCES", _SCRATCH)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import bpy  # noqa: E402, F401  before torch, as in Blender
+import bpy  # noqa: E402  before torch, as in Blender
+
+import addon_utils  # noqa: E402, I001  found only once bpy is there
 import pytest  # noqa: E402
 
 ALIAS = "blender_addon.backend"
+PACKAGE = "bl_ext.user_default.meshwright"
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Extension:
+    """The installed extension."""
+
+    package: str
+
+    def module(self, name: str) -> types.ModuleType:
+        """One of its modules, by its name inside the zip."""
+        return importlib.import_module(f"{self.package}.{name}")
+
+    @property
+    def preferences(self) -> bpy.types.AddonPreferences:
+        """What the artist set."""
+        return bpy.context.preferences.addons[self.package].preferences
 
 
 class _OneBackend(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -66,3 +89,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(_status)
+
+
+@pytest.fixture(scope="session")
+def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension as `build_addon.py` packs and checks it, without the installer's wheels."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, str(REPOSITORY / "build_addon.py"), "--no-wheels", "--out", str(folder)],
+                   check=True, capture_output=True)
+    return next(folder.glob("*.zip"))
+
+
+@pytest.fixture(scope="module")
+def extension(extension_zip: Path) -> Iterator[Extension]:
+    """The built zip, installed into Blender and enabled as on the artist's desk; off again after the module."""
+    ended = bpy.ops.extensions.package_install_files(filepath=str(extension_zip), repo="user_default",
+                                                     enable_on_install=True)
+    assert ended == {"FINISHED"}
+    yield Extension(PACKAGE)
+    addon_utils.disable(PACKAGE, default_set=True)
+
+
+@pytest.fixture
+def scene() -> bpy.types.Scene:
+    """An empty scene of an empty file; enabled extensions stay enabled."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.ed.undo_push(message="Empty file")
+    return bpy.context.scene
