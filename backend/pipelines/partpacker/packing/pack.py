@@ -81,7 +81,7 @@ def _pack(parts: Sequence[PackedPart], options: PackOptions, *, reference: bool)
     if options.group:
         prepared = group_parts(prepared)
     if options.stitch:
-        prepared = [PackedPart(part.members, _stitched(part.mesh)) for part in prepared]
+        prepared = [PackedPart(part.members, stitch_part(part.mesh)) for part in prepared]
     contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared])
     group_of = list(range(len(prepared)))
     if options.contract and not (reference and is_skipped(contacts)):
@@ -112,7 +112,8 @@ def _normalized(mesh: trimesh.Trimesh, normalization: Normalization) -> trimesh.
     return trimesh.Trimesh(normalization.apply(mesh.vertices), mesh.faces, process=False)
 
 
-def _stitched(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+def stitch_part(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Close the holes of a part unless it is closed, or a flat sheet."""
     if mesh.is_watertight or is_single_layer_plane(mesh, SHEET_FLATNESS):
         return mesh
     return stitch_holes(mesh)

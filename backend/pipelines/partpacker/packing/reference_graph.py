@@ -38,7 +38,7 @@ def contract_all_odd_cycles(node_count: int, contacts: Mapping[Edge, float]) -> 
 def _cycles_by_nodes(adjacency: Adjacency) -> list[set[Edge]]:
     """Return the edges of one simple cycle per set of nodes that has one."""
     cycles: dict[frozenset[int], set[Edge]] = {}
-    for start in range(len(adjacency)):
+    for start in reversed(range(len(adjacency))):
         for path in _paths_back(adjacency, [start]):
             nodes = frozenset(path)
             if nodes not in cycles:
@@ -48,11 +48,11 @@ def _cycles_by_nodes(adjacency: Adjacency) -> list[set[Edge]]:
 
 
 def _paths_back(adjacency: Adjacency, path: list[int]) -> Iterator[list[int]]:
-    """Yield the simple cycles through ``path`` whose smallest node is its first."""
-    for neighbor in sorted(adjacency[path[-1]]):
+    """Yield the simple cycles through ``path`` whose largest node is its first."""
+    for neighbor in sorted(adjacency[path[-1]], reverse=True):
         if neighbor == path[0] and len(path) >= 3:
             yield path
-        elif neighbor > path[0] and neighbor not in path:
+        elif neighbor < path[0] and neighbor not in path:
             yield from _paths_back(adjacency, [*path, neighbor])
 
 
