@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The golden files of this repository through the runner, and the runner itself."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from backend.pipelines.partpacker.denoiser import PartPackerDenoiser, timestep_frequencies
 from tests.parity.__main__ import compare, load_cases, main
 from tests.parity.comparison import Comparison
 
@@ -43,6 +45,29 @@ def test_runner_tells_right_from_wrong(tmp_path, capsys):
     write_attention_case(path, 1e-4)
     assert main([str(path)]) == 1
     assert "self_rms" in next(line for line in capsys.readouterr().out.splitlines() if "FAILED" in line)
+
+
+@torch.no_grad()
+def test_sizes_are_read_from_the_golden_file(tmp_path):
+    """A case of other width, depth, heads, tokens and condition width than any file here, made by our own network."""
+    torch.manual_seed(0)
+    denoiser = PartPackerDenoiser(width=40, layers=2, heads=5, latent_width=6, condition_width=24)
+    for parameter in denoiser.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    outputs = []
+    for layer in denoiser.layers:
+        layer.register_forward_hook(lambda _module, given, result: outputs.append((given, result)))
+    x, t, condition = torch.randn(3, 22, 6), torch.tensor([3.0, 500.0, 77.0]), torch.randn(3, 9, 24)
+    y = denoiser(x, t, condition)
+    tensors = {f"weights.{name}": tensor for name, tensor in denoiser.state_dict().items()}
+    tensors |= {"in.x": x, "in.t": t, "in.c": condition, "out.t_freq": timestep_frequencies(t), "out.y": y}
+    tensors |= {"out.h_in": outputs[0][0][0], "out.t_emb": outputs[0][0][1]}
+    tensors |= {f"out.layer{i}": result for i, (_, result) in enumerate(outputs)}
+    config = {"hidden_dim": 40, "num_heads": 5, "num_layers": 2, "latent_size": 11, "latent_dim": 6}
+    path = tmp_path / "partpacker" / "dit.safetensors"
+    path.parent.mkdir()
+    save_file(tensors, path, {"config": json.dumps(config)})
+    assert main([str(path)]) == 0
 
 
 def test_runner_refuses_unknown_cases_and_missing_files(tmp_path, capsys):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading pictures of every kind, and the way to the encoder's input."""
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -88,8 +90,6 @@ def bomb(path):
     header.save(path)
     content = bytearray(path.read_bytes())
     content[16:24] = (30000).to_bytes(4, "big") * 2  # width and height in the header chunk
-    import zlib
-
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     path.write_bytes(content)
 
@@ -208,3 +208,44 @@ def test_an_empty_sheet_says_that_nothing_is_on_it():
     picture[20:30, 20:30, :3] = 245
     with pytest.raises(BadInput, match="No object"):
         remove_plain_background(picture)
+
+
+def protobuf(field: int, value: bytes | int) -> bytes:
+    """One short field of a protocol-buffer message."""
+    if isinstance(value, int):
+        assert value < 128
+        return bytes([*varint(field << 3), value])
+    return bytes([*varint(field << 3 | 2), *varint(len(value))]) + value
+
+
+def varint(number: int) -> list[int]:
+    return [number] if number < 128 else [number & 127 | 128, *varint(number >> 7)]
+
+
+def write_darkness_network(path) -> None:
+    """An ONNX file of one node: what is dark in the red channel is the object."""
+    dimensions = b"".join(
+        protobuf(1, bytes([8, *varint(n)])) for n in (1, 3, 320, 320)
+    )
+    tensor = protobuf(2, protobuf(1, protobuf(1, 1) + protobuf(2, dimensions)))
+    node = protobuf(1, b"x") + protobuf(2, b"y") + protobuf(4, b"Neg")
+    graph = protobuf(1, node) + protobuf(2, b"g")
+    graph += protobuf(11, protobuf(1, b"x") + tensor) + protobuf(12, protobuf(1, b"y") + tensor)
+    path.write_bytes(protobuf(1, 8) + protobuf(7, graph) + protobuf(8, protobuf(2, 13)))
+
+
+def test_background_removal_by_a_network_in_our_own_folder(tmp_path):
+    picture = np.asarray(gradient(200, 100).convert("RGBA")).copy()
+    write_darkness_network(tmp_path / "u2net.onnx")
+    cut = remove_background(picture, tmp_path / "u2net.onnx")
+    assert cut.shape == picture.shape
+    assert cut[:, :5, 3].min() > 245
+    assert cut[:, -5:, 3].max() < 10
+    assert np.abs(cut[50, 100].astype(int) - [64, 64, 64, 127]).max() <= 4  # colours are multiplied by the mask
+
+
+def test_a_damaged_background_remover_says_what_to_do(tmp_path):
+    (tmp_path / "u2net.onnx").write_bytes(b"not a network" * 20)
+    with pytest.raises(BadInput, match=r"u2net\.onnx is damaged") as caught:
+        remove_background(np.asarray(gradient().convert("RGBA")), tmp_path / "u2net.onnx")
+    assert caught.value.report.remedy == "download"

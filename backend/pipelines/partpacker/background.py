@@ -32,8 +32,12 @@ def remove_background(rgba: RgbaArray, model_file: Path | None) -> RgbaArray:
 
 
 def remove_background_by_network(rgba: RgbaArray, model_file: Path) -> RgbaArray:
-    """Cut out with rembg and U2Net. The colours come out multiplied by the mask, as in the published app."""
-    import rembg  # takes seconds to import and is needed for opaque pictures only
+    """Cut out with rembg and U2Net. The colours come out multiplied by the mask, as in the published app.
+
+    Raises BadInput when the model file is damaged or leaves nothing of the picture.
+    """
+    import onnxruntime  # these take seconds to import and are needed for opaque pictures only
+    import rembg
     from rembg.sessions.u2net import U2netSession
 
     class LocalU2net(U2netSession):
@@ -43,7 +47,12 @@ def remove_background_by_network(rgba: RgbaArray, model_file: Path) -> RgbaArray
         def download_models(cls, *_arguments: object, **_options: object) -> str:
             return str(model_file)
 
-    session = LocalU2net("u2net", rembg.sessions.base.ort.SessionOptions())
+    try:
+        session = LocalU2net("u2net", onnxruntime.SessionOptions())
+    except Exception as error:  # onnxruntime's errors for an unreadable model share no base class
+        raise BadInput("The background remover cannot be used.", f"{model_file.name} is damaged.",
+                       "Download the background remover again, or cut the object out yourself.",
+                       Remedy.DOWNLOAD, details=str(error)) from error
     cut_out = np.asarray(rembg.remove(Image.fromarray(rgba[..., :3]), session=session)).copy()
     check_picture(cut_out, "What is left of the picture without its background")
     return cut_out
