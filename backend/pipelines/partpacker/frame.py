@@ -18,11 +18,6 @@ def internal_to_gltf(positions: Positions) -> Positions:
     return positions[:, [1, 2, 0]]
 
 
-def gltf_to_internal(positions: Positions) -> Positions:
-    """(x, y, z) = (Z, X, Y)."""
-    return positions[:, [2, 0, 1]]
-
-
 def internal_to_blender(positions: Positions) -> Positions:
     """(X, Y, Z) = (y, -x, z)."""
     x, y, z = positions.T

@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import trimesh
 
 from ...geometry.cleaning import clean_mesh
 from ...geometry.components import is_watertight, split_components
 from ...geometry.decimation import decimate
 from ...geometry.mesh import TriangleMesh
-from .frame import internal_to_gltf
 from .palette import Rgba, part_color
 
 SMALLEST_PART = 11
@@ -55,19 +51,3 @@ def clean_volume(surface: TriangleMesh, face_target: int | None = None) -> Trian
     if face_target is None or len(cleaned.faces) <= face_target:
         return cleaned
     return clean_mesh(decimate(cleaned, face_target))
-
-
-def write_glb(parts: Iterable[Part], path: str | Path) -> None:
-    """Write a GLB (glTF frame) of one node and geometry per part with its flat vertex color.
-
-    Raises ValueError without any part: glTF has no empty scene.
-    """
-    scene = trimesh.Scene()
-    for number, part in enumerate(parts):
-        mesh = trimesh.Trimesh(internal_to_gltf(part.mesh.vertices), part.mesh.faces, process=False)
-        mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=[part.color] * len(mesh.vertices))
-        name = f"part_{number:02d}"
-        scene.add_geometry(mesh, node_name=name, geom_name=name)
-    if not scene.geometry:
-        raise ValueError("there is no part to write")
-    Path(path).write_bytes(scene.export(file_type="glb"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...contract import BadInput
-from ...geometry.cleaning import merge_close_vertices
+from ...geometry.cleaning import merge_close_vertices, remove_unreferenced_vertices
 from ...geometry.components import directed_edges, edge_runs
 from ...geometry.farthest_point import farthest_points
 from ...geometry.mesh import TriangleMesh
@@ -89,26 +89,30 @@ def prepare_surface(
 
 def normalize_mesh(mesh: TriangleMesh) -> tuple[TriangleMesh, Normalization]:
     """Scale and center a mesh for the encoder and merge its nearly equal vertices. Raises BadInput as above."""
+    mesh = remove_unreferenced_vertices(mesh)
     if mesh.is_empty:
         raise BadInput("The mesh cannot be encoded.", "It has no faces.", "Choose a mesh with a surface.")
-    used = mesh.vertices[mesh.faces.ravel()]
-    if not np.isfinite(used).all():
+    if not np.isfinite(mesh.vertices).all():
         raise BadInput(
             "The mesh cannot be encoded.",
             "Some vertices have positions that are not numbers.",
             "Clean the mesh up: delete the broken vertices, or apply the modifier that makes them.",
         )
+    _check_area(mesh)
+    first = Normalization.to_box(mesh.bounds, MERGE_SIDE)
+    merged = merge_close_vertices(TriangleMesh(first.apply(mesh.vertices), mesh.faces), MERGE_DISTANCE)
+    _check_area(merged)
+    second = Normalization.to_box(merged.bounds, LONGEST_SIDE)
+    return TriangleMesh(second.apply(merged.vertices), merged.faces), first.then(second)
+
+
+def _check_area(mesh: TriangleMesh) -> None:
     if not np.any(mesh.area_vectors()):
         raise BadInput(
             "The mesh cannot be encoded.",
             "All its faces are degenerate: the surface has no area.",
             "Check the object's scale, or choose a mesh with a surface.",
         )
-    first = Normalization.to_box([used.min(axis=0), used.max(axis=0)], MERGE_SIDE)
-    merged = merge_close_vertices(TriangleMesh(first.apply(mesh.vertices), mesh.faces), MERGE_DISTANCE)
-    used = merged.vertices[merged.faces.ravel()]
-    second = Normalization.to_box([used.min(axis=0), used.max(axis=0)], LONGEST_SIDE)
-    return TriangleMesh(second.apply(merged.vertices), merged.faces), first.then(second)
 
 
 def salient_points(mesh: TriangleMesh, count: int, *, generator: torch.Generator) -> Tensor:

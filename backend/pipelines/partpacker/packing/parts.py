@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts that are packed: loading, cleaning, normalizing (SPEC 10.1)."""
+"""The parts that are packed: splitting, cleaning, normalizing (SPEC 10.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import trimesh
@@ -31,24 +30,6 @@ class PackedPart:
     def distance_from_origin(self) -> float:
         """Distance of the bounding box's center, rounded so that mirrored parts tie on every processor."""
         return round(float(np.linalg.norm(self.mesh.bounds.mean(axis=0))), 9)
-
-
-def load_parts(path: str | Path, *, force_components: bool = False) -> list[PackedPart]:
-    """Read a mesh file: one part per scene node, or connected components where there is only one node.
-
-    Every node counts, also several of one geometry. Raises BadInput when the file holds no mesh.
-    """
-    scene = trimesh.load_scene(path)
-    meshes: dict[str, trimesh.Trimesh] = {}
-    for node in sorted(scene.graph.nodes_geometry):
-        transform, geometry = scene.graph[node]
-        if isinstance(scene.geometry[geometry], trimesh.Trimesh):
-            meshes[str(node)] = scene.geometry[geometry].copy().apply_transform(transform)
-    if not meshes:
-        raise BadInput("The file cannot be packed.", "It holds no mesh.", "Choose a file with a mesh.")
-    if len(meshes) > 1 and not force_components:
-        return [PackedPart((name,), clean_part(mesh)) for name, mesh in meshes.items()]
-    return connected_parts(trimesh.util.concatenate(list(meshes.values())))
 
 
 def connected_parts(mesh: trimesh.Trimesh) -> list[PackedPart]:
