@@ -61,7 +61,7 @@ def unused_subject(subject: str, count: int) -> str:
 
 def _part_object(name: str, part: Part, place: Placement) -> bpy.types.Object:
     center = part.center
-    vertices: np.ndarray = (part.vertices - center.astype(np.float32)) * place.scale
+    vertices = np.multiply(part.vertices - center.astype(np.float32), np.float32(place.scale))
     mesh = new_mesh(name, vertices, part.faces)
     mesh.materials.append(new_material(name, part.artifact.color))
     made = bpy.data.objects.new(name, mesh)

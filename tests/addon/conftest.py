@@ -24,8 +24,6 @@ os.environ.setdefault("BLENDER_USER_RESOURCES", _SCRATCH)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import bpy  # noqa: E402  before torch, as in Blender
-
-import addon_utils  # noqa: E402, I001  found only once bpy is there
 import pytest  # noqa: E402
 
 ALIAS = "blender_addon.backend"
@@ -107,6 +105,8 @@ def extension(extension_zip: Path) -> Iterator[Extension]:
                                                      enable_on_install=True)
     assert ended == {"FINISHED"}
     yield Extension(PACKAGE)
+    import addon_utils  # found only once bpy is there
+
     addon_utils.disable(PACKAGE, default_set=True)
 
 

@@ -140,8 +140,7 @@ def test_the_recipe_is_on_every_object(stool: bpy.types.Object) -> None:
 def test_fitted_into_the_targets_bounds(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
     target = cube("block", (4.0, 4.0, 1.0), (5.0, 9.0, 1.5))
     low, high = (4.0, 4.0, 1.0), (5.0, 9.0, 1.5)
-    note = {"fit": True, "targets": [{"reference": {"name": "block", "uid": target.session_uid, "session": "other"},
-                                      "low": low, "high": high, "matrix": list(sum(map(tuple, target.matrix_world), ()))}]}
+    note = note_on(extension, "place", target) | {"fit": True}
     report = extension.module("deliver").deliver(finished_job(tmp_path / "job-1", note=note))
     points = all_vertices(bpy.data.objects[report.objects[0]])
     assert (points.min(axis=0) >= np.array(low) - 1e-4).all() and (points.max(axis=0) <= np.array(high) + 1e-4).all()

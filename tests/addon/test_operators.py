@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The buttons, pressed in headless Blender through the built zip; timers never fire there, so tests poll."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from .conftest import Extension
+from .synthetic_jobs import finished_job
+from .test_deliver import all_vertices, cube
+
+WAIT = 120.0
+
+
+@pytest.fixture
+def desk(extension: Extension, scene: bpy.types.Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extension:
+    """The extension with a backend, an own jobs folder, an empty list and a red picture."""
+    monkeypatch.setenv("MESHWRIGHT_PYTHON", sys.executable)
+    extension.preferences.jobs_folder = str(tmp_path / "jobs")
+    extension.preferences.models_folder = str(tmp_path / "models")
+    extension.preferences.device = "cpu"
+    (tmp_path / "jobs").mkdir()
+    image = bpy.data.images.new("mug.png", 8, 8)
+    image.pixels.foreach_set(np.ones(8 * 8 * 4, np.float32))
+    scene.meshwright.image = image
+    jobs = extension.module("jobs")
+    yield extension
+    for job in jobs.jobs():
+        if not job.ended:
+            jobs.cancel(job.id)
+        jobs.remove(job.id)
+    for name in ("jobs_folder", "models_folder", "device"):
+        extension.preferences.property_unset(name)
+
+
+def only_job(desk: Extension) -> object:
+    """The list's one job that has not ended."""
+    waiting = [job for job in desk.module("jobs").jobs() if not job.ended]
+    assert len(waiting) == 1
+    return waiting[0]
+
+
+def refusal(name: str) -> str:
+    """Why the operator's poll says no: what Blender shows under the disabled button."""
+    operator = getattr(bpy.ops.meshwright, name)
+    assert not operator.poll()
+    with pytest.raises(RuntimeError) as caught:
+        operator()
+    return str(caught.value)
+
+
+def test_every_task_of_every_spec_has_an_operator(desk: Extension) -> None:
+    for spec in desk.module("backend.pipelines.registry").specs().values():
+        for task in spec.tasks:
+            found = getattr(bpy.ops.meshwright, task.name).get_rna_type()
+            assert (found.name, found.description) == (task.label, task.description)
+
+
+def test_disabled_buttons_say_why(desk: Extension, scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bpy.ops.meshwright.generate_parts.poll()
+    scene.meshwright.image = None
+    assert "A picture is missing" in refusal("generate_parts")
+    assert "A mesh is missing" in refusal("reconstruct")
+    assert "Select a result" in refusal("reroll") and "Select a result" in refusal("redo")
+    assert "Select the objects" in refusal("capture_view")
+    monkeypatch.delenv("MESHWRIGHT_PYTHON")
+    assert "Set up the runtime first" in refusal("generate_parts")
+
+
+def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    settings = scene.meshwright
+    settings.seed, settings.size = 42, 0.5
+    settings.generate_parts.steps, settings.generate_parts.guidance_scale = 5, 2.1
+    scene.cursor.location = (1, 2, 3)
+    assert bpy.ops.meshwright.generate_parts() == {"FINISHED"}
+    job = only_job(desk)
+    request = json.loads((job.folder.path / "request.json").read_text())
+    assert job.folder.path.parent == tmp_path / "jobs" and job.folder.path.name == request["job"]
+    assert request["subject"] == "mug" and request["seed"] == 42 and request["weights"] == "starter"
+    assert request["parameters"] == {"steps": 5, "guidance_scale": 2.1, "grid_resolution": "96", "face_target": 0,
+                                     "resize": "area", "remove_background": True}
+    assert [(job.folder.inputs / name).is_file() for name in request["inputs"]["image"]] == [True]
+    note = json.loads((job.folder.path / "delivery.json").read_text())
+    assert note["cursor"] == [1, 2, 3] and note["size"] == 0.5 and note["mode"] == "place"
+    assert note["scene"]["uid"] == scene.session_uid and note["picture"] == "mug.png"
+    settings.seed = 1
+    assert job.request.seed == 42, "a job is a snapshot"
+
+
+def test_a_random_seed_is_shown_and_used(desk: Extension, scene: bpy.types.Scene) -> None:
+    scene.meshwright.random_seed, scene.meshwright.seed = True, 0
+    bpy.ops.meshwright.generate_parts()
+    assert only_job(desk).request.seed == scene.meshwright.seed != 0
+
+
+def test_weights_bring_their_defaults(desk: Extension, scene: bpy.types.Scene) -> None:
+    group = scene.meshwright.generate_parts
+    assert (group.steps, group.guidance_scale, group.grid_resolution) == (24, 3.0, "96")
+    group.resize = "linear"
+    group.weights = "published"
+    assert (group.steps, group.guidance_scale, group.grid_resolution) == (50, 7.0, "384")
+    assert group.resize == "linear", "what does not depend on the weights stays"
+
+
+def test_a_failed_capture_leaves_nothing(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    scene.meshwright.placement = "SELECTED"
+    with pytest.raises(RuntimeError, match="Nothing is selected to fit"):
+        bpy.ops.meshwright.generate_parts()
+    assert list((tmp_path / "jobs").iterdir()) == [] and desk.module("jobs").jobs() == []
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(desk: Extension, tmp_path: Path) -> None:
+    (tmp_path / "jobs").chmod(0o500)
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        bpy.ops.meshwright.generate_parts()
+
+
+def test_cancel_retry_remove(desk: Extension, scene: bpy.types.Scene) -> None:
+    bpy.ops.meshwright.generate_parts()
+    first = only_job(desk)
+    assert bpy.ops.meshwright.cancel_job(job=first.id) == {"FINISHED"} and first.state == "cancelled"
+    scene.meshwright.seed = 99
+    assert bpy.ops.meshwright.retry_job(job=first.id) == {"FINISHED"}
+    again = only_job(desk)
+    assert again.request.seed == first.request.seed and again.request.parameters == first.request.parameters
+    assert (again.folder.inputs / "image.png").read_bytes() == (first.folder.inputs / "image.png").read_bytes()
+    assert bpy.ops.meshwright.remove_job(job=first.id) == {"FINISHED"}
+    with pytest.raises(RuntimeError, match="no longer in the list"):
+        bpy.ops.meshwright.cancel_job(job=first.id)
+    assert first.folder.path.is_dir(), "its folder stays"
+
+
+def test_reroll_and_redo_take_the_results_place(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    earlier = finished_job(tmp_path / "jobs" / "job-1", note={"cursor": (1, 0, 0), "size": 2.0, "picture": "mug.png"})
+    (earlier.inputs / "image.png").write_bytes(b"picture")
+    request = json.loads((earlier.path / "request.json").read_text()) | {"inputs": {"image": ["image.png"]}}
+    (earlier.path / "request.json").write_text(json.dumps(request))
+    folder = desk.module("backend.contract").JobFolder
+    deliver = desk.module("deliver").deliver
+    root = bpy.data.objects[deliver(folder(earlier.path)).objects[0]]
+    root.location.x = 7.0
+    bpy.context.view_layer.update()
+    bpy.context.view_layer.objects.active = root.children[1]
+    assert bpy.ops.meshwright.reroll() == {"FINISHED"}
+    job = only_job(desk)
+    assert job.request.seed == 8 and (job.folder.inputs / "image.png").read_bytes() == b"picture"
+    note = json.loads((job.folder.path / "delivery.json").read_text())
+    assert note["cursor"][0] == 7.0 and note["size"] == pytest.approx(2.0)
+    for name in ("result.json",):
+        (job.folder.path / name).write_bytes((earlier.path / name).read_bytes())
+    for file in earlier.outputs.iterdir():
+        (job.folder.outputs / file.name).write_bytes(file.read_bytes())
+    new = bpy.data.objects[deliver(job.folder).objects[0]]
+    assert new.name == "stool-2" and new["meshwright_seed"] == 8 and new.location.x == pytest.approx(7.0)
+    assert all(item.hide_get() and item.hide_render for item in (root, *root.children)), "hidden, not deleted"
+    assert not new.hide_get()
+    desk.module("jobs").cancel(job.id)
+    bpy.ops.meshwright.redo()
+    assert only_job(desk).request.seed == 8
+
+
+def test_redo_without_the_job_folder(desk: Extension, tmp_path: Path) -> None:
+    folder = finished_job(tmp_path / "job-1")
+    desk.module("deliver").deliver(desk.module("backend.contract").JobFolder(folder.path))
+    with pytest.raises(RuntimeError, match="no longer there"):
+        bpy.ops.meshwright.redo()
+
+
+def test_the_licence_gate(desk: Extension) -> None:
+    jobs, system = desk.module("jobs"), bpy.context.preferences.system
+    before = system.use_online_access
+    try:
+        system.use_online_access = False
+        assert "Allow Online Access" in refusal("download_weights")
+        system.use_online_access = True
+        assert bpy.ops.meshwright.download_weights(pipeline="partpacker", weights="published") == {"CANCELLED"}
+        assert jobs.jobs() == [], "refused: nothing happens"
+        bpy.ops.meshwright.download_weights(pipeline="partpacker", weights="published", accept=True)
+        job = only_job(desk)
+        assert (job.request.task, job.request.weights) == ("download_weights", "published")
+        assert job.request.parameters == {"accepted_licence": "NVIDIA Source Code License"}
+    finally:
+        system.use_online_access = before
+
+
+def test_each_remedy_does_something(desk: Extension, scene: bpy.types.Scene) -> None:
+    contract, remedies = desk.module("backend.contract"), desk.module("remedies")
+    assert set(remedies.LABELS) == set(contract.Remedy)
+    jobs = desk.module("jobs")
+    scene.meshwright.generate_parts.grid_resolution = "256"
+    for remedy, resolution in ((contract.Remedy.RETRY, "256"), (contract.Remedy.FREE_MEMORY, "256"),
+                               (contract.Remedy.LOWER_RESOLUTION, "128")):
+        bpy.ops.meshwright.generate_parts()
+        failed = only_job(desk)
+        failed.fail(contract.ErrorReport("It broke.", "", "", remedy))
+        assert bpy.ops.meshwright.apply_remedy(job=failed.id) == {"FINISHED"}
+        assert only_job(desk).request.parameters["grid_resolution"] == resolution
+        jobs.cancel(only_job(desk).id)
+
+
+def test_the_coarsest_grid_cannot_be_lowered(desk: Extension) -> None:
+    remedies = desk.module("remedies")
+    task = desk.module("backend.pipelines.registry").spec("partpacker").task("generate_parts")
+    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="already the coarsest"):
+        remedies.coarser(task, {"grid_resolution": "64", "steps": 5})
+
+
+def test_recover_brings_in_what_a_crash_left(desk: Extension, tmp_path: Path) -> None:
+    finished_job(tmp_path / "jobs" / "job-1", subject="lost")
+    assert bpy.ops.meshwright.recover_results() == {"FINISHED"}
+    desk.module("jobs").wait("job-1", WAIT)
+    assert len(bpy.data.objects["lost"].children) == 3
+    bpy.ops.meshwright.recover_results()
+    desk.module("jobs").poll_once()
+    assert "lost-2" not in bpy.data.objects, "once is enough"
+    assert bpy.ops.meshwright.deliver_again(job="job-1") == {"FINISHED"}
+    desk.module("jobs").wait("job-1", WAIT)
+    assert len(bpy.data.objects["lost-2"].children) == 3
+
+
+def test_split_parts_through_the_real_subprocess(desk: Extension, scene: bpy.types.Scene) -> None:
+    pieces = [cube("seat", (-1, -1, 0), (1, 1, 0.2)), cube("leg", (-0.2, -0.2, -1), (0.2, 0.2, 0.05))]
+    for piece in pieces:
+        piece.select_set(True)
+    bpy.context.view_layer.objects.active = pieces[0]
+    scene.meshwright.subject = "table"
+    bpy.ops.ed.undo_push(message="Two pieces")
+    assert bpy.ops.meshwright.split_parts() == {"FINISHED"}
+    job = desk.module("jobs").wait(only_job(desk).id, WAIT)
+    assert job.error is None and job.delivered
+    root = bpy.data.objects["table"]
+    assert len(root.children) == 2 and len(bpy.data.collections["Meshwright · table"].children) == 2
+    points = all_vertices(root)
+    assert points.min(axis=0) == pytest.approx([-1, -1, -1], abs=1e-4)
+    assert points.max(axis=0) == pytest.approx([1, 1, 0.2], abs=1e-4)
+    assert all(piece.hide_get() for piece in pieces)
+    assert "meshwright_licence" not in root, "no weights, no licence"
+    bpy.ops.ed.undo()
+    assert "table" not in bpy.data.objects and not bpy.data.objects["seat"].hide_get()

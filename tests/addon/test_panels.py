@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every panel's draw is run on a layout that knows what Blender would refuse: wrong names, wrong arguments."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bpy
+import pytest
+
+from .conftest import Extension
+from .synthetic_jobs import finished_job
+
+
+class Layout:
+    """Takes what a UILayout takes and keeps the words; raises where a real one would complain."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+
+    def _part(self, *_: Any, **__: Any) -> "Layout":
+        return Layout(self.words)
+
+    row = column = box = split = _part
+
+    def panel(self, _name: str, default_closed: bool = False) -> tuple["Layout", "Layout"]:
+        return self._part(), self._part()
+
+    def separator(self) -> None:
+        self.words.append("")
+
+    def label(self, text: str = "", icon: str = "NONE") -> None:
+        self._icon(icon)
+        self.words.append(text)
+
+    def prop(self, data: Any, name: str, text: str | None = None, icon: str = "NONE", **_: Any) -> None:
+        self._icon(icon)
+        assert data.path_resolve(name) is not None or data.bl_rna.properties[name].type == "POINTER"
+        self.words.append(name)
+
+    def template_ID(self, data: Any, name: str, open: str = "") -> None:
+        assert name in data.bl_rna.properties
+
+    def template_icon(self, value: int, scale: float = 1.0) -> None:
+        assert isinstance(value, int)
+
+    def progress(self, factor: float = 0.0, text: str = "") -> None:
+        assert 0.0 <= factor <= 1.0
+        self.words.append(text)
+
+    def operator(self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True) -> Any:
+        self._icon(icon)
+        room, _, verb = name.partition(".")
+        known = getattr(getattr(bpy.ops, room), verb).get_rna_type().properties
+        self.words.append(name)
+        return _Checked(set(known.keys()))
+
+    def _icon(self, icon: str) -> None:
+        known = bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
+        assert icon in known, icon
+
+
+class _Checked:
+    """An operator button's properties: only those that the operator has."""
+
+    def __init__(self, known: set[str]) -> None:
+        object.__setattr__(self, "known", known)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        assert name in self.known, name
+
+
+def drawn(extension: Extension, panel: str) -> list[str]:
+    """What the panel shows: labels, property names, operator names."""
+    words: list[str] = []
+    cls = next(cls for cls in extension.module("panels").CLASSES if cls.__name__ == f"MESHWRIGHT_PT_{panel}")
+    context = SimpleNamespace(
+        scene=bpy.context.scene, view_layer=bpy.context.view_layer, region=SimpleNamespace(width=300),
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)))
+    # Instances of panels are Blender's to make: the function is called with what it uses of itself.
+    drawing = SimpleNamespace(layout=Layout(words), spec=getattr(cls, "spec", None), task=getattr(cls, "task", None))
+    cls.draw(drawing, context)
+    return words
+
+
+@pytest.fixture(autouse=True)
+def no_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MESHWRIGHT_PYTHON", raising=False)
+
+
+def test_first_run_offers_the_runtime(extension: Extension, scene: bpy.types.Scene,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    words = drawn(extension, "main")
+    assert {"meshwright.install_runtime", "meshwright.open_preferences"} <= set(words)
+    monkeypatch.setenv("MESHWRIGHT_PYTHON", "/usr/bin/python3")
+    assert "meshwright.install_runtime" not in drawn(extension, "main")
+
+
+def test_every_task_has_its_options_and_its_button(extension: Extension, scene: bpy.types.Scene) -> None:
+    for _spec, task in extension.module("parameter_groups").tasks():
+        words = drawn(extension, task.name)
+        assert f"meshwright.{task.name}" in words
+        assert {parameter.name for parameter in task.parameters} <= set(words)
+        assert ("meshwright.download_weights" in words) == task.needs_weights
+
+
+def test_the_starter_weights_are_called_what_they_are(extension: Extension, scene: bpy.types.Scene) -> None:
+    assert "toy model" in " ".join(drawn(extension, "generate_parts"))
+    scene.meshwright.generate_parts.weights = "published"
+    words = " ".join(drawn(extension, "generate_parts"))
+    assert "no commercial use" in words and "10.9 GB" in words and "toy" not in words
+
+
+def test_jobs_show_progress_and_errors(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    assert "Nothing has been asked for yet" in drawn(extension, "jobs")
+    contract, jobs = extension.module("backend.contract"), extension.module("jobs")
+    folder = contract.JobFolder(finished_job(tmp_path / "job-1").path)
+    job = jobs.submit(folder.read_request(), folder)
+    job.take(contract.StageProgress("job-1", "sample", 3, 24, 0.25, 75.0))
+    assert "Shaping 3/24 · 1 min 15 s left" in drawn(extension, "jobs")
+    assert "meshwright.cancel_job" in drawn(extension, "jobs")
+    for remedy in [*contract.Remedy, None]:
+        job.fail(contract.ErrorReport("It broke.", "The memory is full.", "Free some.", remedy))
+        words = drawn(extension, "jobs")
+        assert "It broke." in words and "The memory is full. Free some." in words
+        assert ("meshwright.apply_remedy" if remedy else "meshwright.retry_job") in words
+    jobs.remove("job-1")
+
+
+def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    panel = next(cls for cls in extension.module("panels").CLASSES if cls.__name__ == "MESHWRIGHT_PT_result")
+    assert not panel.poll(bpy.context)
+    extension.module("deliver").deliver(extension.module("backend.contract").JobFolder(
+        finished_job(tmp_path / "job-1").path))
+    assert panel.poll(bpy.context)
+    words = drawn(extension, "result")
+    assert {'["explode"]', "meshwright.reroll", "meshwright.redo"} <= set(words)
+    assert "seed 7" in " ".join(words)
+    bpy.context.view_layer.objects.active = bpy.data.objects["stool.part.02"]
+    assert '["explode"]' in drawn(extension, "result"), "a part stands for its whole"
+
+
+def test_preferences(extension: Extension) -> None:
+    words: list[str] = []
+    extension.module("panels.preferences_box").draw_preferences(Layout(words), extension.preferences)
+    assert {"backend_python", "runtime_folder", "models_folder", "jobs_folder", "device"} <= set(words)
+
+
+def test_words_wrap_whole(extension: Extension) -> None:
+    words: list[str] = []
+    extension.module("panels.words").wrapped(Layout(words), "An error that is longer than the sidebar is wide.", 200)
+    assert len(words) == 2 and " ".join(words) == "An error that is longer than the sidebar is wide."
