@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""dev.py: what it finds, what it says where something lacks, and that no failure is counted as a success."""
+
+import ctypes
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import dev
+
+EMPTY_REPORT = '<testsuites><testsuite tests="{0}" failures="{1}" errors="{2}" skipped="{3}"/></testsuites>'
+
+
+def test_finds_a_python_that_can_make_the_environment() -> None:
+    answer = subprocess.run([dev.find_python(), "-c", "import ensurepip, sys; print(*sys.version_info[:2])"],
+                            capture_output=True, text=True, timeout=30, check=True)
+    assert answer.stdout.split() == ["3", "11"]
+
+
+def test_without_python_3_11_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(SystemExit) as end:
+        dev.find_python()
+    assert end.value.code == 1
+    assert "Python 3.11" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems bring these libraries")
+def test_missing_system_libraries_become_one_install_line(monkeypatch: pytest.MonkeyPatch,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    def load(name: str) -> object:
+        if name in ("libSM.so.6", "libXi.so.6"):
+            raise OSError(f"{name}: cannot open shared object file")
+        return object()
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    with pytest.raises(SystemExit) as end:
+        dev.setup()
+    assert end.value.code == 1
+    assert [line.strip() for line in capsys.readouterr().err.splitlines() if "apt-get" in line] == [
+        "sudo apt-get install -y libxi6 libsm6"]
+
+
+def test_set_up_again_when_a_pin_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pins = tmp_path / "requirements.txt"
+    pins.write_text("numpy==1.26.4\n")
+    monkeypatch.setattr(dev, "REQUIREMENTS", (pins,))
+    monkeypatch.setattr(dev, "STAMP", tmp_path / "stamp.json")
+    monkeypatch.setattr(dev, "VENV_PYTHON", Path(sys.executable))
+    assert not dev.is_set_up()
+    dev.STAMP.write_text(f'{{"requirements": "{dev.requirements_hash()}"}}')
+    assert dev.is_set_up()
+    pins.write_text("numpy==1.26.3\n")
+    assert not dev.is_set_up()
+
+
+@pytest.mark.parametrize(("report", "expected"), [
+    (EMPTY_REPORT.format(7, 2, 1, 1), (3, 3, 1)),
+    (EMPTY_REPORT.format(4, 0, 0, 0), (4, 0, 0)),
+    ("<testsuites><testsu", (0, 1, 0)),
+    (None, (0, 1, 0)),
+])
+def test_counts_a_report_and_its_absence(report: str | None, expected: tuple[int, int, int], tmp_path: Path) -> None:
+    path = tmp_path / "report.xml"
+    if report is not None:
+        path.write_text(report)
+    assert dev.count(path) == expected
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [
+    ([], dev.SUITES),
+    (["-x"], {name: [*words, "-x"] for name, words in dev.SUITES.items()}),
+    (["tests/addon", "-k", "jobs"], {"inside Blender": ["tests/addon", "-k", "jobs"]}),
+    (["tests/tooling/test_dev.py::test_counts"], {"without Blender": ["tests/tooling/test_dev.py::test_counts"]}),
+])
+def test_paths_choose_the_suite_and_options_go_to_all(arguments: list[str], expected: dict[str, list[str]]) -> None:
+    assert dev.suite_commands(arguments) == expected
+
+
+@pytest.mark.parametrize(("ending", "report", "code"), [
+    (0, EMPTY_REPORT.format(5, 0, 0, 0), 0),
+    (1, EMPTY_REPORT.format(5, 1, 0, 0), 1),
+    (-11, EMPTY_REPORT.format(5, 0, 0, 0), 1),  # died after its last test
+    (124, None, 1),
+    (0, EMPTY_REPORT.format(0, 0, 0, 0), 1),  # ran nothing
+])
+def test_last_line_and_exit_code_tell_the_truth(ending: int, report: str | None, code: int,
+                                                monkeypatch: pytest.MonkeyPatch,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    def pretend(command: list[str], _seconds: float, _environment: dict[str, str]) -> int:
+        if report is not None:
+            Path(command[3].partition("=")[2]).write_text(report)
+        return ending
+
+    monkeypatch.setattr(dev, "setup", lambda: None)
+    monkeypatch.setattr(dev, "run", pretend)
+    assert dev.test([]) == code
+    passed, failed = (int(word.split()[0]) for word in capsys.readouterr().out.splitlines()[-1].split(", "))
+    assert (failed > 0) == (code == 1)
+    assert passed == (0 if report is None or "tests=\"0\"" in report else 10 - 2 * report.count('failures="1"'))
+
+
+def test_a_hanging_command_is_killed_with_its_children() -> None:
+    begin = time.monotonic()
+    sleeper = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    assert dev.run([sys.executable, "-c", sleeper], 1.0) == 124
+    assert time.monotonic() - begin < 10
