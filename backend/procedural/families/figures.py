@@ -60,7 +60,7 @@ def snowman(draw: Draw) -> Sketch:
     brim = third + 0.82 * head
     color = draw.color()
     tall = draw.between(0.24, 0.34)
-    hat = [cylinder((0.0, 0.0, brim + 0.05), head * 1.05, 0.1), cylinder((0.0, 0.0, brim + tall / 2), head * 0.7, tall)]
+    hat = [cylinder((0.0, 0.0, brim + 0.06), head * 1.05, 0.12), cylinder((0.0, 0.0, brim + tall / 2), head * 0.7, tall)]
     sketch.add("hat", color, *hat, touches=["head"])
     reach = draw.between(0.24, 0.34)
     nose = frustum((head - 0.05 + reach / 2, 0.0, third), 0.08, 0.04, reach, 0.0, ALONG_X)
@@ -70,6 +70,6 @@ def snowman(draw: Draw) -> Sketch:
     for side, sign in (("left", 1), ("right", -1)):
         start, end = middle, middle + length
         y, z = sign * math.cos(rise), math.sin(rise)
-        arm = capsule((0.0, start * y, second + start * z), (0.0, end * y, second + end * z), 0.055)
+        arm = capsule((0.0, start * y, second + start * z), (0.0, end * y, second + end * z), 0.065)
         sketch.add(f"arm {side}", color, arm, touches=["ball middle"])
     return sketch

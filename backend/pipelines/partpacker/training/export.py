@@ -42,8 +42,8 @@ weights for pictures of real things.
   autoencoder's weights).
 - **Data**: {objects} procedural objects of {families} families ({names}), random proportions and colors, {views}
   pictures each from within 60 degrees of the front; no data from elsewhere. Held-out objects have other seeds.
-- **Recipe**: `python -m backend train partpacker --preset {preset} --seed {seed}`, {autoencoder_steps} autoencoder steps,
-  {denoiser_steps} denoiser steps.
+- **Recipe**: `python -m backend train partpacker --preset {preset} --seed {seed}`,
+  {autoencoder_steps} autoencoder steps, {denoiser_steps} denoiser steps.
 - **Licence**: the same as the code's, GPL-3.0-or-later.
 
 ## Held-out figures

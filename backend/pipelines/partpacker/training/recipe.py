@@ -126,8 +126,7 @@ class Run:
             stage.resume()
 
         def evaluate() -> dict[str, float]:
-            with self.accelerator.autocast():
-                return autoencoder_figures(autoencoder, self.held_out, self.preset, seed=2)
+            return autoencoder_figures(autoencoder, self.held_out, self.preset, seed=2)
 
         learning = AutoencoderLearning(self.objects, self.preset)
         done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)
@@ -175,8 +174,7 @@ class Run:
             stage.resume()
 
         def evaluate() -> dict[str, float]:
-            with self.accelerator.autocast():
-                return denoiser_figures(model, autoencoder, self.held_out, self.preset)
+            return denoiser_figures(model, autoencoder, self.held_out, self.preset)
 
         learning = DenoiserLearning(latents, pictures, self.preset)
         return stage.run(learning, evaluate, self.deadline, self.options.stop_at)

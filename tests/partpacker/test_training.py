@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training recipe: what it learns from, that it learns, and that a stopped run goes on as if it had not stopped."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from backend.pipelines.partpacker.pipeline import PartPackerPipeline
+from backend.pipelines.partpacker.sampler import flow_scheduler, set_flow_timesteps
+from backend.pipelines.partpacker.training import export
+from backend.pipelines.partpacker.training.evaluation import GRID, count_parts, grid_points, sample_latents
+from backend.pipelines.partpacker.training.learning import (
+    AutoencoderLearning,
+    DenoiserLearning,
+    new_autoencoder,
+    new_conditioned_denoiser,
+)
+from backend.pipelines.partpacker.training.pool import encode_pool, encoder_input, field_target, fold_normalization
+from backend.pipelines.partpacker.training.presets import PRESETS
+from backend.pipelines.partpacker.training.recipe import train
+from backend.pipelines.partpacker.training.stage import learning_rate
+from backend.procedural.dataset import Split, draw_objects
+from backend.procedural.primitives import ObjectBatch
+
+SMOKE = PRESETS["smoke"]
+SHORT = ["--preset", "smoke", "--objects", "2", "--batch", "2", "--autoencoder-steps", "6", "--denoiser-steps", "6"]
+
+
+@pytest.fixture(scope="module")
+def objects() -> ObjectBatch:
+    return ObjectBatch.from_arrays(draw_objects(Split.TRAINING, 4))
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_resumed_run_takes_the_same_steps(tmp_path: Path) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    assert train([*SHORT, "--out", str(whole)]) == 0
+    for stage in ("autoencoder", "denoiser"):
+        assert train([*SHORT, "--out", str(halves), "--stage", stage, "--stop-at", "3"]) == 0
+        assert train([*SHORT, "--out", str(halves), "--stage", stage, "--resume"]) == 0
+        for name in ("weights", "average", "exp_avg_sq"):
+            expected, actual = (load_file(run / stage / f"{name}.safetensors") for run in (whole, halves))
+            assert expected.keys() == actual.keys()
+            assert all(torch.equal(expected[key], actual[key]) for key in expected), (stage, name)
+        assert (halves / stage / "curves.png").stat().st_size > 1000
+    target = tmp_path / "weights"
+    assert export.main(["--preset", "smoke", "--run", str(halves), "--out", str(target)]) == 0
+    pipeline = PartPackerPipeline.from_pretrained(target)
+    assert pipeline.config.tokens_per_volume == SMOKE.tokens_per_volume
+    assert "airplane" in (target / "README.md").read_text()
+
+
+def test_time_limit_stops_before_the_first_step(tmp_path: Path) -> None:
+    assert train([*SHORT, "--out", str(tmp_path), "--stage", "autoencoder", "--minutes", "0"]) == 0
+    assert not (tmp_path / "autoencoder" / "state.json").exists()
+
+
+def test_field_is_positive_inside_and_truncated(objects: ObjectBatch) -> None:
+    volumes = objects.both_volumes()
+    surface = encoder_input(volumes, SMOKE, _generator()).points
+    assert field_target(volumes, surface, 0.1).abs().max() < 0.02
+    corners = torch.tensor([[[1.0, 1.0, 1.0]]]).expand(len(volumes), -1, -1)
+    assert (field_target(volumes, corners, 0.1) == -1).all()
+    inner = volumes.center[volumes.present & (volumes.size[..., 0] > 0.15)]
+    assert len(inner) > 0
+
+
+def _losses(learning, module: torch.nn.Module, steps: int) -> list[float]:
+    optimizer = torch.optim.AdamW(module.parameters(), lr=3e-3)
+    values = []
+    for step in range(steps):
+        loss, _ = learning(module, _generator(step))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        values.append(loss.item())
+    return values
+
+
+def test_autoencoder_learns_a_handful_of_objects(objects: ObjectBatch) -> None:
+    torch.manual_seed(0)
+    values = _losses(AutoencoderLearning(objects, SMOKE), new_autoencoder(SMOKE), 60)
+    assert sum(values[-5:]) < 0.6 * sum(values[:5])
+
+
+def test_denoiser_learns_a_handful_of_objects() -> None:
+    torch.manual_seed(0)
+    latents = torch.randn(2, 2 * SMOKE.tokens_per_volume, 8).sign()
+    pictures = torch.randint(0, 255, (2, 1, 3, 56, 56), dtype=torch.uint8)
+    values = _losses(DenoiserLearning(latents, pictures, SMOKE), new_conditioned_denoiser(SMOKE), 150)
+    assert values[0] == pytest.approx(2.0, abs=0.3)  # an output of zero misses the noise and the data
+    assert sum(values[-10:]) < 0.8 * sum(values[:10])
+
+
+def test_folding_normalizes_the_latents_and_keeps_the_field(objects: ObjectBatch) -> None:
+    torch.manual_seed(0)
+    autoencoder = new_autoencoder(SMOKE).requires_grad_(False)
+    torch.nn.init.normal_(autoencoder.proj_down_mean.bias)
+    points = 2 * torch.rand(len(objects), 50, 3, generator=_generator()) - 1
+    before = encode_pool(autoencoder, objects, SMOKE, _generator())
+    field = autoencoder.query(points, autoencoder.decode(before[:, : SMOKE.tokens_per_volume]))
+    fold_normalization(autoencoder, before)
+    after = encode_pool(autoencoder, objects, SMOKE, _generator())
+    assert after.mean(dim=(0, 1)).abs().max() < 1e-4
+    assert (after.std(dim=(0, 1)) - 1).abs().max() < 1e-4
+    again = autoencoder.query(points, autoencoder.decode(after[:, : SMOKE.tokens_per_volume]))
+    assert (again - field).abs().max() < 1e-4
+
+
+def test_evaluation_samples_as_the_pipeline_does(tiny_pipeline: PartPackerPipeline) -> None:
+    model = new_conditioned_denoiser(SMOKE)
+    model.denoiser, model.image_encoder = tiny_pipeline.denoiser, tiny_pipeline.image_encoder
+    pictures = torch.randint(0, 255, (1, 3, 56, 56), dtype=torch.uint8)
+    with torch.no_grad():
+        ours = sample_latents(model, pictures, (24, 4), 6, 2.0, seed=5)
+        noise = torch.randn(1, 24, 4, generator=_generator(5))
+        condition = tiny_pipeline.encode_condition(pictures.float() / 255)
+        theirs = tiny_pipeline.denoise(noise, condition, 6, 2.0)
+    assert (ours - theirs).abs().max() < 1e-4
+    assert len(set_flow_timesteps(flow_scheduler(), 6)) == 6
+
+
+def test_parts_are_counted_in_both_volumes() -> None:
+    points = grid_points(GRID, torch.device("cpu"))
+    ball = [(points - torch.tensor(center)).norm(dim=1) < 0.2 for center in ([0.5, 0, 0], [-0.5, 0, 0], [0.0, 0, 0])]
+    speck = (points - torch.tensor([0.0, 0.9, 0.9])).norm(dim=1) < 0.02
+    inside = torch.stack([ball[0] | ball[1] | speck, ball[2]])[None]
+    assert count_parts(inside).tolist() == [3]
+
+
+def test_learning_rate_rises_stays_and_falls() -> None:
+    figures = dataclasses.replace(SMOKE.denoiser_stage, steps=1000, warm_up=10, rate=1.0)
+    rates = [learning_rate(step, figures) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.1)
+    assert set(rates[10:500]) == {1.0}
+    assert rates[-1] == pytest.approx(0.02)
+    assert all(after <= before for before, after in zip(rates[500:], rates[501:], strict=False))
+
+
+def test_starter_weights_fit_into_eight_megabytes() -> None:
+    preset = PRESETS["starter"]
+    with torch.device("meta"):
+        networks = (new_autoencoder(preset), new_conditioned_denoiser(preset))
+    count = sum(parameter.numel() for network in networks for parameter in network.parameters())
+    assert 2 * count < 7.9e6
+
+
+def test_presets_agree_with_the_published_configuration() -> None:
+    preset = PRESETS["published"]
+    with torch.device("meta"):
+        denoiser = new_conditioned_denoiser(preset).denoiser
+        autoencoder = new_autoencoder(preset)
+    assert sum(parameter.numel() for parameter in denoiser.parameters()) == 1_249_511_488
+    assert sum(parameter.numel() for parameter in autoencoder.parameters()) == 340_296_833
