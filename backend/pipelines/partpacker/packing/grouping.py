@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import trimesh
 
+from ....geometry.components import is_watertight, split_components
+from ....geometry.mesh import TriangleMesh
 from .contact import find_contacts
 from .parts import PackedPart, find_root, merge_parts, union
 
@@ -56,9 +58,10 @@ def box_overlap(first: trimesh.Trimesh, second: trimesh.Trimesh) -> float:
 def _small_parts(parts: Sequence[PackedPart]) -> np.ndarray:
     """Return which parts are small in volume and in extent against all closed components together, bool [N]."""
     share = SMALL_SHARE_OF_FEW if len(parts) <= FEW_PARTS else SMALL_SHARE_OF_MANY
-    closed = [part.mesh.split(only_watertight=True) for part in parts]
-    volumes = [[float(mesh.volume) for mesh in meshes] for meshes in closed]
-    sides = [[float(mesh.extents.max()) for mesh in meshes] for meshes in closed]
+    split = [split_components(TriangleMesh.from_trimesh(part.mesh)) for part in parts]
+    closed = [[mesh for mesh in meshes if is_watertight(mesh)] for meshes in split]
+    volumes = [[mesh.volume for mesh in meshes] for meshes in closed]
+    sides = [[float(np.ptp(mesh.bounds, axis=0).max()) for mesh in meshes] for meshes in closed]
     mean_volume = np.array([np.mean(values) if values else np.inf for values in volumes])
     longest_side = np.array([max(values, default=np.inf) for values in sides])
     total = sum(sum(values) for values in volumes)
