@@ -6,6 +6,7 @@ meanwhile.
 """
 
 import importlib
+import importlib.util
 import logging
 from collections import deque
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import bpy
 
 from ..backend.contract import (
-    TERMINAL_EVENTS,
     Event,
     MeshwrightError,
     Message,
@@ -25,7 +25,7 @@ from ..backend.contract import (
 from .interface import WorkerSettings
 
 log = logging.getLogger(__name__)
-_CURSOR_STEPS = 1000
+CURSOR_STEPS = 1000
 
 
 class InProcessConnection:
@@ -40,6 +40,8 @@ class InProcessConnection:
     def start(self) -> None:
         """Make the worker. Raises MeshwrightError when torch or another library is missing in this Python."""
         settings = self._settings
+        if importlib.util.find_spec("torch") is None:
+            raise _missing("There is no torch in Blender's Python")
         try:
             # Not a plain import: the add-on must load where torch is missing.
             room: Any = importlib.import_module("..backend.worker", __package__)
@@ -47,8 +49,7 @@ class InProcessConnection:
                 settings.models, settings.device, settings.second_device, settings.low_memory, settings.statistics))
             self._said.append(self._worker.ready())
         except ImportError as error:
-            raise MeshwrightError("The backend cannot run inside Blender.", f"{error}.",
-                                  "Let it run as its own process instead.", Remedy.OPEN_PREFERENCES) from error
+            raise _missing(str(error)) from error
 
     def send(self, message: Message) -> None:
         """Hand a message to the worker; a job starts with the next `poll`."""
@@ -60,7 +61,7 @@ class InProcessConnection:
         if self._submitted:
             self._submitted = False
             progress = bpy.context.window_manager
-            progress.progress_begin(0, _CURSOR_STEPS)
+            progress.progress_begin(0, CURSOR_STEPS)
             try:
                 while self._worker.run_next():
                     log.debug("A job ended in Blender's own process")
@@ -90,6 +91,14 @@ class InProcessConnection:
     def _hear(self, event: Event) -> None:
         self._said.append(event)
         if isinstance(event, StageProgress):
-            bpy.context.window_manager.progress_update(int(event.fraction * _CURSOR_STEPS))
-        elif isinstance(event, TERMINAL_EVENTS):
-            bpy.context.window_manager.progress_update(_CURSOR_STEPS)
+            _show(int(event.fraction * CURSOR_STEPS))
+
+
+def _show(steps: int) -> None:
+    """Blender's progress cursor: the whole job's share done."""
+    bpy.context.window_manager.progress_update(steps)
+
+
+def _missing(why: str) -> MeshwrightError:
+    return MeshwrightError("The backend cannot run inside Blender.", f"{why}.",
+                           "Let it run as its own process instead.", Remedy.OPEN_PREFERENCES)

@@ -69,8 +69,10 @@ class JobQueue:
         return next((job for job in self._jobs if job.id == name), None)
 
     def submit(self, request: Request, folder: JobFolder) -> Job:
-        """Queue a job whose folder is written. The artist's first try after everything ended forgets earlier deaths."""
-        if all(job.ended for job in self._jobs):
+        """Queue a job whose folder is written. When the worker has nothing left to do, this is the artist's own new
+        try, and earlier deaths are forgotten.
+        """
+        if self._active is None and not any(job.state is JobState.QUEUED for job in self._jobs):
             self._supervisor.forget_deaths()
         job = Job(request, folder)
         self._jobs.append(job)

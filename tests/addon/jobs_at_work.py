@@ -5,13 +5,17 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.contract import JobFolder, Request
+from backend.pipelines import registry
+from backend.worker import job_run
 from blender_addon.connection import WorkerSettings
 from blender_addon.jobs import Limits
+from tests.worker import practice
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -30,9 +34,22 @@ def real_worker(**changes: object) -> WorkerSettings:
     return WorkerSettings(Path(sys.executable), HERE / "practice_worker", Path("models"), "cpu", **changes)
 
 
-def new_job(jobs_folder: Path, subject: str = "chair", **parameters: object) -> tuple[Request, JobFolder]:
+@contextmanager
+def practice_pipeline_here() -> Iterator[None]:
+    """The practice pipeline beside the others in this process too, for a worker inside it."""
+    locate = job_run.locate
+    practice.install()
+    try:
+        yield
+    finally:
+        job_run.locate = locate
+        del registry.specs()[practice.SPEC.name]
+
+
+def new_job(jobs_folder: Path, subject: str = "chair", weights: str = "small",
+            **parameters: object) -> tuple[Request, JobFolder]:
     """A job of the practice pipeline whose folder is written."""
-    request = Request(f"job-{next(_numbers)}", "walk", "practice", "small", subject, seed=3, parameters=parameters)
+    request = Request(f"job-{next(_numbers)}", "walk", "practice", weights, subject, seed=3, parameters=parameters)
     folder = JobFolder.create(jobs_folder / request.job)
     folder.write_request(request)
     return request, folder

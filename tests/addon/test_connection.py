@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from backend.contract import Done, Event, JobFolder, MeshwrightError, Message, Ready, Remedy, StageProgress, Submit
-from backend.pipelines import registry
-from backend.worker import job_run
-from blender_addon.connection import connect
+from blender_addon.connection import Connection, WorkerSettings, connect
 from blender_addon.connection.in_process import InProcessConnection
 from blender_addon.connection.pipe_reading import MAXIMUM_LINE_BYTES, LineReader
 from blender_addon.connection.subprocess_connection import (
@@ -23,9 +21,8 @@ from blender_addon.connection.subprocess_connection import (
     command_line,
     environment,
 )
-from tests.worker import practice
 
-from .jobs_at_work import fake_worker, new_job, real_worker, until
+from .jobs_at_work import fake_worker, new_job, practice_pipeline_here, real_worker, until
 
 
 @pytest.fixture
@@ -35,10 +32,10 @@ def pipe() -> Iterator[tuple[LineReader, int]]:
         yield LineReader(stream), writing
 
 
-def listen(connection: SubprocessConnection, kind: type) -> list[Event | Message]:
+def listen(connection: Connection, kind: type) -> list[Event | Message]:
     """Everything up to the first item of that kind."""
     heard: list[Event | Message] = []
-    until(lambda: any(isinstance(item, kind) for item in heard), lambda: heard.extend(connection.poll()), 20)
+    until(lambda: any(isinstance(item, kind) for item in heard), lambda: heard.extend(connection.poll()))
     return heard
 
 
@@ -191,32 +188,26 @@ def test_what_a_child_said_before_it_died_is_heard(tmp_path: Path) -> None:
 
 # ----------------------------------------------------------------------------------------------------- in process
 
-@pytest.fixture
-def practice_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The practice pipeline beside the others, in this process."""
-    monkeypatch.setattr(job_run, "locate", job_run.locate)
-    monkeypatch.setitem(sys.modules, "backend.pipelines.practice.job", None)
-    practice.install()
-    yield
-    del registry.specs()["practice"]
+def ran(settings: WorkerSettings, jobs_folder: Path) -> JobFolder:
+    """The folder of a job that this worker has done."""
+    request, folder = new_job(jobs_folder, steps=4)
+    connection = connect(settings)
+    connection.start()
+    assert isinstance(listen(connection, Ready)[0], Ready)
+    connection.send(Submit(request.job, str(folder.path)))
+    assert isinstance(listen(connection, Done)[-1], Done)
+    connection.close()
+    until(lambda: not connection.alive(), connection.poll)
+    connection.kill()
+    return folder
 
 
-def test_in_process_gives_the_same_bytes_as_the_child(tmp_path: Path, practice_pipeline: None) -> None:
-    folders: list[JobFolder] = []
-    for settings in (replace(real_worker(), in_process=True), real_worker()):
-        connection = connect(settings)
-        connection.start()
-        assert isinstance(listen(connection, Ready)[0], Ready)
-        request, folder = new_job(tmp_path, steps=4)
-        connection.send(Submit(request.job, str(folder.path)))
-        assert isinstance(listen(connection, Done)[-1], Done)
-        connection.close()
-        until(lambda connection=connection: not connection.alive(), connection.poll)
-        connection.kill()
-        folders.append(folder)
-    inside, outside = [(folder.outputs / "mesh.npz").read_bytes() for folder in folders]
-    assert inside == outside
-    assert folders[0].read_result().artifacts == folders[1].read_result().artifacts
+def test_in_process_gives_the_same_bytes_as_the_child(tmp_path: Path) -> None:
+    outside = ran(real_worker(), tmp_path)
+    with practice_pipeline_here():
+        inside = ran(replace(real_worker(), in_process=True), tmp_path)
+    assert (inside.outputs / "mesh.npz").read_bytes() == (outside.outputs / "mesh.npz").read_bytes()
+    assert inside.read_result().artifacts == outside.read_result().artifacts
 
 
 def test_in_process_without_the_libraries_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

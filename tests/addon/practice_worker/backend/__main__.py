@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Become the real worker: same process, same pipes."""
+"""Become the real worker with the practice pipeline beside the others: same process, same pipes."""
 
 import os
 import sys
 from pathlib import Path
 
+CODE = """
+import sys
+from backend.command_line import main
+from tests.worker.practice import install
+install()
+sys.exit(main(sys.argv[1:]))
+"""
+
 os.chdir(Path(__file__).parents[4])
-os.execv(sys.executable, [sys.executable, "-m", "tests.worker.child", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-c", CODE, *sys.argv[1:]])
