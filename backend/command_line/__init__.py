@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..contract import MeshwrightError
 from ..pipelines import registry
+from ..worker import job_run
 from .arguments import build_parser, worker_settings
 from .catalogue import print_specs
 
@@ -22,14 +23,12 @@ def main(arguments: Sequence[str]) -> int:
     if options.command == "worker":
         from ..worker.loop import serve
 
-        return serve(worker_settings(options))
-    # Here and not above, so that the worker does not wait for trimesh.
+        serve(worker_settings(options))
+    # Imported here and not above, so that the worker does not wait for trimesh.
     from .downloads import download_weights
     from .task_runs import run_task
 
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(message)s")
-    # The summary tells a failed job's error; the log beside the results has the rest.
-    logging.getLogger("backend.worker").setLevel(logging.CRITICAL)
+    _log_to_stderr()
     try:
         return {"specs": print_specs, "download": download_weights}.get(options.command, run_task)(options)
     except MeshwrightError as error:
@@ -37,6 +36,14 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.ERROR)
+    # A failed job's error is told at the end, and its log with the traceback is kept beside the results.
+    handler.addFilter(lambda record: not record.name.startswith(job_run.__name__))
+    logging.basicConfig(handlers=[handler], format="%(message)s")
 
 
 def _train(pipeline: str, arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 """A task on every given file: prepares the job folders, runs them, writes the results, sums up."""
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -89,7 +90,8 @@ def _named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
 def _place_input(task: TaskSpec, source: Path, folder: JobFolder) -> tuple[str, ...]:
     """Bring the file into the job's inputs in the form that the task takes; returns the names there."""
     if task.inputs[0].kind == "image":
-        name = f"picture{source.suffix.lower()}"
+        stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "picture"
+        name = stem + source.suffix.lower()
         shutil.copy(source, folder.inputs / name)
         return (name,)
     from ..geometry.mesh_files import joined, read_parts

@@ -6,6 +6,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as data:
             return data["vertices"], data["faces"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise MeshwrightError(f"The mesh file {path.name} cannot be read.", str(error), "Start the job again.",
                               Remedy.RETRY) from error
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from typing import NoReturn
 
 from ..contract import BadInput, event_to_json, message_from_json, message_to_json
 from .protocol import Channel
@@ -21,8 +22,8 @@ GRACE_SECONDS = 1.5
 """How long a running job may take to stop once the parent is gone."""
 
 
-def serve(settings: Settings) -> int:
-    """Speak the protocol on stdin and stdout until `Shutdown` or the end of stdin. Returns the exit code."""
+def serve(settings: Settings) -> NoReturn:
+    """Speak the protocol on stdin and stdout until `Shutdown` or the end of stdin. Ends the process."""
     channel = Channel()
     _prepare_process()
     worker = Worker(lambda event: channel.send(event_to_json(event)), settings)
@@ -30,7 +31,8 @@ def serve(settings: Settings) -> int:
     channel.send(message_to_json(worker.ready()))
     while worker.wait():
         worker.run_next()
-    return 0
+    # Everything is written. The interpreter's own way out would take apart torch and diffusers, for seconds.
+    os._exit(0)
 
 
 def _read(channel: Channel, worker: Worker) -> None:

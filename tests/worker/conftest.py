@@ -32,10 +32,10 @@ REPOSITORY = Path(__file__).parents[2]
 class Child:
     """The worker's process with its events in a queue."""
 
-    def __init__(self, models: Path, *options: str, module: str = "tests.worker.child") -> None:
+    def __init__(self, models: Path, starter: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, "worker", "--models", str(models), "--device", "cpu",
-             "--statistics", str(models / "statistics.json"), *options],
+            [sys.executable, "-m", "tests.worker.child", str(starter), "worker", "--models", str(models),
+             "--device", "cpu", "--statistics", str(models / "statistics.json")],
             cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=(models / "stderr.txt").open("wb"),
         )
@@ -88,12 +88,12 @@ class Child:
 
 
 @pytest.fixture
-def start_child(tmp_path):
+def start_child(tmp_path, starter):
     """Starts children that end with the test."""
     children = []
 
-    def start(*options: str, **more) -> Child:
-        children.append(Child(tmp_path, *options, **more))
+    def start() -> Child:
+        children.append(Child(tmp_path, starter))
         return children[-1]
 
     yield start
@@ -101,10 +101,20 @@ def start_child(tmp_path):
         child.end()
 
 
-@pytest.fixture(scope="module")
-def child(tmp_path_factory):
-    """One child for the tests of a module that leave it in order."""
-    child = Child(tmp_path_factory.mktemp("models"))
+@pytest.fixture(scope="session")
+def starter(tmp_path_factory):
+    """Tiny weights that stand for PartPacker's starter weights."""
+    from tests.worker.tiny_partpacker import save_tiny_weights
+
+    folder = tmp_path_factory.mktemp("starter")
+    save_tiny_weights(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def child(tmp_path_factory, starter):
+    """One child for the tests that leave it in order."""
+    child = Child(tmp_path_factory.mktemp("models"), starter)
     yield child
     child.end()
 
@@ -149,15 +159,15 @@ class Local:
 
 
 @pytest.fixture
-def local(tmp_path, monkeypatch):
-    """A worker in this process that knows the practice pipeline."""
+def local(tmp_path, monkeypatch, starter):
+    """A worker in this process that knows the practice pipeline and the tiny weights."""
     from backend.pipelines import registry
     from backend.worker import job_run
 
     monkeypatch.setattr(job_run, "locate", job_run.locate)
     monkeypatch.setitem(registry.specs(), "practice", practice.SPEC)
     monkeypatch.setitem(sys.modules, "backend.pipelines.practice.job", None)
-    practice.install()
+    practice.install(starter)
     return Local(Settings(tmp_path, "cpu", statistics=tmp_path / "statistics.json"))
 
 

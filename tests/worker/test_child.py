@@ -130,13 +130,13 @@ def test_ends_within_two_seconds_when_the_parent_closes_the_pipe(start_child, ma
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no parent-death signal")
-def test_ends_with_a_killed_parent_even_inside_a_call_that_holds_the_lock(make_job, tmp_path):
+def test_ends_with_a_killed_parent_even_inside_a_call_that_holds_the_lock(make_job, tmp_path, starter):
     folder = make_job(fault="stuck with lock")
     parent = subprocess.Popen([sys.executable, "-c", f"""
 import json, pathlib, time
 from tests.worker.conftest import Child
 from backend.contract import JobFolder, Loading
-child = Child(pathlib.Path({str(tmp_path)!r}))
+child = Child(pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(starter)!r}))
 child.until(Loading, child.submit(JobFolder({str(folder.path)!r})))
 print(child.process.pid, flush=True)
 time.sleep(60)

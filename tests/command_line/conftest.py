@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line with the practice pipeline and tiny weights, in this process or as a child."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from backend.command_line import main
+from backend.pipelines import registry
+from backend.worker import job_run
+from tests.worker import practice
+from tests.worker.conftest import starter
+
+__all__ = ["starter"]
+
+
+@dataclass
+class Ended:
+    """Exit code and what was written."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def backend(tmp_path, monkeypatch, capsys, starter):
+    """Runs `python -m backend ARGUMENTS` in this process."""
+    monkeypatch.setattr(job_run, "locate", job_run.locate)
+    monkeypatch.setitem(registry.specs(), "practice", practice.SPEC)
+    monkeypatch.setitem(sys.modules, "backend.pipelines.practice.job", None)
+    practice.install(starter)
+
+    def run(*arguments: str | Path) -> Ended:
+        own = ["--models", str(tmp_path / "models"), "--statistics", str(tmp_path / "statistics.json")]
+        words = [str(argument) for argument in arguments]
+        code = main(words if words[0] in ("specs", "train") else [*words, *own])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return run

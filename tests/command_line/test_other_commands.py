@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""specs, download, train."""
+
+import json
+import subprocess
+import sys
+
+from backend.pipelines import registry
+from backend.worker import job_run
+from tests.worker.conftest import REPOSITORY
+
+
+def test_specs_as_text_and_json(backend):
+    text = backend("specs").out
+    assert "generate-parts" in text
+    assert "no commercial use" in text
+    data = json.loads(backend("specs", "--json").out)
+    assert data["partpacker"]["tasks"][0]["parameters"][0]["name"] == "steps"
+
+
+def test_the_licence_is_shown_and_must_be_accepted(backend):
+    ended = backend("download", "partpacker", "published")
+    assert ended.code == 1
+    assert "NVIDIA" in ended.out
+    assert "Commercial use: NOT allowed" in ended.out
+    assert "--accept-licence" in ended.err
+
+
+def test_an_accepted_licence_reaches_the_download(backend, monkeypatch, tmp_path):
+    from backend.weights import download as room
+
+    asked = []
+
+    def download(spec, weights, models, accepted, progress):
+        asked.append((spec.name, weights.name, models, accepted))
+        progress.downloading("flow.pt", 5, 10)
+        progress.downloading("flow.pt", 10, 10)
+        return models
+
+    monkeypatch.setattr(room, "download", download)
+    ended = backend("download", "partpacker", "published", "--accept-licence")
+    licence = registry.spec("partpacker").weight_set("published").licence.name
+    assert asked == [("partpacker", "published", tmp_path / "models", licence)]
+    assert ended.code == 0, ended.err
+    assert "flow.pt" in ended.err
+    assert str(tmp_path / "models") in ended.out
+
+
+def test_a_failed_download_tells_why(backend, monkeypatch):
+    from backend.contract import MeshwrightError
+    from backend.weights import download as room
+
+    def download(*_):
+        raise MeshwrightError("No connection.", "The hub does not answer.", "Check the network.")
+
+    monkeypatch.setattr(room, "download", download)
+    ended = backend("download", "partpacker", "published", "--accept-licence")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-3:] == ["No connection.", "The hub does not answer.", "Check the network."]
+
+
+def test_an_unknown_set_or_pipeline(backend):
+    assert "no weights 'huge'" in backend("download", "partpacker", "huge").err
+    ended = backend("train", "nobody")
+    assert ended.code == 1
+    assert "no pipeline 'nobody'" in ended.err
+
+
+def test_training_options_reach_the_recipe():
+    ended = subprocess.run([sys.executable, "-m", "backend", "train", "partpacker", "--help"], cwd=REPOSITORY,
+                           capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0
+    assert "--preset" in ended.stdout
+
+
+def test_the_worker_finds_real_weights_through_the_weights_room():
+    assert job_run.locate.__module__ == "backend.weights.location"

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files appear whole or not at all, and what cannot be read or written is said in words."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.contract import (
+    Artifact,
+    CancelledEvent,
+    ErrorReport,
+    JobFolder,
+    Loading,
+    MeshwrightError,
+    Queued,
+    Remedy,
+    Request,
+    Result,
+    read_mesh,
+    write_mesh,
+)
+
+REQUEST = Request("job", "make", "model", "small", "Stühlchen 椅子", 3, {"steps": 2}, {"image": ("a.png",)})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return JobFolder.create(tmp_path / "deep" / "job")
+
+
+def test_a_new_folder_is_empty_but_has_its_places(folder):
+    assert sorted(path.name for path in folder.path.iterdir()) == ["inputs", "outputs"]
+    assert folder.read_result() is None
+    assert folder.read_error() is None
+    assert folder.read_note("delivery.json") == {}
+    assert list(folder.events()) == []
+
+
+def test_what_was_written_is_read_again(folder):
+    result = Result((Artifact("a", "mesh", "a.npz", (0.1, 0.2, 0.3), "volume.0", {"faces": 3}),), {"go": 1.5}, ("hm",))
+    report = ErrorReport("What.", "Why.", "Do.", Remedy.RETRY, "details")
+    folder.write_request(REQUEST)
+    folder.write_result(result)
+    folder.write_error(report)
+    folder.write_note("delivery.json", {"size": 2.0, "scene": {"name": "Szene"}})
+    again = JobFolder(folder.path)
+    assert again.read_request() == REQUEST
+    assert again.read_result() == result
+    assert again.read_error() == report
+    assert again.read_note("delivery.json") == {"size": 2.0, "scene": {"name": "Szene"}}
+    assert not list(folder.path.glob("*.draft"))
+
+
+def test_events_are_kept_in_order_and_a_cut_off_line_is_left_out(folder):
+    events = [Queued("job", 1), Loading("job", "Gewichte"), CancelledEvent("job")]
+    for event in events:
+        folder.append_event(event)
+    with (folder.path / "events.jsonl").open("a") as file:
+        file.write('{"event": "done", "jo')
+    assert list(folder.events()) == events
+
+
+def test_a_failed_write_leaves_the_old_file_whole(folder):
+    folder.write_result(Result(()))
+    (folder.path / "result.draft").symlink_to("/dev/full")
+    with pytest.raises(MeshwrightError) as error:
+        folder.write_result(Result((), {"go": 1.0}))
+    assert error.value.report.remedy is Remedy.CHOOSE_FOLDER
+    assert "No space left" in error.value.report.why
+    assert folder.read_result() == Result(())
+
+
+def test_a_killed_writer_leaves_a_whole_file_or_none(folder, tmp_path):
+    script = f"""
+from pathlib import Path
+from backend.contract import JobFolder, Result
+folder = JobFolder(Path({str(folder.path)!r}))
+number = 0
+print("go", flush=True)
+while True:
+    folder.write_result(Result((), {{"go": float(number)}}, tuple("word" * 50 for _ in range(200))))
+    number += 1
+"""
+    root = Path(__file__).parents[2]
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        for _ in range(200):
+            if folder.read_result() is not None:
+                break
+            os.sched_yield()
+        process.kill()
+        process.wait()
+        result = folder.read_result()
+        assert result is None or len(result.notes) == 200
+
+
+def test_a_place_that_is_taken_or_forbidden(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MeshwrightError, match="cannot be written") as error:
+        JobFolder.create(tmp_path / "file" / "job")
+    assert error.value.report.remedy is Remedy.CHOOSE_FOLDER
+    JobFolder.create(tmp_path / "job")
+    with pytest.raises(MeshwrightError, match="cannot be written"):
+        JobFolder.create(tmp_path / "job")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe", b"[1, 2"])
+def test_a_request_that_cannot_be_read(folder, content):
+    if content is not None:
+        (folder.path / "request.json").write_bytes(content)
+    with pytest.raises(MeshwrightError) as error:
+        folder.read_request()
+    assert "request.json" in error.value.report.what
+    assert error.value.report.remedy is Remedy.RETRY
+
+
+def test_a_request_of_another_version(folder):
+    (folder.path / "request.json").write_text(json.dumps(REQUEST.to_json() | {"version": 7}))
+    with pytest.raises(MeshwrightError, match="It says 7, this side speaks 1"):
+        folder.read_request()
+
+
+def test_meshes_survive_in_their_types(tmp_path):
+    vertices = np.random.default_rng(0).normal(size=(5, 3))
+    write_mesh(tmp_path / "a.npz", vertices, np.array([[0, 1, 2]], np.int64))
+    found, faces = read_mesh(tmp_path / "a.npz")
+    assert found.dtype == np.float32
+    assert faces.dtype == np.int32
+    assert np.array_equal(found, vertices.astype(np.float32))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", b"text"])
+def test_a_mesh_that_cannot_be_read(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(MeshwrightError, match=r"a\.npz cannot be read"):
+        read_mesh(tmp_path / "a.npz")
+
+
+def test_a_mesh_file_is_never_unpickled(tmp_path):
+    np.savez(tmp_path / "a.npz", vertices=np.array([print], object), faces=np.zeros((0, 3)))
+    with pytest.raises(MeshwrightError, match="cannot be read"):
+        read_mesh(tmp_path / "a.npz")
+
+
+def test_a_mesh_file_that_lacks_an_array(tmp_path):
+    np.savez(tmp_path / "a.npz", vertices=np.zeros((0, 3)))
+    with pytest.raises(MeshwrightError, match="cannot be read"):
+        read_mesh(tmp_path / "a.npz")

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that crosses the boundary survives JSON, and what does not fit is named."""
+
+import json
+import math
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend import contract
+from backend.contract import (
+    Artifact,
+    BadInput,
+    Cancel,
+    CancelledEvent,
+    Done,
+    Downloading,
+    ErrorReport,
+    Failed,
+    FreeMemory,
+    Loading,
+    LogLine,
+    Preview,
+    Queued,
+    Ready,
+    Remedy,
+    Request,
+    Result,
+    Shutdown,
+    StageProgress,
+    Submit,
+    event_from_json,
+    event_to_json,
+    message_from_json,
+    message_to_json,
+)
+from backend.contract.json_form import from_json, to_json
+
+text = st.text(max_size=30)
+whole = st.integers(-(2**53), 2**53)
+number = st.floats(allow_nan=False, allow_infinity=False)
+value = st.booleans() | whole | number | text
+parameters = st.dictionaries(text, value, max_size=4)
+artifacts = st.builds(
+    Artifact, text, st.sampled_from(["mesh", "image", "text", "scene"]), text,
+    st.none() | st.tuples(number, number, number), text, parameters)
+results = st.builds(Result, st.lists(artifacts, max_size=3).map(tuple), st.dictionaries(text, number, max_size=3),
+                    st.lists(text, max_size=3).map(tuple))
+errors = st.builds(ErrorReport, text, text, text, st.none() | st.sampled_from(Remedy), text)
+requests = st.builds(
+    Request, text, text, text, text, text, whole, parameters,
+    st.dictionaries(text, st.lists(text, max_size=3).map(tuple), max_size=3), st.just(contract.VERSION))
+events = st.one_of(
+    st.builds(Queued, text, whole), st.builds(Downloading, text, text, whole, whole), st.builds(Loading, text, text),
+    st.builds(StageProgress, text, text, whole, whole, number, st.none() | number), st.builds(Preview, text, text),
+    st.builds(LogLine, text, text, text), st.builds(Done, text, results), st.builds(Failed, text, errors),
+    st.builds(CancelledEvent, text))
+messages = st.one_of(st.builds(Submit, text, text), st.builds(Cancel, text), st.builds(FreeMemory),
+                     st.builds(Shutdown), st.builds(Ready, text, whole, whole))
+
+
+def through_a_line(data):
+    line = json.dumps(data)
+    assert "\n" not in line
+    return json.loads(line)
+
+
+@given(events)
+def test_events(event):
+    assert event_from_json(through_a_line(event_to_json(event))) == event
+
+
+@given(messages)
+def test_messages(message):
+    assert message_from_json(through_a_line(message_to_json(message))) == message
+
+
+@given(requests)
+def test_requests(request):
+    assert Request.from_json(through_a_line(request.to_json())) == request
+
+
+@given(results)
+def test_results(result):
+    assert Result.from_json(through_a_line(result.to_json())) == result
+
+
+def test_every_kind_of_event_and_message_is_covered():
+    assert set(contract.Event.__args__) == {
+        Queued, Downloading, Loading, StageProgress, Preview, LogLine, Done, Failed, CancelledEvent}
+    assert set(contract.Message.__args__) == {Submit, Cancel, FreeMemory, Shutdown, Ready}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | text,
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3)))
+def test_rubbish_is_refused_in_words_and_never_crashes(data):
+    for read in (event_from_json, message_from_json, Request.from_json, Result.from_json):
+        with pytest.raises(BadInput):
+            read(data)
+
+
+@given(requests, st.data())
+def test_a_request_with_one_wrong_field_is_refused_by_its_name(request, data):
+    wrong = request.to_json()
+    name = data.draw(st.sampled_from(["job", "task", "seed", "parameters", "inputs"]))
+    wrong[name] = [None]
+    with pytest.raises(BadInput, match=f"request.{name}"):
+        Request.from_json(wrong)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_must_be_finite(number):
+    with pytest.raises(BadInput, match="not finite"):
+        to_json({"a": (1.0, number)})
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"seed": True}, "request.seed does not fit"),
+    ({"seed": "1"}, "Expected int, got '1'"),
+    ({"seed": 1.5}, "request.seed does not fit"),
+    ({"inputs": {"image": "a.png"}}, "request.inputs.image does not fit"),
+    ({"inputs": {"image": [1]}}, r"request.inputs.image\[0\] does not fit"),
+    ({"extra": 1}, "unknown field"),
+    ({"version": 2}, "another version"),
+    ({"version": "1"}, "another version"),
+])
+def test_the_place_of_a_misfit_is_named(change, words):
+    data = Request("a", "b", "c", "d", "e").to_json() | change
+    with pytest.raises(BadInput, match=words) as error:
+        Request.from_json(data)
+    assert error.value.report.advice
+
+
+def test_missing_fields_are_named():
+    data = Request("a", "b", "c", "d", "e").to_json()
+    del data["task"]
+    with pytest.raises(BadInput, match="task"):
+        Request.from_json(data)
+
+
+def test_an_older_version_is_told_before_anything_else():
+    with pytest.raises(BadInput, match="another version"):
+        Request.from_json({"version": 0, "nonsense": True})
+
+
+def test_fields_of_older_events_may_be_left_out_where_they_have_defaults():
+    assert event_from_json({"event": "queued", "job": "a"}) == Queued("a", 0)
+    stage = {"event": "stage", "job": "a", "stage": "s", "step": 1, "of": 2, "fraction": 0}
+    assert event_from_json(stage).seconds_left is None
+
+
+def test_an_integer_serves_as_a_float_and_stays_one():
+    progress = event_from_json({"event": "stage", "job": "a", "stage": "s", "step": 1, "of": 2, "fraction": 1})
+    assert isinstance(progress.fraction, float)
+
+
+def test_a_report_is_one_readable_line():
+    report = ErrorReport("What.", "", "Advice.")
+    assert str(report) == "What. Advice."
+    assert {field.name for field in fields(report)} == {"what", "why", "advice", "remedy", "details"}
+    assert from_json(ErrorReport, to_json(report)) == report
