@@ -60,8 +60,9 @@ def snowman(draw: Draw) -> Sketch:
     brim = third + 0.82 * head
     color = draw.color()
     tall = draw.between(0.24, 0.34)
-    hat = [cylinder((0.0, 0.0, brim + 0.06), head * 1.05, 0.12), cylinder((0.0, 0.0, brim + tall / 2), head * 0.7, tall)]
-    sketch.add("hat", color, *hat, touches=["head"])
+    rim = cylinder((0.0, 0.0, brim + 0.06), head * 1.05, 0.12)
+    crown = cylinder((0.0, 0.0, brim + tall / 2), head * 0.7, tall)
+    sketch.add("hat", color, rim, crown, touches=["head"])
     reach = draw.between(0.24, 0.34)
     nose = frustum((head - 0.05 + reach / 2, 0.0, third), 0.08, 0.04, reach, 0.0, ALONG_X)
     sketch.add("nose", draw.tint(0.07, 0.8, 0.9), nose, touches=["head"])

@@ -115,7 +115,7 @@ PRESETS: dict[str, Preset] = {
         picture_size=56,
         objects=8,
         truncation=0.15,
-        evaluation_objects=2,
+        evaluation_objects=1,
         token_pool=128,
     ),
 }

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -101,13 +102,14 @@ class Run:
         began = time.monotonic()
         arrays = draw_objects(Split.TRAINING, self.preset.objects, options.seed)
         self.objects = ObjectBatch.from_arrays(arrays, self.device)
-        self.held_out = self._held_out()
         logger.info("%d objects drawn in %.1f s, device %s", len(self.objects), time.monotonic() - began, self.device)
 
     def _generator(self, number: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(self.options.seed * 100 + number)
 
-    def _held_out(self) -> HeldOut:
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """The objects of the evaluations, made when the first one comes."""
         arrays = draw_objects(Split.HELD_OUT, self.preset.evaluation_objects, self.options.seed)
         objects, generator = ObjectBatch.from_arrays(arrays, self.device), self._generator(1)
         with torch.no_grad():
