@@ -189,13 +189,12 @@ def test_a_worker_that_takes_no_cancel_is_killed_and_replaced(bench: Bench) -> N
 
 
 def test_kills_by_order_do_not_open_the_circuit(bench: Bench) -> None:
-    for _ in range(4):
-        job = bench.submit("stubborn")
-        waiting = bench.submit()
+    *stubborn, last = [bench.submit("stubborn") for _ in range(HASTY.deaths)] + [bench.submit()]
+    for job in stubborn:
         bench.until(lambda job=job: job.state is JobState.RUNNING)
         bench.queue.cancel(job.id)
-        bench.until(lambda waiting=waiting: waiting.ended)
-        assert waiting.state is JobState.DONE
+    bench.until(lambda: last.ended)
+    assert last.state is JobState.DONE
 
 
 # ---------------------------------------------------------------------------------------------- workers that fail
