@@ -13,17 +13,17 @@ from ..delivery_note import DeliveryNote
 from ..version import ADDON_VERSION
 
 _PREFIX = "meshwright_"
-PART, SIZE, FOLDER, SEED, PIPELINE, WEIGHTS, LICENCE = (
-    _PREFIX + name for name in ("part", "size", "folder", "seed", "pipeline", "weights", "licence"))
+PART, SIZE, FOLDER, SEED, PIPELINE, WEIGHTS, LICENCE, COMMERCIAL_USE = (
+    _PREFIX + name for name in ("part", "size", "folder", "seed", "pipeline", "weights", "licence", "commercial_use"))
 
 
 def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
     """Flat values by property name: pipeline, weights, licence, seed, parameters (JSON), picture, versions …"""
     values: dict[str, Value] = {
-        "job": request.job, "task": request.task, "pipeline": request.pipeline, "weights": request.weights,
+        "job": request.job, "task": request.task, "pipeline": request.pipeline,
         "seed": request.seed, "parameters": json.dumps(dict(request.parameters), sort_keys=True),
         "subject": request.subject, "picture": note.picture, "folder": folder.path.name,
-        "version": ADDON_VERSION, "blender": bpy.app.version_string, **_licence(request),
+        "version": ADDON_VERSION, "blender": bpy.app.version_string, **_weights(request),
     }
     return {_PREFIX + name: value for name, value in values.items() if value != ""}
 
@@ -34,12 +34,13 @@ def attach(datablock: bpy.types.ID, values: Mapping[str, Value]) -> None:
         datablock[name] = value
 
 
-def _licence(request: Request) -> dict[str, Value]:
+def _weights(request: Request) -> dict[str, Value]:
     try:
         spec = registry.spec(request.pipeline)
         if not spec.task(request.task).needs_weights:
             return {}
         licence = spec.weight_set(request.weights).licence
     except BadInput:  # the job of a version that had other pipelines can still be delivered
-        return {}
-    return {"licence": licence.name, "licence_url": licence.url, "commercial_use": licence.commercial_use}
+        return {"weights": request.weights}
+    return {"weights": request.weights, "licence": licence.name, "licence_url": licence.url,
+            "commercial_use": licence.commercial_use}

@@ -25,7 +25,7 @@ class MESHWRIGHT_PT_jobs(SidebarPanel, bpy.types.Panel):
             _draw_job(self.layout.box(), job, region_width(context))
         row = self.layout.row(align=True)
         row.operator("meshwright.recover_results", icon="RECOVER_LAST")
-        row.operator("meshwright.free_memory", icon="MEMORY")
+        row.operator("meshwright.free_memory", text="Free Memory", icon="MEMORY")
 
 
 def _draw_job(box: bpy.types.UILayout, job: Job, width: float) -> None:

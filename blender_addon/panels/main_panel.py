@@ -5,6 +5,7 @@ import bpy
 
 from ..preferences import backend_is_set_up
 from ..properties import settings_of
+from ..setup.operators import online_complaint, runtime_state
 from .words import region_width, wrapped
 
 PREVIEW_SCALE = 7.0
@@ -40,9 +41,15 @@ class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
 def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     box = layout.box()
     wrapped(box, "Meshwright computes in a Python of its own, which is not set up yet.", region_width(context), "INFO")
+    installation = runtime_state().installation
+    if installation is not None:
+        box.progress(factor=installation.fraction, text=installation.words)
+        box.operator("meshwright.cancel_runtime", icon="X")
+        return
     column = box.column()
     column.scale_y = 1.4
     column.operator("meshwright.install_runtime", icon="IMPORT")
+    wrapped(box, online_complaint(bpy.app.online_access, bpy.app.online_access_override), region_width(context))
     box.operator("meshwright.open_preferences", text="Choose a Python or a Folder…", icon="PREFERENCES")
 
 

@@ -4,7 +4,7 @@
 import bpy
 
 from ..deliver.explode import PROPERTY
-from ..deliver.recipe import LICENCE, PIPELINE, SEED, WEIGHTS
+from ..deliver.recipe import COMMERCIAL_USE, LICENCE, PIPELINE, SEED, WEIGHTS
 from ..results import active_result
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
@@ -26,8 +26,17 @@ class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("meshwright.reroll", icon="FILE_REFRESH")
         row.operator("meshwright.redo", icon="LOOP_BACK")
-        wrapped(layout, f"{result.name}: {result[PIPELINE]}, {result[WEIGHTS]} weights, seed {result[SEED]}. "
-                        f"Licence: {result.get(LICENCE, 'none needed')}", region_width(context))
+        wrapped(layout, recipe_words(result), region_width(context))
+
+
+def recipe_words(result: bpy.types.Object) -> str:
+    """How the result came about and what it may be used for, in one line."""
+    words = [str(result[PIPELINE]), f"seed {result[SEED]}"]
+    if WEIGHTS in result:
+        words.insert(1, f"{result[WEIGHTS]} weights")
+    if LICENCE in result:
+        words.append(f"{result[LICENCE]}{'' if result[COMMERCIAL_USE] else ': no commercial use'}")
+    return f"{result.name}: {', '.join(words)}"
 
 
 CLASSES = (MESHWRIGHT_PT_result,)

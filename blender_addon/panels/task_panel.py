@@ -62,7 +62,7 @@ def _draw_weights(layout: bpy.types.UILayout, context: bpy.types.Context, spec: 
 def honest_words(weights: WeightSet) -> str:
     """What the artist should know about these weights before pressing the button."""
     if weights.bundled:
-        return f"A small toy model: {weights.description[:1].lower()}{weights.description[1:]}."
+        return f"A toy model. {weights.description}."
     use = "commercial use allowed" if weights.licence.commercial_use else "no commercial use"
     return f"{weights.description}: {weights.gigabytes:g} GB, about {weights.memory_gib:g} GiB of GPU memory, {use}."
 

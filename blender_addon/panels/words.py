@@ -5,8 +5,8 @@ import textwrap
 
 import bpy
 
-_CHARACTER = 6.4  # mean width in pixels of the interface font at scale 1
-_MARGIN = 40
+_CHARACTER = 6.0  # width in pixels of the interface font's wider words at scale 1, a letter
+_MARGIN = 85  # what a box, its icon and the region's own border take
 
 
 def wrapped(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NONE") -> None:

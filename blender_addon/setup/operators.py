@@ -45,7 +45,7 @@ def _use(python: Path) -> None:
 def _redraw() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "PREFERENCES":
+            if area.type in ("PREFERENCES", "VIEW_3D"):  # the sidebar shows progress at the first run
                 area.tag_redraw()
 
 

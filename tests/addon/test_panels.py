@@ -148,5 +148,6 @@ def test_preferences(extension: Extension) -> None:
 
 def test_words_wrap_whole(extension: Extension) -> None:
     words: list[str] = []
-    extension.module("panels.words").wrapped(Layout(words), "An error that is longer than the sidebar is wide.", 200)
+    extension.module("panels.words").wrapped(Layout(words), "An error that is longer than the sidebar is wide.", 280)
     assert len(words) == 2 and " ".join(words) == "An error that is longer than the sidebar is wide."
+    assert max(map(len, words)) <= 33, "what fits beside an icon in a box of the default sidebar"
