@@ -71,9 +71,9 @@ class Tagged:
     def from_json(self, data: Any) -> Any:
         """The instance. Raises BadInput on an unknown kind or an unfitting field."""
         kind = data.get(self._key) if isinstance(data, Mapping) else None
-        if kind not in self._kinds:
+        if not isinstance(kind, str) or kind not in self._kinds:
             raise BadInput(f"An unknown {self._key} came.", f"Its kind is {kind!r}.", _UPDATE)
-        return from_json(self._kinds[kind], {key: item for key, item in data.items() if key != self._key}, str(kind))
+        return from_json(self._kinds[kind], {key: item for key, item in data.items() if key != self._key}, kind)
 
 
 def _value(hint: Any, data: Any, where: str) -> Any:

@@ -101,6 +101,14 @@ def test_rubbish_is_refused_in_words_and_never_crashes(data):
             read(data)
 
 
+@pytest.mark.parametrize("kind", [None, 3, [], {}, "dance"])
+def test_an_unknown_kind_is_named(kind):
+    with pytest.raises(BadInput, match="An unknown event came"):
+        event_from_json({"event": kind, "job": "a"})
+    with pytest.raises(BadInput, match="An unknown message came"):
+        message_from_json({"message": kind})
+
+
 @given(requests, st.data())
 def test_a_request_with_one_wrong_field_is_refused_by_its_name(request, data):
     wrong = request.to_json()

@@ -43,6 +43,7 @@ def test_an_unforeseen_exception_keeps_its_traceback_out_of_the_words(local, mak
     assert "Traceback" in folder.log.read_text()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # numpy's file closes itself twice
 @pytest.mark.parametrize("fault", ["disk", "result"])
 def test_a_full_disk(local, make_job, fault):
     error = outcome(local.run(make_job(fault=fault))).error

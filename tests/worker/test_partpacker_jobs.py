@@ -11,10 +11,12 @@ from backend.contract import (
     CancelledEvent,
     Done,
     Failed,
+    JobFolder,
     Loading,
     LogLine,
     Preview,
     Remedy,
+    Request,
     Resources,
     StageProgress,
     read_mesh,
@@ -169,28 +171,54 @@ def test_a_mesh_goes_through_the_real_networks(local, make_job, tmp_path):
     assert np.abs(vertices - 7).max() <= 3 / 1.9 + 1e-4, "within the cube around the box"
 
 
-def test_parts_are_sorted_into_two_volumes_and_stay_as_they_are(local, tmp_path):
-    from backend.contract import JobFolder, Request
-
+@pytest.fixture
+def chain(tmp_path):
+    """The job folder and the given meshes of five boxes, each touching the next."""
     folder = JobFolder.create(tmp_path / "split")
     given = []
-    for number in range(5):  # a chain of touching boxes
+    for number in range(5):
         box = trimesh.creation.box((1, 1, 1)).apply_translation([number * 0.98, 20, 0])
         given.append((box.vertices.astype(np.float32), box.faces.astype(np.int32)))
         write_mesh(folder.inputs / f"mesh.{number:03d}.npz", *given[-1])
     names = tuple(f"mesh.{number:03d}.npz" for number in range(5))
     folder.write_request(Request("split", "split_parts", "partpacker", "starter", "chain", inputs={"meshes": names}))
+    return folder, given
+
+
+def test_parts_are_sorted_into_two_volumes_and_stay_as_they_are(local, chain):
+    folder, given = chain
     events = local.run(folder)
     assert isinstance(events[-1], Done), events[-1]
     assert not events_of(events, Loading)
+    assert stages(events) == ["contacts", "pack"]
     artifacts = events[-1].result.artifacts
     volumes = [artifact.properties["volume"] for artifact in artifacts]
     assert volumes in ([0, 1, 0, 1, 0], [1, 0, 1, 0, 1])
     assert [artifact.group for artifact in artifacts] == [f"volume.{volume}" for volume in volumes]
+    assert [artifact.properties["source"] for artifact in artifacts] == [0, 1, 2, 3, 4]
     for artifact, (vertices, faces) in zip(artifacts, given, strict=True):
         kept = read_mesh(folder.outputs / artifact.file)
         assert np.array_equal(kept[0], vertices)
         assert np.array_equal(kept[1], faces)
+
+
+def test_splitting_can_be_cancelled_between_two_pairs(local, chain, monkeypatch):
+    monkeypatch.setattr("backend.worker.progress.SECONDS_BETWEEN_EVENTS", 0)
+    local.on_event = lambda event: local.worker.cancel("split") if getattr(event, "step", 0) == 2 else None
+    events = local.run(chain[0])
+    assert isinstance(events[-1], CancelledEvent)
+    assert stages(events) == ["contacts"]
+
+
+def test_one_mesh_is_split_into_its_pieces(local, make_job, tmp_path):
+    pieces = [trimesh.creation.box((1, 1, 1)).apply_translation([0, 0, number * 1.5]) for number in range(3)]
+    whole = trimesh.util.concatenate(pieces)
+    write_mesh(tmp_path / "tower.npz", whole.vertices, whole.faces)
+    folder = make_job("split_parts", "partpacker", "starter", 0, {"meshes": tmp_path / "tower.npz"})
+    artifacts = local.run(folder)[-1].result.artifacts
+    assert [artifact.properties["faces"] for artifact in artifacts] == [12, 12, 12]
+    heights = sorted(read_mesh(folder.outputs / artifact.file)[0][:, 2].mean() for artifact in artifacts)
+    assert np.allclose(heights, [0, 1.5, 3.0], atol=1e-5)
 
 
 def test_the_registry_knows_partpacker():

@@ -17,12 +17,16 @@ def split_parts(request: Request, folder: JobFolder, progress: Progress) -> Resu
     progress.stage("contacts", 0, 1)
     given = [TriangleMesh(*read_mesh(folder.inputs / file)) for file in request.inputs["meshes"]]
     if len(given) > 1:
-        parts = [PackedPart((f"{i:06d}",), clean_part(mesh.to_trimesh())) for i, mesh in enumerate(given)]
+        parts = []
+        for number, mesh in enumerate(given):
+            progress.check()
+            parts.append(PackedPart((f"{number:06d}",), clean_part(mesh.to_trimesh())))
         meshes = dict(zip((part.members[0] for part in parts), given, strict=True))
     else:
         parts = connected_parts(given[0].to_trimesh())
         meshes = {part.members[0]: TriangleMesh.from_trimesh(part.mesh) for part in parts}
-    packing = (pack_reference if request.parameters["mode"] == "reference" else pack)(parts)
+    pack_parts = pack_reference if request.parameters["mode"] == "reference" else pack
+    packing = pack_parts(parts, on_pair=lambda pair, of: progress.stage("contacts", pair, of))
     progress.stage("contacts", 1, 1)
     if not all(packing.volumes):
         progress.warn("All parts hang together, so they are all in one volume.")

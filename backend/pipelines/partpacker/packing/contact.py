@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import fcl
 import numpy as np
@@ -16,7 +16,15 @@ MOST_CONTACTS = 100_000
 """Contacts looked at per pair of parts."""
 
 
-def find_contacts(meshes: Sequence[trimesh.Trimesh]) -> dict[Edge, float]:
+PairReport = Callable[[int, int], None]
+"""Told `(pair, of)` before two parts are compared; may raise to cancel."""
+
+
+def no_report(_pair: int, _of: int) -> None:
+    """The report of callers who want none."""
+
+
+def find_contacts(meshes: Sequence[trimesh.Trimesh], on_pair: PairReport = no_report) -> dict[Edge, float]:
     """Return the largest penetration depth of every pair of meshes in contact, keyed ``(i, j)`` with i < j.
 
     A convex mesh is a solid, so that containment counts. Any other mesh is a surface: what lies wholly inside touches
@@ -25,7 +33,9 @@ def find_contacts(meshes: Sequence[trimesh.Trimesh]) -> dict[Edge, float]:
     bodies = [_Body(mesh) for mesh in meshes]
     request = fcl.CollisionRequest(num_max_contacts=MOST_CONTACTS, enable_contact=True)
     contacts: dict[Edge, float] = {}
-    for i, j in _overlapping_boxes(meshes):
+    pairs = list(_overlapping_boxes(meshes))
+    for number, (i, j) in enumerate(pairs):
+        on_pair(number, len(pairs))
         first, second = bodies[i].near(meshes[j].bounds), bodies[j].near(meshes[i].bounds)
         result = fcl.CollisionResult()
         if first and second and fcl.collide(first, second, request, result):

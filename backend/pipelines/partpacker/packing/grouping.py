@@ -10,7 +10,7 @@ import trimesh
 
 from ....geometry.components import is_watertight, split_components
 from ....geometry.mesh import TriangleMesh
-from .contact import find_contacts
+from .contact import PairReport, find_contacts, no_report
 from .parts import PackedPart, find_root, merge_parts, union
 
 FEW_PARTS = 16
@@ -20,12 +20,12 @@ FLATNESS = 1.0
 """Largest Frobenius norm of all normals' differences from the first, signs ignored, of a single-layer plane."""
 
 
-def group_parts(parts: Sequence[PackedPart]) -> list[PackedPart]:
+def group_parts(parts: Sequence[PackedPart], on_pair: PairReport = no_report) -> list[PackedPart]:
     """Merge touching pairs of which one is a single-layer plane or small, or whose boxes overlap a lot.
 
     All tests look at the given parts, so that their order does not matter.
     """
-    contacts = find_contacts([part.mesh for part in parts])
+    contacts = find_contacts([part.mesh for part in parts], on_pair)
     if not contacts:
         return list(parts)
     trivial = _small_parts(parts) | np.array([is_single_layer_plane(part.mesh, FLATNESS) for part in parts])

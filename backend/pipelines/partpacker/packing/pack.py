@@ -11,7 +11,7 @@ import trimesh
 from ....contract import BadInput
 from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
-from .contact import dilated, find_contacts
+from .contact import PairReport, dilated, find_contacts, no_report
 from .graph import Edge, color_groups, contract_odd_cycles, group_neighbors
 from .grouping import group_parts, is_single_layer_plane
 from .parts import PackedPart, merge_parts, normalization_of
@@ -57,32 +57,39 @@ class DualVolumePacking:
         return TriangleMesh.from_trimesh(trimesh.util.concatenate(meshes)) if meshes else TriangleMesh.empty()
 
 
-def pack(parts: Sequence[PackedPart], options: PackOptions = PackOptions()) -> DualVolumePacking:
+def pack(
+    parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: PairReport = no_report
+) -> DualVolumePacking:
     """Pack in polynomial time, deterministically: parts in contact end in one group or in different volumes.
 
     Odd cycles are contracted one at a time (see :mod:`.graph`), so that on graphs with overlapping odd cycles fewer
     parts may be merged than by the published enumeration. The order of ``parts`` does not matter, their names do.
+    ``on_pair`` is told every pair of parts that is compared: once to group them, once to pack the groups.
 
     Raises BadInput without parts, for two of one name, for parts without faces or an object without extent.
     """
-    return _pack(parts, options, reference=False)
+    return _pack(parts, options, on_pair, reference=False)
 
 
-def pack_reference(parts: Sequence[PackedPart], options: PackOptions = PackOptions()) -> DualVolumePacking:
+def pack_reference(
+    parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: PairReport = no_report
+) -> DualVolumePacking:
     """Pack as published, for comparison: all cycles are listed, and above 50 contacts nothing is contracted."""
-    return _pack(parts, options, reference=True)
+    return _pack(parts, options, on_pair, reference=True)
 
 
-def _pack(parts: Sequence[PackedPart], options: PackOptions, *, reference: bool) -> DualVolumePacking:
+def _pack(
+    parts: Sequence[PackedPart], options: PackOptions, on_pair: PairReport, *, reference: bool
+) -> DualVolumePacking:
     _check_parts(parts)
     normalization = normalization_of(parts, reference=reference)
     prepared = [PackedPart(part.members, _normalized(part.mesh, normalization)) for part in parts]
     prepared.sort(key=lambda part: part.members)
     if options.group:
-        prepared = group_parts(prepared)
+        prepared = group_parts(prepared, on_pair)
     if options.stitch:
         prepared = [PackedPart(part.members, stitch_part(part.mesh)) for part in prepared]
-    contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared])
+    contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared], on_pair)
     group_of = list(range(len(prepared)))
     if options.contract and not (reference and is_skipped(contacts)):
         contract_cycles = contract_all_odd_cycles if reference else contract_odd_cycles
