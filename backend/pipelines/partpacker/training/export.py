@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file
+from torch import Tensor
+from transformers import Dinov2Model
 
 from ....procedural.families import FAMILIES
 from ..pipeline import PartPackerPipeline
@@ -22,6 +24,9 @@ from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_deno
 from .presets import PRESETS, Preset
 
 logger = logging.getLogger(__name__)
+
+UNTRAINED = {"embeddings.mask_token", "layernorm.weight", "layernorm.bias"}
+"""Tensors of the image encoder that have no part in the condition, so a run does not keep them."""
 
 CARD = """---
 license: gpl-3.0
@@ -58,13 +63,25 @@ beyond these weights. Hidden parts are guessed. The front of the object must fac
 
 
 def load_denoiser(run: Path, preset: Preset, image_encoder: str | None) -> ConditionedDenoiser:
-    """Return the averaged denoiser and image encoder of a run."""
-    model = new_conditioned_denoiser(preset, image_encoder)
+    """Return the averaged denoiser and image encoder of a run.
+
+    The image encoder goes through ``from_pretrained``, because transformers renames DINOv2's tensors between versions
+    and a run may come from another one. Raises ValueError when the run was trained with another preset.
+    """
     averaged = load_file(run / "denoiser" / "average.safetensors")
-    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    if trained != set(averaged):
-        raise ValueError(f"{run} was trained with another preset: {sorted(trained ^ set(averaged))[:3]}")
-    model.load_state_dict(averaged, strict=False)
+    parts: dict[str, dict[str, Tensor]] = {"image_encoder": {}, "denoiser": {}}
+    for name, tensor in averaged.items():
+        part, rest = name.split(".", 1)
+        parts[part][rest] = tensor
+    model = new_conditioned_denoiser(preset, image_encoder)
+    if parts["image_encoder"]:
+        model.image_encoder, report = Dinov2Model.from_pretrained(
+            None, config=model.image_encoder.config, state_dict=parts["image_encoder"], output_loading_info=True
+        )
+        strange = {name for names in report.values() for name in names} - UNTRAINED
+        if strange:
+            raise ValueError(f"{run} was trained with another preset: {sorted(strange)[:3]}")
+    model.denoiser.load_state_dict(parts["denoiser"])
     return model
 
 
