@@ -24,7 +24,8 @@ def build_parser() -> argparse.ArgumentParser:
         for task in pipeline.tasks:
             _add_task(commands, pipeline, task)
     _add_download(commands)
-    commands.add_parser("train", help="train a pipeline: train PIPELINE --help", add_help=False)
+    train = commands.add_parser("train", help="train a pipeline; its own options: train PIPELINE --help")
+    train.add_argument("pipeline", choices=list(registry.specs()))
     specs = commands.add_parser("specs", help="print what there is")
     specs.add_argument("--json", action="store_true", help="as JSON")
     return parser

@@ -5,6 +5,9 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+from backend.command_line import main
 from backend.pipelines import registry
 from backend.worker import job_run
 from tests.worker.conftest import REPOSITORY
@@ -64,6 +67,14 @@ def test_an_unknown_set_or_pipeline(backend):
     ended = backend("train", "nobody")
     assert ended.code == 1
     assert "no pipeline 'nobody'" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["train", "--preset", "starter"], ["fly"]])
+def test_wrong_usage_shows_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: python -m backend" in capsys.readouterr().err
 
 
 def test_training_options_reach_the_recipe():
