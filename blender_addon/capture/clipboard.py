@@ -21,7 +21,8 @@ def paste_image(context: bpy.types.Context) -> bpy.types.Image:
         with context.temp_override(area=area):
             bpy.ops.image.clipboard_paste()
     except RuntimeError as error:
-        raise BadInput("There is no picture in the clipboard.", str(error).strip(), "Copy a picture first.") from error
+        raise BadInput("There is no picture in the clipboard.", "Blender finds none that it can read.",
+                       "Copy a picture first.") from error
     finally:
         area.ui_type = kind
     image = next(iter(set(bpy.data.images) - before), None)
