@@ -22,13 +22,15 @@ class ProgressBar:
         """Take any event of the job."""
         match event:
             case Loading(_, what):
-                self._turn_to(f"loading {what}", 100.0)
+                self._turn_to(f"loading {what}")
             case Downloading(_, file, received, of):
-                self._turn_to(file, float(of), "B")
-                self._advance(received)
+                self._turn_to(file, float(of))
+                self._advance(received, file)
             case StageProgress(_, stage, step, of, fraction, left):
-                self._turn_to(self._labels.get(stage, stage), 100.0)
-                self._advance(100 * fraction, f"{step}/{of}" + ("" if left is None else f", {left:.0f} s left"))
+                label = self._labels.get(stage, stage)
+                self._turn_to(label)
+                rest = "" if left is None else f", {left:.0f} s left"
+                self._advance(100 * fraction, f"{label} {step}/{of}{rest}")
             case LogLine(_, text, "warning"):
                 tqdm.write(f"{self._name}: {text}", file=sys.stderr)
 
@@ -37,21 +39,23 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def _turn_to(self, title: str, total: float, unit: str = "%") -> None:
+    def _turn_to(self, title: str, size: float | None = None) -> None:
+        """`size` is a file's, in bytes; without one the bar is the whole job's."""
+        changed, self._title = title != self._title, title
         if not self._terminal:
-            if title != self._title:
+            if changed:
                 sys.stderr.write(f"{self._name}: {title}\n")
-                self._title = title
             return
-        if self._bar is None or (unit == "B" and title != self._title):
+        text = f"{self._name}: {title}"
+        if self._bar is None or (changed and size is not None):
             self.close()
-            plain = "{desc} {percentage:3.0f}%|{bar}| {postfix}"
-            self._bar = tqdm(total=total, file=sys.stderr, unit=unit, unit_scale=unit == "B",
-                             bar_format=plain if unit == "%" else None)
-        self._title = title
-        self._bar.set_description(f"{self._name}: {title}")
+            form = "{desc} {percentage:3.0f}%|{bar}|" if size is None else None
+            self._bar = tqdm(desc=text, total=100.0 if size is None else size, file=sys.stderr, bar_format=form,
+                             unit="B", unit_scale=True)
+        elif changed:
+            self._bar.set_description_str(text)
 
-    def _advance(self, reached: float, remark: str = "") -> None:
+    def _advance(self, reached: float, title: str) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(remark, refresh=False)
+            self._bar.set_description_str(f"{self._name}: {title}", refresh=False)
             self._bar.update(reached - self._bar.n)
