@@ -8,7 +8,6 @@ triangles is that of a real object. Everything runs once before the clock starts
 """
 
 import argparse
-import contextlib
 import json
 import platform
 import sys
@@ -20,7 +19,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import Dinov2Config, Dinov2Model
 
 from backend.pipelines.partpacker.autoencoder import FieldContext, PartPackerAutoencoder
@@ -28,11 +26,6 @@ from backend.pipelines.partpacker.denoiser import PartPackerDenoiser
 from backend.pipelines.partpacker.pipeline import VOLUMES, PartPackerPipeline
 from backend.pipelines.partpacker.sampler import flow_scheduler
 
-BACKENDS = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "math": SDPBackend.MATH,
-}
 PUBLISHED = {
     "denoiser": {},
     "autoencoder": {},
@@ -72,18 +65,24 @@ def analytic_field(points: Tensor) -> Tensor:
 
 
 class StageTimes:
-    """Seconds of each stage, measured with the GPU's queue empty at both ends."""
+    """Seconds and peak GPU memory of each stage, measured with the GPU's queue empty at both ends."""
 
     def __init__(self, device: torch.device):
         self.device = device
         self.seconds: dict[str, float] = {}
+        self.peaks: dict[str, float] = {}
+        """GiB allocated at the most, weights included; empty without a GPU."""
 
     def measure(self, stage: str, work: Callable[[], Answer]) -> Answer:
         self._synchronize()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
         start = time.perf_counter()
         answer = work()
         self._synchronize()
         self.seconds[stage] = time.perf_counter() - start
+        if self.device.type == "cuda":
+            self.peaks[stage] = torch.cuda.max_memory_allocated(self.device) / 2**30
         return answer
 
     def _synchronize(self) -> None:
@@ -165,7 +164,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", type=torch.device, default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--compile", action="store_true", help="compile the repeated blocks with torch.compile")
-    parser.add_argument("--attention", choices=("auto", *BACKENDS), default="auto")
     parser.add_argument("--low-memory", action="store_true", help="sequential CPU offload")
     parser.add_argument("--check", action="store_true", help="also compare the precision with float32")
     parser.add_argument("--tiny", action="store_true", help="tiny networks, to try the benchmark itself")
@@ -176,27 +174,29 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def report(arguments: argparse.Namespace, seconds: dict[str, float], counts: dict[str, int]) -> dict:
+def report(arguments: argparse.Namespace, times: "StageTimes", counts: dict[str, int]) -> dict:
     """Figures of the run, the way they are written as JSON."""
-    cuda = arguments.device.type == "cuda"
+    cuda, seconds = arguments.device.type == "cuda", times.seconds
     return {
         "device": torch.cuda.get_device_name(arguments.device) if cuda else platform.processor() or "cpu",
         "torch": torch.__version__,
         "settings": {name: str(value) for name, value in vars(arguments).items()},
         "seconds": seconds | {"one step": seconds["flow"] / arguments.steps, "total": sum(seconds.values())},
         "counts": counts,
-        "peak GiB": torch.cuda.max_memory_allocated(arguments.device) / 2**30 if cuda else None,
+        "peak GiB": times.peaks,
     }
 
 
 def write_table(figures: dict) -> None:
     sys.stdout.write(f"{figures['device']}, torch {figures['torch']}\n")
     for stage, seconds in figures["seconds"].items():
-        sys.stdout.write(f"{stage:28} {seconds:10.4f} s\n")
+        peak = f"{figures['peak GiB'][stage]:8.2f} GiB" if stage in figures["peak GiB"] else ""
+        sys.stdout.write(f"{stage:28} {seconds:10.4f} s{peak}\n")
     for name, count in figures["counts"].items():
         sys.stdout.write(f"{name:28} {count:10,}\n")
-    if figures["peak GiB"] is not None:
-        sys.stdout.write(f"{'peak memory':28} {figures['peak GiB']:10.2f} GiB\n")
+    sys.stdout.write(f"{'first run, 2 steps':28} {figures['warm-up seconds']:10.4f} s\n")
+    if figures["peak GiB"]:
+        sys.stdout.write(f"{'peak memory':28} {max(figures['peak GiB'].values()):10.2f} GiB\n")
     for name, error in figures.get("relative rms error", {}).items():
         sys.stdout.write(f"{'rms error, ' + name:28} {100 * error:10.3f} %\n")
 
@@ -211,19 +211,14 @@ def main() -> None:
         pipeline.enable_sequential_cpu_offload(device=arguments.device)
     if arguments.compile:
         pipeline.denoiser.compile_repeated_blocks(dynamic=False)
-        pipeline.autoencoder.compile_repeated_blocks()  # the chunks of a field have many sizes
-    attention = contextlib.nullcontext()
-    if arguments.attention != "auto":
-        attention = sdpa_kernel(BACKENDS[arguments.attention])
-    with attention:
-        run(pipeline, StageTimes(arguments.device), 2, arguments.resolution)
-        if arguments.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(arguments.device)
-        times = StageTimes(arguments.device)
-        counts = run(pipeline, times, arguments.steps, arguments.resolution)
-        figures = report(arguments, times.seconds, counts)
-        if arguments.check:
-            figures["relative rms error"] = precision_errors(pipeline)
+        pipeline.autoencoder.compile_repeated_blocks(dynamic=False)
+    first = StageTimes(arguments.device)
+    first.measure("all", lambda: run(pipeline, StageTimes(arguments.device), 2, arguments.resolution))
+    times = StageTimes(arguments.device)
+    counts = run(pipeline, times, arguments.steps, arguments.resolution)
+    figures = report(arguments, times, counts) | {"warm-up seconds": first.seconds["all"]}
+    if arguments.check:
+        figures["relative rms error"] = precision_errors(pipeline)
     write_table(figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")

@@ -12,12 +12,15 @@ import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
 from diffusers.utils import BaseOutput
 from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import Dinov2Model
 
 from ...contract import BadInput, MeshwrightError, Remedy
 from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field
 from ...geometry.isosurface import extract_isosurface
 from ...geometry.mesh import TriangleMesh
+from ..pacing import Pace
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
 from .image_condition import condition_tokens
@@ -29,8 +32,14 @@ logger = logging.getLogger(__name__)
 VOLUMES = 2
 FIELD_TICKS = 100
 """Progress of the field is told in hundredths of a volume, since the number of queries is an estimate at first."""
-POINTS_PER_QUERY = {"cuda": 131072, "mps": 32768, "cpu": 8192}
-"""Chunk of field queries by device; any chunk gives the same values."""
+POINTS_PER_QUERY = {"cuda": 16384, "mps": 16384, "cpu": 8192}
+"""Chunk of field queries by device; any chunk gives the same values. A GPU is full from 16384 points on, and larger
+chunks only take memory."""
+fastest_attention = sdpa_kernel(
+    [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
+    set_priority=True,
+)
+"""Attention kernels in the order of their speed at these shapes; torch's own order tries cuDNN later."""
 
 StageReport = Callable[[str, int, int], None]
 """Told `(stage, step, of)` at every sampler step, decoder layer and field chunk; may raise to cancel the run."""
@@ -199,6 +208,7 @@ class PartPackerPipeline(DiffusionPipeline):
         shape = (1, VOLUMES * self.config.tokens_per_volume, self.denoiser.config.latent_width)
         return starting_noise(shape, self.device_of(self.denoiser), seed, generator)
 
+    @fastest_attention
     def denoise(
         self,
         latent: Tensor,
@@ -210,6 +220,7 @@ class PartPackerPipeline(DiffusionPipeline):
     ) -> Tensor:
         """Noise `[1, L, C]` to latent in float32. Raises NotFiniteError."""
         timesteps = set_flow_timesteps(self.scheduler, steps, latent.device)
+        pace = Pace(latent.device)
         cache = self.denoiser.condition_cache(condition) if guidance_scale > 1 else None
         for i, timestep in enumerate(timesteps):
             if self.interrupt:
@@ -222,12 +233,14 @@ class PartPackerPipeline(DiffusionPipeline):
             latent = self.scheduler.step(velocity, timestep, latent, return_dict=False)[0]
             if callback_on_step_end is not None:
                 latent = callback_on_step_end(self, i, timestep, {"latents": latent}).get("latents", latent)
+            pace.step()
             progress("sample", i + 1, steps)
         for volume, half in enumerate(latent.chunk(VOLUMES, dim=1)):
             if not torch.isfinite(half).all():
                 raise _not_finite("latent", volume)
         return latent
 
+    @fastest_attention
     def decode_volumes(self, latent: Tensor, progress: StageReport = ignore_progress) -> list[Tensor]:
         """Hidden tokens `[1, tokens_per_volume, width]` of each volume, on the autoencoder's device."""
         device = self.device_of(self.autoencoder)
@@ -239,6 +252,7 @@ class PartPackerPipeline(DiffusionPipeline):
             for volume, half in enumerate(latent.chunk(VOLUMES, dim=1))
         ]
 
+    @fastest_attention
     def evaluate_fields(
         self,
         hidden: list[Tensor],
@@ -276,16 +290,24 @@ class PartPackerPipeline(DiffusionPipeline):
         progress: StageReport,
     ) -> Tensor:
         context = self.autoencoder.field_context(tokens)
+        chunk = points_per_query or POINTS_PER_QUERY.get(tokens.device.type, POINTS_PER_QUERY["cpu"])
+        pace = Pace(tokens.device)
+
+        def query(points: Tensor) -> Tensor:
+            # Full chunks only on a GPU: cuDNN and compiled code plan anew for every length.
+            missing = chunk - len(points) if tokens.device.type == "cuda" else 0
+            return self.autoencoder.query(functional.pad(points, (0, 0, 0, missing))[None], context)[0, : len(points)]
 
         def report(done: int, expected: int) -> None:
+            pace.step()
             progress("field", round(FIELD_TICKS * (volume + done / expected)), FIELD_TICKS * volumes)
 
         try:
             return evaluate_field(
-                lambda points: self.autoencoder.query(points[None], context)[0],
+                query,
                 grid_resolution,
                 device=tokens.device,
-                chunk_size=points_per_query or POINTS_PER_QUERY.get(tokens.device.type, POINTS_PER_QUERY["cpu"]),
+                chunk_size=chunk,
                 on_chunk=report,
             )
         except FieldNotFiniteError as error:

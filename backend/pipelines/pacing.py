@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps Python beside the GPU, so that progress is true and a cancel is answered at once."""
+
+import torch
+
+
+class Pace:
+    """Lets the host run at most one step ahead of a CUDA device.
+
+    Work on a GPU is queued, and Python would report the last step while the GPU is at the tenth. `step()` waits for
+    the step before the one just queued: the queue never runs dry, and what is reported is at most one step early.
+    On other devices work is done when the call returns, and `step()` does nothing.
+    """
+
+    def __init__(self, device: torch.device | str) -> None:
+        self._device = torch.device(device)
+        self._previous: torch.cuda.Event | None = None
+
+    def step(self) -> None:
+        """Mark the end of a queued step and wait for the one before."""
+        if self._device.type != "cuda":
+            return
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(self._device))
+        if self._previous is not None:
+            self._previous.synchronize()
+        self._previous = event
