@@ -75,7 +75,8 @@ class Child:
         """Seconds until the terminal event, and the event."""
         begin = time.perf_counter()
         self.send(Cancel(job))
-        return time.perf_counter() - begin, self.until(TERMINAL_EVENTS, job)[-1]
+        event = self.until(TERMINAL_EVENTS, job)[-1]
+        return time.perf_counter() - begin, event
 
     def end(self) -> None:
         if self.process.poll() is None:
