@@ -132,6 +132,7 @@ def run(pipeline: PartPackerPipeline, times: StageTimes, steps: int, resolution:
         )
         meshes = times.measure(f"marching cubes, volume {volume}", lambda grids=grids: pipeline.extract_surfaces(grids))
         triangles += len(meshes[0].faces)
+        del grids, hidden
     return {"queries": autoencoder.queried_points, "triangles": triangles}
 
 

@@ -11,7 +11,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .attention import CrossAttention, FeedForward, KeyValue, SelfAttention, layer_norm
+from .attention import CrossAttention, FeedForward, KeyValue, SelfAttention, layer_norm, modulated
 
 TIMESTEP_CHANNELS = 256
 
@@ -73,14 +73,14 @@ class DenoiserLayer(nn.Module):
         two are still the same, one of them.
         """
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(embedding)
-        h = torch.addcmul(h, gate_a, self.attn1(torch.addcmul(shift_a, self.norm_self(h), 1 + scale_a)))
+        h = torch.addcmul(h, gate_a, self.attn1(modulated(self.norm_self, h, shift_a, scale_a)))
         if unconditional is None:
             h = h + self.attn2(self.norm_cross(h), key_value)
         else:
             rows = key_value.key.shape[0]
             conditional = h[:rows] + self.attn2(self.norm_cross(h[:rows]), key_value)
             h = torch.cat([conditional, h[-rows:] + unconditional])
-        return torch.addcmul(h, gate_m, self.ff(torch.addcmul(shift_m, self.norm_feed_forward(h), 1 + scale_m)))
+        return torch.addcmul(h, gate_m, self.ff(modulated(self.norm_feed_forward, h, shift_m, scale_m)))
 
 
 class PartPackerDenoiser(ModelMixin, ConfigMixin):
