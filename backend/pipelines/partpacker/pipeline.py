@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 VOLUMES = 2
 FIELD_TICKS = 100
 """Progress of the field is told in hundredths of a volume, since the number of queries is an estimate at first."""
-POINTS_PER_QUERY = {"cuda": 49152, "mps": 16384, "cpu": 8192}
+POINTS_PER_QUERY = {"cuda": 40960, "mps": 16384, "cpu": 8192}
 """Chunk of field queries by device; any chunk gives the same values. On a GPU smaller chunks wait for Python, and
 larger ones would need more memory than the sampler."""
 fastest_attention = sdpa_kernel(

@@ -115,7 +115,7 @@ SPEC = PipelineSpec(
             gigabytes=0.008,
             memory_gib=0.5,
             bundled=True,
-            parameter_defaults={"steps": 24, "guidance_scale": 3.0, "grid_resolution": "96"},
+            parameter_defaults={"steps": 24, "guidance_scale": 2.0, "grid_resolution": "128"},
         ),
         WeightSet(
             name="published",

@@ -88,8 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--objects", type=int, default=64)
     parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--guidance", type=float, default=3.0)
-    parser.add_argument("--grid", type=int, default=96)
+    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--grid", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0, help="the training run's seed: held-out objects belong to it")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
