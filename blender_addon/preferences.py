@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the artist sets once: the backend's Python, the folders, the devices."""
 
+import functools
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import bpy
 from .connection.interface import WorkerSettings
 
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"
+IN_PROCESS_VARIABLE = "MESHWRIGHT_IN_PROCESS"
 _DEVICES = ("auto", "cuda:0", "cuda:1", "mps", "cpu")
 
 
@@ -50,12 +53,16 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
     low_memory: bpy.props.BoolProperty(
         name="Low Memory", description="Keep in GPU memory only what computes at the moment: slower, far less memory",
     )
-
-    in_process: bpy.props.BoolProperty(
-        name="Inside Blender",
-        description="Compute in Blender's own Python, which must have torch then. Blender waits meanwhile: "
-                    "for scripts and tests",
+    compile_networks: bpy.props.BoolProperty(
+        name="Compile Networks",
+        description="The first job takes about 10 s longer, later ones are a few percent faster. NVIDIA GPUs only",
     )
+    run_in: bpy.props.EnumProperty(
+        name="Run In", description="Where the backend computes", items=[
+            ("PROCESS", "Separate Process", "With the runtime's own Python, while Blender stays usable"),
+            ("BLENDER", "Blender's Own Python (for scripts)",
+             "Needs torch in Blender's Python. Blender stands still until a job has ended"),
+        ])
 
     def draw(self, context: bpy.types.Context) -> None:
         from .panels.preferences_box import draw_preferences  # the panels import this module
@@ -91,21 +98,35 @@ def backend_python() -> Path | None:
     return None
 
 
-def backend_is_set_up() -> bool:
-    """Whether there is anything that could compute."""
-    return own().in_process or backend_python() is not None
+def runs_in_process() -> bool:
+    """Whether jobs run in Blender's own Python: the environment variable set to 1, or the preference."""
+    return os.environ.get(IN_PROCESS_VARIABLE) == "1" or own().run_in == "BLENDER"
+
+
+def backend_complaint() -> str:
+    """Why nothing can compute yet, in words, or "". Cheap enough for a poll."""
+    if runs_in_process():
+        return "" if torch_is_importable() else "Blender's own Python has no torch: let the backend run separately"
+    return "" if backend_python() else "Set up the runtime first: see the top of this panel"
+
+
+@functools.cache
+def torch_is_importable() -> bool:
+    """Whether this Python has torch. Looks at the disk once a session."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def worker_settings() -> WorkerSettings | None:
     """The worker that the preferences of this moment ask for; None while no backend is set up."""
     chosen = own()
-    if not backend_is_set_up():
+    if backend_complaint():
         return None
     return WorkerSettings(
         python=backend_python() or Path(sys.executable), root=Path(__file__).parent, models=models_folder(),
         device=chosen.device.strip() or "auto", second_device=chosen.second_device.strip(),
-        low_memory=chosen.low_memory, statistics=user_folder("statistics") / "stages.json",
-        offline=not bpy.app.online_access, in_process=chosen.in_process,
+        low_memory=chosen.low_memory, compile=chosen.compile_networks,
+        statistics=user_folder("statistics") / "stages.json", offline=not bpy.app.online_access,
+        in_process=runs_in_process(),
     )
 
 

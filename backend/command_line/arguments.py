@@ -33,7 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def worker_settings(options: argparse.Namespace) -> Settings:
     """What `_add_worker_options` parsed."""
-    return Settings(options.models, options.device, options.second_device, options.low_memory, options.statistics)
+    return Settings(options.models, options.device, options.second_device, options.low_memory, options.statistics,
+                    options.compile)
 
 
 def given_parameters(options: argparse.Namespace) -> dict[str, Value]:
@@ -51,6 +52,8 @@ def _add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cuda:0, mps or cpu (%(default)s)")
     parser.add_argument("--second-device", default="", metavar="DEVICE", help="where decoders run, if elsewhere")
     parser.add_argument("--low-memory", action="store_true", help="keep weights off the GPU until needed; slower")
+    parser.add_argument("--compile", action="store_true",
+                        help="compile networks: the first run about 10 s slower, later ones faster (NVIDIA)")
     parser.add_argument("--statistics", type=Path, default=HOME / "statistics.json", metavar="FILE",
                         help="times of earlier runs, for the time left (%(default)s)")
 

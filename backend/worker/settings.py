@@ -10,7 +10,7 @@ class Settings:
     """`device` is "auto" or a torch device; an empty `second_device` means the same one.
 
     `models` holds downloaded weights. `statistics` is the JSON file with the times of earlier runs; None keeps them in
-    memory only.
+    memory only. `compile` trades a longer first run for faster later ones, on NVIDIA GPUs.
     """
 
     models: Path
@@ -18,3 +18,4 @@ class Settings:
     second_device: str = ""
     low_memory: bool = False
     statistics: Path | None = None
+    compile: bool = False

@@ -23,6 +23,7 @@ class WorkerSettings:
     device: str = "auto"
     second_device: str = ""
     low_memory: bool = False
+    compile: bool = False
     statistics: Path | None = None
     offline: bool = False
     in_process: bool = False

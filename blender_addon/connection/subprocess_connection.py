@@ -177,6 +177,8 @@ def command_line(settings: WorkerSettings) -> list[str]:
         command += ["--second-device", settings.second_device]
     if settings.low_memory:
         command.append("--low-memory")
+    if settings.compile:
+        command.append("--compile")
     if settings.statistics is not None:
         command += ["--statistics", str(settings.statistics)]
     return command

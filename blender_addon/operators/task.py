@@ -5,7 +5,7 @@ import bpy
 
 from ..backend.contract import PipelineSpec, TaskSpec
 from ..parameter_groups import tasks
-from ..preferences import backend_is_set_up
+from ..preferences import backend_complaint
 from ..submission import missing_input, submit_task
 from .attempt import attempt
 
@@ -19,9 +19,7 @@ class TaskOperator(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        missing = missing_input(context, cls.task)
-        if not backend_is_set_up():
-            missing = "Set up the runtime first: see the top of this panel"
+        missing = backend_complaint() or missing_input(context, cls.task)
         if missing:
             cls.poll_message_set(missing)
         return not missing

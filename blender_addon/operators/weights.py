@@ -5,7 +5,7 @@ import bpy
 
 from ..backend.pipelines import registry
 from ..panels.words import wrapped
-from ..preferences import backend_is_set_up
+from ..preferences import backend_complaint
 from ..submission import submit_download
 from .attempt import attempt
 
@@ -28,10 +28,8 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = ""
-        if not backend_is_set_up():
-            reason = "Set up the runtime first: it does the download"
-        elif not bpy.app.online_access:
+        reason = backend_complaint()
+        if not reason and not bpy.app.online_access:
             reason = ("Blender was started offline" if bpy.app.online_access_override
                       else "Allow Online Access in Preferences, System first")
         if reason:

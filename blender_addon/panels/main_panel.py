@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..preferences import backend_is_set_up
+from ..preferences import backend_complaint, runs_in_process
 from ..properties import settings_of
 from ..setup.operators import online_complaint, runtime_state
 from .words import region_width, wrapped
@@ -24,8 +24,8 @@ class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        if not backend_is_set_up():
-            _draw_first_run(layout, context)
+        if complaint := backend_complaint():
+            _draw_first_run(layout, context, complaint)
         settings = settings_of(context.scene)
         layout.template_ID(settings, "image", open="image.open")
         if settings.image is not None:
@@ -38,8 +38,12 @@ class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
         _draw_place(layout, settings)
 
 
-def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context, complaint: str) -> None:
     box = layout.box()
+    if runs_in_process():
+        wrapped(box, complaint, region_width(context), "ERROR")
+        box.operator("meshwright.open_preferences", icon="PREFERENCES")
+        return
     wrapped(box, "Meshwright computes in a Python of its own, which is not set up yet.", region_width(context), "INFO")
     installation = runtime_state().installation
     if installation is not None:

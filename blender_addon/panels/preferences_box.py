@@ -5,7 +5,7 @@ import os
 
 import bpy
 
-from ..preferences import PYTHON_VARIABLE
+from ..preferences import IN_PROCESS_VARIABLE, PYTHON_VARIABLE
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
 
@@ -22,5 +22,7 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
     column.prop(preferences, "models_folder")
     column.prop(preferences, "jobs_folder")
     column.separator()
-    for name in ("device", "second_device", "low_memory", "in_process"):
+    for name in ("device", "second_device", "low_memory", "compile_networks", "run_in"):
         column.prop(preferences, name)
+    if os.environ.get(IN_PROCESS_VARIABLE) == "1":
+        column.label(text=f"The environment variable {IN_PROCESS_VARIABLE} decides at the moment", icon="INFO")

@@ -93,11 +93,11 @@ def test_a_module_beside_the_backend_hides_no_library(tmp_path: Path) -> None:
     (tmp_path / "backend" / "__init__.py").touch()
     (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
     (tmp_path / "backend" / "__main__.py").write_text("import json, sys; sys.stdout.write(' '.join(sys.argv[1:]))")
-    settings = replace(fake_worker("cuda:0"), root=tmp_path, second_device="cuda:1", low_memory=True,
+    settings = replace(fake_worker("cuda:0"), root=tmp_path, second_device="cuda:1", low_memory=True, compile=True,
                        statistics=tmp_path / "times.json")
     ran = subprocess.run(command_line(settings), cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran.stdout == ("worker --models models --device cuda:0 --second-device cuda:1 --low-memory "
-                          f"--statistics {tmp_path / 'times.json'}")
+                          f"--compile --statistics {tmp_path / 'times.json'}")
 
 
 def test_a_python_that_is_not_there_is_told_with_its_remedy(tmp_path: Path) -> None:

@@ -137,6 +137,19 @@ def test_a_retry_uses_smaller_chunks(starter):
     assert partpacker_job._points_per_query(model.pipeline, Resources(chunk_scale=0.25)) == whole // 4
 
 
+def test_networks_are_compiled_only_when_asked_and_only_on_cuda(starter):
+    progress = type("Silent", (), {"loading": lambda *_: None, "check": lambda *_: None})()
+    pipeline = partpacker_job.load(SPEC.weight_set("starter"), starter, Resources(compile=True), progress).pipeline
+    assert not [module for module in _modules(pipeline) if module._compiled_call_impl]
+    partpacker_job.compile_networks(pipeline)
+    compiled = {type(module).__name__ for module in _modules(pipeline) if module._compiled_call_impl}
+    assert compiled == {"DenoiserLayer", "SelfAttentionBlock", "CrossAttentionBlock"}
+
+
+def _modules(pipeline):
+    return [*pipeline.denoiser.modules(), *pipeline.autoencoder.modules()]
+
+
 def test_a_mesh_is_rebuilt_in_its_own_place(local, make_job, tmp_path, monkeypatch):
     corners = np.add([[0, 0, 0], [4, 0, 0], [0, 2, 0], [0, 0, 1]], (10.0, -5.0, 3.0))
     faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])

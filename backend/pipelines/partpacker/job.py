@@ -60,8 +60,20 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
     pipeline.set_progress_bar_config(disable=True)
     if offload:
         pipeline.enable_sequential_cpu_offload(device=resources.device)
+    elif resources.compile and resources.device.startswith("cuda"):
+        compile_networks(pipeline)
     progress.check()
     return Model(pipeline, folder)
+
+
+def compile_networks(pipeline: PartPackerPipeline) -> None:
+    """Have each kind of repeated block compiled at its first use; a block that cannot be runs as it is, with a warning.
+
+    That may be for want of a compiler: Triton is not part of torch on Windows.
+    """
+    torch._dynamo.config.suppress_errors = True
+    for network in (pipeline.denoiser, pipeline.autoencoder):
+        network.compile_repeated_blocks(dynamic=False)
 
 
 def run(model: Model | None, request: Request, folder: JobFolder, resources: Resources, progress: Progress) -> Result:
