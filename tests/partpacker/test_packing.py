@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dual volume packing: the graph's invariants, contacts, grouping, stitching, whole scenes."""
 
+import itertools
+import random
 import time
 
 import networkx as nx
@@ -13,9 +15,10 @@ from hypothesis import strategies as st
 from backend.contract import BadInput
 from backend.pipelines.partpacker.packing.contact import find_contacts
 from backend.pipelines.partpacker.packing.graph import build_adjacency, color_two_volumes, find_odd_cycle
+from backend.pipelines.partpacker.packing.grouping import box_overlap
 from backend.pipelines.partpacker.packing.pack import PackOptions, pack, pack_reference, stitch_part
 from backend.pipelines.partpacker.packing.parts import PackedPart, clean_part, connected_parts
-from backend.pipelines.partpacker.packing.reference_graph import contract_all_odd_cycles
+from backend.pipelines.partpacker.packing.reference_graph import TooManyCyclesError, contract_all_odd_cycles
 
 
 @st.composite
@@ -104,6 +107,16 @@ def test_complete_graph_of_300_parts_is_quick():
     assert len(set(group_of)) == 2
 
 
+@pytest.mark.parametrize("node_count", [11, 14, 20, 30])
+def test_listing_the_cycles_of_49_contacts_ends(node_count):
+    pairs = list(itertools.combinations(range(node_count), 2))
+    contacts = dict.fromkeys(random.Random(0).sample(pairs, 49), 1.0)
+    began = time.perf_counter()
+    with pytest.raises(TooManyCyclesError):
+        contract_all_odd_cycles(node_count, contacts)
+    assert time.perf_counter() - began < 2
+
+
 @pytest.mark.parametrize("pair", [(0, 0), (0, 3), (-1, 1)])
 def test_impossible_contacts_are_refused(pair):
     with pytest.raises(ValueError, match="contact"):
@@ -148,6 +161,40 @@ def test_chain_of_touching_boxes_alternates(method):
     packing = method(named({f"p{i}": cube((i, 0, 0)) for i in range(5)}))
     assert assignment(packing) == {frozenset({("p0",), ("p2",), ("p4",)}), frozenset({("p1",), ("p3",)})}
     assert len(packing.contacts) == 4
+
+
+def blades(count: int) -> list[PackedPart]:
+    """Boards through one axis: all of them cross."""
+    board = trimesh.creation.box((1.0, 0.01, 1.0))
+    turns = [trimesh.transformations.rotation_matrix(np.pi * i / count, (0, 0, 1)) for i in range(count)]
+    return named({f"b{i:02d}": board.copy().apply_transform(turn) for i, turn in enumerate(turns)})
+
+
+@pytest.mark.parametrize(
+    ("count", "note", "merged"), [(8, None, True), (10, "deterministic mode", True), (11, "more than 50", False)]
+)
+def test_reference_mode_says_when_it_does_something_else(count, note, merged):
+    apart = PackOptions(group=False)
+    packing = pack_reference(blades(count), apart)
+    assert len(packing.contacts) == count * (count - 1) // 2
+    assert [note in said for said in packing.notes] == ([True] if note else [])
+    assert (sum(map(len, packing.volumes)) < count) == merged
+    if note == "deterministic mode":
+        assert assignment(packing) == assignment(pack(blades(count), apart))
+
+
+def test_of_equally_deep_contacts_the_parts_that_overlap_more_are_merged():
+    spokes = [trimesh.transformations.rotation_matrix(2 * np.pi * i / 5, (0, 0, 1)) for i in range(5)]
+    side = cube((1.0, 0, 0), (0.2, 1.5, 0.5))
+    meshes = {f"p{i}": side.copy().apply_transform(turn) for i, turn in enumerate(spokes)}
+    for method in (pack, pack_reference):
+        packing = method(named(meshes))
+        assert np.ptp(list(packing.contacts.values())) < 1e-6
+        overlap = {pair: box_overlap(*(packing.parts[i].mesh for i in pair)) for pair in packing.contacts}
+        most = max(overlap.values())
+        (merged,) = [group.members for volume in packing.volumes for group in volume if len(group.members) > 1]
+        assert overlap[int(merged[0][1:]), int(merged[1][1:])] == pytest.approx(most)
+        assert min(overlap.values()) < most - 0.01
 
 
 def test_positions_are_kept_up_to_the_normalizing_map():

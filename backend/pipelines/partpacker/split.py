@@ -28,6 +28,8 @@ def split_parts(request: Request, folder: JobFolder, progress: Progress) -> Resu
     pack_parts = pack_reference if request.parameters["mode"] == "reference" else pack
     packing = pack_parts(parts, on_pair=lambda pair, of: progress.stage("contacts", pair, of))
     progress.stage("contacts", 1, 1)
+    for note in packing.notes:
+        progress.warn(note)
     if not all(packing.volumes):
         progress.warn("All parts hang together, so they are all in one volume.")
     volume_of = _volumes(packing)

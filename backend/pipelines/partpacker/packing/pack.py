@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import trimesh
@@ -13,16 +13,18 @@ from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
 from .contact import PairReport, dilated, find_contacts, no_report
 from .graph import Edge, color_groups, contract_odd_cycles, group_neighbors
-from .grouping import group_parts, is_single_layer_plane
+from .grouping import box_overlap, group_parts, is_single_layer_plane
 from .parts import PackedPart, merge_parts, normalization_of
-from .reference_graph import contract_all_odd_cycles, is_skipped
+from .reference_graph import MOST_DEGREES, TooManyCyclesError, contract_all_odd_cycles, is_skipped
 from .stitching import stitch_holes
 
 SHEET_FLATNESS = 0.01
 """Single-layer planes within this are left open."""
 
 DEPTH_DIGITS = 6
-"""Decimals of a contact's depth that count."""
+"""Decimals of a contact's depth that count, so that the contacts of equal parts tie on every processor."""
+OVERLAP_DIGITS = 9
+"""Decimals of the overlap of two bounding boxes that count, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class DualVolumePacking:
     contacts: dict[Edge, float]
     """Depth of every contact between two of ``parts``, dilated."""
     normalization: Normalization
+    notes: tuple[str, ...] = ()
+    """What the artist should know of how it was packed."""
 
     def volume_mesh(self, index: int) -> TriangleMesh:
         """Return volume 0 or 1 as one mesh, normalized; empty for a volume without groups."""
@@ -74,7 +78,11 @@ def pack(
 def pack_reference(
     parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: PairReport = no_report
 ) -> DualVolumePacking:
-    """Pack as published, for comparison: all cycles are listed, and above 50 contacts nothing is contracted."""
+    """Pack as published, for comparison: all cycles are listed, and above 50 contacts nothing is contracted.
+
+    The order of ``parts`` matters here. An object with too many cycles to list is packed as by :func:`pack`. Where
+    this or the limit of 50 contacts applied, ``notes`` says so. Raises BadInput as :func:`pack` does.
+    """
     return _pack(parts, options, on_pair, reference=True)
 
 
@@ -84,23 +92,58 @@ def _pack(
     _check_parts(parts)
     normalization = normalization_of(parts, reference=reference)
     prepared = [PackedPart(part.members, _normalized(part.mesh, normalization)) for part in parts]
-    prepared.sort(key=lambda part: part.members)
+    if not reference:
+        prepared.sort(key=lambda part: part.members)
     if options.group:
         prepared = group_parts(prepared, on_pair)
     if options.stitch:
         prepared = [PackedPart(part.members, stitch_part(part.mesh)) for part in prepared]
     contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared], on_pair)
-    group_of = list(range(len(prepared)))
-    if options.contract and not (reference and is_skipped(contacts)):
-        contract_cycles = contract_all_odd_cycles if reference else contract_odd_cycles
-        # Rounded, so that the contacts of equal parts tie on every processor.
-        rounded = {pair: round(depth, DEPTH_DIGITS) for pair, depth in contacts.items()}
-        group_of = contract_cycles(len(prepared), rounded)
+    group_of, notes = list(range(len(prepared))), ()
+    if options.contract:
+        group_of, notes = _contract(len(prepared), _rank_contacts(prepared, contacts), reference=reference)
     groups = _merge_groups(prepared, group_of)
     order = sorted(range(len(groups)), key=lambda group: (groups[group].distance_from_origin, groups[group].members))
     color = color_groups(group_neighbors(group_of, contacts), order)
     volumes = ([groups[i] for i in order if color[i] == 0], [groups[i] for i in order if color[i] == 1])
-    return DualVolumePacking(volumes, prepared, contacts, normalization)
+    return DualVolumePacking(volumes, prepared, contacts, normalization, notes)
+
+
+def _contract(
+    node_count: int, contacts: Mapping[Edge, float], *, reference: bool
+) -> tuple[list[int], tuple[str, ...]]:
+    """Return the group of every part, and notes."""
+    if not reference:
+        return contract_odd_cycles(node_count, contacts), ()
+    if is_skipped(contacts):
+        return list(range(node_count)), (
+            f"There are more than {MOST_DEGREES // 2} contacts, so that, as in the published tool, none was settled: "
+            "touching parts may share a volume.",
+        )
+    try:
+        return contract_all_odd_cycles(node_count, contacts), ()
+    except TooManyCyclesError:
+        return contract_odd_cycles(node_count, contacts), (
+            "The parts touch in too many ways for the reference mode: the deterministic mode was used instead.",
+        )
+
+
+def _rank_contacts(parts: Sequence[PackedPart], contacts: dict[Edge, float]) -> dict[Edge, float]:
+    """Number the contacts from the shallowest up; equal contacts have one rank, and the indices decide.
+
+    Of equally deep contacts that ranks higher whose parts' undilated bounding boxes overlap more (as in SPEC 10.2.3).
+    The published tool leaves them to the hash seed and the last bits; the answers that it was seen to give for rings
+    of equal parts are the ones of this rule.
+    """
+    keys = {
+        (i, j): (
+            round(depth, DEPTH_DIGITS),
+            round(box_overlap(parts[i].mesh, parts[j].mesh), OVERLAP_DIGITS),
+        )
+        for (i, j), depth in contacts.items()
+    }
+    ranks = {key: float(rank) for rank, key in enumerate(sorted(set(keys.values())))}
+    return {pair: ranks[key] for pair, key in keys.items()}
 
 
 def _check_parts(parts: Sequence[PackedPart]) -> None:
