@@ -33,6 +33,14 @@ class Entry:
         """Why the job failed. Raises MeshwrightError when that cannot be read."""
         return self.folder.read_error()
 
+    def has_artifacts(self) -> bool:
+        """Whether there is a result that could come into a scene; one that a full disk cut off is none."""
+        try:
+            result = self.folder.read_result()
+        except MeshwrightError:
+            return False
+        return result is not None and bool(result.artifacts)
+
 
 def entries(jobs_folder: Path, limit: int = 50) -> list[Entry]:
     """The newest jobs first. Reads one small file for each of the `limit` jobs, and none for the others."""
@@ -43,7 +51,7 @@ def entries(jobs_folder: Path, limit: int = 50) -> list[Entry]:
 def undelivered(jobs_folder: Path, limit: int = 50) -> list[Entry]:
     """Finished jobs among the newest whose result has never reached a scene: what to offer after a crash."""
     return [entry for entry in entries(jobs_folder, limit)
-            if entry.state == "finished" and not entry.delivered and _has_artifacts(entry.folder)]
+            if entry.state == "finished" and not entry.delivered and entry.has_artifacts()]
 
 
 def delete(jobs_folder: Path, name: str) -> None:
@@ -100,11 +108,3 @@ def _was_cancelled(folder: JobFolder) -> bool:
         file.seek(max(0, path.stat().st_size - 4096))
         lines = file.read().splitlines()
     return bool(lines) and _CANCELLED in lines[-1]
-
-
-def _has_artifacts(folder: JobFolder) -> bool:
-    try:
-        result = folder.read_result()
-    except MeshwrightError:  # cut off by a full disk, say: there is nothing to offer
-        return False
-    return result is not None and bool(result.artifacts)

@@ -3,7 +3,7 @@
 
 import bpy
 
-from . import deliver, jobs, operators, panels, parameter_groups, preferences, properties
+from . import deliver, jobs, operators, panels, parameter_groups, preferences, properties, recent
 from .setup import operators as setup_operators
 
 CLASSES = (*preferences.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *setup_operators.CLASSES,
@@ -15,7 +15,8 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
-    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings)
+    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh)
+    setup_operators.register(jobs.end_worker)
 
 
 def unregister() -> None:

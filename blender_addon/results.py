@@ -4,8 +4,9 @@
 import bpy
 
 from . import jobs
-from .backend.contract import MAXIMUM_SEED, JobFolder
-from .deliver.recipe import FOLDER, SEED
+from .backend.contract import MAXIMUM_SEED, BadInput, JobFolder, PipelineSpec, TaskSpec
+from .backend.pipelines import registry
+from .deliver.recipe import FOLDER, PIPELINE, SEED, TASK
 from .preferences import jobs_folder
 from .submission import submit_again
 
@@ -17,6 +18,21 @@ def active_result(context: bpy.types.Context) -> bpy.types.Object | None:
         return None
     parent = active.parent
     return parent if parent and parent.get(FOLDER) == active[FOLDER] else active
+
+
+def made_by(result: bpy.types.Object) -> tuple[PipelineSpec, TaskSpec] | None:
+    """What made the result; None when this version does not have it."""
+    try:
+        spec = registry.spec(result[PIPELINE])
+        return spec, spec.task(result[TASK])
+    except BadInput:
+        return None
+
+
+def depends_on_seed(result: bpy.types.Object) -> bool:
+    """Whether another seed could make another result."""
+    maker = made_by(result)
+    return maker is not None and maker[1].seeded
 
 
 def redo(result: bpy.types.Object) -> jobs.Job:

@@ -37,14 +37,14 @@ from .properties import settings_of
 def submit_task(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec) -> jobs.Job:
     """Capture what the task needs and queue it. Raises MeshwrightError; then no job folder is left behind."""
     settings = settings_of(context.scene)
-    if settings.random_seed:
+    if task.seeded and settings.random_seed:
         settings.seed = random.randrange(MAXIMUM_SEED + 1)
     group = getattr(settings, task.name)
     meshes = selected_meshes(context)
     request = Request(
         job=_job_name(task.name), task=task.name, pipeline=spec.name,
         weights=getattr(group, WEIGHTS, spec.weights[0].name), subject=subject_of(settings, task, meshes),
-        seed=settings.seed, parameters=parameter_values(group, task),
+        seed=settings.seed if task.seeded else 0, parameters=parameter_values(group, task),
     )
     folder = JobFolder.create(jobs_folder() / request.job)
     try:

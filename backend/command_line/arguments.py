@@ -68,7 +68,9 @@ def _add_task(commands: argparse._SubParsersAction, pipeline: PipelineSpec, task
                         help=f"{task.inputs[0].description}. A folder stands for all such files in it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, one in it each")
     parser.add_argument("--format", choices=FORMATS, default="glb", help="of single parts (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same result (%(default)s)")
+    parser.set_defaults(seed=0)
+    if task.seeded:
+        parser.add_argument("--seed", type=int, help="the same seed gives the same result (%(default)s)")
     parser.add_argument("--weights", choices=[weights.name for weights in pipeline.weights],
                         default=pipeline.weights[0].name, help="(%(default)s)")
     _add_worker_options(parser)

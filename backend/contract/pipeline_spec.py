@@ -42,7 +42,7 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One thing the artist can ask of a pipeline."""
+    """One thing the artist can ask of a pipeline. `seeded` is False for a task without chance: no seed is asked for."""
 
     name: str
     label: str
@@ -51,6 +51,7 @@ class TaskSpec:
     parameters: tuple[Parameter, ...]
     stages: tuple[StageSpec, ...]
     needs_weights: bool = True
+    seeded: bool = True
 
     def validated(self, values: Mapping[str, object]) -> dict[str, Value]:
         """All parameters of the task, defaults filled in. Raises BadInput for an unknown or unfitting one."""
@@ -71,6 +72,7 @@ DOWNLOAD_WEIGHTS = TaskSpec(
                           "Name of the licence that the artist was shown and accepted"),),
     stages=(),
     needs_weights=False,
+    seeded=False,
 )
 """Every pipeline has this task; the worker does it itself."""
 

@@ -21,14 +21,20 @@ log = logging.getLogger(__name__)
 
 REDRAW_SECONDS = 0.2
 _queue: JobQueue | None = None
+_ended: Callable[[], None] | None = None
 _drawn: tuple[object, ...] = ()
 _drawn_at = 0.0
 
 
 def register(deliver: Callable[[JobFolder], Report], blocked: Callable[[], str],
-             worker_settings: Callable[[], WorkerSettings | None], limits: Limits | None = None) -> None:
-    """Make the queue; see `JobQueue` for the callables. No worker is started before the first job."""
-    global _queue
+             worker_settings: Callable[[], WorkerSettings | None], limits: Limits | None = None,
+             ended: Callable[[], None] | None = None) -> None:
+    """Make the queue; see `JobQueue` for the callables. No worker is started before the first job.
+
+    `ended` is called after a step in which jobs ended.
+    """
+    global _queue, _ended
+    _ended = ended
     limits = limits or Limits()
     _queue = JobQueue(deliver, blocked, worker_settings, limits, Supervisor(limits))
     bpy.app.handlers.load_post.append(_after_load)
@@ -76,6 +82,11 @@ def free_memory() -> None:
     _running_queue().free_memory()
 
 
+def end_worker() -> None:
+    """End the worker, within two seconds, so that its files can be changed. Raises MeshwrightError while jobs go on."""
+    _running_queue().end_worker()
+
+
 def jobs() -> list[Job]:
     """All jobs of this session, the oldest first."""
     return _running_queue().jobs()
@@ -96,7 +107,10 @@ def poll_once() -> float | None:
 
     Returns the seconds until the next step, None when nothing is left to watch.
     """
+    before = sum(job.ended for job in jobs())
     delay = _running_queue().poll_once()
+    if _ended is not None and sum(job.ended for job in jobs()) > before:
+        _ended()
     _redraw_if_changed(at_once=delay is None)
     return delay
 

@@ -140,6 +140,13 @@ class JobQueue:
         """End the worker, within two seconds. A running job ends as cancelled."""
         self._supervisor.shutdown()
 
+    def end_worker(self) -> None:
+        """End the worker, within two seconds. Raises MeshwrightError while any job goes on."""
+        if not all(job.ended for job in self._jobs):
+            raise MeshwrightError("The backend is at work.", "A job runs or waits.",
+                                  "Cancel it, or wait until it has ended.")
+        self._supervisor.shutdown()
+
     def _receive(self) -> None:
         try:
             events = self._supervisor.poll()

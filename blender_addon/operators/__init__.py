@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Thin operators: each asks `submission`, `jobs`, `capture` or `deliver` to do one thing."""
 
-from . import job, picture, result, task, weights
+from . import earlier, job, picture, result, task, weights
 
-CLASSES = (*task.CLASSES, *picture.CLASSES, *job.CLASSES, *result.CLASSES, *weights.CLASSES)
+CLASSES = (*task.CLASSES, *picture.CLASSES, *job.CLASSES, *earlier.CLASSES, *result.CLASSES,
+           *weights.CLASSES)

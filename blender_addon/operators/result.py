@@ -36,6 +36,14 @@ class MESHWRIGHT_OT_reroll(ResultOperator):
     bl_idname = "meshwright.reroll"
     bl_label = "Reroll"
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        result = results.active_result(context)
+        if result is not None and not results.depends_on_seed(result):
+            cls.poll_message_set("There is no chance in how this result was made")
+            return False
+        return super().poll(context)
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, lambda: results.reroll(results.active_result(context)))
 

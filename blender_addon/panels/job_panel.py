@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of jobs: progress, time left, cancel; an error with the button that mends it."""
 
+from collections.abc import Sequence
+
 import bpy
 
-from .. import jobs
+from .. import jobs, recent
 from ..backend.contract import ErrorReport
 from ..jobs import Job, JobState
 from ..remedies import LABELS
@@ -23,6 +25,7 @@ class MESHWRIGHT_PT_jobs(SidebarPanel, bpy.types.Panel):
             self.layout.label(text="Nothing has been asked for yet")
         for job in listed[::-1][:SHOWN]:
             _draw_job(self.layout.box(), job, region_width(context))
+        _draw_history(self.layout)
         row = self.layout.row(align=True)
         row.operator("meshwright.recover_results", icon="RECOVER_LAST")
         row.operator("meshwright.free_memory", text="Free Memory", icon="MEMORY")
@@ -38,12 +41,41 @@ def _draw_job(box: bpy.types.UILayout, job: Job, width: float) -> None:
         _button(row, job, "remove_job", "X")
     else:
         _button(row, job, "cancel_job", "X")
-        left = "" if job.seconds_left is None else f" · {duration(job.seconds_left)} left"
-        box.progress(factor=job.fraction, text=f"{job.stage}{left}")
+        box.label(text=stage_words(job, jobs.jobs()))
+        if job.state is not JobState.QUEUED:
+            left = "" if job.seconds_left is None else f" · {duration(job.seconds_left)} left"
+            box.progress(factor=job.fraction, text=f"{job.fraction:.0%}{left}")
     for note in job.notes:
         wrapped(box, note, width, "INFO")
     if job.error:
         _draw_error(box, job, job.error, width)
+
+
+def stage_words(job: Job, queue: Sequence[Job]) -> str:
+    """What happens to the job now; for a waiting one, behind how many others."""
+    earlier = [other for other in queue[:queue.index(job)] if not other.ended]
+    if job.state is not JobState.QUEUED or not earlier:
+        return job.stage
+    return "Next in the queue" if len(earlier) == 1 else f"Waiting for {len(earlier)} other jobs"
+
+
+def _draw_history(layout: bpy.types.UILayout) -> None:
+    """Results of earlier jobs, as they were read last: a draw never looks at the disk."""
+    header, body = layout.panel("meshwright_history", default_closed=True)
+    header.label(text="History")
+    header.operator("meshwright.refresh_history", text="", icon="FILE_REFRESH", emboss=False)
+    if body is None:
+        return
+    for line in recent.lines():
+        row = body.box().row()
+        told = row.column(align=True)
+        told.label(text=line.subject)
+        below = told.row()
+        below.active = False
+        below.label(text=line.words)
+        row.operator("meshwright.deliver_earlier", text="", icon="IMPORT", emboss=False).folder = line.folder
+        row.operator("meshwright.delete_earlier", text="", icon="TRASH", emboss=False).folder = line.folder
+    body.label(text=recent.total_words())
 
 
 def _draw_error(box: bpy.types.UILayout, job: Job, error: ErrorReport, width: float) -> None:

@@ -65,9 +65,6 @@ def _draw_place(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
     row = column.row()
     row.enabled = settings.placement == "CURSOR"
     row.prop(settings, "size")
-    row = column.row(align=True)
-    row.prop(settings, "seed")
-    row.prop(settings, "random_seed", text="", icon="FILE_REFRESH")
 
 
 CLASSES = (MESHWRIGHT_PT_main,)

@@ -5,7 +5,7 @@ import bpy
 
 from ..deliver.explode import PROPERTY
 from ..deliver.recipe import COMMERCIAL_USE, LICENCE, PIPELINE, SEED, WEIGHTS
-from ..results import active_result
+from ..results import active_result, depends_on_seed, made_by
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
 
@@ -24,16 +24,20 @@ class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
         if PROPERTY in result:
             layout.prop(result, f'["{PROPERTY}"]', text="Explode", slider=True)
         row = layout.row(align=True)
-        row.operator("meshwright.reroll", icon="FILE_REFRESH")
+        if depends_on_seed(result):
+            row.operator("meshwright.reroll", icon="FILE_REFRESH")
         row.operator("meshwright.redo", icon="LOOP_BACK")
         wrapped(layout, recipe_words(result), region_width(context))
 
 
 def recipe_words(result: bpy.types.Object) -> str:
     """How the result came about and what it may be used for, in one line."""
-    words = [str(result[PIPELINE]), f"seed {result[SEED]}"]
+    maker = made_by(result)
+    words = [f"{maker[0].label}, {maker[1].label}" if maker else str(result[PIPELINE])]
     if WEIGHTS in result:
-        words.insert(1, f"{result[WEIGHTS]} weights")
+        words.append(f"{result[WEIGHTS]} weights")
+    if depends_on_seed(result):
+        words.append(f"seed {result[SEED]}")
     if LICENCE in result:
         words.append(f"{result[LICENCE]}{'' if result[COMMERCIAL_USE] else ': no commercial use'}")
     return f"{result.name}: {', '.join(words)}"

@@ -29,6 +29,10 @@ class TaskPanel(SidebarPanel):
             column.prop(settings, "mesh_source")
         if any(wanted.kind == "text" for wanted in self.task.inputs):
             column.prop(settings, "prompt")
+        if self.task.seeded:
+            row = column.row(align=True)
+            row.prop(settings, "seed")
+            row.prop(settings, "random_seed", text="", icon="FILE_REFRESH")
         _draw_parameters(column, group, [known for known in self.task.parameters if not known.advanced])
         advanced = [known for known in self.task.parameters if known.advanced]
         if advanced:

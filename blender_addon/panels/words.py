@@ -13,7 +13,7 @@ def wrapped(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NO
     """Labels of whole words that fit into `width` pixels at the interface's scale 1; the first has the icon."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for line in textwrap.wrap(text, max(20, int((width - _MARGIN) / _CHARACTER))):
+    for line in textwrap.wrap(text, max(20, int((width - _MARGIN) / _CHARACTER)), break_on_hyphens=False):
         column.label(text=line, icon=icon)
         icon = "NONE" if icon == "NONE" else "BLANK1"
 

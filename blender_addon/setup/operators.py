@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Buttons of the runtime. Thin: what they do is in `tasks`, which tests call too."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -15,6 +16,7 @@ from .tasks import RuntimeState
 
 _INTERVAL = 0.2  # seconds between two looks while something runs
 _state = RuntimeState()
+_end_worker: Callable[[], None] | None = None
 
 
 def runtime_state() -> RuntimeState:
@@ -67,6 +69,7 @@ class _RuntimeOperator(bpy.types.Operator):
     """Not while something runs, and not without the artist's leave to go online."""
 
     needs_network = False
+    changes_files = True
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
@@ -83,6 +86,8 @@ class _RuntimeOperator(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         try:
+            if self.changes_files and _end_worker is not None:
+                _end_worker()
             self.run()
         except MeshwrightError as error:
             _state.error = error.report
@@ -135,6 +140,7 @@ class MESHWRIGHT_OT_check_runtime(_RuntimeOperator):
 
     bl_idname = "meshwright.check_runtime"
     bl_label = "Check Runtime"
+    changes_files = False
 
     def run(self) -> None:
         folder = runtime_folder()
@@ -190,6 +196,15 @@ CLASSES = (
     MESHWRIGHT_OT_install_runtime, MESHWRIGHT_OT_repair_runtime, MESHWRIGHT_OT_check_runtime,
     MESHWRIGHT_OT_remove_runtime, MESHWRIGHT_OT_cancel_runtime, MESHWRIGHT_OT_copy_diagnostics,
 )
+
+
+def register(end_worker: Callable[[], None]) -> None:
+    """`end_worker` frees the runtime's files, which Windows locks while a worker uses them.
+
+    It raises MeshwrightError while that cannot be.
+    """
+    global _end_worker
+    _end_worker = end_worker
 
 
 def stop() -> None:

@@ -2,6 +2,7 @@
 """The buttons, pressed in headless Blender through the built zip; timers never fire there, so tests poll."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tm
     request = json.loads((job.folder.path / "request.json").read_text())
     assert job.folder.path.parent == tmp_path / "jobs" and job.folder.path.name == request["job"]
     assert request["subject"] == "mug" and request["seed"] == 42 and request["weights"] == "starter"
-    assert request["parameters"] == {"steps": 5, "guidance_scale": 2.1, "grid_resolution": "96", "face_target": 0,
+    assert request["parameters"] == {"steps": 5, "guidance_scale": 2.1, "grid_resolution": "128", "face_target": 0,
                                      "resize": "area", "remove_background": True}
     assert [(job.folder.inputs / name).is_file() for name in request["inputs"]["image"]] == [True]
     note = json.loads((job.folder.path / "delivery.json").read_text())
@@ -99,7 +100,7 @@ def test_a_random_seed_is_shown_and_used(desk: Extension, scene: bpy.types.Scene
 
 def test_weights_bring_their_defaults(desk: Extension, scene: bpy.types.Scene) -> None:
     group = scene.meshwright.generate_parts
-    assert (group.steps, group.guidance_scale, group.grid_resolution) == (24, 3.0, "96")
+    assert (group.steps, group.guidance_scale, group.grid_resolution) == (24, 2.0, "128")
     group.resize = "linear"
     group.weights = "published"
     assert (group.steps, group.guidance_scale, group.grid_resolution) == (50, 7.0, "384")
@@ -222,6 +223,44 @@ def test_recover_brings_in_what_a_crash_left(desk: Extension, tmp_path: Path) ->
     assert bpy.ops.meshwright.deliver_again(job="job-1") == {"FINISHED"}
     desk.module("jobs").wait("job-1", WAIT)
     assert len(bpy.data.objects["lost-2"].children) == 3
+
+
+def test_history_shows_delivers_and_deletes(desk: Extension, tmp_path: Path) -> None:
+    recent = desk.module("recent")
+    folders = [finished_job(tmp_path / "jobs" / f"job-{number:02d}", subject=f"thing {number}").path
+               for number in range(12)]
+    for age, path in enumerate(folders):
+        os.utime(path / "request.json", (1e9 - age, 1e9 - age))
+    bpy.ops.meshwright.refresh_history()
+    assert [line.subject for line in recent.lines()] == [f"thing {number}" for number in range(10)]
+    assert recent.lines()[0].words.startswith("Generate Parts · ") and "MB" in recent.total_words()
+    assert bpy.ops.meshwright.deliver_earlier(folder="job-00") == {"FINISHED"}
+    with pytest.raises(RuntimeError):
+        bpy.ops.meshwright.delete_earlier(folder="job-00")
+    assert folders[0].is_dir(), "not while it is delivered"
+    desk.module("jobs").wait("job-00", WAIT)
+    assert len(bpy.data.objects["thing 0"].children) == 3
+    assert bpy.ops.meshwright.delete_earlier(folder="job-00") == {"FINISHED"}
+    assert not folders[0].exists() and desk.module("jobs").find("job-00") is None
+    assert [line.folder for line in recent.lines()] == [f"job-{number:02d}" for number in range(1, 11)]
+    assert "thing 0" in bpy.data.objects, "what is in the scene stays"
+    with pytest.raises(RuntimeError, match="no job's folder"):
+        bpy.ops.meshwright.delete_earlier(folder="job-00")
+
+
+def test_a_job_that_ends_is_in_the_history(desk: Extension, scene: bpy.types.Scene) -> None:
+    recent = desk.module("recent")
+    recent.refresh()
+    assert recent.lines() == () and recent.total_words() == "Nothing is kept"
+    cube("seat", (-1, -1, 0), (1, 1, 0.2)).select_set(True)
+    bpy.ops.meshwright.split_parts()
+    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="at work"):
+        desk.module("jobs").end_worker()
+    job = desk.module("jobs").wait(only_job(desk).id, WAIT)
+    assert [line.folder for line in recent.lines()] == [job.id] and job.request.seed == 0
+    assert desk.module("jobs").device()
+    desk.module("jobs").end_worker()
+    assert not desk.module("jobs").device(), "no process holds the runtime's files"
 
 
 def test_split_parts_through_the_real_subprocess(desk: Extension, scene: bpy.types.Scene) -> None:

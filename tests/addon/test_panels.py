@@ -29,6 +29,8 @@ class Layout:
     def separator(self) -> None:
         self.words.append("")
 
+    active = True
+
     def label(self, text: str = "", icon: str = "NONE") -> None:
         self._icon(icon)
         self.words.append(text)
@@ -117,7 +119,7 @@ def test_jobs_show_progress_and_errors(extension: Extension, scene: bpy.types.Sc
     folder = contract.JobFolder(finished_job(tmp_path / "job-1").path)
     job = jobs.submit(folder.read_request(), folder)
     job.take(contract.StageProgress("job-1", "sample", 3, 24, 0.25, 75.0))
-    assert "Shaping 3/24 · 1 min 15 s left" in drawn(extension, "jobs")
+    assert {"Shaping 3/24", "25% · 1 min 15 s left"} <= set(drawn(extension, "jobs"))
     assert "meshwright.cancel_job" in drawn(extension, "jobs")
     for remedy in [*contract.Remedy, None]:
         job.fail(contract.ErrorReport("It broke.", "The memory is full.", "Free some.", remedy))
@@ -125,6 +127,24 @@ def test_jobs_show_progress_and_errors(extension: Extension, scene: bpy.types.Sc
         assert "It broke." in words and "The memory is full. Free some." in words
         assert ("meshwright.apply_remedy" if remedy else "meshwright.retry_job") in words
     jobs.remove("job-1")
+
+
+def test_a_waiting_job_tells_how_many_go_first(extension: Extension) -> None:
+    words, job = extension.module("panels.job_panel").stage_words, extension.module("jobs").Job
+    queue = [job(SimpleNamespace(job=name), None) for name in "abc"]
+    assert [words(item, queue) for item in queue] == ["Waiting", "Next in the queue", "Waiting for 2 other jobs"]
+    queue[0].end_cancelled()
+    assert [words(item, queue) for item in queue[1:]] == ["Waiting", "Next in the queue"]
+
+
+def test_the_seed_is_offered_where_there_is_chance(extension: Extension, scene: bpy.types.Scene,
+                                                   tmp_path: Path) -> None:
+    assert "seed" in drawn(extension, "generate_parts") and "seed" not in drawn(extension, "split_parts")
+    folder = extension.module("backend.contract").JobFolder
+    extension.module("deliver").deliver(folder(finished_job(tmp_path / "job-1", task="split_parts").path))
+    words = drawn(extension, "result")
+    assert "meshwright.redo" in words and "meshwright.reroll" not in words and "seed" not in " ".join(words)
+    assert not bpy.ops.meshwright.reroll.poll() and bpy.ops.meshwright.redo.poll()
 
 
 def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:

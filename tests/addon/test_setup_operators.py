@@ -11,6 +11,7 @@ from pathlib import Path
 import bpy
 import pytest
 
+from backend.contract import MeshwrightError
 from blender_addon.setup import operators, tasks
 from blender_addon.setup.runtime import Condition, condition, python_of
 
@@ -101,3 +102,23 @@ def test_checking_a_python_of_the_artists_leaves_no_runtime_behind(chosen: types
 
 def test_the_diagnostics_are_copied(chosen: types.SimpleNamespace) -> None:
     assert bpy.ops.meshwright.copy_diagnostics() == {"FINISHED"}
+
+
+def test_the_worker_ends_before_the_runtime_changes(chosen: types.SimpleNamespace,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    bpy.context.preferences.system.use_online_access = True
+    ends: list[str] = []
+
+    def refuse() -> None:
+        ends.append("refused")
+        raise MeshwrightError("The backend is at work.", "A job runs.", "Wait.")
+
+    monkeypatch.setattr(operators, "_end_worker", None)
+    operators.register(refuse)
+    for name in ("install_runtime", "repair_runtime", "remove_runtime"):
+        with pytest.raises(RuntimeError, match="at work"):
+            getattr(bpy.ops.meshwright, name)()
+    assert len(ends) == 3 and not operators.runtime_state().busy
+    operators.register(lambda: ends.append("ended"))
+    assert bpy.ops.meshwright.remove_runtime() == {"FINISHED"} and ends[-1] == "ended"
+    finish()

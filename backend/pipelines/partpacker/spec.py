@@ -25,7 +25,7 @@ STARTER_LICENCE = Licence(
 GRID_RESOLUTIONS = (64, 96, 128, 256, 320, 384, 448, 512)
 
 _FACES = Parameter(
-    "face_target", "int", 0, "Faces per volume",
+    "face_target", "int", 0, "Max faces",
     "Simplify each of the two volumes to about this many faces. 0 keeps every face", 0, 1_000_000, 1000,
 )
 
@@ -98,6 +98,7 @@ SPLIT_PARTS = TaskSpec(
     ),
     stages=(StageSpec("contacts", "Finding contacts", 0.7), StageSpec("pack", "Sorting into volumes", 0.3)),
     needs_weights=False,
+    seeded=False,
 )
 
 SPEC = PipelineSpec(

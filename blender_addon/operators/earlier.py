@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done with a job of the history: one whose folder is there, of this session or an earlier one."""
+
+import bpy
+
+from .. import history, jobs, recent
+from ..backend.contract import JobFolder
+from ..preferences import jobs_folder
+from .attempt import attempt
+
+
+class MESHWRIGHT_OT_refresh_history(bpy.types.Operator):
+    """Look for results on the disk"""
+
+    bl_idname = "meshwright.refresh_history"
+    bl_label = "Refresh History"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        recent.refresh()
+        return {"FINISHED"}
+
+
+class EarlierOperator:
+    """An operator on one job folder, by its name."""
+
+    bl_options = {"INTERNAL"}
+    folder: bpy.props.StringProperty(name="Folder", options={"SKIP_SAVE", "HIDDEN"})
+
+
+class MESHWRIGHT_OT_deliver_earlier(EarlierOperator, bpy.types.Operator):
+    """Put this result into the scene once more"""
+
+    bl_idname = "meshwright.deliver_earlier"
+    bl_label = "Deliver Again"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return attempt(self, lambda: jobs.restore(JobFolder(jobs_folder() / self.folder)))
+
+
+class MESHWRIGHT_OT_delete_earlier(EarlierOperator, bpy.types.Operator):
+    """Delete this job's folder for good. What is in the scene stays, but cannot be made again by Redo or Reroll"""
+
+    bl_idname = "meshwright.delete_earlier"
+    bl_label = "Delete Job"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        def delete() -> None:
+            if jobs.find(self.folder):
+                jobs.remove(self.folder)
+            history.delete(jobs_folder(), self.folder)
+            recent.refresh()
+        return attempt(self, delete)
+
+
+CLASSES = (MESHWRIGHT_OT_refresh_history, MESHWRIGHT_OT_deliver_earlier, MESHWRIGHT_OT_delete_earlier)
