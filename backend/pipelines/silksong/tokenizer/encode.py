@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a mesh to tokens (specification 2.5)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....contract import BadInput
+from ....geometry.normalization import Normalization
+from ..manifold_repair.grid import GridMesh, snap
+from ..manifold_repair.splitting import MOST_STEPS, SplitLimits, split_non_manifold
+from ..orientation import cut_open, repair_winding
+from .layer_tokens import place_tokens, previous_layer_tokens, same_layer_tokens
+from .rings import sorted_components, vertex_layers, vertex_rings
+from .vocabulary import COMPONENT, END_COMPONENT, NEXT_LAYER, RESOLUTION
+
+LONGEST_SIDE = 1.9
+"""Longest side of a normalized mesh."""
+MOST_FACES_PER_VERTEX = 50
+MOST_NON_MANIFOLD_VERTICES = 300
+
+
+class Mesh(Protocol):
+    """Vertices float [V, 3], y up, and faces int [F, 3]."""
+
+    vertices: NDArray[np.floating]
+    faces: NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A mesh as a sequence, without the end token."""
+
+    ids: NDArray[np.int64]
+    """int64 [T], each below 10267."""
+    normalization: Normalization
+    """From the mesh's frame to that of the tokens, where the longest side is 1.9."""
+    notes: tuple[str, ...]
+    """What of the mesh the sequence does not say, or says otherwise."""
+
+
+def encode(mesh: Mesh, *, reference: bool = False) -> Tokens:
+    """Tokenize a mesh.
+
+    Surfaces that are not orientable are cut open; with ``reference`` they refuse the mesh as the published tokenizer
+    does, and no search is bounded. All other meshes give the same tokens either way. Raises BadInput for a mesh without
+    a part of three connected faces, and for one beyond the limits of the vocabulary or of the published tokenizer.
+    """
+    normalization, surface = prepare(mesh, reference=reference)
+    components = sorted_components(surface.mesh)
+    tokens: list[int] = []
+    kept = said = 0
+    for faces in components.faces:
+        rings = vertex_rings(faces)
+        x, y, z = surface.mesh.vertices[faces[0]].T
+        start = int(faces[0][np.lexsort((x, z, y))[0]])
+        layers = vertex_layers(start, rings)
+        tokens += _component_tokens(layers, rings, surface.mesh.vertices)
+        reached = np.zeros(len(surface.mesh.vertices), bool)
+        reached[[vertex for layer in layers for vertex in layer]] = True
+        kept += len(faces)
+        said += int(reached[faces].all(axis=1).sum())
+    notes = list(surface.notes)
+    if components.dropped:
+        notes.append(f"{components.dropped} parts of fewer than three faces were dropped.")
+    if said < kept:
+        notes.append(f"{kept - said} faces cannot be reached layer by layer and were dropped.")
+    return Tokens(np.array(tokens, np.int64), normalization, tuple(notes))
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A manifold mesh of consistent winding on the grid."""
+
+    mesh: GridMesh
+    notes: tuple[str, ...]
+
+
+def prepare(mesh: Mesh, *, reference: bool) -> tuple[Normalization, Surface]:
+    """Normalize, snap to the grid, make manifold and wind consistently (2.5.1 to 2.5.4). Raises BadInput."""
+    vertices = np.asarray(mesh.vertices, np.float64).reshape(-1, 3)
+    faces = np.asarray(mesh.faces).reshape(-1, 3)
+    normalization = normalize(vertices)
+    snapped = snap(normalization.apply(vertices), faces, RESOLUTION)
+    most_steps = math.inf if reference else MOST_STEPS
+    limits = SplitLimits(MOST_FACES_PER_VERTEX, MOST_NON_MANIFOLD_VERTICES, most_steps)
+    split = split_non_manifold(snapped, limits)
+    grid, notes = split.mesh, []
+    if split.searches_stopped:
+        notes.append(f"The best split of {split.searches_stopped} dense vertices was not searched to the end.")
+    faces, contradictions = repair_winding(grid.faces)
+    if contradictions and reference:
+        raise BadInput(
+            "The mesh cannot be encoded.",
+            f"A surface has only one side: {contradictions} faces contradict their neighbours (a Moebius loop).",
+            "Cut the surface open.",
+        )
+    if contradictions:
+        grid, seam = cut_open(grid)
+        faces, _ = repair_winding(grid.faces)
+        notes.append(f"A surface with only one side was cut open along {seam} edges.")
+    return normalization, Surface(grid.with_faces(faces), tuple(notes))
+
+
+def normalize(vertices: NDArray[np.float64]) -> Normalization:
+    """The map to the tokens' frame. Raises BadInput for vertices that are none, all in one place or not finite."""
+    try:
+        return Normalization.to_box((vertices.min(axis=0), vertices.max(axis=0)), LONGEST_SIDE)
+    except ValueError as error:
+        raise BadInput(
+            "There is nothing to encode.",
+            "The mesh has no extent, or coordinates that are not numbers.",
+            "Select another mesh, or apply its scale.",
+        ) from error
+
+
+def _component_tokens(layers: list[list[int]], rings: dict[int, list[int]], cells: NDArray[np.int64]) -> list[int]:
+    start = layers[0][0]
+    tokens = [COMPONENT, *place_tokens(*cells[start].tolist())]
+    previous = {start: 0}
+    for layer in layers[1:]:
+        tokens.append(NEXT_LAYER)
+        position_of = {vertex: position for position, vertex in enumerate(layer)}
+        places = cells[layer].tolist()
+        size = len(layer)
+        for position, vertex in enumerate(layer):
+            ring = rings[vertex]
+            tokens += place_tokens(*places[position])
+            offsets = [(position_of[other] - position) % size for other in ring if other in position_of]
+            tokens += same_layer_tokens(offsets, size)
+            tokens += previous_layer_tokens([previous[other] for other in ring if other in previous])
+        previous = position_of
+    return [*tokens, END_COMPONENT]

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mesh Silksong's tokenizer and mesh repair against golden numbers: integers are equal, not only close."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from safetensors import safe_open
+
+from backend.contract import BadInput
+from backend.geometry.mesh import TriangleMesh
+from backend.pipelines.silksong.mesh_cleaning import clean_mesh
+from backend.pipelines.silksong.tokenizer import decode, encode
+from backend.pipelines.silksong.tokenizer.encode import normalize, prepare
+
+from . import CASES
+from .comparison import Comparison
+from .golden import Golden
+
+REFUSED = ("single_triangle", "quad", "all_degenerate", "moebius_strip")
+ENCODED = (
+    *("three_triangle_fan", "tetrahedron", "box", "quads_triangulated", "icosphere1", "icosphere2", "flipped_winding"),
+    *("torus_genus1", "torus_large", "annulus", "open_grid", "open_tube", "bipyramid24", "zipped_disk"),
+    *("chair_of_boxes", "box_plus_small_parts", "nonmanifold_edge_boxes", "nonmanifold_edge_fins"),
+    *("nonmanifold_inner_wall", "nonmanifold_vertex", "degenerate_input"),
+)
+INDEX_ERROR = "raises IndexError"
+
+
+@dataclass
+class RawMesh:
+    """A mesh of the golden file, float64 as it was recorded."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+def exact(name: str, actual: object, expected: object) -> Comparison:
+    return Comparison(name, actual, expected, 0.0)
+
+
+def info(golden: Golden) -> dict:
+    """The JSON notes of a golden file."""
+    with safe_open(golden.path, "pt") as file:
+        return json.loads(file.metadata()["info"])
+
+
+def raw_mesh(golden: Golden) -> RawMesh:
+    return RawMesh(golden.input("vertices").numpy(), golden.input("faces").numpy())
+
+
+def refused(golden: Golden) -> Iterator[Comparison]:
+    mesh = raw_mesh(golden)
+    yield exact("normalised", normalize(mesh.vertices).apply(mesh.vertices), golden.output("normalised"))
+    try:
+        why = f"encoded as {len(encode(mesh, reference=True).ids)} tokens"
+    except BadInput as error:
+        why = error.report.why
+    if "mobius" in info(golden)["error"]:
+        contradicting = info(golden)["error"].split()[3]
+        yield exact("refusal", f" {contradicting} faces" in why, True)
+    else:
+        yield exact("refusal", "No part of the mesh" in why, True)
+
+
+def encoded(golden: Golden) -> Iterator[Comparison]:
+    mesh = raw_mesh(golden)
+    normalization, surface = prepare(mesh, reference=True)
+    yield exact("normalised", normalization.apply(mesh.vertices), golden.output("normalised"))
+    yield exact("quantised_vertices", surface.mesh.vertices, golden.output("quantised_vertices"))
+    yield exact("clean_faces", surface.mesh.faces, golden.output("clean_faces"))
+    for mode in (True, False):
+        yield exact(f"tokens, reference={mode}", encode(mesh, reference=mode).ids, golden.output("tokens"))
+        decoded = decode(golden.output("tokens").numpy(), salvage=mode)
+        yield exact(f"decoded_vertices, salvage={mode}", decoded.vertices, golden.output("decoded_vertices"))
+        yield exact(f"decoded_quantised, salvage={mode}", decoded.cells, golden.output("decoded_quantised"))
+        yield exact(f"decoded_faces, salvage={mode}", decoded.faces, golden.output("decoded_faces"))
+        yield exact(f"notes, salvage={mode}", decoded.notes, ())
+
+
+def decode_malformed(golden: Golden) -> Iterator[Comparison]:
+    verdicts = info(golden)
+    for case, tokens in golden.with_prefix("in.").items():
+        try:
+            decoded = decode(tokens.numpy(), salvage=False)
+        except IndexError:
+            yield exact(case, INDEX_ERROR, verdicts[case])
+            continue
+        yield exact(f"{case}, vertices", decoded.cells, golden.output(f"vertices.{case}"))
+        yield exact(f"{case}, faces", decoded.faces, golden.output(f"faces.{case}"))
+
+
+def mesh_cleaning(golden: Golden) -> Iterator[Comparison]:
+    """Faces are compared as sets of corner positions: their order is not specified."""
+    mesh = clean_mesh(TriangleMesh(golden.input("vertices").numpy(), golden.input("faces").numpy()))
+    expected = TriangleMesh(golden.output("vertices").numpy(), golden.output("faces").numpy())
+    yield exact("vertices", mesh.vertices, expected.vertices)
+    yield exact("faces", _face_set(mesh), _face_set(expected))
+
+
+def _face_set(mesh: TriangleMesh) -> list:
+    return sorted(sorted(map(tuple, corners)) for corners in mesh.corners().tolist())
+
+
+CASES |= {("silksong", f"tok_{name}"): refused for name in REFUSED}
+CASES |= {("silksong", f"tok_{name}"): encoded for name in ENCODED}
+CASES |= {("silksong", "decode_malformed"): decode_malformed, ("silksong", "mesh_cleaning"): mesh_cleaning}
