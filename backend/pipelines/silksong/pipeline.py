@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pipeline of Mesh Silksong: a surface to token sequences of clean low-poly meshes (spec section 2)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from ...contract import BadInput, MeshwrightError, Remedy
+from .generation import Streamer, TokenGenerator, ignore_tokens
+from .point_encoder import POINT_CHANNELS, SilksongConditioner
+from .point_sampling import sample_condition_points
+from .sampling import SamplingSettings
+from .transformer import SilksongTransformer
+
+StageReport = Callable[[str, int, int], None]
+"""Told `(stage, step, of)`; the stages are "points", "condition" and "tokens". May raise to cancel the run."""
+
+
+class NotFiniteError(MeshwrightError):
+    """The condition holds NaN or infinity."""
+
+
+def ignore_progress(_stage: str, _step: int, _of: int) -> None:
+    """The progress report of callers who want none."""
+
+
+class SilksongPipeline(DiffusionPipeline):
+    """A mesh or its points to one or more token sequences, for the tokenizer to decode."""
+
+    model_cpu_offload_seq = "conditioner->transformer"
+
+    def __init__(self, conditioner: SilksongConditioner, transformer: SilksongTransformer):
+        super().__init__()
+        self.register_modules(conditioner=conditioner, transformer=transformer)
+        self._generator: TokenGenerator | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
+    ) -> "SilksongPipeline":
+        """Load a local folder that `save_pretrained` wrote. Nothing is fetched."""
+        folder = Path(pretrained_model_name_or_path)
+        options = {"torch_dtype": torch_dtype, "local_files_only": True}
+        conditioner = SilksongConditioner.from_pretrained(folder / "conditioner", **options)
+        transformer = SilksongTransformer.from_pretrained(folder / "transformer", **options)
+        return cls(conditioner.requires_grad_(False).eval(), transformer.requires_grad_(False).eval())
+
+    def place(self, device: torch.device | str) -> "SilksongPipeline":
+        """Move both networks to `device`."""
+        self._generator = None
+        self.conditioner.to(device)
+        self.transformer.to(device)
+        return self
+
+    @property
+    def max_tokens(self) -> int:
+        """Length of the longest sequence that the transformer can write."""
+        return len(self.transformer.abs_pos_emb.weight)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        vertices: ArrayLike | None = None,
+        faces: ArrayLike | None = None,
+        *,
+        points: Tensor | None = None,
+        variants: int = 1,
+        temperature: float = 0.5,
+        top_k: int = 50,
+        top_p: float = 0.95,
+        greedy: bool = False,
+        seed: int = 0,
+        max_tokens: int | None = None,
+        grammar: bool = True,
+        progress: StageReport = ignore_progress,
+        streamer: Streamer = ignore_tokens,
+    ) -> list[NDArray[np.int64]]:
+        """Tokens int64 `[n]` of each variant, without the end token.
+
+        The surface is a mesh (`vertices [V, 3]`, `faces` int `[F, 3]`) or `points [P, 6]` with unit normals; y is up
+        and the longest side of the bounding box is 1.9, around the origin. Variants differ by their draws; the same
+        seed gives the same ones. `grammar` off allows every token, as the published pipeline does. `streamer` is told
+        new tokens `[variants, n]` while they come.
+
+        Raises BadInput for a surface without area, NotFiniteError (damaged weights, too little precision), and
+        ValueError for parameters out of their range.
+        """
+        generator = self._generator_for(
+            variants, max_tokens or self.max_tokens, SamplingSettings(temperature, top_k, top_p, greedy), grammar
+        )
+        if points is None:
+            points = sample_condition_points(vertices, faces, seed)
+        progress("points", 1, 1)
+        condition = self.encode_condition(points)
+        progress("condition", 1, 1)
+        return generator.run(condition, seed, None, streamer, lambda done, of: progress("tokens", done, of))
+
+    def encode_condition(self, points: Tensor) -> Tensor:
+        """Condition `[1, 257, W]` of `points [P, 6]`, which are rounded to float16 first, as in training."""
+        if points.ndim != 2 or points.shape[1] != POINT_CHANNELS or not len(points) or not points.isfinite().all():
+            raise BadInput("The point cloud cannot be used.",
+                           f"Its shape is {list(points.shape)}, or it holds values that are not numbers.",
+                           "Give points with normals, six numbers each.")
+        points = points.to(self.conditioner.device, torch.float16).to(self.conditioner.dtype)
+        condition = self.conditioner(points[None]).to(self.transformer.device)
+        if not condition.isfinite().all():
+            raise NotFiniteError(
+                "The object's condition holds values that are not numbers.",
+                "The weights are damaged, or the precision is too low for this object.",
+                "Try full precision; if it happens again, download the weights again.",
+                Remedy.DOWNLOAD,
+            )
+        return condition
+
+    def _generator_for(self, rows: int, max_tokens: int, settings: SamplingSettings, grammar: bool) -> TokenGenerator:
+        """The last run's generator, whose graphs are recorded already, if it serves this run too."""
+        last = self._generator
+        wanted = (rows, max_tokens, settings, grammar, self.transformer.device)
+        if last is None or wanted != (last.rows, last.max_tokens, last.settings, bool(last.grammar), last.device):
+            self._generator = None
+            self._generator = TokenGenerator(self.transformer, rows, max_tokens, settings, grammar)
+        return self._generator
