@@ -72,11 +72,14 @@ def test_few_salient_points_are_a_farthest_subset_of_the_corners():
     assert len(np.unique(points.numpy().round(4), axis=0)) == 8
 
 
-def test_smooth_mesh_has_no_salient_points():
+def test_smooth_mesh_has_uniform_points_in_the_place_of_salient_ones():
     smooth = TriangleMesh.from_trimesh(trimesh.creation.icosphere(4))
+    assert len(salient_points(smooth, 64, generator=seeded())) == 0
     surface = prepare_surface(smooth, generator=seeded(), **SIZES)
-    assert surface.salient_points.shape == (1, 0, 3)
-    assert surface.salient_query_index.shape == (1, 0)
+    assert torch.equal(surface.salient_points, surface.points[:, : SIZES["salient"]])
+    queries = surface.salient_query_index[0]
+    assert len(queries.unique()) == SIZES["salient_queries"]
+    assert queries.max() < SIZES["salient"]
 
 
 @pytest.mark.parametrize(("degrees", "salient"), [(14, 0), (16, 1)])
@@ -99,12 +102,12 @@ def test_third_face_of_an_edge_is_ignored():
 
 def test_autoencoder_takes_the_points_of_sharp_and_smooth_meshes(tiny_autoencoder):
     smooth = TriangleMesh.from_trimesh(trimesh.creation.icosphere(4))
-    for mesh, tokens in ((box(), 96), (smooth, 64)):
+    for mesh in (box(), smooth):
         surface = prepare_surface(mesh, generator=seeded(), **SIZES)
         posterior = tiny_autoencoder.encode(
             surface.points, surface.salient_points, surface.query_index, surface.salient_query_index
         )
-        assert posterior.mean.shape == (1, tokens, 4)
+        assert posterior.mean.shape == (1, SIZES["queries"] + SIZES["salient_queries"], 4)
         assert posterior.mean.isfinite().all()
 
 

@@ -32,14 +32,16 @@ SALIENT_ANGLE = 15.0
 class SurfacePoints:
     """The encoder's inputs, batch of one, in the normalized frame; int64 indices.
 
-    A mesh without a salient edge has S = 0 salient points and M = 0 salient queries: the encoder then works with the
-    uniform ones alone. Its latent has ``n + M`` tokens.
+    A mesh without a salient edge, a smooth sphere, has uniform points in the place of the salient ones, as in our
+    training (the published code fails there). With the starter weights the reconstructions of smooth solids then have
+    these intersections over unions with the solids, against those without any salient points: sphere 0.67 (0.55),
+    torus 0.69 (0.67), thin torus 0.37 (0.37), ellipsoid 0.81 (0.82), capsule 0.97 (0.90).
     """
 
     points: Tensor
     """float32 [1, N, 3], uniform by area."""
     salient_points: Tensor
-    """float32 [1, S, 3], on edges with a sharp angle."""
+    """float32 [1, S, 3], on edges with a sharp angle; the first of ``points`` for a mesh that has none."""
     query_index: Tensor
     """[1, n] into ``points``."""
     salient_query_index: Tensor
@@ -77,6 +79,8 @@ def prepare_surface(
     candidates = candidates.to(device)[None]
     points = candidates[:, farthest_points(candidates, uniform)[0]]
     edges = salient_points(mesh, salient, generator=generator).to(device)[None]
+    if edges.shape[1] == 0:
+        edges = points[:, :salient]
     return SurfacePoints(
         points=points,
         salient_points=edges,
