@@ -4,9 +4,15 @@
 import bpy
 
 from .backend.contract import MAXIMUM_SEED
+from .capture.thumbnail import make_thumbnail
 from .parameter_groups import GROUPS
 
 NAME = "meshwright"
+
+
+def _show_picture(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    if settings.image is not None:
+        make_thumbnail(settings.image)
 
 
 class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
@@ -14,7 +20,7 @@ class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
 
     __annotations__ = {name: bpy.props.PointerProperty(type=group) for name, group in GROUPS.items()} | {
         "image": bpy.props.PointerProperty(
-            name="Picture", type=bpy.types.Image,
+            name="Picture", type=bpy.types.Image, update=_show_picture,
             description="A picture of one object, on transparent or plain ground"),
         "subject": bpy.props.StringProperty(
             name="Name", description="What the parts are named after. Empty: the picture's or the object's name"),

@@ -10,6 +10,7 @@ from mathutils import Matrix
 from ..backend.contract import JobFolder, MeshwrightError, Remedy, Request
 from ..backend.contract.parameter import Value
 from ..delivery_note import DeliveryNote
+from .explode import follow_slider
 from .materials import new_material
 from .mesh import new_mesh
 from .names import fitted
@@ -83,6 +84,8 @@ def _replace(request: Request, parts: list[Part], note: DeliveryNote, scene: bpy
             home.objects.link(made)
         if old and old.parent:
             made.parent, made.parent_type, made.parent_bone = old.parent, old.parent_type, old.parent_bone
+        if old:
+            follow_slider(made, old)
         made.matrix_world = matrix
         attach(made, values)
         objects.append(made)

@@ -37,6 +37,14 @@ def add_slider(root: bpy.types.Object, parts: Sequence[bpy.types.Object], away: 
                 _drive(part, axis, root, float(vector[axis]))
 
 
+def follow_slider(new: bpy.types.Object, part: bpy.types.Object) -> None:
+    """Have `new`, which takes the place of a part, move with the slider as that does."""
+    new.delta_location = part.delta_location
+    for curve in part.animation_data.drivers if part.animation_data else ():
+        if curve.data_path == "delta_location":
+            new.animation_data_create().drivers.from_existing(src_driver=curve)
+
+
 def _drive(part: bpy.types.Object, axis: int, root: bpy.types.Object, factor: float) -> None:
     driver = part.driver_add("delta_location", axis).driver
     driver.type = "SCRIPTED"

@@ -258,3 +258,20 @@ def test_a_dropped_file_becomes_the_panels_picture(extension: Extension, scene: 
                                                    picture_file: Path) -> None:
     assert bpy.ops.meshwright.drop_image(filepath=str(picture_file)) == {"FINISHED"}
     assert scene.meshwright.image.name == "source.png"
+
+
+def test_the_picked_picture_has_a_thumbnail_with_every_engine(extension: Extension, scene: bpy.types.Scene) -> None:
+    scene.render.engine = "BLENDER_WORKBENCH"
+    pixels = np.zeros((300, 600, 4), np.float32)
+    pixels[:150, :] = RED  # the lower half
+    image = generated("wide.png", pixels)
+    scene.meshwright.image = image
+    width, height = image.preview.image_size
+    assert (width, height) == (150, 75)
+    shown = np.empty(width * height * 4, np.float32)
+    image.preview.image_pixels_float.foreach_get(shown)
+    shown = shown.reshape(height, width, 4)
+    assert np.allclose(shown[:36], RED, atol=0.01) and np.allclose(shown[39:], CLEAR, atol=0.01)
+    scene.meshwright.image = generated("tall.png", np.ones((1000, 2, 4), np.float32))
+    assert tuple(scene.meshwright.image.preview.image_size) == (1, 166)
+    scene.meshwright.image = None

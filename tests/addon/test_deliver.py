@@ -189,6 +189,24 @@ def test_reconstruct_takes_the_place_of_the_old_object(extension: Extension, sce
     assert bpy.context.view_layer.objects.active == new and bpy.context.selected_objects == [new]
 
 
+def test_a_rebuilt_part_follows_the_explode_slider(extension: Extension, scene: bpy.types.Scene,
+                                                   tmp_path: Path) -> None:
+    deliver = extension.module("deliver").deliver
+    root = bpy.data.objects[deliver(finished_job(tmp_path / "job-1")).objects[0]]
+    part, rest = root.children[1], root.children[1].location.copy()
+    root["explode"] = 1.0
+    root.update_tag()
+    bpy.context.view_layer.update()
+    folder = finished_job(tmp_path / "job-2", "reconstruct", "leg", STOOL[1:2], note_on(extension, "replace", part))
+    new = bpy.data.objects[deliver(folder).objects[0]]
+    for slider in (1.0, 0.3, 0.0):
+        root["explode"] = slider
+        root.update_tag()
+        bpy.context.view_layer.update()
+        assert np.array(new.matrix_world) == pytest.approx(np.array(part.matrix_world), abs=1e-5)
+    assert new.location == rest
+
+
 def test_a_target_that_has_gone_gives_a_new_object_and_a_remark(extension: Extension, scene: bpy.types.Scene,
                                                                 tmp_path: Path) -> None:
     old = cube("vase", (1, 1, 1), (3, 3, 3))
