@@ -10,9 +10,11 @@ from safetensors import safe_open
 
 from backend.contract import BadInput
 from backend.geometry.mesh import TriangleMesh
+from backend.pipelines.silksong.manifold_repair import repair
+from backend.pipelines.silksong.manifold_repair.mesh_repair import normalize
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.tokenizer import decode, encode
-from backend.pipelines.silksong.tokenizer.encode import normalize, prepare
+from backend.pipelines.silksong.tokenizer.encode import prepare
 
 from . import CASES
 from .comparison import Comparison
@@ -26,6 +28,13 @@ ENCODED = (
     *("nonmanifold_inner_wall", "nonmanifold_vertex", "degenerate_input"),
 )
 INDEX_ERROR = "raises IndexError"
+
+# fmt: off
+PART_COLORS = np.array([
+    (135, 206, 250), (144, 238, 144), (255, 182, 193), (210, 180, 140), (218, 112, 214),
+    (255, 215, 0), (255, 99, 71), (240, 128, 128), (173, 216, 230), (152, 251, 152),
+])
+# fmt: on
 
 
 @dataclass
@@ -99,10 +108,30 @@ def mesh_cleaning(golden: Golden) -> Iterator[Comparison]:
     yield exact("faces", _face_set(mesh), _face_set(expected))
 
 
+def manifold_tool(golden: Golden) -> Iterator[Comparison]:
+    """The published tool's two results, and the colors that it gives to parts."""
+    for name, verdict in info(golden).items():
+        given = golden.with_prefix(f"in.{name}.")
+        expected = golden.with_prefix(f"out.{name}.")
+        repaired = repair(given["vertices_normalised"], given["faces"], reference=True)
+        contradicting = [note for note in repaired.notes if "contradict" in note]
+        failed = int(contradicting[0].split()[0]) if contradicting else 0
+        yield exact(f"{name}, failed", failed, verdict["faces_that_could_not_be_oriented"])
+        result = "split" if failed else "split_and_oriented"
+        yield exact(f"{name}, faces", repaired.faces, expected[f"{result}.faces"])
+        unwound = np.sort(expected["split.faces"].numpy(), axis=1)
+        yield exact(f"{name}, faces before winding", np.sort(repaired.faces, axis=1), unwound)
+        yield Comparison(f"{name}, vertices", repaired.vertices, expected[f"{result}.vertices"], 1e-15)
+        colors = np.zeros_like(repaired.vertices)
+        colors[repaired.faces] = (PART_COLORS[repaired.parts % len(PART_COLORS)] / 255)[:, None]
+        yield Comparison(f"{name}, colors", colors, expected["split.colours"], 1e-15)
+
+
 def _face_set(mesh: TriangleMesh) -> list:
     return sorted(sorted(map(tuple, corners)) for corners in mesh.corners().tolist())
 
 
 CASES |= {("silksong", f"tok_{name}"): refused for name in REFUSED}
 CASES |= {("silksong", f"tok_{name}"): encoded for name in ENCODED}
+CASES |= {("silksong", "manifold_tool_1024"): manifold_tool}
 CASES |= {("silksong", "decode_malformed"): decode_malformed, ("silksong", "mesh_cleaning"): mesh_cleaning}

@@ -8,8 +8,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from .manifold_repair.fans import corner_edges, shared_edges, split_fans
-from .manifold_repair.grid import GridMesh
+from .grid_mesh import GridMesh
+from .vertex_fans import corner_edges, shared_edges, split_fans
 
 Indices = NDArray[np.int64]
 

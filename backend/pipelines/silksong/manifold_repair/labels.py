@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .fans import corner_edges
+from ..vertex_fans import corner_edges
 
 
 class FaceLabels:

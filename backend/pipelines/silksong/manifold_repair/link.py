@@ -7,6 +7,7 @@ because the published tokenizer's results depend on them.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,9 +30,9 @@ def link_graph(vertex: int, faces: Iterable[tuple[int, list[int]]]) -> nx.Graph:
 class CycleSearch:
     """Looks for the best simple cycles of one mesh's links; a dense link has exponentially many, hence the bounds."""
 
-    most_steps: float = float("inf")
-    """Vertices of cycles that all searches together may look at."""
-    deadline: float = float("inf")
+    most_steps: float = math.inf
+    """Vertices of cycles that all searches together may look at; each search, an eighth of what is left."""
+    deadline: float = math.inf
     """Of `time.monotonic`."""
     stopped_early: int = 0
     """Searches that left cycles unseen; each has looked at one at least."""
@@ -40,10 +41,11 @@ class CycleSearch:
         """The first cycle over ``nodes`` that is longer than two and has the largest rank."""
         best: list[int] = []
         best_rank: tuple[int, ...] = ()
+        left_to_others = self.most_steps * 7 / 8 if math.isfinite(self.most_steps) else -math.inf
         for cycle in nx.simple_cycles(graph.subgraph(nodes).to_directed()):
             if len(cycle) == 2:  # an edge, to and fro
                 continue
-            if best and (self.most_steps <= 0 or time.monotonic() > self.deadline):
+            if best and (self.most_steps <= left_to_others or time.monotonic() > self.deadline):
                 self.stopped_early += 1
                 break
             self.most_steps -= len(cycle)

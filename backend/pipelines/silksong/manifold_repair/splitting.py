@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import networkx as nx
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....contract import BadInput
-from .fans import face_counts_of_edges, split_fans
-from .grid import GridMesh
+from ..grid_mesh import GridMesh
+from ..vertex_fans import corner_edges, detach_non_manifold, non_manifold_edges, split_fans
 from .labels import FaceLabels
 from .link import CycleSearch, decompose, link_graph
 
@@ -28,7 +29,7 @@ class SplitLimits:
     non_manifold_vertices: float = math.inf
     most_steps: float = MOST_STEPS
     deadline: float = math.inf
-    """Of `time.monotonic`; past it, only the first cycle of a link is looked at."""
+    """Of `time.monotonic`; past it, nothing is searched any more."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class SplitMesh:
     """Label root of every face, int64 [F]; faces of one label have one color in the published tool."""
     searches_stopped: int
     """Cycle searches that ended at their bound."""
+    detached: int
+    """Vertices that were not reached in time; their faces were separated without a search."""
 
 
 def split_non_manifold(mesh: GridMesh, limits: SplitLimits) -> SplitMesh:
@@ -49,23 +52,26 @@ def split_non_manifold(mesh: GridMesh, limits: SplitLimits) -> SplitMesh:
     """
     faces, copied = split_fans(mesh.faces, len(mesh.vertices))
     mesh = mesh.with_split(copied, faces)
-    edges, counts = face_counts_of_edges(mesh.faces)
-    non_manifold = np.unique(edges[counts > 2])
+    non_manifold = np.unique(corner_edges(mesh.faces)[non_manifold_edges(mesh.faces)])
     _check(mesh, copied, non_manifold, limits)
     is_manifold = np.ones(len(mesh.vertices), bool)
     is_manifold[non_manifold] = False
     labels = FaceLabels(mesh.faces, is_manifold)
+    detached = 0
     search = CycleSearch(limits.most_steps, limits.deadline)
     if len(non_manifold):
         resolver = _Resolver(mesh, labels, search)
-        resolver.resolve(non_manifold.tolist())
+        detached = resolver.resolve(non_manifold.tolist(), limits.deadline)
         mesh = resolver.result()
+        if detached:
+            faces, copied = detach_non_manifold(mesh.faces, len(mesh.vertices))
+            mesh = mesh.with_split(copied, faces)
         faces, copied = split_fans(mesh.faces, len(mesh.vertices))
         mesh = mesh.with_split(copied, faces)
         for fan in _faces_of_vertices(mesh.faces, len(mesh.vertices)):
             labels.unite(fan)
     roots = np.array([labels.root(face) for face in range(len(mesh.faces))], np.int64)
-    return SplitMesh(mesh, roots, search.stopped_early)
+    return SplitMesh(mesh, roots, search.stopped_early, detached)
 
 
 def _check(mesh: GridMesh, copied: NDArray[np.int64], non_manifold: NDArray[np.int64], limits: SplitLimits) -> None:
@@ -105,16 +111,16 @@ class _Resolver:
         self._search = search
         self._copied: list[int] = []
 
-    def resolve(self, vertices: list[int]) -> None:
-        """Split ``vertices`` (ascending): first the lowest whose link has a cycle."""
+    def resolve(self, vertices: list[int], deadline: float) -> int:
+        """Split ``vertices`` (ascending), first the lowest whose link has a cycle; returns how many time leaves."""
         waiting = dict.fromkeys(vertices)
         vertex = next((v for v in vertices if not nx.is_forest(self._link(v))), vertices[0])
         stack: list[int] = []
         while True:
             del waiting[vertex]
             stack += self._split(vertex)
-            if not waiting:
-                return
+            if not waiting or time.monotonic() > deadline:
+                return len(waiting)
             while stack and stack[-1] not in waiting:
                 stack.pop()
             vertex = stack.pop() if stack else next(iter(waiting))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..manifold_repair.grid import cell_centers
+from ..grid_mesh import cell_centers
 from .vocabulary import COMPONENT, END, END_COMPONENT, RESOLUTION
 from .weaver import Malformed, Weaver
 

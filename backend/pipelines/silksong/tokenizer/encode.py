@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from ....contract import BadInput
 from ....geometry.normalization import Normalization
-from ..manifold_repair.grid import GridMesh, snap
+from ..grid_mesh import GridMesh, snap
+from ..manifold_repair.mesh_repair import normalize
 from ..manifold_repair.splitting import MOST_STEPS, SplitLimits, split_non_manifold
 from ..orientation import cut_open, repair_winding
 from .layer_tokens import place_tokens, previous_layer_tokens, same_layer_tokens
 from .rings import sorted_components, vertex_layers, vertex_rings
 from .vocabulary import COMPONENT, END_COMPONENT, NEXT_LAYER, RESOLUTION
 
-LONGEST_SIDE = 1.9
-"""Longest side of a normalized mesh."""
 MOST_FACES_PER_VERTEX = 50
 MOST_NON_MANIFOLD_VERTICES = 300
 
@@ -105,18 +104,6 @@ def prepare(mesh: Mesh, *, reference: bool) -> tuple[Normalization, Surface]:
         faces, _ = repair_winding(grid.faces)
         notes.append(f"A surface with only one side was cut open along {seam} edges.")
     return normalization, Surface(grid.with_faces(faces), tuple(notes))
-
-
-def normalize(vertices: NDArray[np.float64]) -> Normalization:
-    """The map to the tokens' frame. Raises BadInput for vertices that are none, all in one place or not finite."""
-    try:
-        return Normalization.to_box((vertices.min(axis=0), vertices.max(axis=0)), LONGEST_SIDE)
-    except ValueError as error:
-        raise BadInput(
-            "There is nothing to encode.",
-            "The mesh has no extent, or coordinates that are not numbers.",
-            "Select another mesh, or apply its scale.",
-        ) from error
 
 
 def _component_tokens(layers: list[list[int]], rings: dict[int, list[int]], cells: NDArray[np.int64]) -> list[int]:

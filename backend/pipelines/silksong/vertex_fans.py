@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ....geometry.components import edge_runs
+from ...geometry.components import edge_runs
 
 Indices = NDArray[np.int64]
 
@@ -27,11 +27,25 @@ def shared_edges(faces: Indices) -> tuple[Indices, Indices]:
     return order[second - 1], order[second]
 
 
-def face_counts_of_edges(faces: Indices) -> tuple[Indices, Indices]:
-    """Undirected edges int64 [E, 2] and how many faces each has, int64 [E]."""
-    edges = corner_edges(faces)
-    order, start, count = edge_runs(edges)
-    return np.sort(edges[order[start]], axis=1), count
+def non_manifold_edges(faces: Indices) -> Indices:
+    """Edges (indices into :func:`corner_edges`) that run where more than two faces meet."""
+    order, _, count = edge_runs(corner_edges(faces))
+    return order[np.repeat(count > 2, count)]
+
+
+def detach_non_manifold(faces: Indices, vertex_count: int) -> tuple[Indices, Indices]:
+    """Separate the faces that meet at an edge of more than two, without a search for which belong together.
+
+    First such edges stop joining fans; faces that still meet there get corners of their own. Returns as
+    :func:`split_fans`.
+    """
+    faces, copied = split_fans(faces, vertex_count, non_manifold_edges(faces))
+    edges = non_manifold_edges(faces)
+    corners = np.unique(np.concatenate([_corner(edges, 0), _corner(edges, 1)]))
+    flat = faces.ravel().copy()
+    origin = np.concatenate([np.arange(vertex_count), copied])[flat[corners]]
+    flat[corners] = vertex_count + len(copied) + np.arange(len(corners))
+    return flat.reshape(-1, 3), np.concatenate([copied, origin])
 
 
 def split_fans(faces: Indices, vertex_count: int, cut: Indices | None = None) -> tuple[Indices, Indices]:
