@@ -102,12 +102,13 @@ def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
 
 
 def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequence[bpy.types.Object]) -> str:
-    """The artist's name for the thing, or the picture's or mesh's."""
+    """The artist's name for the thing, or the picture's, the mesh's, or that of what several meshes belong to."""
     if settings.subject.strip():
         return str(settings.subject.strip())
     if any(wanted.kind == "image" for wanted in task.inputs) and settings.image:
         return Path(settings.image.name).stem
-    return str(meshes[0].name) if meshes else task.label
+    whole = meshes[0].parent if len({item.parent for item in meshes}) == 1 < len(meshes) else None
+    return str((whole or meshes[0]).name) if meshes else task.label
 
 
 def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
