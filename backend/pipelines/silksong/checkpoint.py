@@ -9,7 +9,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
@@ -23,7 +22,6 @@ from .transformer import SilksongTransformer
 
 logger = logging.getLogger(__name__)
 
-Model = TypeVar("Model", bound=ModelMixin)
 Shapes = Mapping[str, tuple[int, ...]]
 LoadReport = Callable[[str], None]
 """Told the component before each of its tensors is read; may raise to cancel the loading."""
@@ -53,8 +51,12 @@ def load_published(
     """
     path = folder / PUBLISHED_FILE
     shapes = checked_shapes(path)
-    conditioner = _build(SilksongConditioner, {}, path, shapes, dtype, device, report)
-    transformer = _build(SilksongTransformer, {"max_tokens": shapes[POSITIONS][0]}, path, shapes, dtype, device, report)
+    with torch.device("meta"):
+        conditioner, transformer = SilksongConditioner(), SilksongTransformer(max_tokens=shapes[POSITIONS][0])
+    names = [name for name in shapes if name.startswith(CONDITIONER_PREFIX)]
+    _fill(conditioner, _read(path, names, dtype, device, lambda: report("point encoder")))
+    names = [name for name in shapes if not name.startswith(CONDITIONER_PREFIX)]
+    _fill(transformer, _read(path, names, dtype, device, lambda: report("transformer")))
     return SilksongPipeline(conditioner, transformer)
 
 
@@ -80,7 +82,7 @@ def checked_shapes(path: Path) -> Shapes:
         raise CheckpointError(f"{path.name} cannot be read.", "The file is damaged or was not downloaded completely.",
                               "Download the weights again.", Remedy.DOWNLOAD, details=str(error)) from error
     check_shapes(path.name, found, published_shapes())
-    return {name: shape for name, shape in found.items() if is_used(name)}
+    return {name: found[name] for name in published_shapes() if is_used(name)}
 
 
 def check_shapes(file_name: str, found: Shapes, published: Shapes) -> None:
@@ -107,25 +109,19 @@ def _fits(name: str, found: tuple[int, ...], published: tuple[int, ...]) -> bool
     return found == published or (name == POSITIONS and len(found) == 2 and found[1:] == published[1:])
 
 
-def _build(
-    model_class: type[Model],
-    options: dict[str, int],
-    path: Path,
-    shapes: Shapes,
-    dtype: torch.dtype,
-    device: torch.device | str,
-    report: LoadReport,
-) -> Model:
-    """The model in its published configuration; its tensors are read one at a time to where they are used."""
-    with torch.device("meta"):
-        model = model_class(**options)
-    is_conditioner = model_class is SilksongConditioner
-    tensors: dict[str, Tensor] = {}
+def _read(
+    path: Path, names: list[str], dtype: torch.dtype, device: torch.device | str, on_tensor: Callable[[], None]
+) -> dict[str, Tensor]:
+    """The tensors of a file under the names that the network has, one at a time to where they are used."""
+    tensors = {}
     with safe_open(path, "pt") as file:
-        for name in shapes:
-            if name.startswith(CONDITIONER_PREFIX) == is_conditioner:
-                report("point encoder" if is_conditioner else "transformer")
-                tensors[name.removeprefix(CONDITIONER_PREFIX)] = file.get_tensor(name).to(device, dtype)
-    known = model.state_dict()
-    model.load_state_dict({name: tensor for name, tensor in tensors.items() if name in known}, assign=True)
-    return model.requires_grad_(False).eval()
+        for name in names:
+            on_tensor()
+            tensors[name.removeprefix(CONDITIONER_PREFIX)] = file.get_tensor(name).to(device, dtype)
+    return tensors
+
+
+def _fill(model: ModelMixin, tensors: dict[str, Tensor]) -> None:
+    """Give a network on the meta device its tensors, for inference."""
+    model.load_state_dict(tensors, assign=True)
+    model.requires_grad_(False).eval()
