@@ -4,13 +4,13 @@
 import numpy as np
 import pytest
 import trimesh
-from random_meshes import KINDS
+from random_meshes import KINDS, closed_surface
 
 from backend.contract import BadInput
-from backend.geometry.components import border_loops, directed_edges, face_labels
+from backend.geometry.components import border_loops, directed_edges, face_labels, is_watertight
 from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.grid_mesh import snap
-from backend.pipelines.silksong.orientation import cut_open, repair_winding
+from backend.pipelines.silksong.orientation import cut_open, repair_winding, wind_outward
 from backend.pipelines.silksong.tokenizer import decode, encode
 
 
@@ -95,3 +95,32 @@ def test_what_the_original_accepts_stays_the_same_and_nothing_is_refused_for_its
             continue
         assert np.array_equal(encode(mesh).ids, reference.ids)
     assert refused > 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_decoded_closed_surface_is_wound_outward(seed):
+    mesh = closed_surface(np.random.default_rng(seed))
+    decoded = decode(encode(mesh).ids)
+    faces = decoded.faces.copy()
+    faces[::3] = faces[::3][:, [0, 2, 1]]
+    wound = wind_outward(decoded.vertices, faces)
+    assert wound.dtype == np.int32
+    assert runs_twice(wound) == 0
+    if is_watertight(TriangleMesh(decoded.vertices, wound)):
+        assert TriangleMesh(decoded.vertices, wound).volume > 0
+
+
+def test_a_box_inside_out_is_turned_and_a_plane_keeps_the_winding_of_most():
+    box = trimesh.creation.box()
+    assert np.array_equal(wind_outward(box.vertices, box.faces[:, [0, 2, 1]]), box.faces)
+    plane = band(12, 2, twisted=False)
+    mixed = plane.faces.copy()
+    mixed[:5] = mixed[:5][:, [0, 2, 1]]
+    assert np.array_equal(wind_outward(plane.vertices, mixed), plane.faces)
+
+
+def test_faces_that_share_one_edge_in_three_are_wound_part_by_part():
+    vertices = np.array([[0, 0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0], [-1, 0, 0]], float)
+    faces = np.array([[0, 1, 2], [0, 1, 3], [0, 1, 4]])
+    assert np.array_equal(wind_outward(vertices, faces), faces)
+    assert wind_outward(vertices, faces[:0]).shape == (0, 3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Consistent winding, and cutting open what has none (specification 2.5.4 and section 8)."""
+"""Consistent winding, and cutting open what has none (specification 2.5.4, trap 18 and section 8)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geometry.components import face_labels
 from .grid_mesh import GridMesh
 from .vertex_fans import corner_edges, shared_edges, split_fans
 
@@ -65,9 +66,30 @@ def cut_open(mesh: GridMesh) -> tuple[GridMesh, int]:
     return mesh.with_split(copied, faces), int(seam.sum())
 
 
+def wind_outward(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Wind a decoded mesh consistently, closed parts outward; vertices float [V, 3], faces int [F, 3].
+
+    Parts are what edges of exactly two faces join. An open part keeps the winding of most of its faces, and a part with
+    only one side keeps a seam where neighbours contradict each other. Returns int32 [F, 3].
+    """
+    faces = np.asarray(faces, np.int64)
+    if not len(faces):
+        return faces.astype(np.int32)
+    flipped = _fewest_contradictions(*_neighbors(faces))
+    wound = _turned(faces, flipped)
+    parts = face_labels(faces, through_manifold_edges=True)
+    a, b, c = np.asarray(vertices, np.float64)[wound].transpose(1, 0, 2)
+    volumes = np.bincount(parts, np.einsum("ij,ij->i", a, np.cross(b, c)))
+    has_neighbor = np.zeros(3 * len(faces), bool)
+    has_neighbor[np.concatenate(shared_edges(faces, of_two_faces=True))] = True
+    is_open = np.bincount(parts, ~has_neighbor.reshape(-1, 3).all(axis=1)) > 0
+    inverted = np.where(is_open, np.bincount(parts, flipped) * 2 > np.bincount(parts), volumes < 0)
+    return _turned(wound, inverted[parts]).astype(np.int32)
+
+
 def _neighbors(faces: Indices) -> tuple[list[list[int]], list[list[bool]]]:
     """Per face, across the edges opposite its corners: the other face or -1, and whether the windings agree."""
-    left, right = shared_edges(faces)
+    left, right = shared_edges(faces, of_two_faces=True)
     edges = corner_edges(faces)
     neighbors = np.full(3 * len(faces), -1)
     neighbors[left], neighbors[right] = right // 3, left // 3

@@ -18,10 +18,13 @@ def corner_edges(faces: Indices) -> Indices:
     return faces[:, [1, 2, 2, 0, 0, 1]].reshape(-1, 2)
 
 
-def shared_edges(faces: Indices) -> tuple[Indices, Indices]:
-    """Pairs of consecutive edges (indices into :func:`corner_edges`) that run between the same two vertices."""
-    order, start, _ = edge_runs(corner_edges(faces))
-    continues = np.ones(len(order), bool)
+def shared_edges(faces: Indices, *, of_two_faces: bool = False) -> tuple[Indices, Indices]:
+    """Pairs of consecutive edges (indices into :func:`corner_edges`) that run between the same two vertices.
+
+    ``of_two_faces`` leaves out edges where more than two faces meet.
+    """
+    order, start, count = edge_runs(corner_edges(faces))
+    continues = np.repeat(count == 2, count) if of_two_faces else np.ones(len(order), bool)
     continues[start] = False
     second = np.flatnonzero(continues)
     return order[second - 1], order[second]
