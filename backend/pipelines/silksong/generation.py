@@ -100,7 +100,8 @@ class TokenGenerator:
             start, queued = queued, min(queued + TOKENS_PER_REPORT, self.max_tokens)
             for position in range(start, queued):
                 self._advance(position)
-            host[start + 1 : queued + 1].copy_(self._tokens[start + 1 : queued + 1], non_blocking=True)
+            new_rows = slice(start + 1, queued + 1)
+            host[new_rows].copy_(self._tokens[new_rows], non_blocking=self._pool is not None)
             pace.step()
             # What was queued last may still be computed; all before it has come.
             complete = self._complete(start, queued)

@@ -32,8 +32,6 @@ def ignore_progress(_stage: str, _step: int, _of: int) -> None:
 class SilksongPipeline(DiffusionPipeline):
     """A mesh or its points to one or more token sequences, for the tokenizer to decode."""
 
-    model_cpu_offload_seq = "conditioner->transformer"
-
     def __init__(self, conditioner: SilksongConditioner, transformer: SilksongTransformer):
         super().__init__()
         self.register_modules(conditioner=conditioner, transformer=transformer)
