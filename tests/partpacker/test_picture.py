@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading pictures of every kind, and the way to the encoder's input."""
 
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -71,9 +73,20 @@ def test_transparency_of_a_palette_is_kept(tmp_path):
     assert has_transparency(rgba)
 
 
-def test_very_wide_pictures_are_made_smaller(tmp_path):
-    gradient(17000, 20).save(tmp_path / "wide.png")
-    assert load_picture(tmp_path / "wide.png").shape == (19, 16384, 4)
+def test_pictures_of_many_pixels_are_made_smaller(tmp_path):
+    gradient(6000, 3000).save(tmp_path / "large.png")
+    gradient(20000, 20).save(tmp_path / "wide.png")
+    height, width, _ = load_picture(tmp_path / "large.png").shape
+    assert (height, width) == (2896, 5792)
+    assert load_picture(tmp_path / "wide.png").shape == (20, 20000, 4)
+
+
+def test_a_small_object_in_a_very_wide_picture_is_seen_in_full():
+    picture = np.zeros((300, 20000, 4), np.uint8)
+    picture[50:150, 15000:15100] = 255
+    centred = recenter(picture)
+    assert centred.shape == (4096, 4096, 4)
+    assert np.ptp(np.flatnonzero(centred[2048, :, 3])) == pytest.approx(0.9 * 4096, abs=2)
 
 
 def text_file(path):
@@ -242,6 +255,21 @@ def test_background_removal_by_a_network_in_our_own_folder(tmp_path):
     assert cut[:, :5, 3].min() > 245
     assert cut[:, -5:, 3].max() < 10
     assert np.abs(cut[50, 100].astype(int) - [64, 64, 64, 127]).max() <= 4  # colours are multiplied by the mask
+
+
+def test_background_removal_leaves_the_threads_of_torch_alone(tmp_path):
+    """Else a photograph would change the bytes of every later result."""
+    write_darkness_network(tmp_path / "u2net.onnx")
+    code = ("import sys, numpy, torch; from pathlib import Path\n"
+            "from backend.pipelines.partpacker.background import remove_background\n"
+            "torch.set_num_threads(1)\n"
+            "ramp = numpy.tile(numpy.arange(0, 240, 4, numpy.uint8)[None, :, None], (60, 1, 4))\n"
+            "ramp[..., 3] = 255\n"
+            "remove_background(ramp, Path(sys.argv[1]))\n"
+            "print(torch.get_num_threads())")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "u2net.onnx")], capture_output=True, text=True,
+                          timeout=120)
+    assert done.stdout.split() == ["1"], done.stderr
 
 
 def test_a_damaged_background_remover_says_what_to_do(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 
 from ...contract import BadInput, Remedy
@@ -36,9 +37,12 @@ def remove_background_by_network(rgba: RgbaArray, model_file: Path) -> RgbaArray
 
     Raises BadInput when the model file is damaged or leaves nothing of the picture.
     """
+    threads = torch.get_num_threads()
     import onnxruntime  # these take seconds to import and are needed for opaque pictures only
     import rembg
     from rembg.sessions.u2net import U2netSession
+    # A library of rembg's sets the threads of the whole process; with other threads, sums round in another order.
+    torch.set_num_threads(threads)
 
     class LocalU2net(U2netSession):
         """U2Net from our own file; rembg's class would download a file that it does not know."""
