@@ -74,7 +74,7 @@ PRESETS: dict[str, Preset] = {
         denoiser=_latent(16, {"width": 128, "layers": 6, "heads": 4}, 128),
         image_encoder=_image_encoder(128, 4, 4, 112),
         autoencoder_stage=StageFigures(steps=9000, batch=128, rate=1e-3),
-        denoiser_stage=StageFigures(steps=30000, batch=512, rate=1e-3, warm_up=500, evaluate_every=2500),
+        denoiser_stage=StageFigures(steps=20000, batch=512, rate=1e-3, warm_up=500, evaluate_every=2500),
         tokens=(32, 32),
         surface_points=2048,
         salient_points=1024,
