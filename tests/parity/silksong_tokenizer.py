@@ -86,6 +86,8 @@ def encoded(golden: Golden) -> Iterator[Comparison]:
         yield exact(f"decoded_quantised, salvage={mode}", decoded.cells, golden.output("decoded_quantised"))
         yield exact(f"decoded_faces, salvage={mode}", decoded.faces, golden.output("decoded_faces"))
         yield exact(f"notes, salvage={mode}", decoded.notes, ())
+        closed = decode(golden.output("tokens").numpy(), salvage=mode, close_holes=True)
+        yield exact(f"fixed_faces, salvage={mode}", closed.faces, golden.output("fixed_faces"))
 
 
 def decode_malformed(golden: Golden) -> Iterator[Comparison]:

@@ -133,6 +133,22 @@ def _faces_and_cells(mesh):
     return mesh.faces, mesh.cells
 
 
+@pytest.mark.parametrize("edges", [3, 4, 5, 6])
+def test_small_holes_are_closed(edges):
+    prism = trimesh.creation.cylinder(1.0, 1.0, sections=edges)
+    middle = int(np.argmax(prism.vertices[:, 2] * (np.linalg.norm(prism.vertices[:, :2], axis=1) < 1e-6)))
+    opened = TriangleMesh(prism.vertices, prism.faces[~(prism.faces == middle).any(axis=1)])
+    tokens = encode(opened).ids
+    closed = decode(tokens, close_holes=True)
+    assert is_watertight(TriangleMesh(closed.vertices, closed.faces))
+    assert len(closed.vertices) == 2 * edges + 1
+    assert edges == 3 or not is_watertight(TriangleMesh(*_vertices_and_faces(decode(tokens))))
+
+
+def _vertices_and_faces(mesh):
+    return mesh.vertices, mesh.faces
+
+
 def test_pattern_without_a_token_keeps_its_longest_prefix():
     first = v.PREVIOUS_LAYER + v.WINDOW_PATTERN_COUNT * 2
     assert list(previous_layer_tokens([2, 3, 5, 7])) == [first + 12, v.PREVIOUS_LAYER + v.WINDOW_PATTERN_COUNT * 7 + 1]
