@@ -27,7 +27,7 @@ from .backend.contract import (
 from .backend.contract.parameter import Value
 from .backend.pipelines import registry
 from .capture import capture_image, capture_mesh, target_of
-from .deliver.recipe import SIZE
+from .deliver.recipe import SIZE, SUBJECT
 from .delivery_note import DeliveryNote, Mode, reference
 from .parameter_groups import WEIGHTS, parameter_values
 from .preferences import jobs_folder
@@ -108,7 +108,9 @@ def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequen
     if any(wanted.kind == "image" for wanted in task.inputs) and settings.image:
         return Path(settings.image.name).stem
     whole = meshes[0].parent if len({item.parent for item in meshes}) == 1 < len(meshes) else None
-    return str((whole or meshes[0]).name) if meshes else task.label
+    if whole:
+        return str(whole.get(SUBJECT, whole.name))  # an earlier result's own word: "chair", not "chair-3"
+    return str(meshes[0].name) if meshes else task.label
 
 
 def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:

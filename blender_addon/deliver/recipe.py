@@ -13,8 +13,8 @@ from ..delivery_note import DeliveryNote
 from ..version import ADDON_VERSION
 
 _PREFIX = "meshwright_"
-PART, SIZE, FOLDER, SEED, PIPELINE, TASK, WEIGHTS, LICENCE, COMMERCIAL_USE = (_PREFIX + name for name in (
-    "part", "size", "folder", "seed", "pipeline", "task", "weights", "licence", "commercial_use"))
+PART, SIZE, SUBJECT, FOLDER, SEED, PIPELINE, TASK, WEIGHTS, LICENCE, COMMERCIAL_USE = (_PREFIX + name for name in (
+    "part", "size", "subject", "folder", "seed", "pipeline", "task", "weights", "licence", "commercial_use"))
 
 
 def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
