@@ -117,8 +117,9 @@ def summary(job: Any, parts: list[bpy.types.Object], photo_seconds: float, files
     task = module("backend.pipelines.registry").spec(request.pipeline).task(request.task)
     labels = {stage.name: stage.label for stage in task.stages}
     lines = [f"{request.subject}: {len(parts)} parts, {faces:,} faces ({request.weights} weights, seed {request.seed})"]
-    lines += [f"  {labels.get(name, name.capitalize()):<26}{seconds:7.1f} s" for name, seconds in job.result.seconds.items()]
-    lines += [f"  {'Photographing':<26}{photo_seconds:7.1f} s", "Written:"]
+    times = {labels.get(name, name.capitalize()): seconds for name, seconds in job.result.seconds.items()}
+    lines += [f"  {label:<26}{seconds:7.1f} s" for label, seconds in {**times, "Photographing": photo_seconds}.items()]
+    lines.append("Written:")
     lines += [f"  {path}  ({path.stat().st_size / 1e6:.1f} MB)" for path in files]
     return "\n".join(lines)
 
