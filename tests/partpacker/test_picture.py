@@ -122,6 +122,12 @@ def nothing_visible(path):
     image.save(path)
 
 
+def too_faint(path):
+    image = gradient().convert("RGBA")
+    image.putalpha(3)
+    image.save(path)
+
+
 def absent(_path):
     pass
 
@@ -135,6 +141,7 @@ def absent(_path):
         (single_pixel, "too small"),
         (one_color, "one colour"),
         (nothing_visible, "transparent"),
+        (too_faint, "transparent"),
         (absent, "cannot be read"),
     ],
 )

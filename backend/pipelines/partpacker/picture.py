@@ -4,6 +4,7 @@
 Pictures are RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha; the encoder sees RGB on white.
 """
 
+import math
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -23,14 +24,17 @@ ResizeMode = Literal["area", "linear"]
 INTERPOLATION = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
 BORDER = 0.1
 SMALLEST_SIDE = 16
-LARGEST_SIDE = 16384
+FAINTEST = 8
+"""Alpha of 255 below which nothing is seen."""
+LARGEST_SIDE = 4096
+"""Side of the largest square worked on. A picture of more pixels than that is made smaller."""
 
 
 def load_picture(path: Path) -> RgbaArray:
     """Read any picture file as RGBA, upright, 8 bit; of an animation the first frame.
 
-    Pictures wider or higher than 16384 pixels are made smaller. Raises BadInput when the file is no picture, is
-    damaged, is too small to show an object or too large to decode safely, shows one colour only, or nothing.
+    Pictures of more pixels than a square of 4096 a side are made smaller. Raises BadInput when the file is no picture,
+    is damaged, is too small to show an object or too large to decode safely, shows one colour only, or nothing.
     """
     try:
         with warnings.catch_warnings():
@@ -56,7 +60,7 @@ def check_picture(rgba: RgbaArray, name: str = "The picture") -> None:
     if min(height, width) < SMALLEST_SIDE:
         raise BadInput(f"{name} is too small.", f"It has {width} x {height} pixels.",
                        f"Choose a picture of at least {SMALLEST_SIDE} pixels a side; 512 and more work best.")
-    if not rgba[..., 3].any():
+    if rgba[..., 3].max() < FAINTEST:
         raise BadInput(f"{name} is fully transparent.", "No pixel of it can be seen.",
                        "Choose a picture that shows an object.")
     if not has_transparency(rgba) and (rgba == rgba[0, 0]).all():
@@ -80,15 +84,17 @@ def prepare_picture(rgba: RgbaArray, size: int, resize: ResizeMode = "area") -> 
 def recenter(rgba: RgbaArray) -> RgbaArray:
     """The visible part in the middle of a transparent square `[S, S, 4]`, S the longer side, a tenth left free.
 
+    S is 4096 at most: the square of a panorama would need gigabytes.
     As published, the visible part's last row and column are lost and sizes are rounded down; where that would leave
     nothing of a foreground of one pixel's width, one row or column is kept.
     """
-    rows, columns = np.nonzero(rgba[..., 3] > 0)
+    seen = rgba[..., 3] > 0
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows) == 0:
         return rgba
-    side = max(rgba.shape[:2])
-    top, left = rows.min(), columns.min()
-    height, width = max(int(rows.max() - top), 1), max(int(columns.max() - left), 1)
+    side = min(max(rgba.shape[:2]), LARGEST_SIDE)
+    top, left = rows[0], columns[0]
+    height, width = max(int(rows[-1] - top), 1), max(int(columns[-1] - left), 1)
     scale = int(side * (1 - BORDER)) / max(height, width)
     new_height, new_width = max(int(height * scale), 1), max(int(width * scale), 1)
     visible = rgba[top : top + height, left : left + width].astype(np.float32) / 255
@@ -114,14 +120,17 @@ def composite_on_white(rgba: RgbaArray) -> Tensor:
 
 
 def _upright_rgba(image: Image.Image) -> RgbaArray:
-    """First frame, turned as its EXIF data says, RGBA of 8 bit, no side longer than `LARGEST_SIDE`."""
+    """First frame, turned as its EXIF data says, RGBA of 8 bit, no more pixels than `LARGEST_SIDE` squared."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):
         upright = _eight_bit(upright)
     if upright.mode == "CMYK":  # has no direct way to RGBA
         upright = upright.convert("RGB")
     upright = upright.convert("RGBA")
-    upright.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    width, height = upright.size
+    if width * height > LARGEST_SIDE**2:
+        scale = LARGEST_SIDE / math.sqrt(width * height)
+        upright = upright.resize((max(int(width * scale), 1), max(int(height * scale), 1)), Image.Resampling.BICUBIC)
     return np.asarray(upright).copy()
 
 
