@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .components import component_diagonals, face_labels, keep_faces
+from .components import component_diagonals, face_labels, go_on, keep_faces
 from .mesh import TriangleMesh
 
 MERGE_DISTANCE = 1e-4
@@ -19,17 +21,21 @@ SMALLEST_FACE_COUNT = 25
 """Components of fewer faces are removed."""
 
 
-def clean_mesh(mesh: TriangleMesh) -> TriangleMesh:
+def clean_mesh(mesh: TriangleMesh, check: Callable[[], None] = go_on) -> TriangleMesh:
     """Apply the published pipeline's six filters in its order; lengths are relative to the mesh's diagonal.
 
-    Nothing is repaired or remeshed: non-manifold edges and open borders stay.
+    Nothing is repaired or remeshed: non-manifold edges and open borders stay. ``check`` is called between the steps,
+    each of which takes half a second for a million faces, and may raise to give up.
     """
     mesh = remove_unreferenced_vertices(mesh)
     diagonal = mesh.diagonal
     mesh = merge_close_vertices(mesh, MERGE_DISTANCE * diagonal)
+    check()
     mesh = remove_duplicate_faces(mesh)
+    check()
     mesh = remove_zero_area_faces(mesh)
-    return remove_small_components(mesh, SMALLEST_DIAGONAL * diagonal, SMALLEST_FACE_COUNT)
+    check()
+    return remove_small_components(mesh, SMALLEST_DIAGONAL * diagonal, SMALLEST_FACE_COUNT, check)
 
 
 def remove_unreferenced_vertices(mesh: TriangleMesh) -> TriangleMesh:
@@ -67,8 +73,11 @@ def remove_zero_area_faces(mesh: TriangleMesh) -> TriangleMesh:
     return keep_faces(mesh, np.any(mesh.area_vectors() != 0.0, axis=1))
 
 
-def remove_small_components(mesh: TriangleMesh, diagonal: float, face_count: int) -> TriangleMesh:
+def remove_small_components(
+    mesh: TriangleMesh, diagonal: float, face_count: int, check: Callable[[], None] = go_on
+) -> TriangleMesh:
     """Remove edge-connected components with a bounding-box diagonal below ``diagonal`` or fewer faces than given."""
-    labels = face_labels(mesh.faces, through_manifold_edges=False)
+    labels = face_labels(mesh.faces, through_manifold_edges=False, check=check)
+    check()
     large = (component_diagonals(mesh, labels) >= diagonal) & (np.bincount(labels) >= face_count)
     return keep_faces(mesh, large[labels])

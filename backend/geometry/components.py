@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
@@ -11,6 +13,10 @@ from scipy.sparse.csgraph import connected_components
 from .mesh import TriangleMesh
 
 Indices = NDArray[np.int64]
+
+
+def go_on() -> None:
+    """The check of callers who never give up."""
 
 
 def directed_edges(faces: NDArray[np.integer]) -> Indices:
@@ -32,12 +38,16 @@ def edge_runs(edges: Indices) -> tuple[Indices, Indices, Indices]:
     return order, start, np.diff(np.append(start, len(keys)))
 
 
-def face_labels(faces: NDArray[np.integer], *, through_manifold_edges: bool) -> NDArray[np.int32]:
+def face_labels(
+    faces: NDArray[np.integer], *, through_manifold_edges: bool, check: Callable[[], None] = go_on
+) -> NDArray[np.int32]:
     """Label every face with its connected component, int32 [F], numbered by their first face.
 
     With ``through_manifold_edges`` only an edge of exactly two faces connects them; without, every shared edge does.
+    ``check`` is called halfway and may raise to give up.
     """
     order, start, count = edge_runs(directed_edges(faces))
+    check()
     if through_manifold_edges:
         first = start[count == 2]
     else:
@@ -77,20 +87,25 @@ def is_watertight(mesh: TriangleMesh) -> bool:
     return not mesh.is_empty and bool((edge_runs(directed_edges(mesh.faces))[2] == 2).all())
 
 
-def split_components(mesh: TriangleMesh, *, fill_holes: bool = True) -> list[TriangleMesh]:
+def split_components(
+    mesh: TriangleMesh, *, fill_holes: bool = True, check: Callable[[], None] = go_on
+) -> list[TriangleMesh]:
     """Split into components connected through edges of exactly two faces, ordered by their first face.
 
     Every component gets its own copies of shared vertices. Holes of one triangle or one quadrilateral are filled
-    unless ``fill_holes`` is off.
+    unless ``fill_holes`` is off. ``check`` is called between the steps and may raise to give up.
     """
     if mesh.is_empty:
         return []
-    labels = face_labels(mesh.faces, through_manifold_edges=True).astype(np.int64)
+    labels = face_labels(mesh.faces, through_manifold_edges=True, check=check).astype(np.int64)
+    check()
     owner = labels[:, None] * len(mesh.vertices) + mesh.faces
     keys, faces = np.unique(owner, return_inverse=True)
     separate = TriangleMesh(mesh.vertices[keys % len(mesh.vertices)], faces.reshape(-1, 3))
+    check()
     vertex_labels = keys // len(mesh.vertices)
     filled = fill_small_holes(separate) if fill_holes else separate
+    check()
     labels = vertex_labels[filled.faces[:, 0]]
     faces = filled.faces[np.argsort(labels, kind="stable")]
     count = int(labels.max()) + 1

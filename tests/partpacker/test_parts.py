@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From two fields to colored parts, and the coordinate frames."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,37 @@ def test_face_target_counts_per_volume():
     assert sum(len(part.mesh.faces) for part in parts) > 300
     exact = 4 / 3 * np.pi * 0.4**3
     assert [part.mesh.volume for part in parts] == pytest.approx([exact, exact], rel=0.06)
+
+
+class GaveUpError(Exception):
+    """What a check raises for a cancelled job."""
+
+
+def test_every_step_can_be_given_up():
+    volume = balls((-0.5, 0.0, 0.0, 0.3), (0.5, 0.0, 0.0, 0.25))
+    checks = iter(range(1000))
+    whole = extract_parts([volume], face_target=1000, check=lambda: next(checks))
+    count = next(checks)
+    assert len(whole) == 2
+    assert count >= 15  # twice cleaned, once split
+
+    for allowed in range(count):
+        left = iter(range(allowed))
+
+        def check(left=left):
+            if next(left, None) is None:
+                raise GaveUpError
+
+        with pytest.raises(GaveUpError):
+            extract_parts([volume], face_target=1000, check=check)
+
+
+def test_no_step_on_a_million_faces_takes_long():
+    ball = trimesh.creation.icosphere(8)
+    mesh = TriangleMesh(ball.vertices, ball.faces[:1_000_000])
+    times = [time.process_time()]
+    extract_parts([mesh], check=lambda: times.append(time.process_time()))
+    assert np.diff(times).max() < 1
 
 
 def test_a_part_cut_by_the_border_is_open():

@@ -110,10 +110,10 @@ def _generate_parts(
         if mesh.is_empty:
             progress.warn(f"Volume {volume} is empty: all parts lie in the other one.")
     steps = len(output.meshes) + 1
-    # Told from inside the loop over the volumes: cleaning a large one takes a second.
+    # Told from inside the loop over the volumes: cleaning a large one takes seconds.
     volumes = (_told(mesh, progress, number, steps) for number, mesh in enumerate(output.meshes))
-    parts = extract_parts(volumes, face_target=options["face_target"] or None)
-    artifacts = _write_parts(parts, request.subject, folder)
+    parts = extract_parts(volumes, face_target=options["face_target"] or None, check=progress.check)
+    artifacts = _write_parts(parts, request.subject, folder, progress)
     progress.stage("parts", steps, steps)
     return Result((*artifacts, Artifact("picture", "image", "picture.png")))
 
@@ -143,7 +143,8 @@ def _reconstruct(
     grids = pipeline.evaluate_fields(
         [hidden], int(options["grid_resolution"]), _points_per_query(pipeline, resources), progress.stage
     )
-    rebuilt = clean_volume(pipeline.extract_surfaces(grids, progress.stage)[0], options["face_target"] or None)
+    surfaces = pipeline.extract_surfaces(grids, progress.stage)
+    rebuilt = clean_volume(surfaces[0], options["face_target"] or None, progress.check)
     placed = internal_to_blender(surface.normalization.invert(rebuilt.vertices))
     write_mesh(folder.outputs / "mesh.npz", placed, rebuilt.faces)
     progress.stage("parts", 1, 1)
@@ -158,13 +159,14 @@ def _cut_out(model: Model, path: Path, remove: bool) -> RgbaArray:
     return remove_background(picture, model.folder / BACKGROUND_REMOVER)
 
 
-def _write_parts(parts: list[Part], subject: str, folder: JobFolder) -> list[Artifact]:
+def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: Progress) -> list[Artifact]:
     """One npz a part, the largest first, and all of them as parts.glb."""
     if not parts:
         raise MeshwrightError("No part is left of the object.", "Its surface is only loose crumbs.",
                               "Try another seed, more steps, or a finer grid.", Remedy.RETRY)
     named, artifacts = [], []
     for number, part in enumerate(sorted(parts, key=lambda part: -part.mesh.diagonal)):
+        progress.check()
         mesh = TriangleMesh(internal_to_blender(part.mesh.vertices), part.mesh.faces)
         color = tuple(round(channel / 255, 4) for channel in PALETTE[number % len(PALETTE)])
         name, file = f"{subject}.part.{number + 1:02d}", f"part.{number + 1:02d}.npz"
@@ -172,6 +174,7 @@ def _write_parts(parts: list[Part], subject: str, folder: JobFolder) -> list[Art
         properties = {"faces": len(mesh.faces), "watertight": part.watertight, "volume": part.volume_index}
         artifacts.append(Artifact(name, "mesh", file, color, f"volume.{part.volume_index}", properties))
         named.append(NamedMesh(name, mesh, color))
+    progress.check()
     write_parts(folder.outputs / "parts.glb", named)
     return [*artifacts, Artifact("parts", "scene", "parts.glb")]
 

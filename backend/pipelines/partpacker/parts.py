@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...geometry.cleaning import clean_mesh
-from ...geometry.components import is_watertight, split_components
+from ...geometry.components import go_on, is_watertight, split_components
 from ...geometry.decimation import decimate
 from ...geometry.mesh import TriangleMesh
 from .palette import Rgba, part_color
@@ -27,27 +27,37 @@ class Part:
     watertight: bool
 
 
-def extract_parts(volumes: Sequence[TriangleMesh], *, face_target: int | None = None) -> list[Part]:
+def extract_parts(
+    volumes: Sequence[TriangleMesh], *, face_target: int | None = None, check: Callable[[], None] = go_on
+) -> list[Part]:
     """Clean the surface of every volume and split it into parts, those of the first volume first.
 
     Args:
         volumes: one surface per volume, internal frame; an empty one has no parts.
         face_target: decimate every volume of more faces to this many. It counts per volume, not for the object.
+        check: called between the steps and for every part; may raise to give up.
 
     Returns:
         The parts in order; part j has the palette's color j. An empty list where no surface is left.
     """
     parts: list[Part] = []
     for volume_index, surface in enumerate(volumes):
-        for mesh in split_components(clean_volume(surface, face_target)):
+        for mesh in split_components(clean_volume(surface, face_target, check), check=check):
+            check()
             if len(mesh.faces) >= SMALLEST_PART:
                 parts.append(Part(mesh, volume_index, part_color(len(parts)), is_watertight(mesh)))
     return parts
 
 
-def clean_volume(surface: TriangleMesh, face_target: int | None = None) -> TriangleMesh:
-    """Clean one surface; if it has more faces than the target, decimate it and clean again."""
-    cleaned = clean_mesh(surface)
+def clean_volume(
+    surface: TriangleMesh, face_target: int | None = None, check: Callable[[], None] = go_on
+) -> TriangleMesh:
+    """Clean one surface; if it has more faces than the target, decimate it and clean again.
+
+    ``check`` is called between the steps and may raise to give up. Decimation is one step of the library's.
+    """
+    cleaned = clean_mesh(surface, check)
+    check()
     if face_target is None or len(cleaned.faces) <= face_target:
         return cleaned
-    return clean_mesh(decimate(cleaned, face_target))
+    return clean_mesh(decimate(cleaned, face_target), check)
