@@ -49,6 +49,8 @@ class Model:
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
     """The pipeline in float32 for the small starter weights and on CPUs, in bfloat16 for the published ones on GPUs."""
     offload = resources.low_memory and resources.device != "cpu"
+    if resources.low_memory and not offload:
+        progress.warn("Low memory spares the memory of a GPU. None is used here, so it changes nothing.")
     device = "cpu" if offload else resources.device
     second_device = "cpu" if offload else resources.second_device
     if weights.bundled:
