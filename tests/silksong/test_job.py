@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mesh Silksong's jobs: the result stands where the selected mesh stood, and bad meshes are refused in clear words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
+from backend.pipelines.silksong.job import blender_to_y_up, run, y_up_to_blender
+from backend.pipelines.silksong.spec import SPEC
+from tests.silksong.tiny_networks import tiny_pipeline
+
+
+class Silent:
+    """A progress that nobody watches."""
+
+    def stage(self, name: str, step: int, of: int) -> None:
+        """Keep the stages that were told."""
+        self.told = {*getattr(self, "told", ()), name}
+
+
+def request(folder: JobFolder, task: str, mesh: trimesh.Trimesh, **options: object) -> Request:
+    write_mesh(folder.inputs / "mesh.npz", mesh.vertices, mesh.faces)
+    return Request("job", task, "silksong", "published", "thing", 3, options, {"mesh": ("mesh.npz",)}).validated(SPEC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JobFolder:
+    return JobFolder.create(tmp_path / "job")
+
+
+def test_frames_are_inverse_rotations() -> None:
+    positions = np.random.default_rng(0).normal(size=(5, 3))
+    assert np.array_equal(y_up_to_blender(blender_to_y_up(positions)), positions)
+    axes = blender_to_y_up(np.eye(3))
+    assert np.linalg.det(axes) == pytest.approx(1)
+    assert axes[2].tolist() == [0, 1, 0]  # Blender's up is the model's up
+
+
+def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
+    ball = trimesh.creation.icosphere(3, radius=4)
+    ball.apply_translation([10, -20, 5])
+    wanted, told = request(folder, "remesh", ball, max_tokens=512), Silent()
+    result = run(tiny_pipeline(), wanted, folder, Resources(), told)
+    vertices, faces = read_mesh(folder.outputs / result.artifacts[0].file)
+    cell = 8 / 1.9 * 2 / 128
+    assert len(faces) == result.artifacts[0].properties["faces"] > 0
+    # Random weights weave anywhere in the cube [-1, 1] around the original.
+    assert (np.abs(vertices - [10, -20, 5]) <= 4 / 0.95 + cell).all()
+    assert told.told == {stage.name for stage in SPEC.task("remesh").stages}
+
+
+def test_the_seed_decides(folder: JobFolder, tmp_path: Path) -> None:
+    box, again = trimesh.creation.box(), JobFolder.create(tmp_path / "again")
+    for place in (folder, again):
+        run(tiny_pipeline(), request(place, "remesh", box, max_tokens=512), place, Resources(), Silent())
+    first, second = (read_mesh(place.outputs / "mesh.npz") for place in (folder, again))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_repair_separates_what_meets_in_an_edge(folder: JobFolder) -> None:
+    boxes = [trimesh.creation.box(), trimesh.creation.box()]
+    boxes[1].apply_translation([1, 1, 0])  # they share one vertical edge
+    joined = trimesh.util.concatenate(boxes)
+    joined.merge_vertices()
+    result = run(None, request(folder, "repair_mesh", joined), folder, Resources(), Silent())
+    vertices, faces = read_mesh(folder.outputs / result.artifacts[0].file)
+    repaired = trimesh.Trimesh(vertices, faces, process=False)
+    assert not joined.is_watertight
+    assert repaired.is_watertight
+    assert repaired.volume == pytest.approx(2)
+    assert "copies of vertices" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("task", ["remesh", "repair_mesh"])
+@pytest.mark.parametrize("vertices, faces, words", [
+    (np.eye(3), np.empty((0, 3), int), "no faces"),
+    (np.full((3, 3), np.nan), [[0, 1, 2]], "damaged"),
+    (np.ones((3, 3)), [[0, 1, 2]], "mesh"),
+])
+def test_bad_meshes_are_refused(folder: JobFolder, task: str, vertices: object, faces: object, words: str) -> None:
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    wanted = request(folder, task, mesh)
+    with pytest.raises(BadInput, match=words):
+        run(None if task == "repair_mesh" else tiny_pipeline(), wanted, folder, Resources(), Silent())
