@@ -8,12 +8,12 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_meshes import KINDS, closed_surface
 
 from backend.contract import BadInput
 from backend.geometry.components import directed_edges
 from backend.pipelines.silksong.manifold_repair import repair
 from backend.pipelines.silksong.vertex_fans import non_manifold_edges, split_fans
+from tests.silksong.random_meshes import KINDS, closed_surface
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
 

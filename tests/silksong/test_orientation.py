@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 import trimesh
-from random_meshes import KINDS, closed_surface
 
 from backend.contract import BadInput
 from backend.geometry.components import border_loops, directed_edges, face_labels, is_watertight
@@ -12,6 +11,7 @@ from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.grid_mesh import snap
 from backend.pipelines.silksong.orientation import cut_open, repair_winding, wind_outward
 from backend.pipelines.silksong.tokenizer import decode, encode
+from tests.silksong.random_meshes import KINDS, closed_surface
 
 
 def band(steps, rows, *, twisted):

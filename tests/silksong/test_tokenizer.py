@@ -8,7 +8,6 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_meshes import KINDS, closed_surface
 
 from backend.contract import BadInput
 from backend.geometry.components import directed_edges, is_watertight
@@ -18,6 +17,7 @@ from backend.pipelines.silksong.tokenizer import decode, encode
 from backend.pipelines.silksong.tokenizer import vocabulary as v
 from backend.pipelines.silksong.tokenizer.encode import prepare
 from backend.pipelines.silksong.tokenizer.layer_tokens import place_tokens, previous_layer_tokens
+from tests.silksong.random_meshes import KINDS, closed_surface
 
 SEEDS = st.integers(0, 2**32 - 1)
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
