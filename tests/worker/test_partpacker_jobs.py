@@ -132,7 +132,7 @@ def test_without_any_surface_the_words_say_what_to_try(local, generate_job, monk
 
 def test_a_retry_uses_smaller_chunks(starter):
     progress = type("Silent", (), {"loading": lambda *_: None, "check": lambda *_: None})()
-    model = partpacker_job.load(SPEC.weight_set("starter"), starter, Resources(low_memory=True), progress)
+    model = partpacker_job.load(SPEC.weight_set("starter"), starter, Resources(), progress)
     whole = partpacker_job._points_per_query(model.pipeline, Resources())
     assert partpacker_job._points_per_query(model.pipeline, Resources(chunk_scale=0.25)) == whole // 4
 
