@@ -110,3 +110,22 @@ def test_a_hanging_command_is_killed_with_its_children() -> None:
     sleeper = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     assert dev.run([sys.executable, "-c", sleeper], 1.0) == 124
     assert time.monotonic() - begin < 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite signal")
+def test_a_terminated_dev_py_ends_what_it_started(tmp_path: Path) -> None:
+    """A suite runs in a process group of its own, which a signal to dev.py does not reach."""
+    alive, survived = tmp_path / "alive", tmp_path / "survived"
+    suite = (f"import pathlib, time; pathlib.Path({str(alive)!r}).touch(); time.sleep(3); "
+             f"pathlib.Path({str(survived)!r}).touch()")
+    script = ("import sys, dev; sys.argv = ['dev.py', 'lint']; "
+              f"dev.lint = lambda: dev.run([sys.executable, '-c', {suite!r}], 60); dev.main()")
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=dev.HERE)
+    deadline = time.monotonic() + 20
+    while not alive.is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=20) == 143
+    time.sleep(3.5)
+    assert alive.is_file()
+    assert not survived.is_file()
