@@ -244,6 +244,8 @@ def test(arguments: list[str]) -> int:
                        {**clean_environment(user), **TEST_THREADS})
             outcome = count(report)
             passed, failed, skipped = passed + outcome[0], failed + outcome[1], skipped + outcome[2]
+            if code not in (0, 1, 5):  # pytest's own codes for well, failed, nothing chosen
+                say(f"this suite did not end by itself: exit code {code}")
             chose_nothing = code == 5 and bool(arguments)
             trouble = trouble or (code != 0 and not chose_nothing)
     if not failed and (trouble or not passed):
