@@ -73,7 +73,7 @@ def test_odd_cycle_is_one(graph):
 
 
 @given(contact_graphs(most=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_reference_contraction_leaves_a_bipartite_graph_and_keeps_even_ones(graph):
     contacts, keys = graph
     group_of = contract_all_odd_cycles(len(keys), contacts)
@@ -100,9 +100,9 @@ def test_loose_parts_alternate_in_order():
 
 def test_complete_graph_of_300_parts_is_quick():
     contacts = {(i, j): (7 * i + 13 * j) % 101 / 100 for i in range(300) for j in range(i)}
-    began = time.process_time()
+    began = time.perf_counter()
     group_of, volumes = color_two_volumes(contacts, [0.0] * 300)
-    assert time.process_time() - began < 10
+    assert time.perf_counter() - began < 10
     assert sorted(volumes) == [0, 1]
     assert len(set(group_of)) == 2
 
@@ -111,10 +111,10 @@ def test_complete_graph_of_300_parts_is_quick():
 def test_listing_the_cycles_of_49_contacts_ends(node_count):
     pairs = list(itertools.combinations(range(node_count), 2))
     contacts = dict.fromkeys(random.Random(0).sample(pairs, 49), 1.0)
-    began = time.process_time()
+    began = time.perf_counter()
     with pytest.raises(TooManyCyclesError):
         contract_all_odd_cycles(node_count, contacts)
-    assert time.process_time() - began < 2
+    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize("pair", [(0, 0), (0, 3), (-1, 1)])

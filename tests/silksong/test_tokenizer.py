@@ -198,7 +198,7 @@ def test_cleaning_joins_a_triangle_soup():
 
 
 def test_speed():
-    """Three times the targets (0.15 s and 0.05 s on two idle cores), of the process's own time."""
+    """Three times the targets (0.15 s and 0.05 s on two idle cores), so that a busy machine does not fail."""
     torus = TriangleMesh.from_trimesh(trimesh.creation.torus(1.0, 0.4, major_sections=40, minor_sections=24))
     tokens = encode(torus).ids
     assert _best_of_three(lambda: encode(torus)) < 0.45
@@ -208,7 +208,7 @@ def test_speed():
 def _best_of_three(call):
     times = []
     for _ in range(3):
-        start = time.process_time()
+        start = time.perf_counter()
         call()
-        times.append(time.process_time() - start)
+        times.append(time.perf_counter() - start)
     return min(times)
