@@ -47,10 +47,8 @@ def _log_to_stderr() -> None:
 
 
 def _train(pipeline: str, arguments: list[str]) -> int:
-    try:
-        name = registry.spec(pipeline).name
-    except MeshwrightError as error:
-        sys.stderr.write(f"{error}\n")
+    if pipeline not in registry.trainable():
+        sys.stderr.write(f"There is no recipe to train '{pipeline}'. Recipes: {', '.join(registry.trainable())}.\n")
         return 1
-    recipe = importlib.import_module(f"{registry.__package__}.{name}.training.recipe")
+    recipe = importlib.import_module(f"{registry.__package__}.{pipeline}.training.recipe")
     return recipe.train(arguments)

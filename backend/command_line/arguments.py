@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
             _add_task(commands, pipeline, task)
     _add_download(commands)
     train = commands.add_parser("train", help="train a pipeline; its own options: train PIPELINE --help")
-    train.add_argument("pipeline", choices=list(registry.specs()))
+    train.add_argument("pipeline", choices=registry.trainable())
     specs = commands.add_parser("specs", help="print what there is")
     specs.add_argument("--json", action="store_true", help="as JSON")
     return parser

@@ -9,6 +9,12 @@ from ..contract import BadInput, PipelineSpec
 
 
 @cache
+def trainable() -> tuple[str, ...]:
+    """Names of the pipelines that have a training recipe, in alphabetical order. The installed extension has none."""
+    return tuple(sorted(path.parents[1].name for path in Path(__file__).parent.glob("*/training/recipe.py")))
+
+
+@cache
 def specs() -> dict[str, PipelineSpec]:
     """All pipelines' specs by name, in alphabetical order."""
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/spec.py"))

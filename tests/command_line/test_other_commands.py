@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """specs, download, train."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -64,9 +65,19 @@ def test_a_failed_download_tells_why(backend, monkeypatch):
 
 def test_an_unknown_set_or_pipeline(backend):
     assert "no weights 'huge'" in backend("download", "partpacker", "huge").err
+
+
+def test_a_pipeline_without_a_recipe_cannot_be_trained(backend):
     ended = backend("train", "nobody")
     assert ended.code == 1
-    assert "no pipeline 'nobody'" in ended.err
+    assert "no recipe to train 'nobody'" in ended.err
+    assert "partpacker" in ended.err
+
+
+def test_every_recipe_is_found_by_its_folder():
+    assert set(registry.trainable()) <= set(registry.specs())
+    for name in registry.trainable():
+        assert callable(importlib.import_module(f"backend.pipelines.{name}.training.recipe").train)
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"], ["train", "--preset", "starter"], ["fly"]])

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The training recipe: what it learns from, that it learns, and that a stopped run goes on as if it had not stopped."""
 
-import dataclasses
-import itertools
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,6 @@ from backend.pipelines.partpacker.training.learning import (
 from backend.pipelines.partpacker.training.pool import encode_pool, encoder_input, field_target, fold_normalization
 from backend.pipelines.partpacker.training.presets import PRESETS
 from backend.pipelines.partpacker.training.recipe import train
-from backend.pipelines.partpacker.training.stage import learning_rate
 from backend.procedural.dataset import Split, draw_objects
 from backend.procedural.primitives import ObjectBatch
 
@@ -133,15 +130,6 @@ def test_parts_are_counted_in_both_volumes() -> None:
     speck = (points - torch.tensor([0.0, 0.9, 0.9])).norm(dim=1) < 0.02
     inside = torch.stack([ball[0] | ball[1] | speck, ball[2]])[None]
     assert count_parts(inside).tolist() == [3]
-
-
-def test_learning_rate_rises_stays_and_falls() -> None:
-    figures = dataclasses.replace(SMOKE.denoiser_stage, steps=1000, warm_up=10, rate=1.0)
-    rates = [learning_rate(step, figures) for step in range(1001)]
-    assert rates[0] == pytest.approx(0.1)
-    assert set(rates[10:500]) == {1.0}
-    assert rates[-1] == pytest.approx(0.02)
-    assert all(after <= before for before, after in itertools.pairwise(rates[10:]))
 
 
 def test_starter_weights_fit_into_eight_megabytes() -> None:

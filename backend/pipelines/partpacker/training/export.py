@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import Dinov2Model
 
 from ....procedural.families import FAMILIES
+from ....training.model_card import figures_table, sizes_in_words
 from ..pipeline import PartPackerPipeline
 from ..sampler import flow_scheduler
 from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_denoiser
@@ -108,9 +109,9 @@ def model_card(pipeline: PartPackerPipeline, run: Path, options: argparse.Namesp
     return CARD.format(
         families=len(FAMILIES),
         names=", ".join(FAMILIES),
-        autoencoder=_describe(preset.autoencoder),
-        denoiser=_describe(preset.denoiser),
-        image_encoder=_describe({key: preset.image_encoder[key] for key in ("hidden_size", "num_hidden_layers")}),
+        autoencoder=sizes_in_words(preset.autoencoder),
+        denoiser=sizes_in_words(preset.denoiser),
+        image_encoder=sizes_in_words({key: preset.image_encoder[key] for key in ("hidden_size", "num_hidden_layers")}),
         parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6,
         tokens=preset.tokens_per_volume,
         latent_width=preset.autoencoder["latent_width"],
@@ -120,22 +121,7 @@ def model_card(pipeline: PartPackerPipeline, run: Path, options: argparse.Namesp
         seed=options.seed,
         autoencoder_steps=steps["autoencoder"],
         denoiser_steps=steps["denoiser"],
-        figures=_figures_table(options.figures),
-    )
-
-
-def _describe(values: dict[str, int]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
-
-
-def _figures_table(path: Path | None) -> str:
-    if path is None:
-        return "Not measured yet."
-    result = json.loads(path.read_text())
-    settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
-    rows = [f"| {name.replace('_', ' ')} | {value:.3g} |" for name, value in result["summary"].items()]
-    return "\n".join(
-        [f"Settings: {settings}; {result['threads']} threads.", "", "| figure | value |", "|---|---|", *rows]
+        figures=figures_table(options.figures),
     )
 
 

@@ -6,16 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class StageFigures:
-    """How one network is trained: ``batch`` is objects per step and process, ``rate`` the peak learning rate."""
-
-    steps: int
-    batch: int
-    rate: float
-    warm_up: int = 300
-    evaluate_every: int = 1000
+from ....training.schedule import StageFigures
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from safetensors.torch import load_file, save_file
 
@@ -21,12 +18,13 @@ from ....procedural.cameras import random_cameras
 from ....procedural.dataset import Split, draw_objects
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import on_white, render
+from ....training.command import build_run_parser, deadline, start_processes
+from ....training.stage import Stage
 from ..autoencoder import PartPackerAutoencoder
 from .evaluation import HeldOut, autoencoder_figures, denoiser_figures, true_inside
 from .learning import AutoencoderLearning, DenoiserLearning, new_autoencoder, new_conditioned_denoiser
 from .pool import encode_pool, fold_normalization, render_pool
 from .presets import PRESETS, Preset
-from .stage import Stage
 
 logger = logging.getLogger(__name__)
 
@@ -36,37 +34,19 @@ NORMALIZED = "normalized.safetensors"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the training command's options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m backend train partpacker",
-        description="Train PartPacker's autoencoder and denoiser on procedural objects.",
-    )
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="starter")
+    description = "Train PartPacker's autoencoder and denoiser on procedural objects."
+    parser = build_run_parser("partpacker", description, PRESETS)
     parser.add_argument("--stage", choices=["autoencoder", "denoiser", "all"], default="all")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, curves and logs")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop cleanly after this time and save")
-    parser.add_argument("--stop-at", type=int, help="stop cleanly after this step of the stage and save")
     parser.add_argument("--autoencoder-steps", type=int, help="length of the stage and of its schedule")
     parser.add_argument("--denoiser-steps", type=int, help="length of the stage and of its schedule")
-    parser.add_argument("--batch", type=int, help="objects per step and process, in place of the preset's")
-    parser.add_argument("--objects", type=int, help="training objects, in place of the preset's")
     parser.add_argument("--image-encoder", help="folder or name of a pretrained DINOv2, which then stays frozen")
-    parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
     return parser
 
 
 def train(arguments: Sequence[str]) -> int:
     """Run the training command; return its exit status."""
     options = build_parser().parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + 60.0 * options.minutes
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        handlers=[logging.StreamHandler(sys.stderr), logging.FileHandler(options.out / "log.txt")],
-    )
-    run = Run(options, deadline)
+    run = Run(options)
     done = run.train_autoencoder() if options.stage in ("autoencoder", "all") else True
     if done and options.stage in ("denoiser", "all"):
         done = run.train_denoiser()
@@ -88,17 +68,12 @@ def effective_preset(options: argparse.Namespace) -> Preset:
 class Run:
     """One call of the command: the data on this process's device and the stages that use it."""
 
-    def __init__(self, options: argparse.Namespace, deadline: float) -> None:
-        self.options, self.deadline = options, deadline
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.deadline = options, deadline(options)
         self.preset = effective_preset(options)
-        precision = "bf16" if torch.cuda.is_available() else "no"
-        self.accelerator = Accelerator(mixed_precision=precision)
+        self.accelerator = start_processes(options)
         self.device = self.accelerator.device
         self.compiled = self.device.type == "cuda" and not options.no_compile
-        # A machine without a C compiler cannot compile: then the blocks run as they are, only slower.
-        torch._dynamo.config.suppress_errors = True
-        torch._dynamo.config.recompile_limit = 64
-        set_seed(options.seed)  # the initial weights
         began = time.monotonic()
         arrays = draw_objects(Split.TRAINING, self.preset.objects, options.seed)
         self.objects = ObjectBatch.from_arrays(arrays, self.device)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .curves import Curves
-from .presets import StageFigures
+from .schedule import StageFigures, learning_rate
 
 logger = logging.getLogger(__name__)
 
@@ -25,22 +24,11 @@ LOG_EVERY = 100
 SAVE_EVERY = 2000
 ASK_EVERY = 10
 EMA_DECAY = 0.9995
-FLAT_UNTIL = 0.5
-"""Share of the steps after which the learning rate falls on a cosine to FINAL_RATE of its peak."""
-FINAL_RATE = 0.02
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 Loss = Callable[[nn.Module, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 """From the prepared module and the step's own generator to the loss and the terms that the log shows."""
 Evaluate = Callable[[], dict[str, float]]
-
-
-def learning_rate(step: int, figures: StageFigures) -> float:
-    """Return the rate of one step: linear warm-up, flat, cosine fall. It depends on nothing but step and figures."""
-    warm = min(1.0, (step + 1) / figures.warm_up)
-    fall = max(0.0, (step / figures.steps - FLAT_UNTIL) / (1.0 - FLAT_UNTIL))
-    cosine = FINAL_RATE + (1.0 - FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * min(fall, 1.0)))
-    return figures.rate * warm * cosine
 
 
 class Stage:

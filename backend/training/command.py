@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the training commands of all pipelines have in common: options, log, deadline, processes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+
+def build_run_parser(pipeline: str, description: str, presets: Iterable[str]) -> argparse.ArgumentParser:
+    """Return the parser of ``train PIPELINE`` with the options of every recipe; a recipe adds its own."""
+    parser = argparse.ArgumentParser(prog=f"python -m backend train {pipeline}", description=description)
+    parser.add_argument("--preset", choices=sorted(presets), default="starter")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, curves and logs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop cleanly after this time and save")
+    parser.add_argument("--stop-at", type=int, help="stop cleanly after this step of the stage and save")
+    parser.add_argument("--batch", type=int, help="objects per step and process, in place of the preset's")
+    parser.add_argument("--objects", type=int, help="training objects, in place of the preset's")
+    parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
+    return parser
+
+
+def deadline(options: argparse.Namespace) -> float:
+    """Return the moment, by time.monotonic, at which ``--minutes`` are over."""
+    return time.monotonic() + 60.0 * options.minutes
+
+
+def start_processes(options: argparse.Namespace) -> Accelerator:
+    """Join the processes of ``accelerate launch``, or stand alone; seed them alike and open the log of the first.
+
+    The networks' initial weights come from the seed, so all processes begin with the same. The first process alone
+    writes: ``log.txt`` in ``--out``, and INFO on stderr; the others tell of warnings only.
+    """
+    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if accelerator.is_main_process:
+        options.out.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(options.out / "log.txt"))
+    level = logging.INFO if accelerator.is_main_process else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", handlers=handlers)
+    # A machine without a C compiler cannot compile: then the blocks run as they are, only slower.
+    torch._dynamo.config.suppress_errors = True
+    torch._dynamo.config.recompile_limit = 64
+    set_seed(options.seed)
+    return accelerator

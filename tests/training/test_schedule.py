@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The learning rate over a stage."""
+
+import itertools
+
+import pytest
+
+from backend.training.schedule import StageFigures, learning_rate
+
+
+def test_learning_rate_rises_stays_and_falls() -> None:
+    figures = StageFigures(steps=1000, batch=1, rate=1.0, warm_up=10)
+    rates = [learning_rate(step, figures) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.1)
+    assert set(rates[10:500]) == {1.0}
+    assert rates[-1] == pytest.approx(0.02)
+    assert all(after <= before for before, after in itertools.pairwise(rates[10:]))
