@@ -9,6 +9,7 @@ from backend.contract import BadInput
 from backend.pipelines.silksong.decoding import CHUNK
 from backend.pipelines.silksong.generation import TOKENS_PER_REPORT, TokenGenerator, cache_length, generate
 from backend.pipelines.silksong.pipeline import NotFiniteError, SilksongPipeline
+from backend.pipelines.silksong.point_sampling import sample_condition_points
 from backend.pipelines.silksong.tokenizer import vocabulary
 from tests.silksong.tiny_networks import random_condition, tiny_pipeline, tiny_transformer
 
@@ -110,6 +111,31 @@ def test_pipeline_from_mesh_to_tokens():
     assert single[0].tolist() == tokens[0].tolist()
 
 
+def test_a_row_is_the_same_in_every_company():
+    """On a CPU: a surface's variants come out the same alone, beside other surfaces, and in smaller passes."""
+    pipeline, variants, told = tiny_pipeline(), 2, []
+    surfaces = torch.stack([sample_condition_points(TETRAHEDRON[0] * size, TETRAHEDRON[1]) for size in (1, 0.8, 0.6)])
+    options = {"variants": variants, "seed": 5, "max_tokens": 60, "temperature": 1}
+    alone = [row for points in surfaces for row in pipeline(points=points, **options)]
+    assert len({row.tobytes() for row in alone}) == 6, "all of them differ"
+    together = pipeline(points=surfaces, **options)
+    passes = pipeline(points=surfaces, rows_at_once=4, progress=lambda *step: told.append(step), **options)
+    backwards = pipeline(points=surfaces.flip(0), **options)
+    for expected, *others in zip(alone, together, passes, [*backwards[4:], *backwards[2:4], *backwards[:2]],
+                                 strict=True):
+        assert all(row.tolist() == expected.tolist() for row in others)
+    done = [step for stage, step, _ in told if stage == "tokens"]
+    assert done == sorted(done) and done[-1] <= told[-1][2] == 2 * 60, "two passes are one stage"
+
+
+def test_a_generator_serves_shared_and_own_conditions():
+    generator, conditions = TokenGenerator(tiny_transformer(), 3, 40), random_condition(3)
+    own = generator.run(conditions, [7, 8, 7])
+    shared = [generator.run(condition[None], [7, 8, 7]) for condition in conditions]
+    assert [row.tolist() for row in own] == [shared[row][row].tolist() for row in range(3)]
+    assert own[0].tolist() != own[2].tolist() and shared[0][0].tolist() == shared[0][2].tolist()
+
+
 def test_pipeline_survives_its_folder(tmp_path):
     """Also after a run, which fuses weights."""
     pipeline = tiny_pipeline()
@@ -125,7 +151,7 @@ def test_bad_surfaces_are_refused():
     for wrong in ((vertices, faces[:0]), (vertices * 0, faces), (vertices * np.nan, faces)):
         with pytest.raises(BadInput):
             pipeline(*wrong, max_tokens=20)
-    for points in (torch.zeros(5, 3), torch.zeros(0, 6), torch.full((9, 6), torch.nan)):
+    for points in (torch.zeros(5, 3), torch.zeros(0, 6), torch.zeros(0, 9, 6), torch.full((9, 6), torch.nan)):
         with pytest.raises(BadInput):
             pipeline(points=points, max_tokens=20)
 

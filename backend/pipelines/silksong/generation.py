@@ -6,7 +6,7 @@ so that nothing waits for Python between two tokens. The host looks at what came
 time, while the next ones are under way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -70,29 +70,36 @@ class TokenGenerator:
         self._uniform = torch.empty(self.max_tokens, rows, device=self.device)
         self._position = torch.zeros(1, dtype=torch.int64, device=self.device)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._recorded_condition: torch.Size | None = None
         self._pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
 
     @torch.no_grad()
     def run(
         self,
         condition: Tensor,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         prompt: Tensor | None = None,
         streamer: Streamer = ignore_tokens,
         report: TokenReport = ignore_report,
     ) -> list[NDArray[np.int64]]:
         """One int64 array of tokens per row, without the end token; a row that never ended has `max_tokens`.
 
-        `condition [rows or 1, T, Dc]`; `prompt` int64 `[n]` begins every row and is part of the result. The same seed
-        gives the same draws on every device.
+        `condition [rows or 1, T, Dc]`; `prompt` int64 `[n]` begins every row and is part of the result. `seed` is one
+        for each row, or the first row's, and row r then has `seed + r`. The same seed gives the same draws on every
+        device and in every row, whatever the other rows are.
         """
         with torch.cuda.device(self.device) if self._pool is not None else nullcontext():
             return self._run(condition, seed, prompt, streamer, report)
 
     def _run(
-        self, condition: Tensor, seed: int, prompt: Tensor | None, streamer: Streamer, report: TokenReport
+        self,
+        condition: Tensor,
+        seed: int | Sequence[int],
+        prompt: Tensor | None,
+        streamer: Streamer,
+        report: TokenReport,
     ) -> list[NDArray[np.int64]]:
-        self._begin(condition, seed, prompt)
+        self._begin(condition, range(seed, seed + self.rows) if isinstance(seed, int) else seed, prompt)
         host = torch.full(self._tokens.shape, IGNORED, pin_memory=self.device.type == "cuda")
         ended = np.zeros(self.rows, bool)
         pace, read, queued = Pace(self.device), 1, 0
@@ -123,7 +130,11 @@ class TokenGenerator:
             return queued
         return start
 
-    def _begin(self, condition: Tensor, seed: int, prompt: Tensor | None) -> None:
+    def _begin(self, condition: Tensor, seeds: Sequence[int], prompt: Tensor | None) -> None:
+        if condition.shape != self._recorded_condition:
+            # Keys and values of a condition of another shape lie elsewhere than the recorded steps read.
+            self._graphs.clear()
+            self._recorded_condition = condition.shape
         self.decoder.begin(condition)
         if self.grammar:
             self.grammar.reset(self._state)
@@ -131,7 +142,7 @@ class TokenGenerator:
         self._tokens[0] = self.decoder.start
         if prompt is not None:
             self._tokens[1 : len(prompt) + 1] = prompt.to(self.device)[:, None]
-        self._uniform.copy_(uniform_numbers(self.rows, self.max_tokens, seed))
+        self._uniform.copy_(uniform_numbers(seeds, self.max_tokens))
         self._position.zero_()
 
     def _advance(self, position: int) -> None:

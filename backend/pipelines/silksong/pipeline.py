@@ -68,6 +68,7 @@ class SilksongPipeline(DiffusionPipeline):
         *,
         points: Tensor | None = None,
         variants: int = 1,
+        rows_at_once: int | None = None,
         temperature: float = 0.5,
         top_k: int = 50,
         top_p: float = 0.95,
@@ -78,34 +79,48 @@ class SilksongPipeline(DiffusionPipeline):
         progress: StageReport = ignore_progress,
         streamer: Streamer = ignore_tokens,
     ) -> list[NDArray[np.int64]]:
-        """Tokens int64 `[n]` of each variant, without the end token.
+        """Tokens int64 `[n]` of each variant of each surface, surface by surface, without the end token.
 
-        The surface is a mesh (`vertices [V, 3]`, `faces` int `[F, 3]`) or `points [P, 6]` with unit normals; y is up
-        and the longest side of the bounding box is 1.9, around the origin. Variants differ by their draws; the same
-        seed gives the same ones. `grammar` off allows every token, as the published pipeline does. `streamer` is told
-        new tokens `[variants, n]` while they come.
+        The surface is a mesh (`vertices [V, 3]`, `faces` int `[F, 3]`) or `points [P, 6]` with unit normals, or several
+        surfaces are `points [S, P, 6]`; y is up and the longest side of a surface's bounding box is 1.9, around the
+        origin. Variant v draws with `seed + v`, whatever else is computed with it. `grammar` off allows every token, as
+        the published pipeline does.
+
+        All `S * variants` rows are computed together, or `rows_at_once` of them, which takes less memory and longer.
+        `streamer` is told new tokens `[rows, n]` of the first rows that are computed together, while they come.
 
         Raises BadInput for a surface without area, NotFiniteError (damaged weights, too little precision), and
         ValueError for parameters out of their range.
         """
-        generator = self._generator_for(
-            variants, max_tokens or self.max_tokens, SamplingSettings(temperature, top_k, top_p, greedy), grammar
-        )
+        settings = SamplingSettings(temperature, top_k, top_p, greedy)
         if points is None:
             points = sample_condition_points(vertices, faces, seed)
         progress("points", 1, 1)
-        condition = self.encode_condition(points)
+        conditions = self.encode_condition(points)
         progress("condition", 1, 1)
-        return generator.run(condition, seed, None, streamer, lambda done, of: progress("tokens", done, of))
+        rows = [(surface, seed + variant) for surface in range(len(conditions)) for variant in range(variants)]
+        at_once = rows_at_once or len(rows)
+        passes = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
+        sequences = []
+        for number, together in enumerate(passes):
+            generator = self._generator_for(len(together), max_tokens or self.max_tokens, settings, grammar)
+            surfaces, seeds = zip(*together, strict=True)
+            condition = conditions if len(conditions) == 1 else conditions[list(surfaces)]
+            sequences += generator.run(
+                condition, seeds, None, streamer if number == 0 else ignore_tokens,
+                lambda done, of, number=number: progress("tokens", number * of + done, len(passes) * of),
+            )
+        return sequences
 
     def encode_condition(self, points: Tensor) -> Tensor:
-        """Condition `[1, 257, W]` of `points [P, 6]`, which are rounded to float16 first, as in training."""
-        if points.ndim != 2 or points.shape[1] != POINT_CHANNELS or not len(points) or not points.isfinite().all():
+        """Conditions `[S, 257, W]` of `points [P, 6]` or `[S, P, 6]`, rounded to float16 first, as in training."""
+        fits = points.ndim in (2, 3) and points.shape[-1] == POINT_CHANNELS and points.numel()
+        if not fits or not points.isfinite().all():
             raise BadInput("The point cloud cannot be used.",
                            f"Its shape is {list(points.shape)}, or it holds values that are not numbers.",
                            "Give points with normals, six numbers each.")
         points = points.to(self.conditioner.device, torch.float16).to(self.conditioner.dtype)
-        condition = self.conditioner(points[None]).to(self.transformer.device)
+        condition = self.conditioner(points.view(-1, *points.shape[-2:])).to(self.transformer.device)
         if not condition.isfinite().all():
             raise NotFiniteError(
                 "The object's condition holds values that are not numbers.",

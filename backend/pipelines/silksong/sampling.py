@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Drawing the next token from logits (spec section 2.4): largest k, nucleus, and only then the temperature."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +56,6 @@ def draw(logits: Tensor, uniform: Tensor, settings: SamplingSettings) -> Tensor:
     return tokens.gather(-1, torch.minimum(place, last)).squeeze(-1)
 
 
-def uniform_numbers(rows: int, count: int, seed: int) -> Tensor:
-    """Random numbers float32 `[count, rows]` in [0, 1), the same on every machine; row r depends on the seed and r."""
-    columns = [torch.rand(count, generator=torch.Generator().manual_seed(seed + row)) for row in range(rows)]
-    return torch.stack(columns, dim=1)
+def uniform_numbers(seeds: Sequence[int], count: int) -> Tensor:
+    """Random numbers float32 `[count, rows]` in [0, 1), the same on every machine; a row depends on its seed alone."""
+    return torch.stack([torch.rand(count, generator=torch.Generator().manual_seed(seed)) for seed in seeds], dim=1)
