@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PartPacker's denoiser: a transformer that predicts the velocity of a two-volume latent (spec section 3.2)."""
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.embeddings import get_timestep_embedding
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from torch.nn import functional
 from .attention import CrossAttention, FeedForward, KeyValue, SelfAttention, layer_norm, modulated
 
 TIMESTEP_CHANNELS = 256
+ROUNDED_UP = (13, 44, 119)
+"""These frequencies lie just below the middle of two float32 numbers; the original's exp(), Intel's, took the upper."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,22 @@ class TimestepEmbedding(nn.Module):
 
 def timestep_frequencies(timestep: Tensor) -> Tensor:
     """`[B]` -> float32 `[B, 256]`: 128 cosines, then 128 sines, of `timestep * 10000^(-j/128)`."""
-    return get_timestep_embedding(
-        timestep.float(), TIMESTEP_CHANNELS, flip_sin_to_cos=True, downscale_freq_shift=0
-    )
+    angles = timestep.float()[:, None] * _frequencies(timestep.device)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+@cache
+def _frequencies(device: torch.device) -> Tensor:
+    """`10000^(-j/128)`, float32 `[128]`, bit for bit the original's on every machine.
+
+    A float32 exp() ends in another bit on another processor, which at timestep 1000 turns an angle by 6e-5.
+    """
+    count = TIMESTEP_CHANNELS // 2
+    exponents = -math.log(10000.0) * torch.arange(count, dtype=torch.float32) / count
+    frequencies = exponents.double().exp().float()
+    upper = list(ROUNDED_UP)
+    frequencies[upper] = frequencies[upper].nextafter(frequencies.new_tensor(1.0))
+    return frequencies.to(device)
 
 
 class DenoiserLayer(nn.Module):
