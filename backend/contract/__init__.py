@@ -20,7 +20,7 @@ from .event import (
     event_from_json,
     event_to_json,
 )
-from .job_folder import JobFolder, read_mesh, write_mesh
+from .job_folder import JobFolder, read_mesh, replace_mesh, write_mesh
 from .message import (
     Cancel,
     FreeMemory,
@@ -94,5 +94,6 @@ __all__ = [
     "message_from_json",
     "message_to_json",
     "read_mesh",
+    "replace_mesh",
     "write_mesh",
 ]

@@ -52,7 +52,12 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture in the job folder's `outputs/` that shows the work so far."""
+    """A file in the job folder's `outputs/` that shows the work so far: a picture, or a mesh as an npz in the form
+    and the frame of a "mesh" artifact.
+
+    The file appears whole or not at all and may be replaced by the next one of its name; the same file is told at most
+    five times a second. It is no artifact: nothing is delivered from it.
+    """
 
     job: str
     file: str

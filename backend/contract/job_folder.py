@@ -119,6 +119,16 @@ def write_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
         raise _unwritable(path.parent, error) from error
 
 
+def replace_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """`write_mesh` for a file that another process may be reading: it is there whole or not at all."""
+    draft = path.with_name(f"{path.stem}.draft.npz")
+    write_mesh(draft, vertices, faces)
+    try:
+        draft.replace(path)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+
+
 def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """(vertices float32 [V, 3], faces int32 [F, 3]) of an npz that `write_mesh` wrote. Raises MeshwrightError."""
     try:

@@ -10,6 +10,7 @@ from .job import Job
 from .time_left import Estimate
 
 SECONDS_BETWEEN_EVENTS = 0.1
+SECONDS_BETWEEN_PREVIEWS = 0.2
 
 
 class JobProgress:
@@ -27,6 +28,7 @@ class JobProgress:
         self._fraction = 0.0
         self._last_call = clock()
         self._last_sent = float("-inf")
+        self._previewed: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         self.notes: list[str] = []
 
@@ -46,9 +48,12 @@ class JobProgress:
         self._send(Downloading(self._job.name, file, received, of), always=received == of)
 
     def preview(self, file: str) -> None:
-        """Tell that a picture is there."""
+        """Tell that a file is there to be shown, unless the same one was told just before."""
         self.check()
-        self._job.tell(Preview(self._job.name, file))
+        now = self._clock()
+        if now - self._previewed.get(file, float("-inf")) >= SECONDS_BETWEEN_PREVIEWS:
+            self._previewed[file] = now
+            self._job.tell(Preview(self._job.name, file))
 
     def warn(self, text: str) -> None:
         """Tell a remark; the result repeats it."""

@@ -20,6 +20,10 @@ class Silent:
         """Keep the stages that were told."""
         self.told = {*getattr(self, "told", ()), name}
 
+    def preview(self, file: str) -> None:
+        """Keep the names of the files that were told."""
+        self.previews = [*getattr(self, "previews", ()), file]
+
 
 def request(folder: JobFolder, task: str, mesh: trimesh.Trimesh, **options: object) -> Request:
     write_mesh(folder.inputs / "mesh.npz", mesh.vertices, mesh.faces)
@@ -50,6 +54,23 @@ def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
     # Random weights weave anywhere in the cube [-1, 1] around the original.
     assert (np.abs(vertices - [10, -20, 5]) <= 4 / 0.95 + cell).all()
     assert told.told == {stage.name for stage in SPEC.task("remesh").stages}
+
+
+def test_variants_are_draws_of_their_own_and_the_first_is_watched(folder: JobFolder, tmp_path: Path) -> None:
+    ball, told, alone = trimesh.creation.icosphere(2), Silent(), JobFolder.create(tmp_path / "alone")
+    wanted = request(folder, "remesh", ball, variants=3, max_tokens=512)
+    result = run(tiny_pipeline(), wanted, folder, Resources(), told)
+    assert [artifact.name for artifact in result.artifacts] == ["thing", "thing.v2", "thing.v3"]
+    assert {artifact.group for artifact in result.artifacts} == {"variant"}
+    meshes = [read_mesh(folder.outputs / artifact.file) for artifact in result.artifacts]
+    assert [len(faces) for _, faces in meshes] == [artifact.properties["faces"] for artifact in result.artifacts]
+    assert len({vertices.tobytes() for vertices, _ in meshes}) == 3
+    run(tiny_pipeline(), request(alone, "remesh", ball, max_tokens=512), alone, Resources(), Silent())
+    assert np.array_equal(read_mesh(alone.outputs / "mesh.npz")[0], meshes[0][0]), "asked for alone it is the same"
+    assert set(told.previews) == {"preview.npz"}
+    vertices, faces = read_mesh(folder.outputs / "preview.npz")
+    assert 0 < len(faces) <= len(meshes[0][1])
+    assert {tuple(vertex) for vertex in vertices} <= {tuple(vertex) for vertex in meshes[0][0]}
 
 
 def test_the_seed_decides(folder: JobFolder, tmp_path: Path) -> None:

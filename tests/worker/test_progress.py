@@ -43,6 +43,17 @@ def test_ten_events_a_second_but_always_the_first_and_the_last(progress, told, c
     assert [told[0].step, told[-1].step] == [1, 1000]
 
 
+def test_five_previews_a_second_of_a_file(progress, told, clock):
+    for number in range(100):
+        clock.now += 0.02
+        progress.preview("mesh.npz")
+        if number in (10, 11):
+            progress.preview(f"sheet-{number}.png")
+    names = [event.file for event in told]
+    assert 9 <= names.count("mesh.npz") <= 10
+    assert names.count("sheet-10.png") == names.count("sheet-11.png") == 1, "other files are told"
+
+
 def test_the_share_of_the_whole_job_never_falls(progress, told):
     for stage, step in [("sample", 5), ("decode", 10), ("sample", 10), ("sample", 2), ("decode", 3)]:
         progress.stage(stage, step, 10)

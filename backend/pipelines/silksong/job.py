@@ -8,30 +8,24 @@ import torch
 from numpy.typing import NDArray
 
 from ...contract import (
-    Artifact,
     BadInput,
     JobFolder,
-    MeshwrightError,
     Progress,
-    Remedy,
     Request,
     Resources,
     Result,
     WeightSet,
     read_mesh,
-    write_mesh,
 )
-from ...geometry.components import is_watertight
 from ...geometry.mesh import TriangleMesh
 from ...geometry.normalization import Normalization
 from .checkpoint import load_published
 from .manifold_repair import repair
 from .mesh_cleaning import clean_mesh
-from .orientation import wind_outward
 from .pipeline import SilksongPipeline
-from .tokenizer import decode
+from .preview import WeavingPreview
+from .variants import Variant, result_of, woven_variants
 
-MESH_FILE = "mesh.npz"
 LONGEST_SIDE = 1.9
 """Of the bounding box in the model's frame (spec section 1)."""
 MOST_FACES = 2_000_000
@@ -62,7 +56,7 @@ def _repair(
     progress.stage("repair", 0, 1)
     repaired = repair(vertices, faces, time_limit_s=float(request.parameters["time_limit"]))
     progress.stage("repair", 1, 1)
-    return _written(repaired.vertices, repaired.faces, request, folder, repaired.notes)
+    return result_of([Variant(repaired.vertices, repaired.faces, repaired.notes)], 1, request.subject, folder)
 
 
 def _remesh(
@@ -79,9 +73,14 @@ def _remesh(
     if cleaned.is_empty:
         raise BadInput("The mesh has no surface.", "All of its faces are without area.", "Select another mesh.")
     normalization = Normalization.to_box(cleaned.bounds, LONGEST_SIDE)
+
+    def placed(positions: NDArray[np.floating]) -> NDArray[np.floating]:
+        return y_up_to_blender(normalization.invert(positions))
+
     sequences = model(
         normalization.apply(cleaned.vertices),
         cleaned.faces,
+        variants=options["variants"],
         temperature=options["temperature"],
         top_k=options["top_k"],
         top_p=options["top_p"],
@@ -90,15 +89,10 @@ def _remesh(
         seed=request.seed,
         max_tokens=min(int(options["max_tokens"]), model.max_tokens),
         progress=progress.stage,
+        streamer=WeavingPreview(folder, placed, progress.preview),
     )
-    woven = decode(sequences[0])
-    if not len(woven.faces):
-        raise MeshwrightError("No mesh came of this.", "The tokens that were drawn make no face.",
-                              "Try another seed or a lower temperature.", Remedy.RETRY)
-    outward = wind_outward(woven.vertices, woven.faces)
-    placed = y_up_to_blender(normalization.invert(woven.vertices))
-    progress.stage("decode", 1, 1)
-    return _written(placed, outward, request, folder, woven.notes)
+    variants = woven_variants(sequences, placed, lambda done, of: progress.stage("decode", done, of))
+    return result_of(variants, options["variants"], request.subject, folder)
 
 
 def blender_to_y_up(positions: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -123,16 +117,3 @@ def _check(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> None:
     if len(faces) > MOST_FACES:
         raise BadInput(f"The mesh has {len(faces):,} faces.", f"At most {MOST_FACES:,} are taken.",
                        "Decimate it first: the result has a few thousand faces at the most.")
-
-
-def _written(
-    vertices: NDArray[np.floating],
-    faces: NDArray[np.int32],
-    request: Request,
-    folder: JobFolder,
-    notes: tuple[str, ...],
-) -> Result:
-    write_mesh(folder.outputs / MESH_FILE, vertices, faces)
-    mesh = TriangleMesh(vertices.astype(np.float32), faces)
-    properties = {"faces": len(faces), "watertight": is_watertight(mesh)}
-    return Result((Artifact(request.subject, "mesh", MESH_FILE, properties=properties),), notes=notes)

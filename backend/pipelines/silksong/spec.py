@@ -20,6 +20,8 @@ REMESH = TaskSpec(
     description="Weave the selected mesh anew as clean low poly, in its place. The original is hidden, not deleted",
     inputs=(InputSpec("mesh", "mesh", "A mesh", "Select one mesh object"),),
     parameters=(
+        Parameter("variants", "int", 1, "Variants", "Meshes to weave at once: the best is shown, the others hidden",
+                  1, 4, 1),
         Parameter("temperature", "float", 0.5, "Temperature", "Lower is tidier, higher is more varied", 0.1, 1.0, 0.05),
         Parameter("max_tokens", "int", 10240, "Longest", "Tokens at the most; a face takes about two", 512, 10240, 512),
         Parameter("top_k", "int", 50, "Top k", "Only this many of the likeliest tokens are drawn from", 1, 200, 1,
@@ -33,7 +35,7 @@ REMESH = TaskSpec(
     stages=(
         StageSpec("points", "Sampling the surface", 0.02),
         StageSpec("condition", "Looking at the shape", 0.02),
-        StageSpec("tokens", "Weaving", 0.94, {"max_tokens": 1.0}),
+        StageSpec("tokens", "Weaving", 0.94, {"max_tokens": 1.0, "variants": 0.3}),
         StageSpec("decode", "Making faces", 0.02),
     ),
 )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Triangle meshes to token sequences and back."""
 
-from .decode import DecodedMesh, decode
+from .decode import DecodedMesh, decode, mesh_so_far
 from .encode import Tokens, encode
+from .salvage import Salvage
 
-__all__ = ["DecodedMesh", "Tokens", "decode", "encode"]
+__all__ = ["DecodedMesh", "Salvage", "Tokens", "decode", "encode", "mesh_so_far"]

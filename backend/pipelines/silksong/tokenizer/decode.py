@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..grid_mesh import cell_centers
+from .salvage import Salvage, Triple
 from .small_holes import close_small_holes
-from .vocabulary import COMPONENT, END, END_COMPONENT, RESOLUTION
+from .vocabulary import END, RESOLUTION
 from .weaver import Malformed, OutOfPlace, Weaver
 
-Triple = tuple[int, int, int]
 Woven = tuple[list[Triple], list[Triple], list[str]]
 """Cells of vertices, faces, notes."""
 
@@ -43,11 +42,22 @@ def decode(tokens: ArrayLike, *, salvage: bool = True, close_holes: bool = False
     """
     sequence = np.asarray(tokens, np.int64).ravel()
     cells, faces, notes = _salvage(sequence) if salvage else _published(sequence)
+    return _mesh(cells, faces, notes, close_holes=close_holes, drop_unused=salvage)
+
+
+def mesh_so_far(salvage: Salvage) -> DecodedMesh:
+    """The mesh of a sequence that is still coming; once it has come, that of `decode`."""
+    return _mesh(*salvage.woven(), salvage.notes(), close_holes=False, drop_unused=True)
+
+
+def _mesh(
+    cells: list[Triple], faces: list[Triple], notes: list[str], *, close_holes: bool, drop_unused: bool
+) -> DecodedMesh:
     places = np.array(cells, np.int32).reshape(-1, 3)
     triangles = _distinct(np.array(faces, np.int32).reshape(-1, 3))
     if close_holes:
         triangles = close_small_holes(triangles)
-    if salvage:
+    if drop_unused:
         used = np.zeros(len(places), bool)
         used[triangles] = True
         places, triangles = places[used], (np.cumsum(used) - 1).astype(np.int32)[triangles]
@@ -66,32 +76,9 @@ def _published(sequence: NDArray[np.int64]) -> Woven:
 
 
 def _salvage(sequence: NDArray[np.int64]) -> Woven:
-    ends = np.flatnonzero((sequence >= END) | (sequence < 0))
-    sequence = sequence[: ends[0]] if len(ends) else sequence
-    cells: list[Triple] = []
-    faces: list[Triple] = []
-    notes = []
-    for number, component in enumerate(_components(sequence), 1):
-        weaver = Weaver(published=False)
-        try:
-            weaver.weave(component)
-            if component[-1] != END_COMPONENT:
-                notes.append(f"Part {number} is not finished.")
-        except Malformed as reason:
-            notes.append(f"Part {number} ends early, at {reason}.")
-        if weaver.passed_over:
-            notes.append(f"{weaver.passed_over} tokens of part {number} are out of place and were passed over.")
-        faces += [(a + len(cells), b + len(cells), c + len(cells)) for a, b, c in weaver.faces]
-        cells += weaver.cells
-    return cells, faces, notes
-
-
-def _components(sequence: NDArray[np.int64]) -> Iterator[list[int]]:
-    """The sequence cut before every component token."""
-    starts = np.flatnonzero(sequence == COMPONENT)
-    for part in np.split(sequence, starts):
-        if len(part):
-            yield part.tolist()
+    salvage = Salvage()
+    salvage.add(np.append(sequence, END))
+    return *salvage.woven(), salvage.notes()
 
 
 def _distinct(faces: NDArray[np.int32]) -> NDArray[np.int32]:
