@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Projection between the views of a mesh and its texture: rasterising, texel lookup, baking, Voronoi filling, UV space.
+
+The same code runs on CUDA and on the CPU: warp kernels where pixels are walked, torch for gathering and scattering.
+"""
+
+from .cameras import Cameras, orbit_cameras
+from .projector import Baked, Projector
+from .rasterizer import Fragments, rasterize, rasterize_views
+from .uv_mesh import UVMesh, area_weighted_normals
+from .uv_space import UVCoverage, dilate, rasterize_uvs, uv_coverage, wrap_uvs
+from .view_geometry import ViewGeometry, view_geometry
+from .voronoi import jump_flood, nearest_seeds
+
+__all__ = [
+    "Baked",
+    "Cameras",
+    "Fragments",
+    "Projector",
+    "UVCoverage",
+    "UVMesh",
+    "ViewGeometry",
+    "area_weighted_normals",
+    "dilate",
+    "jump_flood",
+    "nearest_seeds",
+    "orbit_cameras",
+    "rasterize",
+    "rasterize_uvs",
+    "rasterize_views",
+    "uv_coverage",
+    "view_geometry",
+    "wrap_uvs",
+]

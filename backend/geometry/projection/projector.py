@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way between the views of a mesh and its texture, there (`Projector.bake`) and back (`Projector.render`).
+
+Everything that depends only on mesh, cameras and sizes is computed once (SPEC 2.7, 2.8): rendering is then one gather,
+and baking three passes over lists. A *seed* is a texel that some pixel of a view shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import kernels, projector_kernels
+from .cameras import Cameras
+from .rasterizer import Fragments, rasterize_views
+from .texel_lists import Blend, Seeds
+from .uv_mesh import UVMesh
+from .uv_space import dilate, rasterize_uvs
+from .view_geometry import FilledPixels, facing_cosine, texel_of
+from .voronoi import jump_flood, nearest_seeds
+
+VISIBILITY_SIZE = 512
+"""Side of the pictures that tell which faces a view sees (SPEC 2.8a)."""
+REFERENCE_EPSILON = 1e-8
+"""What the published pipeline adds to the sum of weights; it darkens texels that are only seen at a grazing angle."""
+GRAZING_COSINE = 1e-3
+"""Below this cosine a view has no say in a texel (not in reference mode): nothing can be made out at that angle."""
+
+
+@dataclass(frozen=True)
+class Baked:
+    """A texture float32 [C, H, W], filled everywhere, and the sum of the views' weights float32 [H, W] before filling."""
+
+    texture: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class Projector:
+    """V square views of S pixels a side, and a texture of H x W texels.
+
+    Attributes:
+        texels: int32 [V, S, S], linear index (row * W + column) of the texel that the pixel shows; -1 on the background.
+        visible: bool [V, H, W], whether the view sees the faces at that texel (SPEC 2.8).
+        texture_size: H and W.
+        fill_cosine: see `build`.
+        reference: the published pipeline's jump flooding and epsilons instead of exact cells and sums.
+    """
+
+    texels: Tensor
+    visible: Tensor
+    texture_size: tuple[int, int]
+    fill_cosine: bool
+    reference: bool
+    _seeds: Seeds
+    _blend: Blend
+    _fill: Tensor
+
+    @classmethod
+    def build(
+        cls,
+        mesh: UVMesh,
+        cameras: Cameras,
+        view_size: int,
+        texture_size: int | tuple[int, int],
+        *,
+        fill_cosine: bool = True,
+        visibility_size: int = VISIBILITY_SIZE,
+        reference: bool = False,
+    ) -> Projector:
+        """Prepare the projection of ``mesh`` on its device.
+
+        Args:
+            mesh: with at least one face, in the cameras' world.
+            cameras: one for each view.
+            view_size: pixels a side.
+            texture_size: texels a side, or height and width.
+            fill_cosine: whether a view also says something about the texels between those that its pixels show, with the
+                colour and the cosine of the nearest one. The published pipeline does so for latents and not for RGB.
+            visibility_size: side of the pictures that decide which faces a view sees. A face without a pixel there is
+                not seen.
+            reference: see the class.
+        """
+        size = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
+        texels, cosine = _view_texels(mesh, cameras, rasterize_views(mesh, cameras, view_size, reference=reference), size)
+        seeds = Seeds.of(texels, cosine, size)
+        seen = seen_faces(rasterize_views(mesh, cameras, visibility_size, reference=reference), len(mesh.faces))
+        visible = visible_texels(rasterize_uvs(mesh, size, reference=reference), seen)
+        nearest = _nearest(reference)
+        blend = Blend.of(seeds, visible, nearest if fill_cosine else None, 0.0 if reference else GRAZING_COSINE)
+        fill = nearest(blend.covered.view(size)).flatten()
+        return cls(texels, visible, size, fill_cosine, reference, seeds, blend, fill)
+
+    @property
+    def view_count(self) -> int:
+        return len(self.texels)
+
+    @property
+    def view_size(self) -> int:
+        return self.texels.shape[-1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.texels.device
+
+    @property
+    def mask(self) -> Tensor:
+        """Whether the pixel shows the mesh, bool [V, S, S]."""
+        return self.texels >= 0
+
+    @property
+    def hits(self) -> Tensor:
+        """How many pixels of each view show a texel, int32 [V, H, W]. The published gradient map is twice that."""
+        return self._seeds.spread(self._seeds.counts.int())
+
+    @property
+    def cosine(self) -> Tensor:
+        """Mean cosine of a view's pixels at each texel that they show, float32 [V, H, W].
+
+        Other texels have that of the view's nearest one with ``fill_cosine``, else 0; so have views that see nothing.
+        """
+        cosine = self._seeds.spread(self._seeds.cosine)
+        if not self.fill_cosine:
+            return cosine
+        filled = [
+            view.flatten()[_nearest(self.reference)(hits > 0).clamp(min=0).long()]
+            for view, hits in zip(cosine, self.hits, strict=True)
+        ]
+        return torch.stack(filled)
+
+    def render(self, texture: Tensor, background: float = 1.0) -> Tensor:
+        """Return the views [V, C + 1, S, S] of a texture [C, H, W]; the last channel is alpha, 0 or 1.
+
+        Every pixel takes its texel's value; background pixels hold ``background`` and alpha 0.
+        """
+        alpha = self.mask
+        colors = texture.flatten(1)[:, self.texels.clamp(min=0).long()].transpose(0, 1)
+        colors = torch.where(alpha[:, None], colors, background)
+        return torch.cat([colors, alpha[:, None].to(colors.dtype)], dim=1)
+
+    def bake(self, views: Tensor, exponent: float) -> Baked:
+        """Blend views [V, C, S, S] into one texture (SPEC 2.10), in float32.
+
+        A view's weight at a texel is its cosine to the power of ``exponent`` where it sees the texel; the exponent 0
+        counts as 1. Texels that no view sees take the nearest seen one's value. A view that sees nothing has no weight;
+        if none sees anything, texture and weight are 0.
+        """
+        pixels = views.shape[-1] * views.shape[-2]
+        views = views.float().flatten(2).contiguous()
+        channels, device = views.shape[1], self.device
+        means = torch.empty(len(self._seeds.texel), channels, device=device)
+        kernels.launch(
+            projector_kernels.mean_over_pixels,
+            tuple(means.shape),
+            *(views, self._seeds.pixel, self._seeds.first, pixels, means),
+            device=device,
+        )
+        texture = torch.zeros(channels, len(self._fill), device=device)
+        weight = torch.empty(len(self._fill), device=device)
+        kernels.launch(
+            projector_kernels.blend_views,
+            (len(self._fill), channels),
+            *(means, self._blend.seed, self._blend.cosine, self._blend.first),
+            *(exponent or 1.0, REFERENCE_EPSILON if self.reference else 0.0, texture, weight),
+            device=device,
+        )
+        if self._blend.covered.any():
+            texture = texture[:, self._fill.long()]
+        return Baked(texture.view(channels, *self.texture_size), weight.view(self.texture_size))
+
+
+def _nearest(reference: bool) -> Callable[[Tensor], Tensor]:
+    return jump_flood if reference else nearest_seeds
+
+
+def _view_texels(
+    mesh: UVMesh, cameras: Cameras, fragments: Fragments, texture_size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Texel int32 (-1 on the background) and cosine float32 (0 there) of every pixel, [V, S, S]."""
+    texels = torch.full_like(fragments.face, -1)
+    cosine = torch.zeros_like(fragments.depth)
+    for view in range(len(cameras)):
+        pixels = FilledPixels.of(fragments[view : view + 1])
+        normal = pixels.interpolate(mesh.normals, mesh.faces)
+        position = pixels.interpolate(mesh.vertices, mesh.faces)
+        uv = pixels.interpolate(mesh.uvs, mesh.face_uvs)
+        texels[view].view(-1)[pixels.index] = texel_of(uv, texture_size).int()
+        cosine[view].view(-1)[pixels.index] = facing_cosine(position, normal, cameras.centers[view])
+    return texels, cosine
+
+
+def seen_faces(fragments: Fragments, face_count: int) -> Tensor:
+    """Return which faces have a pixel in each view, bool [V, face_count]."""
+    seen = torch.zeros(len(fragments.face), face_count + 1, dtype=torch.bool, device=fragments.face.device)
+    seen.scatter_(1, fragments.face.flatten(1).long() + 1, True)
+    return seen[:, 1:]
+
+
+def visible_texels(layout: Fragments, seen: Tensor) -> Tensor:
+    """Return which texels show a seen face, grown by one texel, bool [V, H, W].
+
+    Args:
+        layout: the faces of every texel, of `rasterize_uvs`.
+        seen: bool [V, F], of `seen_faces`.
+    """
+    face = layout.face.long() + 1
+    nothing = torch.zeros(len(seen), 1, dtype=torch.bool, device=seen.device)
+    padded = torch.cat([nothing, seen], dim=1)
+    return torch.stack([dilate(view[face].any(dim=0)) for view in padded])

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exact rasterisation of triangles, the same on CPU and CUDA (SPEC 2.5).
+
+A face covers a pixel when the pixel's centre lies strictly inside it: a centre exactly on an edge belongs to no face. Of
+the faces of a pixel the nearest wins, of equally near ones the one with the smallest index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import kernels
+from .cameras import Cameras
+from .uv_mesh import UVMesh
+
+REFERENCE_OFFSET = 1e-8
+"""What the published pipeline adds to the denominator of barycentrics; it shifts those of very small faces."""
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """What each pixel shows; the leading dimensions are views, or layers from near to far.
+
+    Attributes:
+        face: int32 [N, H, W], -1 on the background.
+        barycentric: float32 [N, H, W, 3], corrected for perspective; 0 on the background.
+        depth: float32 [N, H, W], a length along the view; 0 on the background.
+    """
+
+    face: Tensor
+    barycentric: Tensor
+    depth: Tensor
+
+    def __getitem__(self, index: slice) -> Fragments:
+        """Some of the views or layers, sharing memory."""
+        return Fragments(self.face[index], self.barycentric[index], self.depth[index])
+
+    @property
+    def mask(self) -> Tensor:
+        """Whether a face covers the pixel, bool [N, H, W]."""
+        return self.face >= 0
+
+
+def rasterize(
+    screen: Tensor,
+    faces: Tensor,
+    size: tuple[int, int],
+    *,
+    perspective: bool = False,
+    cull: bool = True,
+    layers: int = 1,
+    reference: bool = False,
+) -> Fragments:
+    """Rasterise one picture.
+
+    Args:
+        screen: float32 [N, 3], NDC x (to the left), NDC y (up), depth; [-1, 1] spans the picture's shorter side.
+        faces: int32 [F, 3].
+        size: height and width in pixels.
+        perspective: whether depth and barycentrics are interpolated with correction for perspective.
+        cull: leave out faces that wind clockwise on the screen.
+        layers: how many faces a pixel may show, nearest first.
+        reference: the published pipeline's barycentrics, see `REFERENCE_OFFSET`.
+
+    Returns:
+        Fragments with ``layers`` in front.
+    """
+    height, width = size
+    fragments = _empty_fragments(layers, size, screen.device)
+    _rasterize_into(fragments, screen, faces, perspective, cull, REFERENCE_OFFSET if reference else 0.0)
+    return fragments
+
+
+def rasterize_views(
+    mesh: UVMesh, cameras: Cameras, size: int | tuple[int, int], *, cull: bool = True, reference: bool = False
+) -> Fragments:
+    """Rasterise what every camera sees of the mesh: Fragments with the V views in front, one face for each pixel."""
+    size = (size, size) if isinstance(size, int) else size
+    offset = REFERENCE_OFFSET if reference else 0.0
+    fragments = _empty_fragments(len(cameras), size, mesh.device)
+    for view, screen in enumerate(cameras.to_screen(mesh.vertices)):
+        _rasterize_into(fragments[view : view + 1], screen, mesh.faces, cameras.perspective, cull, offset)
+    return fragments
+
+
+def _empty_fragments(count: int, size: tuple[int, int], device: torch.device) -> Fragments:
+    shape = (count, *size)
+    return Fragments(
+        torch.full(shape, -1, dtype=torch.int32, device=device),
+        torch.zeros(*shape, 3, device=device),
+        torch.zeros(shape, device=device),
+    )
+
+
+def _rasterize_into(
+    layers: Fragments, screen: Tensor, faces: Tensor, perspective: bool, cull: bool, offset: float
+) -> None:
+    """Peel one layer after another from near to far until the pixels or the layers end."""
+    device, (height, width) = screen.device, layers.face.shape[1:]
+    shorter = min(height, width)
+    frame = (height, width, width / shorter, height / shorter)
+    screen, faces = screen.contiguous(), faces.contiguous()
+    boxes = torch.empty(len(faces), 4, dtype=torch.int32, device=device)
+    pieces = torch.empty(len(faces), dtype=torch.int32, device=device)
+    kernels.launch(kernels.bound_faces, len(faces), screen, faces, *frame, cull, boxes, pieces, device=device)
+    piece_ends = pieces.cumsum(0, dtype=torch.int32)
+    piece_count = int(piece_ends[-1]) if len(faces) else 0
+    behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
+    for face, barycentric, depth in zip(layers.face, layers.barycentric, layers.depth, strict=True):
+        keys = torch.full_like(behind, kernels.FARTHEST_KEY)
+        shared = (*frame, offset, perspective)
+        kernels.launch(
+            kernels.rasterize_pieces, piece_count, screen, faces, boxes, piece_ends, *shared, behind, keys, device=device
+        )
+        kernels.launch(
+            kernels.resolve_pixels, (height, width), screen, faces, keys, *shared, face, barycentric, depth, device=device
+        )
+        if len(layers.face) > 1 and not (face >= 0).any():
+            break
+        behind = keys

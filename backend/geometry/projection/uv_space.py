@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mesh laid out in its texture: which faces cover a texel, and what is wrong with the coordinates (SPEC 2.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .rasterizer import Fragments, rasterize
+from .uv_mesh import UVMesh
+
+LAYERS = 5
+"""Faces that a texel may show, nearest to +Z of the world first."""
+OUTSIDE = 1e-5
+"""How far outside [0, 1] a coordinate may lie: rounding of an exporter."""
+DEGENERATE = 1e-12
+"""Twice the area, in textures, up to which a face counts as having none."""
+
+
+def rasterize_uvs(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS, reference: bool = False) -> Fragments:
+    """Rasterise the faces at their texture coordinates, wound either way: Fragments [layers, H, W].
+
+    Texel (row, column) has its centre at u = (column + 0.5) / W, v = 1 - (row + 0.5) / H: not where `texel_of` looks, by
+    up to half a texel. Textures taller than wide are laid out rightly (the published pipeline shrinks them).
+    """
+    height, width = size
+    shorter = min(size)
+    uv = mesh.corner_uvs().reshape(-1, 2)
+    depth = 3.0 - 2.0 * mesh.vertices[mesh.faces.long(), 2].reshape(-1)
+    screen = torch.stack(
+        [(1.0 - 2.0 * uv[:, 0]) * (width / shorter), (2.0 * uv[:, 1] - 1.0) * (height / shorter), depth], dim=1
+    )
+    corners = torch.arange(len(screen), dtype=torch.int32, device=mesh.device).view(-1, 3)
+    return rasterize(screen, corners, size, cull=False, layers=layers, reference=reference)
+
+
+@dataclass(frozen=True)
+class UVCoverage:
+    """How well texture coordinates suit a texture of their own.
+
+    Attributes:
+        covered: share of the texture's texels that some face covers.
+        overlapping: share of the covered texels that more than one face covers.
+        outside: share of the faces with a corner outside [0, 1].
+        degenerate: share of the faces without area in the texture.
+    """
+
+    covered: float
+    overlapping: float
+    outside: float
+    degenerate: float
+
+
+def uv_coverage(mesh: UVMesh, size: int = 1024) -> UVCoverage:
+    """Measure a mesh with at least one face on a square texture of ``size`` texels a side."""
+    faces = rasterize_uvs(mesh, (size, size), layers=2).face
+    covered = int((faces[0] >= 0).sum())
+    corners = mesh.corner_uvs()
+    outside = ((corners < -OUTSIDE) | (corners > 1.0 + OUTSIDE)).flatten(1).any(dim=1)
+    first, second = (corners[:, i] - corners[:, 0] for i in (1, 2))
+    area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    return UVCoverage(
+        covered / faces[0].numel(),
+        int((faces[1] >= 0).sum()) / max(covered, 1),
+        float(outside.float().mean()),
+        float((area.abs() <= DEGENERATE).float().mean()),
+    )
+
+
+def wrap_uvs(mesh: UVMesh) -> UVMesh:
+    """Move every face by whole tiles so that the middle of its bounding box lies in [0, 1).
+
+    Faces that span the border of a tile still reach outside, see `UVCoverage.outside`.
+    """
+    corners = mesh.corner_uvs()
+    low, high = corners.amin(dim=1, keepdim=True), corners.amax(dim=1, keepdim=True)
+    tile = ((low + high) / 2.0).floor()
+    wrapped = (corners - tile).reshape(-1, 2)
+    face_uvs = torch.arange(len(wrapped), dtype=torch.int32, device=mesh.device).view(-1, 3)
+    return mesh.with_uvs(wrapped, face_uvs)
+
+
+def dilate(mask: Tensor) -> Tensor:
+    """Grow a mask bool [..., H, W] by one texel in all eight directions."""
+    grown = torch.nn.functional.max_pool2d(mask.float().view(-1, 1, *mask.shape[-2:]), 3, stride=1, padding=1)
+    return grown.view(mask.shape) > 0.0
