@@ -9,6 +9,7 @@ from .projector import Baked, Projector
 from .rasterizer import Fragments, rasterize, rasterize_views
 from .uv_mesh import UVMesh, area_weighted_normals
 from .uv_space import UVCoverage, dilate, rasterize_uvs, uv_coverage, wrap_uvs
+from .uv_strip import UVStrip
 from .view_geometry import ViewGeometry, view_geometry
 from .voronoi import jump_flood, nearest_seeds
 
@@ -19,6 +20,7 @@ __all__ = [
     "Projector",
     "UVCoverage",
     "UVMesh",
+    "UVStrip",
     "ViewGeometry",
     "area_weighted_normals",
     "dilate",

@@ -70,7 +70,7 @@ class Cameras:
     def to_screen(self, points: Tensor) -> Tensor:
         """Return world points float32 [N, 3] as NDC x, NDC y and depth, [V, N, 3].
 
-        Points at or behind a perspective camera's centre have NDC without meaning; the rasteriser leaves their faces out.
+        Points at or behind a perspective camera's centre get NDC without meaning; rasterising leaves out their faces.
         """
         view = self.to_view(points)
         plane, depth = view[..., :2] * self.scale, view[..., 2:]

@@ -32,7 +32,7 @@ GRAZING_COSINE = 1e-3
 
 @dataclass(frozen=True)
 class Baked:
-    """A texture float32 [C, H, W], filled everywhere, and the sum of the views' weights float32 [H, W] before filling."""
+    """A texture float32 [C, H, W], filled everywhere, and the sum of the views' weights float32 [H, W]."""
 
     texture: Tensor
     weight: Tensor
@@ -43,7 +43,7 @@ class Projector:
     """V square views of S pixels a side, and a texture of H x W texels.
 
     Attributes:
-        texels: int32 [V, S, S], linear index (row * W + column) of the texel that the pixel shows; -1 on the background.
+        texels: int32 [V, S, S], the texel (row * W + column) that a pixel shows; -1 on the background.
         visible: bool [V, H, W], whether the view sees the faces at that texel (SPEC 2.8).
         texture_size: H and W.
         fill_cosine: see `build`.
@@ -78,14 +78,15 @@ class Projector:
             cameras: one for each view.
             view_size: pixels a side.
             texture_size: texels a side, or height and width.
-            fill_cosine: whether a view also says something about the texels between those that its pixels show, with the
-                colour and the cosine of the nearest one. The published pipeline does so for latents and not for RGB.
+            fill_cosine: whether a view also has a say in the texels between those that its pixels show, with the colour
+                and the cosine of the nearest one. The published pipeline does so for latents and not for RGB.
             visibility_size: side of the pictures that decide which faces a view sees. A face without a pixel there is
                 not seen.
             reference: see the class.
         """
         size = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
-        texels, cosine = _view_texels(mesh, cameras, rasterize_views(mesh, cameras, view_size, reference=reference), size)
+        fragments = rasterize_views(mesh, cameras, view_size, reference=reference)
+        texels, cosine = view_texels(mesh, cameras, fragments, size)
         seeds = Seeds.of(texels, cosine, size)
         seen = seen_faces(rasterize_views(mesh, cameras, visibility_size, reference=reference), len(mesh.faces))
         visible = visible_texels(rasterize_uvs(mesh, size, reference=reference), seen)
@@ -176,10 +177,10 @@ def _nearest(reference: bool) -> Callable[[Tensor], Tensor]:
     return jump_flood if reference else nearest_seeds
 
 
-def _view_texels(
+def view_texels(
     mesh: UVMesh, cameras: Cameras, fragments: Fragments, texture_size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Texel int32 (-1 on the background) and cosine float32 (0 there) of every pixel, [V, S, S]."""
+    """Return texel int32 (-1 on the background) and cosine float32 (0 there) of every pixel, [V, S, S]."""
     texels = torch.full_like(fragments.face, -1)
     cosine = torch.zeros_like(fragments.depth)
     for view in range(len(cameras)):

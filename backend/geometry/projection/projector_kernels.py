@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Warp kernels of the bake: sums over lists, each by one thread in the list's order, so that results repeat."""
 
+# ruff: noqa: UP018 - warp takes a bare literal for a constant, which a loop may not change
 import warp as wp
 
 wp.set_module_options({"enable_backward": False})

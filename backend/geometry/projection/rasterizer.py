@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exact rasterisation of triangles, the same on CPU and CUDA (SPEC 2.5).
 
-A face covers a pixel when the pixel's centre lies strictly inside it: a centre exactly on an edge belongs to no face. Of
-the faces of a pixel the nearest wins, of equally near ones the one with the smallest index.
+A face covers a pixel when the pixel's centre lies strictly inside it: a centre exactly on an edge belongs to no face.
+Of the faces of a pixel the nearest wins, of equally near ones the one with the smallest index.
 """
 
 from __future__ import annotations
@@ -68,7 +68,6 @@ def rasterize(
     Returns:
         Fragments with ``layers`` in front.
     """
-    height, width = size
     fragments = _empty_fragments(layers, size, screen.device)
     _rasterize_into(fragments, screen, faces, perspective, cull, REFERENCE_OFFSET if reference else 0.0)
     return fragments
@@ -108,16 +107,14 @@ def _rasterize_into(
     kernels.launch(kernels.bound_faces, len(faces), screen, faces, *frame, cull, boxes, pieces, device=device)
     piece_ends = pieces.cumsum(0, dtype=torch.int32)
     piece_count = int(piece_ends[-1]) if len(faces) else 0
+    shared = (*frame, offset, perspective)
     behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
     for face, barycentric, depth in zip(layers.face, layers.barycentric, layers.depth, strict=True):
         keys = torch.full_like(behind, kernels.FARTHEST_KEY)
-        shared = (*frame, offset, perspective)
-        kernels.launch(
-            kernels.rasterize_pieces, piece_count, screen, faces, boxes, piece_ends, *shared, behind, keys, device=device
-        )
-        kernels.launch(
-            kernels.resolve_pixels, (height, width), screen, faces, keys, *shared, face, barycentric, depth, device=device
-        )
+        arguments = (screen, faces, boxes, piece_ends, *shared, behind, keys)
+        kernels.launch(kernels.rasterize_pieces, piece_count, *arguments, device=device)
+        arguments = (screen, faces, keys, *shared, face, barycentric, depth)
+        kernels.launch(kernels.resolve_pixels, (height, width), *arguments, device=device)
         if len(layers.face) > 1 and not (face >= 0).any():
             break
         behind = keys

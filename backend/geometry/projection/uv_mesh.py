@@ -41,9 +41,7 @@ class UVMesh:
         return self.vertices.device
 
     def to(self, device: torch.device | str) -> UVMesh:
-        return UVMesh(
-            *(part.to(device) for part in (self.vertices, self.faces, self.uvs, self.face_uvs, self.normals))
-        )
+        return UVMesh(*(part.to(device) for part in (self.vertices, self.faces, self.uvs, self.face_uvs, self.normals)))
 
     def with_uvs(self, uvs: Tensor, face_uvs: Tensor | None = None) -> UVMesh:
         """The same surface with other texture coordinates."""

@@ -22,8 +22,8 @@ DEGENERATE = 1e-12
 def rasterize_uvs(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS, reference: bool = False) -> Fragments:
     """Rasterise the faces at their texture coordinates, wound either way: Fragments [layers, H, W].
 
-    Texel (row, column) has its centre at u = (column + 0.5) / W, v = 1 - (row + 0.5) / H: not where `texel_of` looks, by
-    up to half a texel. Textures taller than wide are laid out rightly (the published pipeline shrinks them).
+    Texel (row, column) has its centre at u = (column + 0.5) / W, v = 1 - (row + 0.5) / H: up to half a texel from
+    where `texel_of` has it. Textures taller than wide are laid out rightly (the published pipeline shrinks them).
     """
     height, width = size
     shorter = min(size)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Voronoi cells on a grid of texels: which seed is nearest to each texel (SPEC 2.9).
 
-`nearest_seeds` is exact; `jump_flood` gives the published pipeline's cells, which are not exact at rare texels. A texture
-is filled from its seeds by a gather: ``texture.flatten()[nearest_seeds(seeds)]``.
+`nearest_seeds` is exact; `jump_flood` gives the published pipeline's cells, which are not exact at rare texels. A
+texture is filled from its seeds by a gather: ``texture.flatten()[nearest_seeds(seeds)]``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from . import kernels, voronoi_kernels
 def nearest_seeds(seeds: Tensor) -> Tensor:
     """Return the linear index (row * W + column) of every texel's nearest seed, int32 [..., H, W]; -1 without seeds.
 
-    Of equally near seeds the smallest index is taken. Two passes of integer arithmetic (Meijster, Roerdink and Hesselink,
-    2000): along the rows, then along the columns, linear in the number of texels.
+    Of equally near seeds the smallest index is taken. Two passes of integer arithmetic (Meijster, Roerdink and
+    Hesselink, 2000): along the rows, then along the columns, linear in the number of texels.
 
     Args:
         seeds: bool [..., H, W]; H² + W² below 2^31.
@@ -28,17 +28,15 @@ def nearest_seeds(seeds: Tensor) -> Tensor:
     apex, start, nearest = (torch.empty_like(column) for _ in range(3))
     count, device = len(flags), seeds.device
     kernels.launch(voronoi_kernels.nearest_in_row, (count, height), flags, column, device=device)
-    kernels.launch(
-        voronoi_kernels.nearest_over_rows, (count, width), column, apex, start, nearest, device=device
-    )
+    kernels.launch(voronoi_kernels.nearest_over_rows, (count, width), column, apex, start, nearest, device=device)
     return nearest.view(seeds.shape)
 
 
 def jump_flood(seeds: Tensor) -> Tensor:
     """Return the cells of the published pipeline's jump flooding, int32 [H, W] as of `nearest_seeds`.
 
-    Steps halve from half the longer side down to 1. Neighbours are found on the linear index, so that they wrap from one
-    row into the next, and two buffers alternate, each going on from what it held two steps before.
+    Steps halve from half the longer side down to 1. Neighbours are found on the linear index, so that they wrap from
+    one row into the next, and two buffers alternate, each going on from what it held two steps before.
     """
     height, width = seeds.shape
     texel = torch.arange(height * width, device=seeds.device)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Warp kernels of the exact Voronoi cells; one thread follows one row, or one column, of one picture."""
 
+# ruff: noqa: UP018, RUF046 - warp takes a bare literal for a constant, which a loop may not change
 import warp as wp
 
 wp.set_module_options({"enable_backward": False})
@@ -38,7 +39,7 @@ def nearest_over_rows(
     start: wp.array(dtype=wp.int32, ndim=3),
     nearest: wp.array(dtype=wp.int32, ndim=3),
 ):
-    """Lower envelope of the rows' parabolas over one column: ``apex[q]`` is the row that is nearest from ``start[q]``."""
+    """Lower envelope of the rows' parabolas over a column: ``apex[q]`` is the row that is nearest from ``start[q]``."""
     picture, x = wp.tid()
     height = column.shape[1]
     width = column.shape[2]
