@@ -122,7 +122,7 @@ def box(size: Sequence[float], center: Sequence[float] = (0.0, 0.0, 0.0)) -> Pol
 
 
 def prism(outline: FloatArray, low: float, high: float, taper: float = 1.0) -> PolygonMesh:
-    """Raise a convex outline [n, 2], counter-clockwise, from ``low`` to ``high``; its upper end is scaled by ``taper``."""
+    """Raise a convex outline [n, 2], counter-clockwise; the upper end is scaled by ``taper``."""
     rings = np.empty((2, len(outline), 3))
     rings[0, :, :2], rings[1, :, :2] = outline, taper * outline
     rings[0, :, 2], rings[1, :, 2] = low, high
