@@ -143,7 +143,7 @@ class StaticDecoder:
         self.prefix = [PrefixAttention(branch, rows, capacity) for branch in branches[0::3]]
         self.fixed = [FixedAttention(branch) for branch in branches[1::3]]
         self.start = len(transformer.token_embed.weight)
-        tokens = transformer.token_embed.weight + transformer.class_table()
+        tokens = transformer.widened(transformer.token_embed.weight) + transformer.class_table()
         self._tokens = torch.cat([tokens, transformer.sos_token[None]])
         positions = transformer.abs_pos_emb.weight
         self._positions = torch.cat([torch.zeros_like(positions[:1]), positions])
@@ -170,4 +170,4 @@ class StaticDecoder:
             prefix.add_to(x, before_prefix(x), at)
             fixed.add_to(x, before_fixed(x))
             x += feed_forward.ff(before_feed_forward(x))
-        return self.transformer.to_logits(self.transformer.decoder.final_norm(x))
+        return self.transformer.logits(self.transformer.decoder.final_norm(x))

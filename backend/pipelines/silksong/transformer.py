@@ -141,7 +141,11 @@ class Decoder(nn.Module):
 
 
 class SilksongTransformer(ModelMixin, ConfigMixin):
-    """Next-token logits; the defaults are the published configuration."""
+    """Next-token logits; the defaults are the published configuration.
+
+    `embedding_width` is for small networks, in which the vocabulary would take more than all layers: one table that
+    narrow then serves the tokens and, transposed, the logits, with a linear layer to and from it.
+    """
 
     @register_to_config
     def __init__(
@@ -153,30 +157,44 @@ class SilksongTransformer(ModelMixin, ConfigMixin):
         head_width: int = 64,
         max_tokens: int = vocabulary.MAX_TOKENS,
         vocabulary_size: int = vocabulary.VOCABULARY_SIZE,
+        embedding_width: int | None = None,
     ):
         super().__init__()
         for name, _, _ in CLASS_RANGES:
             self.register_parameter(name, nn.Parameter(torch.randn(1, width) * 0.02))
         self.sos_token = nn.Parameter(torch.randn(width) * 0.02)
-        self.token_embed = nn.Embedding(vocabulary_size, width)
+        self.token_embed = nn.Embedding(vocabulary_size, embedding_width or width)
         self.abs_pos_emb = nn.Embedding(max_tokens, width)
         self.decoder = Decoder(width, condition_width, depth, heads, head_width)
-        self.to_logits = nn.Linear(width, vocabulary_size)
+        self.to_logits = nn.Linear(width, embedding_width or vocabulary_size)
+        if embedding_width:
+            self.embed_proj = nn.Linear(embedding_width, width, bias=False)
+            self.logit_bias = nn.Parameter(torch.zeros(vocabulary_size))
         for table in (self.token_embed, self.abs_pos_emb):
             nn.init.normal_(table.weight, std=0.02)
 
     def class_table(self) -> Tensor:
         """The class vector of every token `[V, W]`, zero for tokens without a class."""
-        table = torch.zeros_like(self.token_embed.weight)
+        table = self.sos_token.new_zeros(len(self.token_embed.weight), len(self.sos_token))
         for name, start, stop in CLASS_RANGES:
             table[start:stop] = getattr(self, name)
         return table
+
+    def widened(self, embedded: Tensor) -> Tensor:
+        """Rows of the table of tokens in the network's width, `[..., W]`."""
+        return self.embed_proj(embedded) if self.config.embedding_width else embedded
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits `[..., V]` of the decoder's output `[..., W]`."""
+        x = self.to_logits(x)
+        return functional.linear(x, self.token_embed.weight, self.logit_bias) if self.config.embedding_width else x
 
     def embed(self, tokens: Tensor) -> Tensor:
         """`tokens [B, L]`, -1 where there is none -> `[B, L + 1, W]` with the start vector in front."""
         tokens = torch.where(tokens == IGNORED, vocabulary.PADDING, tokens)
         positions = torch.arange(tokens.shape[1], device=tokens.device)
-        x = self.token_embed(tokens) + functional.embedding(tokens, self.class_table()) + self.abs_pos_emb(positions)
+        x = self.widened(self.token_embed(tokens)) + functional.embedding(tokens, self.class_table())
+        x = x + self.abs_pos_emb(positions)
         return torch.cat([self.sos_token.expand(len(tokens), 1, -1), x], dim=1)
 
     def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
@@ -185,7 +203,7 @@ class SilksongTransformer(ModelMixin, ConfigMixin):
         `condition [B, T, condition_width]` is the conditioner's output. Padding (-1) at the end of a row changes
         nothing before it.
         """
-        return self.to_logits(self.decoder(self.embed(tokens), condition.to(self.dtype)))
+        return self.logits(self.decoder(self.embed(tokens), condition.to(self.dtype)))
 
     def token_losses(self, logits: Tensor, tokens: Tensor, with_end: bool = True) -> Tensor:
         """Cross-entropy float32 `[B, L + 1]` of `logits [B, L + 1, V]`; zero at padding.
@@ -196,9 +214,10 @@ class SilksongTransformer(ModelMixin, ConfigMixin):
         if with_end:
             lengths = (tokens != IGNORED).sum(dim=1, keepdim=True)
             labels = labels.scatter(1, lengths, vocabulary.END)
-        return functional.cross_entropy(
-            logits.float().transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
+        losses = functional.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
         )
+        return losses.view_as(labels)
 
     def loss(self, tokens: Tensor, condition: Tensor) -> Tensor:
         """Training loss: the mean cross-entropy over all tokens of the batch and each row's end."""
