@@ -53,3 +53,13 @@ def start_processes(options: argparse.Namespace) -> Accelerator:
     torch._dynamo.config.recompile_limit = 64
     set_seed(options.seed)
     return accelerator
+
+
+def own_share(count: int, accelerator: Accelerator) -> slice:
+    """Return which of ``count`` objects this process trains on: every object belongs to one process.
+
+    Ends the program where there are fewer objects than processes.
+    """
+    if count < accelerator.num_processes:
+        sys.exit(f"{count} objects cannot be shared out among {accelerator.num_processes} processes; raise --objects.")
+    return slice(accelerator.process_index, None, accelerator.num_processes)

@@ -56,12 +56,12 @@ class Stage:
         """Train to the last step, to ``stop_at`` or to the deadline (time.monotonic); return whether all is done."""
         last = min(self.figures.steps, stop_at or self.figures.steps)
         terms: dict[str, Tensor] = {}
-        began, first = time.monotonic(), self.step
+        began, first, logged = time.monotonic(), self.step, self.step
         while self.step < last and not self._overdue(deadline):
             new = self._train_step(loss)
             terms = {name: terms.get(name, 0.0) + value for name, value in new.items()}
             if self.step % LOG_EVERY == 0 or self.step == last:
-                count = self.step % LOG_EVERY or LOG_EVERY
+                count, logged = self.step - logged, self.step
                 pace = (time.monotonic() - began) / (self.step - first)
                 self._log({name: float(value) / count for name, value in terms.items()}, pace)
                 terms = {}

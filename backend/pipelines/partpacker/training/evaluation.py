@@ -17,19 +17,19 @@ from .learning import TIME_SHIFT, ConditionedDenoiser
 from .pool import encoder_input
 from .presets import Preset
 
-GRID = 64
 QUERIES_AT_ONCE = 1 << 16
 SPECK = 12
-"""Components of fewer cells of the grid are no part: the cleaning drops components as small (spec 2.7)."""
+"""Components of fewer cells of a grid of 64 are no part: the cleaning drops components as small (spec 2.7)."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out objects with their pictures uint8 [B, 3, H, W] and the true inside of both volumes, bool [B, 2, G^3]."""
+    """Held-out objects, their pictures uint8 [B, 3, H, W], the true inside of both volumes bool [B, 2, grid^3]."""
 
     objects: ObjectBatch
     pictures: Tensor
     inside: Tensor
+    grid: int
 
 
 def grid_points(resolution: int, device: torch.device) -> Tensor:
@@ -39,10 +39,10 @@ def grid_points(resolution: int, device: torch.device) -> Tensor:
 
 
 @torch.no_grad()
-def true_inside(objects: ObjectBatch) -> Tensor:
-    """Return which cells of the grid lie inside each volume, bool [B, 2, GRID^3]."""
+def true_inside(objects: ObjectBatch, grid: int) -> Tensor:
+    """Return which cells of the grid lie inside each volume, bool [B, 2, grid^3]."""
     pieces = []
-    for points in grid_points(GRID, objects.center.device).split(QUERIES_AT_ONCE):
+    for points in grid_points(grid, objects.center.device).split(QUERIES_AT_ONCE):
         shared = points.expand(len(objects), -1, -1)
         both = [union_distance(objects.only_volume(volume), shared) < 0 for volume in (0, 1)]
         pieces.append(torch.stack(both, dim=1))
@@ -50,9 +50,9 @@ def true_inside(objects: ObjectBatch) -> Tensor:
 
 
 @torch.no_grad()
-def decoded_inside(autoencoder: PartPackerAutoencoder, latents: Tensor) -> Tensor:
-    """Return which cells of the grid the decoded volumes fill, bool [B, 2, GRID^3], of latents [B, L, C]."""
-    points = grid_points(GRID, latents.device)
+def decoded_inside(autoencoder: PartPackerAutoencoder, latents: Tensor, grid: int) -> Tensor:
+    """Return which cells of the grid the decoded volumes fill, bool [B, 2, grid^3], of latents [B, L, C]."""
+    points = grid_points(grid, latents.device)
     result = []
     for latent in latents:
         volumes = torch.stack(latent.chunk(2))
@@ -88,10 +88,10 @@ def intersection_over_union(first: Tensor, second: Tensor) -> Tensor:
     return (first & second).sum(dim=-1) / (first | second).sum(dim=-1).clamp(min=1)
 
 
-def count_parts(inside: Tensor) -> np.ndarray:
-    """Return the number of connected components of both volumes together, int64 [B], of bool [B, 2, GRID^3]."""
+def count_parts(inside: Tensor, grid: int) -> np.ndarray:
+    """Return the number of connected components of both volumes together, int64 [B], of bool [B, 2, grid^3]."""
     counts = []
-    for volumes in inside.cpu().numpy().reshape(-1, 2, GRID, GRID, GRID):
+    for volumes in inside.cpu().numpy().reshape(-1, 2, grid, grid, grid):
         labelled = [ndimage.label(volume)[0] for volume in volumes]
         counts.append(sum(int((np.bincount(labels.ravel())[1:] >= SPECK).sum()) for labels in labelled))
     return np.array(counts, dtype=np.int64)
@@ -105,12 +105,12 @@ def autoencoder_figures(
     with torch.no_grad():
         volumes = held_out.objects.both_volumes()
         mean = autoencoder.encode(*encoder_input(volumes, preset, generator).arguments()).mean
-    inside = decoded_inside(autoencoder, torch.cat(mean.chunk(2), dim=1))
+    inside = decoded_inside(autoencoder, torch.cat(mean.chunk(2), dim=1), held_out.grid)
     overlap = intersection_over_union(inside, held_out.inside)
     return {
         "iou_volumes": float(overlap.mean()),
         "iou_worst": float(overlap.min()),
-        "parts_within_one": _within_one(inside, held_out.objects),
+        "parts_within_one": _within_one(inside, held_out),
         "latent_deviation": float(mean.std()),
         "latent_largest": float(mean.abs().max()),
     }
@@ -127,13 +127,14 @@ def denoiser_figures(
     """Return the figures of objects generated from held-out pictures: overlaps and the counts of parts."""
     shape = (2 * preset.tokens_per_volume, preset.denoiser["latent_width"])
     latents = sample_latents(model, held_out.pictures, shape, steps, preset.evaluation_guidance, seed)
-    inside = decoded_inside(autoencoder, latents)
+    inside = decoded_inside(autoencoder, latents, held_out.grid)
     return {
         "iou_union": float(intersection_over_union(inside.any(dim=1), held_out.inside.any(dim=1)).mean()),
         "iou_volumes": float(intersection_over_union(inside, held_out.inside).mean()),
-        "parts_within_one": _within_one(inside, held_out.objects),
+        "parts_within_one": _within_one(inside, held_out),
     }
 
 
-def _within_one(inside: Tensor, objects: ObjectBatch) -> float:
-    return float((np.abs(count_parts(inside) - objects.part_count.cpu().numpy()) <= 1).mean())
+def _within_one(inside: Tensor, held_out: HeldOut) -> float:
+    counted, true = count_parts(inside, held_out.grid), held_out.objects.part_count.cpu().numpy()
+    return float((np.abs(counted - true) <= 1).mean())

@@ -42,20 +42,14 @@ def new_autoencoder(preset: Preset) -> PartPackerAutoencoder:
 
 
 def new_conditioned_denoiser(preset: Preset, image_encoder: str | None = None) -> ConditionedDenoiser:
-    """Return an untrained denoiser with an untrained image encoder, or with a given, frozen one.
-
-    Every layer starts as the identity in its modulated branches, and the output as zero.
-    """
+    """Return an untrained denoiser with an untrained image encoder, or with a given, frozen one."""
     denoiser = PartPackerDenoiser(**preset.denoiser)
-    for layer in denoiser.layers:
-        nn.init.zeros_(layer.adaln_linear.weight)
-        nn.init.zeros_(layer.adaln_linear.bias)
-    nn.init.zeros_(denoiser.proj_out.weight)
-    nn.init.zeros_(denoiser.proj_out.bias)
     if image_encoder is None:
         encoder = Dinov2Model(Dinov2Config(**preset.image_encoder))
         encoder.embeddings.mask_token.requires_grad_(False)  # these two have no part in the condition
         encoder.layernorm.requires_grad_(False)
+        if preset.gradient_checkpointing:
+            encoder.activation_checkpointing_enable()
     else:
         encoder = Dinov2Model.from_pretrained(image_encoder).eval().requires_grad_(False)
     if preset.gradient_checkpointing:

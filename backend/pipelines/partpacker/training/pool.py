@@ -15,8 +15,10 @@ from ....procedural.surface import farthest_points, sample_salient, sample_surfa
 from ..autoencoder import PartPackerAutoencoder
 from .presets import Preset
 
-RENDER_AT_ONCE = 1024
-ENCODE_AT_ONCE = 256
+RENDERED_AT_ONCE = (1024, 1 << 26)
+"""Pictures per piece of work, at most, and their numbers, four to a pixel."""
+ENCODED_AT_ONCE = (256, 1 << 29)
+"""Objects per piece of work, at most, and the numbers of their embedded points: 2 GB in float32, some five times."""
 NEAR = (0.02, 0.08)
 """Standard deviations of the noise that takes surface points to field points near the surface."""
 
@@ -68,11 +70,13 @@ def field_points(surface: Tensor, count: int, generator: torch.Generator) -> Ten
 def render_pool(objects: ObjectBatch, size: int, views: int, generator: torch.Generator) -> Tensor:
     """Return pictures of every object on white, uint8 [B, views, 3, size, size]; every other view has a dark rim."""
     pictures = torch.empty(len(objects), views, 3, size, size, dtype=torch.uint8, device=objects.center.device)
-    for start in range(0, len(objects), RENDER_AT_ONCE):
-        piece = objects[start : start + RENDER_AT_ONCE]
+    most, numbers = RENDERED_AT_ONCE
+    at_once = min(most, max(1, numbers // (4 * size**2)))
+    for start in range(0, len(objects), at_once):
+        piece = objects[start : start + at_once]
         for view in range(views):
             rendered = render(piece, random_cameras(piece, generator), size)
-            pictures[start : start + RENDER_AT_ONCE, view] = on_white(rendered, dark_rim=view % 2 == 0)
+            pictures[start : start + at_once, view] = on_white(rendered, dark_rim=view % 2 == 0)
     return pictures
 
 
@@ -82,8 +86,11 @@ def encode_pool(
 ) -> Tensor:
     """Return the posterior means of both volumes, volume 0 first, float32 [B, 2 tokens_per_volume, C]."""
     latents = []
-    for start in range(0, len(objects), ENCODE_AT_ONCE):
-        volumes = objects[start : start + ENCODE_AT_ONCE].both_volumes()
+    most, numbers = ENCODED_AT_ONCE
+    of_one = 2 * (preset.surface_points + preset.salient_points) * autoencoder.config.width
+    at_once = min(most, max(1, numbers // of_one))
+    for start in range(0, len(objects), at_once):
+        volumes = objects[start : start + at_once].both_volumes()
         mean = autoencoder.encode(*encoder_input(volumes, preset, generator).arguments()).mean
         latents.append(torch.cat(mean.chunk(2), dim=1))
     return torch.cat(latents)

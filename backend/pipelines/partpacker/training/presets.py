@@ -33,6 +33,8 @@ class Preset:
     """Mean of the logit of the time before the shift; its deviation is 1."""
     evaluation_objects: int = 32
     evaluation_guidance: float = 2.0
+    evaluation_grid: int = 64
+    """Cells along each side of the grid on which volumes are compared."""
     gradient_checkpointing: bool = False
     token_pool: int = 1024
     """Points of each kind that farthest-point sampling picks the tokens' starting points from."""
@@ -107,6 +109,7 @@ PRESETS: dict[str, Preset] = {
         objects=8,
         truncation=0.15,
         evaluation_objects=1,
+        evaluation_grid=16,
         token_pool=128,
     ),
 }

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from accelerate.utils import set_seed
@@ -18,7 +19,7 @@ from ....procedural.cameras import random_cameras
 from ....procedural.dataset import Split, draw_objects
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import on_white, render
-from ....training.command import build_run_parser, deadline, start_processes
+from ....training.command import build_run_parser, deadline, own_share, start_processes
 from ....training.stage import Stage
 from ..autoencoder import PartPackerAutoencoder
 from .evaluation import HeldOut, autoencoder_figures, denoiser_figures, true_inside
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 NORMALIZED = "normalized.safetensors"
 """The trained autoencoder with its latents' mean and deviation folded into its weights: the denoiser learns from it."""
+NORMALIZED_ON = 4096
+"""Objects that mean and deviation of the latents are taken from."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -76,11 +79,17 @@ class Run:
         self.compiled = self.device.type == "cuda" and not options.no_compile
         began = time.monotonic()
         arrays = draw_objects(Split.TRAINING, self.preset.objects, options.seed)
-        self.objects = ObjectBatch.from_arrays(arrays, self.device)
-        logger.info("%d objects drawn in %.1f s, device %s", len(self.objects), time.monotonic() - began, self.device)
+        everything = ObjectBatch.from_arrays(arrays, self.device)
+        self.objects = everything[own_share(len(everything), self.accelerator)]
+        logger.info(
+            "%d objects drawn in %.1f s, of which %d for this process on %s",
+            len(everything), time.monotonic() - began, len(self.objects), self.device,
+        )
 
     def _generator(self, number: int) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(self.options.seed * 100 + number)
+        """A generator for one purpose and this process."""
+        seed = self.options.seed * 100 + number + 1_000_003 * self.accelerator.process_index
+        return torch.Generator(self.device).manual_seed(seed)
 
     @cached_property
     def held_out(self) -> HeldOut:
@@ -90,7 +99,8 @@ class Run:
         with torch.no_grad():
             rendered = render(objects, random_cameras(objects, generator), self.preset.picture_size)
             pictures = on_white(rendered, dark_rim=True)
-        return HeldOut(objects, pictures, true_inside(objects))
+        grid = self.preset.evaluation_grid
+        return HeldOut(objects, pictures, true_inside(objects, grid), grid)
 
     def train_autoencoder(self) -> bool:
         """Train the autoencoder; return whether its last step is done."""
@@ -110,25 +120,30 @@ class Run:
         if done and self.accelerator.is_main_process:
             (self.options.out / "autoencoder" / NORMALIZED).unlink(missing_ok=True)  # of an earlier, shorter training
         self.accelerator.wait_for_everyone()
+        self.accelerator.free_memory()
         return done
 
     def normalized_autoencoder(self) -> PartPackerAutoencoder:
-        """Return the trained autoencoder with normalised latents, from its file or made now from the average."""
-        folder = self.options.out / "autoencoder"
+        """Return the trained autoencoder with normalised latents; the first process writes its file where none is."""
+        path = self.options.out / "autoencoder" / NORMALIZED
+        if self.accelerator.is_main_process and not path.is_file():
+            self._normalize(path)
+        self.accelerator.wait_for_everyone()
+        return self._trained_autoencoder(path)
+
+    def _trained_autoencoder(self, path: Path) -> PartPackerAutoencoder:
         autoencoder = new_autoencoder(self.preset)
-        if (folder / NORMALIZED).is_file():
-            autoencoder.load_state_dict(load_file(folder / NORMALIZED))
-            return autoencoder.to(self.device).eval().requires_grad_(False)
-        autoencoder.load_state_dict(load_file(folder / "average.safetensors"))
-        autoencoder.to(self.device).eval().requires_grad_(False)
-        some = self.objects[: min(len(self.objects), 4096)]
-        latents = encode_pool(autoencoder, some, self.preset, self._generator(3))
+        autoencoder.load_state_dict(load_file(path))
+        return autoencoder.to(self.device).eval().requires_grad_(False)
+
+    def _normalize(self, path: Path) -> None:
+        autoencoder = self._trained_autoencoder(path.with_name("average.safetensors"))
+        latents = encode_pool(autoencoder, self.objects[:NORMALIZED_ON], self.preset, self._generator(3))
         logger.info("latents before folding: mean %.3f, deviation %.3f", latents.mean(), latents.std())
         fold_normalization(autoencoder, latents)
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            save_file({name: tensor.cpu() for name, tensor in autoencoder.state_dict().items()}, folder / NORMALIZED)
-        return autoencoder
+        partial = path.with_suffix(".partial")
+        save_file({name: tensor.cpu() for name, tensor in autoencoder.state_dict().items()}, partial)
+        partial.replace(path)
 
     def train_denoiser(self) -> bool:
         """Train denoiser and image encoder on the trained autoencoder's latents; return whether all is done."""

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training command under ``accelerate launch`` with two processes on the CPU."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import load_file
+
+from backend.pipelines.partpacker.training.learning import AutoencoderLearning, new_autoencoder
+from backend.pipelines.partpacker.training.presets import PRESETS
+from backend.procedural.dataset import Split, draw_objects
+from backend.procedural.primitives import ObjectBatch
+from backend.training.stage import Stage
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHORT = ["--preset", "smoke", "--objects", "4", "--batch", "2", "--autoencoder-steps", "4", "--denoiser-steps", "4"]
+LAUNCH = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0",
+          "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"]
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+    """A run from start to end, and one whose autoencoder stops at step 2, in one launch: the folder, both's notes."""
+    folder = tmp_path_factory.mktemp("launched")
+    train = ["train", "partpacker", *SHORT, "--out"]
+    halves = [*train, str(folder / "halves")]
+    commands = [[*train, str(folder / "whole")], [*halves, "--stop-at", "2"], [*halves, "--resume"]]
+    # The launcher starts several processes for GPUs only; this variable has them meet on the CPU, by gloo.
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH, "-m", "tests.training.launched", str(folder),
+         json.dumps(commands)],
+        cwd=REPOSITORY, env=environment, check=True, timeout=200,
+    )
+    return folder, [json.loads((folder / f"process-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_both_processes_run_every_stage_to_its_end(launched: tuple[Path, list[dict]]) -> None:
+    for notes in launched[1]:
+        assert notes["codes"] == [0, 0, 0]
+        ended = [(stage["stage"], stage["step"]) for stage in notes["stages"]]
+        assert ended == [("autoencoder", 4), ("denoiser", 4), ("autoencoder", 2), ("autoencoder", 4), ("denoiser", 4)]
+
+
+def test_every_object_belongs_to_one_process(launched: tuple[Path, list[dict]]) -> None:
+    for first, second in zip(*(notes["stages"] for notes in launched[1]), strict=True):
+        assert len(first["data"]) == len(second["data"]) == 2
+        assert not set(first["data"]) & set(second["data"])
+
+
+def test_both_processes_hold_the_same_weights(launched: tuple[Path, list[dict]]) -> None:
+    for first, second in zip(*(notes["stages"] for notes in launched[1]), strict=True):
+        assert first["weights"] == second["weights"]
+        assert first["average"] == second["average"]
+
+
+def test_the_first_process_alone_writes(launched: tuple[Path, list[dict]]) -> None:
+    first, second = (notes["writes"] for notes in launched[1])
+    assert {"whole", "whole/log.txt", "whole/autoencoder/state.json", "whole/autoencoder/weights.partial"} <= set(first)
+    assert second == []
+
+
+def test_a_resumed_run_ends_where_the_whole_one_does(launched: tuple[Path, list[dict]]) -> None:
+    folder, _ = launched
+    for name in ("autoencoder/weights", "autoencoder/normalized", "denoiser/weights", "denoiser/average"):
+        whole, halves = (load_file(folder / run / f"{name}.safetensors") for run in ("whole", "halves"))
+        assert all(torch.equal(whole[key], halves[key]) for key in whole), name
+
+
+def test_a_step_takes_the_mean_over_both_shares(launched: tuple[Path, list[dict]]) -> None:
+    folder, _ = launched
+    set_seed(0)
+    objects = ObjectBatch.from_arrays(draw_objects(Split.TRAINING, 4))
+    preset = replace(PRESETS["smoke"], autoencoder_stage=replace(PRESETS["smoke"].autoencoder_stage, steps=4, batch=2))
+    shares = [AutoencoderLearning(objects[process::2], preset) for process in (0, 1)]
+
+    def mean_loss(module: torch.nn.Module, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        second = torch.Generator().manual_seed(generator.initial_seed() + 1)
+        losses = [share(module, own)[0] for share, own in zip(shares, (generator, second), strict=True)]
+        return sum(losses) / 2, {}
+
+    stage = Stage(Accelerator(cpu=True), new_autoencoder(preset), preset.autoencoder_stage, folder / "alone", 0)
+    assert stage.run(mean_loss, dict, deadline=math.inf)
+    weights = load_file(folder / "whole" / "autoencoder" / "weights.safetensors")
+    for name, ours in zip(stage.names, stage.parameters, strict=True):
+        assert torch.allclose(ours, weights[name], atol=2e-5), name
