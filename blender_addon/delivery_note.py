@@ -14,7 +14,7 @@ import bpy
 from .backend.contract import JobFolder
 from .backend.contract.json_form import from_json, to_json
 
-Mode = Literal["place", "replace", "groups"]
+Mode = Literal["place", "replace", "groups", "texture"]
 _FILE = "delivery.json"
 _SESSION = uuid.uuid4().hex
 
@@ -45,12 +45,24 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Paint:
+    """How a target takes its texture: the UV layer's name, the file of a new one (npy [L, 2] in the job's inputs), the
+    material slots that change, and whether the old look stays where the image is transparent."""
+
+    uv_layer: str
+    new_uvs: str = ""
+    slots: tuple[int, ...] = (0,)
+    masked: bool = False
+
+
+@dataclass(frozen=True)
 class DeliveryNote:
     """How to deliver one job.
 
     "place" stands the result at the cursor (`size` is its largest extent) or, with `fit`, inside the targets' bounds.
     "replace" puts a new object where the target is and hides the target.
     "groups" keeps the world frame, makes one collection a group and hides the targets.
+    "texture" gives each target a new look, painted as the entry of `paints` of the same index says.
     `superseded` is an earlier result's empty, whose objects are hidden.
     """
 
@@ -60,6 +72,7 @@ class DeliveryNote:
     size: float = 1.0
     fit: bool = False
     targets: tuple[Target, ...] = ()
+    paints: tuple[Paint, ...] = ()
     picture: str = ""
     superseded: Reference | None = None
 

@@ -11,13 +11,14 @@ from typing import Literal, TypeVar
 from .error import BadInput
 from .parameter import Parameter, Value
 
-InputKind = Literal["image", "mesh", "meshes", "text"]
+InputKind = Literal["image", "mesh", "meshes", "uv_meshes", "text"]
 Named = TypeVar("Named", "TaskSpec", "WeightSet")
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input of a task. A "mesh" arrives as one npz file, "meshes" as one npz file a mesh, in a list."""
+    """One input of a task. A "mesh" arrives as one npz file, "meshes" as one npz file a mesh, in a list; "uv_meshes" have
+    UVs and the faces that are to be painted beside it."""
 
     name: str
     kind: InputKind

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The looks of an object, `Object.meshwright_looks`: what it showed before, and each texture since. Saved with the file.
+
+New materials hang on the object's slots (`link` OBJECT), never on the mesh's: other users of the mesh keep theirs, and
+going back to the old look changes nothing but the slots' links.
+"""
+
+from collections.abc import Mapping
+
+import bpy
+
+LOOKS, SHOWN = "meshwright_looks", "meshwright_look"
+BEFORE = "Before"
+
+
+class MESHWRIGHT_PG_slot(bpy.types.PropertyGroup):
+    """One material slot of a look."""
+
+    link: bpy.props.StringProperty()
+    material: bpy.props.PointerProperty(type=bpy.types.Material)
+
+
+class MESHWRIGHT_PG_look(bpy.types.PropertyGroup):
+    """All material slots of an object, in their order; `name` is what the artist reads."""
+
+    slots: bpy.props.CollectionProperty(type=MESHWRIGHT_PG_slot)
+
+
+def looks_of(item: bpy.types.Object) -> bpy.types.bpy_prop_collection:
+    """The object's looks, the one from before first; empty when it was never textured."""
+    return getattr(item, LOOKS)
+
+
+def shown_look(item: bpy.types.Object) -> int:
+    """Index of the look that the slots show."""
+    return int(getattr(item, SHOWN))
+
+
+def add_look(item: bpy.types.Object, name: str, materials: Mapping[int, bpy.types.Material]) -> None:
+    """Show `materials` on the slots of these indices, as a new look. What the object shows now is kept as a look, too.
+
+    An object without slots gets one.
+    """
+    looks = looks_of(item)
+    if not item.material_slots:
+        item.data.materials.append(None)
+    if not len(looks):
+        _remember(item, BEFORE)
+    else:
+        _write(item, looks[shown_look(item)])  # what the artist changed since
+    for index, material in materials.items():
+        slot = item.material_slots[index]
+        slot.link = "OBJECT"
+        slot.material = material
+    _remember(item, name)
+    setattr(item, SHOWN, len(looks) - 1)
+
+
+def show_look(item: bpy.types.Object, index: int) -> None:
+    """Give the slots what they had in the look `index`; slots that came later stay as they are."""
+    looks = looks_of(item)
+    _write(item, looks[shown_look(item)])
+    for slot, kept in zip(item.material_slots, looks[index].slots, strict=False):
+        slot.link = kept.link
+        if kept.link == "OBJECT":
+            slot.material = kept.material
+    setattr(item, SHOWN, index)
+
+
+def _remember(item: bpy.types.Object, name: str) -> None:
+    look = looks_of(item).add()
+    look.name = name
+    _write(item, look)
+
+
+def _write(item: bpy.types.Object, look: MESHWRIGHT_PG_look) -> None:
+    look.slots.clear()
+    for slot in item.material_slots:
+        kept = look.slots.add()
+        kept.link, kept.material = slot.link, slot.material
+
+
+CLASSES = (MESHWRIGHT_PG_slot, MESHWRIGHT_PG_look)
+
+
+def register() -> None:
+    """Attach looks to objects."""
+    setattr(bpy.types.Object, LOOKS, bpy.props.CollectionProperty(type=MESHWRIGHT_PG_look))
+    setattr(bpy.types.Object, SHOWN, bpy.props.IntProperty(min=0))
+
+
+def unregister() -> None:
+    """Take them away; a file keeps what it saved."""
+    delattr(bpy.types.Object, SHOWN)
+    delattr(bpy.types.Object, LOOKS)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The material that shows a new texture: of its own, or laid over the old one where only some faces were painted."""
+
+import bpy
+
+ROUGHNESS = 0.5
+
+
+def texture_material(name: str, image: bpy.types.Image, uv_layer: str,
+                     under: bpy.types.Material | None = None) -> bpy.types.Material:
+    """A Principled material with `image` as base colour, read by the UV layer of that name.
+
+    With `under`, a copy of that material which shows the image where its alpha is 1 and the old surface where it is 0.
+    """
+    if under is None:
+        material = bpy.data.materials.new(name)
+        if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes
+            material.use_nodes = True
+        tree = material.node_tree
+        shader = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+        _paint(tree, shader, image, uv_layer)
+        return material
+    material = under.copy()
+    material.name = name
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
+    _lay_over(material.node_tree, image, uv_layer)
+    return material
+
+
+def _paint(tree: bpy.types.NodeTree, shader: bpy.types.Node, image: bpy.types.Image, uv_layer: str) -> bpy.types.Node:
+    """Image and UV nodes in front of the shader; the image's node."""
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    texture.location = shader.location.x - 320, shader.location.y
+    coordinates = tree.nodes.new("ShaderNodeUVMap")
+    coordinates.uv_map = uv_layer
+    coordinates.location = shader.location.x - 520, shader.location.y - 120
+    tree.links.new(coordinates.outputs["UV"], texture.inputs["Vector"])
+    tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
+    shader.inputs["Roughness"].default_value = ROUGHNESS
+    tree.nodes.active = texture  # what Solid view shows, and where Blender's own bake would go
+    return texture
+
+
+def _lay_over(tree: bpy.types.NodeTree, image: bpy.types.Image, uv_layer: str) -> None:
+    output = tree.get_output_node("ALL")
+    if output is None:
+        output = tree.nodes.new("ShaderNodeOutputMaterial")
+    surface = output.inputs["Surface"]
+    old = surface.links[0].from_socket if surface.links else None
+    x, y = output.location
+    mix = tree.nodes.new("ShaderNodeMixShader")
+    mix.location = x, y
+    output.location = x + 200, y
+    shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
+    shader.location = x - 300, y - 300
+    texture = _paint(tree, shader, image, uv_layer)
+    tree.links.new(texture.outputs["Alpha"], mix.inputs["Fac"])
+    if old is not None:
+        tree.links.new(old, mix.inputs[1])
+    tree.links.new(shader.outputs["BSDF"], mix.inputs[2])
+    tree.links.new(mix.outputs["Shader"], surface)
