@@ -17,8 +17,8 @@ Named = TypeVar("Named", "TaskSpec", "WeightSet")
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input of a task. A "mesh" arrives as one npz file, "meshes" as one npz file a mesh, in a list; "uv_meshes" have
-    UVs and the faces that are to be painted beside it."""
+    """One input of a task. A "mesh" arrives as one npz file, "meshes" as one npz file a mesh, in a list; "uv_meshes" as
+    "meshes", with UVs and the faces that are to be painted."""
 
     name: str
     kind: InputKind

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The looks of an object, `Object.meshwright_looks`: what it showed before, and each texture since. Saved with the file.
+"""The looks of an object, `Object.meshwright_looks`: what it showed before, and each texture since.
 
 New materials hang on the object's slots (`link` OBJECT), never on the mesh's: other users of the mesh keep theirs, and
-going back to the old look changes nothing but the slots' links.
+going back to the old look changes nothing but the slots' links. Looks are saved with the file.
 """
 
 from collections.abc import Mapping
