@@ -15,12 +15,15 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
-    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh)
+    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
+                  show=deliver.preview.show)
+    deliver.preview.register()
     setup_operators.register(jobs.end_worker)
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    deliver.preview.unregister()
     jobs.unregister()
     setup_operators.stop()
     properties.unregister()

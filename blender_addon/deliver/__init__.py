@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A finished job folder becomes objects in the scene, in one undo step."""
 
+from . import preview
 from .delivery import DeliveryReport, deliver
 from .scene import blocked
 
-__all__ = ["DeliveryReport", "blocked", "deliver"]
+__all__ = ["DeliveryReport", "blocked", "deliver", "preview"]

@@ -10,6 +10,7 @@ from mathutils import Matrix
 from ..backend.contract import JobFolder, MeshwrightError, Remedy, Request
 from ..backend.contract.parameter import Value
 from ..delivery_note import DeliveryNote
+from . import preview
 from .explode import follow_slider
 from .materials import new_material
 from .mesh import new_mesh
@@ -43,6 +44,7 @@ def deliver(folder: JobFolder) -> DeliveryReport:
     parts = read_parts(folder, result)
     if not parts:
         return DeliveryReport((), tuple(notes))
+    preview.remove(request.job)  # before the undo step
     scene = scene_of(note, notes)
     view_layer = view_layer_of(scene)
     values = recipe(folder, request, note)

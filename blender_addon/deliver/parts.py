@@ -37,11 +37,16 @@ def combined_bounds(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(folder: JobFolder, artifact: Artifact) -> Part:
-    path = folder.outputs / Path(artifact.file).name
+    vertices, faces = read_checked(folder.outputs / Path(artifact.file).name, artifact.name)
+    return Part(artifact, vertices, faces, *bounds(vertices))
+
+
+def read_checked(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(vertices float32 [V, 3], faces int32 [F, 3]) of a mesh file, fit for Blender. Raises MeshwrightError."""
     vertices, faces = read_mesh(path)
     shaped = vertices.ndim == faces.ndim == 2 and vertices.shape[1] == faces.shape[1] == 3 and len(faces) > 0
     # An index outside the vertices would crash Blender, so this is looked at although our own worker wrote it.
     if not (shaped and np.isfinite(vertices).all() and faces.min() >= 0 and faces.max() < len(vertices)):
-        raise MeshwrightError(f"The mesh {artifact.name} is damaged.", f"{path.name} holds no usable triangle mesh.",
+        raise MeshwrightError(f"The mesh {name} is damaged.", f"{path.name} holds no usable triangle mesh.",
                               "Start the job again.", Remedy.RETRY)
-    return Part(artifact, vertices, faces, *bounds(vertices))
+    return vertices, faces

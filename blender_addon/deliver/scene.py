@@ -10,11 +10,16 @@ from ..delivery_note import DeliveryNote
 
 def blocked() -> str:
     """Why nothing may be put into the scene at the moment, or "": the queue waits and tries again."""
-    if bpy.app.is_job_running("RENDER"):
+    if rendering():
         return "Waiting for the render to end"
     if bpy.context.mode != "OBJECT":
         return "Waiting for Object Mode"
     return ""
+
+
+def rendering() -> bool:
+    """Whether a render runs, which reads the scene meanwhile."""
+    return bool(bpy.app.is_job_running("RENDER"))
 
 
 def scene_of(note: DeliveryNote, notes: list[str]) -> bpy.types.Scene:

@@ -7,7 +7,7 @@ Timers do not fire in background mode; there a script calls `wait`, or `poll_onc
 import atexit
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import bpy
 
@@ -22,19 +22,21 @@ log = logging.getLogger(__name__)
 REDRAW_SECONDS = 0.2
 _queue: JobQueue | None = None
 _ended: Callable[[], None] | None = None
+_show: Callable[[Sequence[Job]], None] | None = None
 _drawn: tuple[object, ...] = ()
 _drawn_at = 0.0
 
 
 def register(deliver: Callable[[JobFolder], Report], blocked: Callable[[], str],
              worker_settings: Callable[[], WorkerSettings | None], limits: Limits | None = None,
-             ended: Callable[[], None] | None = None) -> None:
+             ended: Callable[[], None] | None = None,
+             show: Callable[[Sequence[Job]], None] | None = None) -> None:
     """Make the queue; see `JobQueue` for the callables. No worker is started before the first job.
 
-    `ended` is called after a step in which jobs ended.
+    `ended` is called after a step in which jobs ended, `show` after each step with all jobs.
     """
-    global _queue, _ended
-    _ended = ended
+    global _queue, _ended, _show
+    _ended, _show = ended, show
     limits = limits or Limits()
     _queue = JobQueue(deliver, blocked, worker_settings, limits, Supervisor(limits))
     bpy.app.handlers.load_post.append(_after_load)
@@ -111,6 +113,8 @@ def poll_once() -> float | None:
     delay = _running_queue().poll_once()
     if _ended is not None and sum(job.ended for job in jobs()) > before:
         _ended()
+    if _show is not None:
+        _show(jobs())
     _redraw_if_changed(at_once=delay is None)
     return delay
 

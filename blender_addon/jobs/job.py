@@ -45,7 +45,8 @@ ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 @dataclass
 class Job:
     """`stage` says in the artist's words what happens now; `fraction` is the whole job's share done, in [0, 1];
-    `seconds_left` is None while unknown. `notes` are remarks that the artist should read with the result.
+    `seconds_left` is None while unknown. `preview` is the file that shows the work so far, told `preview_count` times;
+    the same one may have been written anew. `notes` are remarks that the artist should read with the result.
     """
 
     request: Request
@@ -55,6 +56,7 @@ class Job:
     fraction: float = 0.0
     seconds_left: float | None = None
     preview: Path | None = None
+    preview_count: int = 0
     result: Result | None = None
     error: ErrorReport | None = None
     notes: list[str] = field(default_factory=list)
@@ -66,6 +68,11 @@ class Job:
     def id(self) -> str:
         """The job's name, unique among all jobs."""
         return self.request.job
+
+    @property
+    def shows_mesh(self) -> bool:
+        """True when its last preview is a mesh; others are pictures."""
+        return self.preview is not None and self.preview.suffix == ".npz"
 
     @property
     def ended(self) -> bool:
@@ -95,7 +102,8 @@ class Job:
                 self.state, self.stage = JobState.RUNNING, f"{self._label(event.stage)} {event.step}/{event.of}"
                 self.fraction, self.seconds_left = event.fraction, event.seconds_left
             case Preview(_, file):
-                self.preview = self.folder.outputs / file
+                self.preview = self.folder.outputs / Path(file).name
+                self.preview_count += 1
             case LogLine(_, text, level):
                 if level == "warning":
                     self.notes.append(text)

@@ -26,6 +26,7 @@ from backend.contract import (
     StageSpec,
     TaskSpec,
     WeightSet,
+    replace_mesh,
     write_mesh,
 )
 from backend.pipelines import registry
@@ -88,12 +89,20 @@ def run(model, request: Request, folder: JobFolder, resources: Resources, progre
         time.sleep(options["pause"])
         vertices += draw.standard_normal((3, 3)).astype(np.float32)
         progress.stage("sample", step + 1, options["steps"])
+        if options["fault"] == "previews":
+            _show(folder, step + 1, progress)
     for step in range(5):
         time.sleep(options["pause"])
         progress.stage("decode", step + 1, 5)
     write_mesh(folder.outputs / "mesh.npz", vertices, np.array([[0, 1, 2]]))
     return Result((Artifact(request.subject, "mesh", "mesh.npz",
                             properties={"scale": resources.chunk_scale, "runs": model["runs"]}),))
+
+
+def _show(folder, triangles, progress):
+    corners = np.random.default_rng(0).standard_normal((3 * triangles, 3))
+    replace_mesh(folder.outputs / "preview.npz", corners, np.arange(3 * triangles).reshape(-1, 3))
+    progress.preview("preview.npz")
 
 
 def _print(*_):
