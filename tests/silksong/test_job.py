@@ -8,6 +8,8 @@ import pytest
 import trimesh
 
 from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
+from backend.geometry.deviation import deviations
+from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.job import blender_to_y_up, run, y_up_to_blender
 from backend.pipelines.silksong.spec import SPEC
 from tests.silksong.tiny_networks import tiny_pipeline
@@ -23,6 +25,10 @@ class Silent:
     def preview(self, file: str) -> None:
         """Keep the names of the files that were told."""
         self.previews = [*getattr(self, "previews", ()), file]
+
+    def warn(self, text: str) -> None:
+        """Nothing is to be remarked here."""
+        raise AssertionError(text)
 
 
 def request(folder: JobFolder, task: str, mesh: trimesh.Trimesh, **options: object) -> Request:
@@ -54,6 +60,12 @@ def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
     # Random weights weave anywhere in the cube [-1, 1] around the original.
     assert (np.abs(vertices - [10, -20, 5]) <= 4 / 0.95 + cell).all()
     assert told.told == {stage.name for stage in SPEC.task("remesh").stages}
+    found = result.artifacts[0].properties
+    direct, = deviations(TriangleMesh(ball.vertices, ball.faces), [TriangleMesh(vertices, faces)])
+    assert found["mean_distance_percent"] == pytest.approx(100 * direct.mean, abs=1e-4)
+    assert found["hausdorff_percent"] == pytest.approx(100 * direct.hausdorff, abs=1e-4)
+    # Random weights go on for ever: the grammar closes the mesh, and the artist is told.
+    assert found["complete"] is False and "tokens ran out" in " ".join(result.notes)
 
 
 def test_variants_are_draws_of_their_own_and_the_first_is_watched(folder: JobFolder, tmp_path: Path) -> None:
@@ -66,11 +78,13 @@ def test_variants_are_draws_of_their_own_and_the_first_is_watched(folder: JobFol
     assert [len(faces) for _, faces in meshes] == [artifact.properties["faces"] for artifact in result.artifacts]
     assert len({vertices.tobytes() for vertices, _ in meshes}) == 3
     run(tiny_pipeline(), request(alone, "remesh", ball, max_tokens=512), alone, Resources(), Silent())
-    assert np.array_equal(read_mesh(alone.outputs / "mesh.npz")[0], meshes[0][0]), "asked for alone it is the same"
+    first = read_mesh(alone.outputs / "mesh.npz")
+    same = [np.array_equal(first[0], vertices) for vertices, _ in meshes]
+    assert same.count(True) == 1, "asked for alone the first one that is woven is the same, wherever it is ranked"
     assert set(told.previews) == {"preview.npz"}
     vertices, faces = read_mesh(folder.outputs / "preview.npz")
-    assert 0 < len(faces) <= len(meshes[0][1])
-    assert {tuple(vertex) for vertex in vertices} <= {tuple(vertex) for vertex in meshes[0][0]}
+    assert 0 < len(faces) <= len(first[1])
+    assert {tuple(vertex) for vertex in vertices} <= {tuple(vertex) for vertex in first[0]}
 
 
 def test_the_seed_decides(folder: JobFolder, tmp_path: Path) -> None:

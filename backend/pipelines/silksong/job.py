@@ -17,6 +17,7 @@ from ...contract import (
     WeightSet,
     read_mesh,
 )
+from ...geometry.components import border_edges
 from ...geometry.mesh import TriangleMesh
 from ...geometry.normalization import Normalization
 from .checkpoint import load_published
@@ -24,6 +25,7 @@ from .manifold_repair import repair
 from .mesh_cleaning import clean_mesh
 from .pipeline import SilksongPipeline
 from .preview import WeavingPreview
+from .quality import best_first
 from .variants import Variant, result_of, woven_variants
 
 LONGEST_SIDE = 1.9
@@ -77,6 +79,7 @@ def _remesh(
     def placed(positions: NDArray[np.floating]) -> NDArray[np.floating]:
         return y_up_to_blender(normalization.invert(positions))
 
+    max_tokens = min(int(options["max_tokens"]), model.max_tokens)
     sequences = model(
         normalization.apply(cleaned.vertices),
         cleaned.faces,
@@ -87,12 +90,15 @@ def _remesh(
         greedy=options["greedy"],
         grammar=options["grammar"],
         seed=request.seed,
-        max_tokens=min(int(options["max_tokens"]), model.max_tokens),
+        max_tokens=max_tokens,
         progress=progress.stage,
         streamer=WeavingPreview(folder, placed, progress.preview),
     )
-    variants = woven_variants(sequences, placed, lambda done, of: progress.stage("decode", done, of))
-    return result_of(variants, options["variants"], request.subject, folder)
+    variants = woven_variants(sequences, max_tokens, placed, lambda done, of: progress.stage("decode", done, of))
+    ranked = best_first(variants, TriangleMesh(vertices, faces), closed=not len(border_edges(cleaned.faces)),
+                        check=lambda: progress.stage("quality", 0, 1), warn=progress.warn)
+    progress.stage("quality", 1, 1)
+    return result_of(ranked, options["variants"], request.subject, folder)
 
 
 def blender_to_y_up(positions: NDArray[np.floating]) -> NDArray[np.floating]:

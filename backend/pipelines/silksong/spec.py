@@ -35,8 +35,9 @@ REMESH = TaskSpec(
     stages=(
         StageSpec("points", "Sampling the surface", 0.02),
         StageSpec("condition", "Looking at the shape", 0.02),
-        StageSpec("tokens", "Weaving", 0.94, {"max_tokens": 1.0, "variants": 0.3}),
+        StageSpec("tokens", "Weaving", 0.92, {"max_tokens": 1.0, "variants": 0.3}),
         StageSpec("decode", "Making faces", 0.02),
+        StageSpec("quality", "Comparing with the original", 0.02),
     ),
 )
 

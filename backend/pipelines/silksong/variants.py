@@ -11,12 +11,14 @@ from ...contract import Artifact, JobFolder, MeshwrightError, Remedy, Result, wr
 from ...contract.parameter import Value
 from ...geometry.components import is_watertight
 from ...geometry.mesh import TriangleMesh
+from .grammar import MIN_TOKENS
 from .orientation import wind_outward
 from .tokenizer import decode
 
 MESH_FILE = "mesh.npz"
 GROUP = "variant"
 """Group of artifacts of which one is to be seen, the first being the best."""
+OUT_OF_TOKENS = "The tokens ran out, so that the mesh may lack a part: raise Longest, or split the object first."
 
 
 @dataclass(frozen=True)
@@ -26,30 +28,40 @@ class Variant:
     vertices: NDArray[np.floating]
     faces: NDArray[np.int32]
     notes: tuple[str, ...] = ()
+    complete: bool = True
+    """Whether the sequence ended by itself and was intact."""
     properties: dict[str, Value] = field(default_factory=dict)
 
 
 def woven_variants(
     sequences: Sequence[NDArray[np.int64]],
+    max_tokens: int,
     placed: Callable[[NDArray[np.floating]], NDArray[np.floating]],
     report: Callable[[int, int], None],
 ) -> list[Variant]:
-    """The meshes of the sequences that make any face, in their order.
+    """The meshes of the sequences that make any surface, in their order.
 
-    `placed` brings float [V, 3] from the tokens' frame to the input's; `report` is told `(done, of)`. Raises
-    MeshwrightError when there is none.
+    `max_tokens` is how long they could become; `placed` brings float [V, 3] from the tokens' frame to the input's;
+    `report` is told `(done, of)`. Raises MeshwrightError when there is none.
     """
     variants = []
     for number, sequence in enumerate(sequences, 1):
         woven = decode(sequence)
-        if len(woven.faces):
+        if TriangleMesh(woven.vertices, woven.faces).area_vectors().any():
             outward = wind_outward(woven.vertices, woven.faces)
-            variants.append(Variant(placed(woven.vertices), outward, woven.notes))
+            notes = (*woven.notes, OUT_OF_TOKENS) if ran_out(sequence, max_tokens) else woven.notes
+            variants.append(Variant(placed(woven.vertices), outward, notes, complete=not notes))
         report(number, len(sequences))
     if not variants:
         raise MeshwrightError("No mesh came of this.", "The tokens that were drawn make no face.",
                               "Try another seed or a lower temperature.", Remedy.RETRY)
     return variants
+
+
+def ran_out(sequence: NDArray[np.int64], max_tokens: int) -> bool:
+    """Whether it was the length that ended the sequence. The grammar closes the last component in time and leaves too
+    few tokens for another one."""
+    return len(sequence) > max_tokens - MIN_TOKENS
 
 
 def result_of(variants: Sequence[Variant], wanted: int, subject: str, folder: JobFolder) -> Result:
