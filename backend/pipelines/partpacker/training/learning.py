@@ -49,7 +49,7 @@ def new_conditioned_denoiser(preset: Preset, image_encoder: str | None = None) -
         encoder.embeddings.mask_token.requires_grad_(False)  # these two have no part in the condition
         encoder.layernorm.requires_grad_(False)
         if preset.gradient_checkpointing:
-            encoder.activation_checkpointing_enable()
+            encoder.gradient_checkpointing_enable()  # the name that every transformers 5 knows
     else:
         encoder = Dinov2Model.from_pretrained(image_encoder).eval().requires_grad_(False)
     if preset.gradient_checkpointing:
