@@ -38,13 +38,28 @@ def write_results(
 
 
 def summary(result: Result, folder: JobFolder, name: str, target: Path) -> str:
-    """"chair: 7 parts, 41,236 faces, 12.3 s (sample 8.0, field 3.1 ...) in out/chair", then the remarks."""
+    """"chair: 7 parts, 41,236 faces, 12.3 s (sample 8.0, field 3.1 ...) in out/chair", then figures and remarks."""
     meshes = [artifact for artifact in result.artifacts if artifact.kind == "mesh"]
     faces = sum(len(read_mesh(folder.outputs / artifact.file)[1]) for artifact in meshes)
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items())
-    words = "1 part" if len(meshes) == 1 else f"{len(meshes)} parts"
+    several = "variants" if meshes and meshes[0].group == "variant" else "parts"
+    words = "1 part" if len(meshes) == 1 else f"{len(meshes)} {several}"
     lines = [f"{name}: {words}, {faces:,} faces, {sum(result.seconds.values()):.1f} s ({stages}) in {target}"]
+    lines += [f"  {artifact.name}: {quality}" for artifact in meshes if (quality := _quality(artifact))]
     return "\n".join([*lines, *(f"  {note}" for note in result.notes)])
+
+
+def _quality(artifact: Artifact) -> str:
+    """The figures of a mesh that was woven; "" where there are none. Distances are shares of the diagonal."""
+    known = artifact.properties
+    if "components" not in known:
+        return ""
+    words = [f"{label} {known[name]:,}" for name, label in (
+        ("faces", "faces"), ("components", "components"), ("open_edges", "open edges"),
+        ("non_manifold_edges", "non-manifold edges"))]
+    words += [f"{label} {known[name]:.2f} %" for name, label in (
+        ("mean_distance_percent", "mean distance"), ("hausdorff_percent", "Hausdorff distance")) if name in known]
+    return ", ".join(words)
 
 
 def _part(artifact: Artifact, folder: JobFolder) -> NamedMesh:
