@@ -80,10 +80,10 @@ def repair(
     )
 
 
-def normalize(vertices: NDArray[np.float64]) -> Normalization:
+def normalize(vertices: NDArray[np.float64], longest_side: float = LONGEST_SIDE) -> Normalization:
     """The map to the frame of the grid. Raises BadInput for vertices that are none, in one place or not finite."""
     try:
-        return Normalization.to_box((vertices.min(axis=0), vertices.max(axis=0)), LONGEST_SIDE)
+        return Normalization.to_box((vertices.min(axis=0), vertices.max(axis=0)), longest_side)
     except ValueError as error:
         raise BadInput(
             "The mesh cannot be used.",

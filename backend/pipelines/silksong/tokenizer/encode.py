@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ....contract import BadInput
 from ....geometry.normalization import Normalization
 from ..grid_mesh import GridMesh, snap
-from ..manifold_repair.mesh_repair import normalize
+from ..manifold_repair.mesh_repair import LONGEST_SIDE, normalize
 from ..manifold_repair.splitting import MOST_STEPS, SplitLimits, split_non_manifold
 from ..orientation import cut_open, repair_winding
 from .layer_tokens import place_tokens, previous_layer_tokens, same_layer_tokens
@@ -38,19 +38,19 @@ class Tokens:
     ids: NDArray[np.int64]
     """int64 [T], each below 10267."""
     normalization: Normalization
-    """From the mesh's frame to that of the tokens, where the longest side is 1.9."""
+    """From the mesh's frame to that of the tokens."""
     notes: tuple[str, ...]
     """What of the mesh the sequence does not say, or says otherwise."""
 
 
-def encode(mesh: Mesh, *, reference: bool = False) -> Tokens:
-    """Tokenize a mesh.
+def encode(mesh: Mesh, *, reference: bool = False, longest_side: float = LONGEST_SIDE) -> Tokens:
+    """Tokenize a mesh, whose longest side becomes ``longest_side`` (at most 1.9) in the frame of the tokens.
 
     Surfaces that are not orientable are cut open; with ``reference`` they refuse the mesh as the published tokenizer
     does, and no search is bounded. All other meshes give the same tokens either way. Raises BadInput for a mesh without
     a part of three connected faces, and for one beyond the limits of the vocabulary or of the published tokenizer.
     """
-    normalization, surface = prepare(mesh, reference=reference)
+    normalization, surface = prepare(mesh, reference=reference, longest_side=longest_side)
     components = sorted_components(surface.mesh)
     tokens: list[int] = []
     kept = said = 0
@@ -80,11 +80,13 @@ class Surface:
     notes: tuple[str, ...]
 
 
-def prepare(mesh: Mesh, *, reference: bool) -> tuple[Normalization, Surface]:
+def prepare(
+    mesh: Mesh, *, reference: bool, longest_side: float = LONGEST_SIDE
+) -> tuple[Normalization, Surface]:
     """Normalize, snap to the grid, make manifold and wind consistently (2.5.1 to 2.5.4). Raises BadInput."""
     vertices = np.asarray(mesh.vertices, np.float64).reshape(-1, 3)
     faces = np.asarray(mesh.faces).reshape(-1, 3)
-    normalization = normalize(vertices)
+    normalization = normalize(vertices, longest_side)
     snapped = snap(normalization.apply(vertices), faces, RESOLUTION)
     most_steps = math.inf if reference else MOST_STEPS
     limits = SplitLimits(MOST_FACES_PER_VERTEX, MOST_NON_MANIFOLD_VERTICES, most_steps)

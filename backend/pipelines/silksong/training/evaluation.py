@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How good weights are on held-out objects: the loss, and what is woven from dense versions of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ....contract import BadInput
+from ....geometry.deviation import deviations
+from ....geometry.mesh import TriangleMesh
+from ....geometry.normalization import Normalization
+from ....procedural.dense import densified
+from ..job import LONGEST_SIDE
+from ..mesh_cleaning import clean_mesh
+from ..pipeline import SilksongPipeline
+from ..point_sampling import sample_condition_points
+from ..tokenizer import decode
+from ..tokenizer.vocabulary import COMPONENT
+from ..transformer import IGNORED
+from .cleaning import CleaningRule, checked_tokens
+from .learning import SilksongLearner
+
+SPARE = 64
+"""A sequence ends of itself when so many tokens are left: nearer to the limit, the grammar makes it end."""
+SAMPLES = 10_000
+"""Points per surface that distances are measured at."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Objects that no training sees, in the frame of the tokens."""
+
+    tokens: list[NDArray[np.int64]]
+    surfaces: list[TriangleMesh]
+    """What an artist would give: the dense mesh, normalised."""
+    points: Tensor
+    """Condition points float16 [N, 4096, 6]."""
+    faces: list[int]
+    """Triangles of the low-poly objects."""
+
+    @classmethod
+    def of(cls, meshes: Iterable[TriangleMesh], count: int, rule: CleaningRule, dense: bool) -> HeldOut:
+        """From the first ``count`` low-poly meshes, y up, that the rule takes.
+
+        With ``dense`` it is dense versions of them that are looked at. Raises BadInput when the rule takes none.
+        """
+        taken = ((mesh, *checked_tokens(mesh, rule, LONGEST_SIDE)) for mesh in meshes)
+        chosen = list(islice(((mesh, tokens) for mesh, tokens, reason in taken if not reason), count))
+        if not chosen:
+            raise BadInput("There is no mesh to evaluate with.", "All that are held out are refused.",
+                           "Add meshes to the folder.")
+        meshes = [mesh for mesh, _ in chosen]
+        given = [densified(mesh, number, smooth=number % 2 == 1) if dense else mesh
+                 for number, mesh in enumerate(meshes)]
+        surfaces = [normalized(clean_mesh(mesh)) for mesh in given]
+        points = [sample_condition_points(mesh.vertices, mesh.faces, number) for number, mesh in enumerate(surfaces)]
+        return cls([tokens for _, tokens in chosen], surfaces, torch.stack(points),
+                   [len(mesh.faces) for mesh in meshes])
+
+
+def normalized(mesh: TriangleMesh) -> TriangleMesh:
+    """The mesh in the frame of the tokens."""
+    return TriangleMesh(Normalization.to_box(mesh.bounds, LONGEST_SIDE).apply(mesh.vertices), mesh.faces)
+
+
+def figures_of_one(
+    sequence: NDArray[np.int64], surface: TriangleMesh, faces: int, true_components: int, most_tokens: int
+) -> dict[str, float]:
+    """Figures of one woven sequence; the distance is symmetric, its unit the diagonal of what was given."""
+    woven = decode(sequence)
+    return {
+        "tokens": len(sequence),
+        "ended": float(len(sequence) <= most_tokens - SPARE),
+        "intact": float(not woven.notes),
+        "distance": deviations(surface, [TriangleMesh(woven.vertices, woven.faces)], SAMPLES)[0].mean,
+        "face_ratio": len(woven.faces) / faces,
+        "components_exact": float((sequence == COMPONENT).sum() == true_components),
+    }
+
+
+def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The figures of the model card."""
+    distances, ratios = ([row[name] for row in rows] for name in ("distance", "face_ratio"))
+    return {
+        "objects": len(rows),
+        "ended": float(np.mean([row["ended"] for row in rows])),
+        "intact": float(np.mean([row["intact"] for row in rows])),
+        "distance_mean": float(np.mean(distances)),
+        "distance_median": float(np.median(distances)),
+        "distance_largest": float(np.max(distances)),
+        "face_ratio_mean": float(np.mean(ratios)),
+        "face_ratio_median": float(np.median(ratios)),
+        "components_exact": float(np.mean([row["components_exact"] for row in rows])),
+    }
+
+
+@torch.no_grad()
+def held_out_loss(learner: SilksongLearner, held_out: HeldOut) -> float:
+    """Mean cross-entropy of the true tokens, object by object weighted alike by token."""
+    device = learner.transformer.device
+    longest = max(len(tokens) for tokens in held_out.tokens)
+    padded = torch.full((len(held_out.tokens), longest), IGNORED)
+    for row, tokens in zip(padded, held_out.tokens, strict=True):
+        row[: len(tokens)] = torch.from_numpy(tokens)
+    return float(learner([(held_out.points.float().to(device), padded.to(device))]))
+
+
+def held_out_figures(learner: SilksongLearner, held_out: HeldOut) -> dict[str, float]:
+    """Loss and figures of all objects, woven together with the default settings."""
+    # Weaving takes over the transformer's weights: it gets copies.
+    pipeline = SilksongPipeline(copy.deepcopy(learner.conditioner).eval(), copy.deepcopy(learner.transformer).eval())
+    sequences = pipeline(points=held_out.points)
+    rows = [
+        figures_of_one(sequence, surface, faces, int((tokens == COMPONENT).sum()), pipeline.max_tokens)
+        for sequence, surface, faces, tokens in zip(
+            sequences, held_out.surfaces, held_out.faces, held_out.tokens, strict=True)
+    ]
+    return {"loss_held_out": held_out_loss(learner, held_out), **summary(rows)}
