@@ -15,6 +15,7 @@ from .backend.contract import JobFolder
 from .backend.contract.json_form import from_json, to_json
 
 Mode = Literal["place", "replace", "groups", "texture"]
+MeshSource = Literal["EVALUATED", "BASE"]
 _FILE = "delivery.json"
 _SESSION = uuid.uuid4().hex
 
@@ -56,11 +57,22 @@ class Paint:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """What a mesh takes over from the one whose place it takes: materials face by face, UV maps, vertex groups with
+    their weights. `source` is the form in which that one was captured."""
+
+    materials: bool = True
+    uvs: bool = False
+    weights: bool = False
+    source: MeshSource = "EVALUATED"
+
+
+@dataclass(frozen=True)
 class DeliveryNote:
     """How to deliver one job.
 
     "place" stands the result at the cursor (`size` is its largest extent) or, with `fit`, inside the targets' bounds.
-    "replace" puts a new object where the target is and hides the target.
+    "replace" puts a new object where the target is, with what `transfer` says of it, and hides the target.
     "groups" keeps the world frame, makes one collection a group and hides the targets.
     "texture" gives each target a new look, painted as the entry of `paints` of the same index says.
     `superseded` is an earlier result's empty, whose objects are hidden.
@@ -75,6 +87,7 @@ class DeliveryNote:
     paints: tuple[Paint, ...] = ()
     picture: str = ""
     superseded: Reference | None = None
+    transfer: Transfer = Transfer()
 
     def write(self, folder: JobFolder) -> None:
         """Raises MeshwrightError when the folder cannot be written."""

@@ -42,6 +42,17 @@ class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
                 ("EVALUATED", "With Modifiers", "The mesh as it is seen"),
                 ("BASE", "Without Modifiers", "The mesh as it is edited"),
             ]),
+        "keep_materials": bpy.props.BoolProperty(
+            name="Materials", default=True,
+            description="Give each new face the material of the original's nearest face. Off: one plain material"),
+        "keep_uvs": bpy.props.BoolProperty(
+            name="UV Maps",
+            description="Take the original's UV maps over from its nearest faces, so that its textures fit. "
+                        "Seams that no new edge follows are drawn out"),
+        "keep_weights": bpy.props.BoolProperty(
+            name="Vertex Groups",
+            description="Take the original's vertex groups and their weights over from its nearest faces, for an "
+                        "Armature modifier of your own. Take the mesh without modifiers then"),
     }
 
 

@@ -28,34 +28,59 @@ from .backend.contract.parameter import Value
 from .backend.pipelines import registry
 from .capture import capture_image, capture_mesh, target_of
 from .deliver.recipe import SIZE, SUBJECT
-from .delivery_note import DeliveryNote, Mode, reference
+from .delivery_note import DeliveryNote, Mode, Transfer, reference
 from .parameter_groups import WEIGHTS, parameter_values
 from .preferences import jobs_folder
 from .properties import settings_of
 
 
-def submit_task(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec) -> jobs.Job:
-    """Capture what the task needs and queue it. Raises MeshwrightError; then no job folder is left behind."""
+def submit_task(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec) -> list[jobs.Job]:
+    """Capture what the task needs and queue it: one job, or where it takes a single mesh one for each selected mesh.
+
+    Raises MeshwrightError; then nothing is queued and no job folder is left behind.
+    """
     settings = settings_of(context.scene)
     if task.seeded and settings.random_seed:
         settings.seed = random.randrange(MAXIMUM_SEED + 1)
-    group = getattr(settings, task.name)
     meshes = selected_meshes(context)
+    each = [[item] for item in meshes] if mode_of(task) == "replace" and meshes else [meshes]
+    written: list[tuple[Request, JobFolder]] = []
+    try:
+        for taken in each:
+            subject = subject_of(settings, task, taken) if len(each) == 1 else taken[0].name
+            written.append(_write_job(context, spec, task, taken, subject))
+    except MeshwrightError:
+        for _, folder in written:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return [jobs.submit(request, folder) for request, folder in written]
+
+
+def mode_of(task: TaskSpec) -> Mode:
+    """Where the task's result goes: a mesh takes its source's place, several become groups, the rest is placed."""
+    kinds = {wanted.kind for wanted in task.inputs}
+    return "replace" if "mesh" in kinds else "groups" if "meshes" in kinds else "place"
+
+
+def _write_job(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec, meshes: Sequence[bpy.types.Object],
+               subject: str) -> tuple[Request, JobFolder]:
+    """A whole job folder. Raises MeshwrightError; then it is removed again."""
+    settings = settings_of(context.scene)
+    group = getattr(settings, task.name)
     request = Request(
         job=_job_name(task.name), task=task.name, pipeline=spec.name,
-        weights=getattr(group, WEIGHTS, spec.weights[0].name), subject=subject_of(settings, task, meshes),
+        weights=getattr(group, WEIGHTS, spec.weights[0].name), subject=subject,
         seed=settings.seed if task.seeded else 0, parameters=parameter_values(group, task),
     )
     folder = JobFolder.create(jobs_folder() / request.job)
     try:
         request = replace(request, inputs=_capture(context, task, meshes, folder)).validated(spec)
-        note = _note(context, task, meshes)
-        note.write(folder)
+        _note(context, task, meshes).write(folder)
         folder.write_request(request)
     except MeshwrightError:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    return jobs.submit(request, folder)
+    return request, folder
 
 
 def submit_download(spec: PipelineSpec, weights: WeightSet, accepted_licence: str) -> jobs.Job:
@@ -105,7 +130,8 @@ def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequen
     """The artist's name for the thing, or the picture's, the mesh's, or that of what several meshes belong to."""
     if settings.subject.strip():
         return str(settings.subject.strip())
-    if any(wanted.kind == "image" for wanted in task.inputs) and settings.image:
+    kinds = {wanted.kind for wanted in task.inputs}
+    if "image" in kinds and "mesh" not in kinds and settings.image:
         return Path(settings.image.name).stem
     whole = meshes[0].parent if len({item.parent for item in meshes}) == 1 < len(meshes) else None
     if whole:
@@ -146,17 +172,17 @@ def _capture_one(context: bpy.types.Context, wanted: InputSpec, meshes: Sequence
 
 
 def _note(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object]) -> DeliveryNote:
-    """Where this task's result goes: a mesh takes its source's place, several become groups, the rest is placed."""
-    settings, kinds = settings_of(context.scene), {wanted.kind for wanted in task.inputs}
-    mode: Mode = "replace" if "mesh" in kinds else "groups" if "meshes" in kinds else "place"
+    settings, mode = settings_of(context.scene), mode_of(task)
     fit = mode == "place" and settings.placement == "SELECTED"
     if fit and not context.selected_objects:
         raise BadInput("Nothing is selected to fit the result into.", "The place is 'In the Selected Object'.",
                        "Select an object, or place the result at the 3D cursor.")
-    used = context.selected_objects if fit else meshes[:1] if mode == "replace" else meshes if mode == "groups" else []
-    picture = settings.image.name if "image" in kinds and settings.image else ""
+    used = context.selected_objects if fit else [] if mode == "place" else meshes
+    has_picture = settings.image and any(wanted.kind == "image" for wanted in task.inputs)
+    transfer = Transfer(settings.keep_materials, settings.keep_uvs, settings.keep_weights, settings.mesh_source)
     return DeliveryNote(mode=mode, scene=reference(context.scene), cursor=tuple(context.scene.cursor.location),
-                        size=settings.size, fit=fit, targets=tuple(target_of(item) for item in used), picture=picture)
+                        size=settings.size, fit=fit, targets=tuple(target_of(item) for item in used),
+                        picture=settings.image.name if has_picture else "", transfer=transfer)
 
 
 def _job_name(task: str) -> str:

@@ -8,9 +8,8 @@ import bpy
 import numpy as np
 
 from ..backend.contract import BadInput, write_mesh
-from ..delivery_note import Target, reference
+from ..delivery_note import MeshSource, Target, reference
 
-MeshSource = Literal["EVALUATED", "BASE"]
 Frame = Literal["local", "world"]
 
 

@@ -6,6 +6,7 @@ import bpy
 from ..backend.contract import Parameter, PipelineSpec, TaskSpec, WeightSet
 from ..parameter_groups import WEIGHTS, tasks
 from ..properties import settings_of
+from ..submission import mode_of
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
 
@@ -41,6 +42,8 @@ class TaskPanel(SidebarPanel):
             if body is not None:
                 body.use_property_split, body.use_property_decorate = True, False
                 _draw_parameters(body, group, advanced)
+        if mode_of(self.task) == "replace":
+            _draw_transfer(layout, settings)
         button = layout.column()
         button.scale_y = 1.6
         button.operator(f"meshwright.{self.task.name}", icon="PLAY")
@@ -49,6 +52,15 @@ class TaskPanel(SidebarPanel):
 def _draw_parameters(layout: bpy.types.UILayout, group: bpy.types.PropertyGroup, shown: list[Parameter]) -> None:
     for parameter in shown:
         layout.prop(group, parameter.name)
+
+
+def _draw_transfer(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """What the result takes over from the mesh whose place it takes; the same choice for all such tasks."""
+    header, body = layout.panel("meshwright_transfer", default_closed=True)
+    header.label(text="From the Original")
+    if body is not None:
+        for name in ("keep_materials", "keep_uvs", "keep_weights"):
+            body.prop(settings, name)
 
 
 def _draw_weights(layout: bpy.types.UILayout, context: bpy.types.Context, spec: PipelineSpec,
