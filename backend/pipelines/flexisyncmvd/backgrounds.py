@@ -22,14 +22,10 @@ def colour_images(size: int, device: torch.device | str, dtype: torch.dtype) -> 
     return colours[:, :, None, None].expand(-1, -1, size, size)
 
 
-def composite(
-    background: Tensor, foreground: Tensor, mask: Tensor, alpha_bar: Tensor | float | None, noise: Tensor | None
-) -> Tensor:
+def composite(background: Tensor, foreground: Tensor, mask: Tensor, alpha_bar: float, noise: Tensor) -> Tensor:
     """The foreground [V, 4, s, s] where `mask` [V, 1, s, s] is 1, the noised background elsewhere.
 
     The background gets 1 - alpha_bar of noise and alpha_bar of itself, not their square roots: as the original does.
-    Without noise (at t = 0) it is taken as it is.
     """
-    if noise is not None:
-        background = (1 - alpha_bar) * noise + alpha_bar * background
+    background = (1 - alpha_bar) * noise + alpha_bar * background
     return foreground * mask + background * (1 - mask)

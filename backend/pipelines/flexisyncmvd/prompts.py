@@ -95,12 +95,18 @@ def words_cut(tokenizer: CLIPTokenizer, text: str) -> bool:
 Encoder = tuple[CLIPTokenizer, CLIPTextModel | CLIPTextModelWithProjection]
 
 
-def encode(encoders: Sequence[Encoder], text: str, endings: Sequence[str], reference: bool = False) -> TextEncoding:
+def encode(
+    encoders: Sequence[Encoder],
+    text: str,
+    endings: Sequence[str],
+    device: torch.device | str,
+    reference: bool = False,
+) -> TextEncoding:
     """Encode the text with each of the endings by the one encoder of Stable Diffusion 1.5 or the two of SDXL."""
     hidden, pooled = [], None
     for tokenizer, model in encoders:
         ids = torch.stack([token_ids(tokenizer, text, ending, reference) for ending in endings])
-        output = model(ids.to(model.device), output_hidden_states=len(encoders) > 1)
+        output = model(ids.to(device), output_hidden_states=len(encoders) > 1)
         hidden.append(output.hidden_states[-2] if len(encoders) > 1 else output.last_hidden_state)
         pooled = output.text_embeds if len(encoders) > 1 and "text_embeds" in output else pooled
     return TextEncoding(torch.cat(hidden, dim=-1), pooled)

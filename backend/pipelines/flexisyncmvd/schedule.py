@@ -9,6 +9,8 @@ from enum import StrEnum
 from diffusers import DDPMScheduler
 
 TRAIN_STEPS = 1000
+CLEAN = -1
+"""The timestep of the picture without noise."""
 
 
 class Palette(StrEnum):
@@ -38,7 +40,7 @@ class SyncSchedule:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the sampler. `previous` is the timestep it leads to, negative for the clean picture."""
+    """One step of the sampler. `previous` is the timestep it leads to, possibly `CLEAN`."""
 
     index: int
     timestep: int
@@ -78,7 +80,7 @@ def plan_steps(timesteps: Sequence[int], schedule: SyncSchedule) -> list[Step]:
         Step(
             index,
             timestep,
-            timestep - stride,
+            max(timestep - stride, CLEAN),
             timestep > (1 - schedule.sync_end) * TRAIN_STEPS,
             schedule.exponent_start + rise * index,
             1.0 if timestep > TRAIN_STEPS * (1 - schedule.reference_end) else 0.0,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...geometry.projection import Baked
+from .schedule import CLEAN
 
 FOREGROUND_CHANNELS = slice(0, -1)
 SMALLEST_VARIANCE = 1e-20
@@ -33,8 +34,8 @@ class NoiseLevels:
 
     @classmethod
     def between(cls, alphas_cumprod: Tensor, timestep: int, previous: int) -> "NoiseLevels":
-        """`previous` is negative for the clean picture."""
-        return cls(float(alphas_cumprod[timestep]), float(alphas_cumprod[previous]) if previous >= 0 else 1.0)
+        """`previous` may be `CLEAN`."""
+        return cls(float(alphas_cumprod[timestep]), 1.0 if previous == CLEAN else float(alphas_cumprod[previous]))
 
     def clean(self, noisy: Tensor, output: Tensor, prediction_type: str) -> Tensor:
         """The network's prediction of the clean picture, float32. `prediction_type` as in diffusers' schedulers."""
@@ -59,12 +60,12 @@ class NoiseLevels:
 
 @dataclass(frozen=True)
 class Synchronised:
-    """A step in the texture: the noisy texture [C, H, W] and its views [V, C + 1, s, s] with alpha, and the blended
-    prediction of the clean texture."""
+    """The views that a step leads to [V, C + 1, s, s] with alpha, the blended prediction of the clean texture
+    [C, H, W], and the noisy texture if it is what walks."""
 
-    texture: Tensor
     views: Tensor
     clean_texture: Tensor
+    texture: Tensor | None = None
 
 
 def step_texture(
@@ -73,7 +74,7 @@ def step_texture(
     """Blend the views' `clean` [V, C, s, s] and step the texture; `noise` has the texture's shape."""
     clean_texture = projection.bake(clean, exponent).texture
     texture = levels.step(clean_texture, texture, noise)
-    return Synchronised(texture, projection.render(texture), clean_texture)
+    return Synchronised(projection.render(texture), clean_texture, texture)
 
 
 def step_views(
@@ -81,12 +82,11 @@ def step_views(
 ) -> Synchronised:
     """Blend the views' `clean` [V, C, s, s], and step every view from its own state towards what it sees of the blend.
 
-    `noise` has the shape of the views. The texture that is returned is the blend of the stepped views.
+    `noise` has the shape of the views.
     """
     clean_texture = projection.bake(clean, exponent).texture
     seen = projection.render(clean_texture)
     mask = seen[:, -1:]
     blended = seen[:, FOREGROUND_CHANNELS] * mask + clean * (1 - mask)
     stepped = levels.step(blended, views.float(), noise)
-    texture = projection.bake(stepped, exponent).texture
-    return Synchronised(texture, torch.cat([stepped, mask], dim=1), clean_texture)
+    return Synchronised(torch.cat([stepped, mask], dim=1), clean_texture)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pictures of the mesh that the ControlNets follow (spec 2.11)."""
+
+from enum import StrEnum
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ...geometry.projection import Cameras, UVMesh, ViewGeometry, rasterize_views, view_geometry
+
+RENDER_SIZE = 512
+CANNY_THRESHOLDS = (100, 200)
+FLAT = 1e-4
+"""A view whose inverse depths differ by a smaller share shows a plane facing the camera; the rest is rounding."""
+_FAR = 100.0
+_BLUR_TAPS = torch.exp(-torch.arange(-2.0, 3.0) ** 2 / 8)
+
+
+class ControlKind(StrEnum):
+    """What a ControlNet was trained to follow."""
+
+    DEPTH = "depth"
+    NORMAL = "normal"
+    CANNY = "canny"
+    TILE = "tile"
+
+
+def condition_geometry(
+    mesh: UVMesh, cameras: Cameras, size: int = RENDER_SIZE, reference: bool = False
+) -> ViewGeometry:
+    """What depth, normal and canny pictures are made from, rendered once for all of them."""
+    return view_geometry(mesh, cameras, rasterize_views(mesh, cameras, size, reference=reference))
+
+
+def condition_image(
+    kind: ControlKind, geometry: ViewGeometry, cameras: Cameras, size: int, reference: bool = False
+) -> Tensor:
+    """The picture of one kind for every view, float32 [V, 3, size, size]: in [0, 1], or as the original had it."""
+    if kind is ControlKind.DEPTH:
+        return smooth(depth_image(geometry, reference), size)
+    normals = smooth(normal_image(geometry, cameras, reference), size)
+    if kind is ControlKind.NORMAL:
+        return normals
+    return edges(normals / 2 + 0.5 if reference else normals)
+
+
+def depth_image(geometry: ViewGeometry, reference: bool = False) -> Tensor:
+    """Inverse depth of each view stretched to [0, 1], near is 1, background 0; [V, 3, H, W].
+
+    A flat view is all near; the original stretches its rounding errors.
+    """
+    mask = geometry.mask[:, None]
+    inverse = 1 / torch.where(mask, geometry.depth[:, None], _FAR)
+    nearest = inverse.amax((2, 3), keepdim=True)
+    farthest = torch.where(mask, inverse, torch.inf).amin((2, 3), keepdim=True).minimum(nearest)
+    spread = nearest - farthest
+    stretched = ((inverse - farthest) / torch.where(spread > 0, spread, 1)).clamp(0, 1)
+    if not reference:
+        stretched = torch.where(spread > FLAT * nearest, stretched, 1)
+    return (stretched * mask).expand(-1, 3, -1, -1)
+
+
+def normal_image(geometry: ViewGeometry, cameras: Cameras, reference: bool = False) -> Tensor:
+    """Normals seen from each camera in [0, 1]: red left, green up, blue towards the camera; [V, 3, H, W].
+
+    The original leaves them unscaled, stretches blue ninety-nine times, and hands them over in [-1, 1].
+    """
+    normals = torch.einsum("vhwi,vij->vhwj", geometry.normal, cameras.rotation)
+    if reference:
+        projection = cameras.full_projection()[:, :3, :3]
+        normals = torch.einsum("vhwi,vij->vhwj", geometry.normal, projection.transpose(1, 2).inverse())
+    else:
+        normals = functional.normalize(normals, dim=-1, eps=1e-6)
+    facing = normals * normals.new_tensor([1, 1, -1])
+    colours = ((facing + 1) / 2).clamp(0, 1)
+    colours = torch.where(geometry.mask[..., None], colours, colours.new_tensor([0.5, 0.5, 1]))
+    image = colours.permute(0, 3, 1, 2)
+    return image * 2 - 1 if reference else image
+
+
+def edges(images: Tensor) -> Tensor:
+    """Canny edges of [V, 3, H, W] pictures in [0, 1], as 0 and 1 in three channels on the same device."""
+    pixels = (images * 255).permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+    found = np.stack([cv2.Canny(np.ascontiguousarray(picture), *CANNY_THRESHOLDS) for picture in pixels])
+    return torch.from_numpy(found).to(images.device)[:, None].expand(-1, 3, -1, -1).float() / 255
+
+
+def smooth(images: Tensor, size: int) -> Tensor:
+    """Resized to [V, C, size, size] with antialiasing, and blurred over five pixels."""
+    if images.shape[-2:] != (size, size):
+        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    channels = images.shape[1]
+    taps = (_BLUR_TAPS / _BLUR_TAPS.sum()).to(images)
+    padded = functional.pad(images, (2, 2, 2, 2), mode="reflect")
+    kernel = taps.expand(channels, 1, 1, 5)
+    across = functional.conv2d(padded, kernel, groups=channels)
+    return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between pictures and latents: plain backgrounds in, views out (spec 2.14, 2.18)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+from torch.nn import functional
+
+from .backgrounds import colour_images
+
+
+def encode_colours(vae: AutoencoderKL, size: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, float32 [14, 4, size / 8, size / 8] each, of the background colours' latents, unscaled."""
+    means, deviations = [], []
+    for images in colour_images(size, device, vae.dtype).split(1):
+        posterior = vae.encode(images.contiguous()).latent_dist
+        means.append(posterior.mean.float())
+        deviations.append(posterior.std.float())
+    return torch.cat(means), torch.cat(deviations)
+
+
+def decode_views(vae: AutoencoderKL, latents: Tensor, rows: int, on_rows: Callable[[int], None]) -> Tensor:
+    """Latents [V, 4, s, s] to pictures float32 [V, 3, 8 s, 8 s] in [0, 1]; `on_rows` is told how many are done."""
+    pictures: list[Tensor] = []
+    for part in (latents / vae.config.scaling_factor).to(vae.dtype).split(rows):
+        pictures += (vae.decode(part, return_dict=False)[0].float() / 2 + 0.5).clamp(0, 1)
+        on_rows(len(pictures))
+    return torch.stack(pictures)
+
+
+@contextmanager
+def at_least_precise(vae: AutoencoderKL, wide: bool) -> Iterator[None]:
+    """Within, the autoencoder computes in float32 if `wide`: SDXL's own one overflows in half precision."""
+    if not wide or vae.dtype != torch.float16:
+        yield
+        return
+    vae.to(torch.float32)
+    try:
+        yield
+    finally:
+        vae.to(torch.float16)
+
+
+def resized(pictures: Tensor, size: int, reference: bool = False) -> Tensor:
+    """[V, 3, size, size]; smoothly, or by the nearest pixel as in the original."""
+    if pictures.shape[-1] == size:
+        return pictures
+    if reference:
+        return functional.interpolate(pictures, (size, size), mode="nearest-exact")
+    return functional.interpolate(pictures, (size, size), mode="bicubic", antialias=True).clamp(0, 1)

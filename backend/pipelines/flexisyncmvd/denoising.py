@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From noise to the views' latents, all views together (spec 2.15, 2.16)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from torch import Tensor
+
+from .backgrounds import DRAWN_FROM, composite
+from .noise_prediction import NoisePredictor, Prediction
+from .random_draws import Draws
+from .schedule import Palette, Step
+from .sync_step import NoiseLevels, Projection, Synchronised, step_texture, step_views
+
+
+class SyncMode(StrEnum):
+    """Where the picture walks down the noise schedule: in the texture, as published, or in each view (spec 2.17)."""
+
+    TEXTURE = "texture"
+    VIEWS = "views"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same for every job with the same number of steps.
+
+    `alphas_cumprod` and `prediction_type` are the scheduler's; `scales` holds each ControlNet's strengths by step.
+    """
+
+    steps: Sequence[Step]
+    alphas_cumprod: Tensor
+    prediction_type: str
+    scales: Sequence[Sequence[float]] = ()
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """A finished step: the views [V, 4, s, s] that it leads to, each view's own prediction of the clean picture, and
+    in synchronised steps what came about in the texture."""
+
+    step: Step
+    views: Tensor
+    clean: Tensor
+    prediction: Prediction
+    synchronised: Synchronised | None
+
+
+@dataclass
+class _State:
+    views: Tensor
+    texture: Tensor
+    colours: Tensor
+
+
+def denoise(
+    predictor: NoisePredictor,
+    projection: Projection,
+    plan: Plan,
+    backgrounds: Tensor,
+    texture_size: tuple[int, int],
+    views: int,
+    draws: Draws,
+    mode: SyncMode = SyncMode.TEXTURE,
+    on_step: Callable[[StepOutcome], None] = lambda _outcome: None,
+) -> Tensor:
+    """Latents [V, 4, s, s] in float32. `backgrounds` [14, 4, s, s] are scaled colour latents, on the device of all."""
+    state = _start(projection, plan, backgrounds, texture_size, views, draws)
+    for step in plan.steps:
+        scales = [scales[step.index] for scales in plan.scales]
+        prediction = predictor.predict(state.views, step, scales)
+        outcome = _advance(state, prediction, projection, plan, step, backgrounds, draws, mode)
+        if step.palette_after is not Palette.UNCHANGED:
+            choices = DRAWN_FROM[step.palette_after]
+            state.colours = draws.colours(step.index + 1, views, choices).to(backgrounds.device)
+        on_step(outcome)
+    return state.views
+
+
+def _start(
+    projection: Projection, plan: Plan, backgrounds: Tensor, texture_size: tuple[int, int], views: int, draws: Draws
+) -> _State:
+    device, shape = backgrounds.device, (views, *backgrounds.shape[1:])
+    around = draws.normal("initial_latents", shape).to(device)
+    texture = draws.normal("noise_texture", (shape[1], *texture_size)).to(device)
+    noise = draws.normal("initial_background_noise", shape).to(device)
+    alpha_bar = float(plan.alphas_cumprod[plan.steps[0].timestep + 1])
+    on_ground = _on_ground(projection.render(texture), around, alpha_bar, noise)
+    return _State(on_ground, texture, draws.colours(0, views, DRAWN_FROM[Palette.ALL]).to(device))
+
+
+def _advance(
+    state: _State,
+    prediction: Prediction,
+    projection: Projection,
+    plan: Plan,
+    step: Step,
+    backgrounds: Tensor,
+    draws: Draws,
+    mode: SyncMode,
+) -> StepOutcome:
+    levels = NoiseLevels.between(plan.alphas_cumprod, step.timestep, step.previous)
+    clean = levels.clean(state.views, prediction.guided, plan.prediction_type)
+    device, shape, name = clean.device, tuple(state.views.shape), f"step{step.index}"
+    if not step.synchronised:
+        noise = draws.normal(f"{name}.view_noise", shape).to(device)
+        state.views = levels.step(clean, state.views, noise)
+        return StepOutcome(step, state.views, clean, prediction, None)
+    if mode is SyncMode.TEXTURE:
+        noise = draws.normal(f"{name}.texture_noise", tuple(state.texture.shape)).to(device)
+        done = step_texture(projection, levels, clean, state.texture, step.exponent, noise)
+    else:
+        noise = draws.normal(f"{name}.view_noise", shape).to(device)
+        done = step_views(projection, levels, clean, state.views, step.exponent, noise)
+    noise = draws.normal(f"{name}.background_noise", shape).to(device)
+    state.texture = done.texture if done.texture is not None else state.texture
+    state.views = _on_ground(done.views, backgrounds[state.colours].float(), levels.alpha_bar, noise)
+    return StepOutcome(step, state.views, clean, prediction, done)
+
+
+def _on_ground(rendered: Tensor, background: Tensor, alpha_bar: float, noise: Tensor) -> Tensor:
+    """Rendered views with alpha as the last channel [V, C + 1, s, s] before a noised background."""
+    return composite(background, rendered[:, :-1], rendered[:, -1:], alpha_bar, noise)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A picture as prompt, through an IP-Adapter that diffusers' own loader put into the UNet (spec 2.19, 3)."""
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import ImageProjection
+from PIL import Image
+from torch import Tensor
+from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+GROUND = (255, 255, 255)
+
+
+def has_adapter(unet: UNet2DConditionModel) -> bool:
+    """Whether an image adapter is in the UNet, so that every call must bring a picture."""
+    return unet.config.encoder_hid_dim_type == "ip_image_proj"
+
+
+def padded_to_square(picture: Image.Image) -> Image.Image:
+    """The whole picture on white, since the image encoder looks at the middle square only."""
+    picture = picture.convert("RGBA")
+    side = max(picture.size)
+    square = Image.new("RGBA", (side, side), (*GROUND, 255))
+    square.alpha_composite(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return square.convert("RGB")
+
+
+def encode_picture(
+    unet: UNet2DConditionModel,
+    encoder: CLIPVisionModelWithProjection,
+    processor: CLIPImageProcessor,
+    picture: Image.Image,
+    device: torch.device | str,
+) -> list[Tensor]:
+    """For each adapter what its projection takes, negative first: [2, 1, T, W] for "plus" adapters, else [2, 1, W]."""
+    pixels = processor(images=padded_to_square(picture), return_tensors="pt").pixel_values
+    pixels = pixels.to(device, encoder.dtype)
+    both = encoder(torch.cat([torch.zeros_like(pixels), pixels]), output_hidden_states=True)
+    hidden, pooled = both.hidden_states[-2][:, None], both.image_embeds[:, None]
+    pooled = torch.cat([torch.zeros_like(pooled[:1]), pooled[1:]])
+    projections = unet.encoder_hid_proj.image_projection_layers
+    return [pooled if isinstance(layer, ImageProjection) else hidden for layer in projections]

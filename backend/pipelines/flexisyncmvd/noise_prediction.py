@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The networks' guided answer for all views at one timestep (spec 2.16, items 1 and 2.11's several ControlNets)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from torch import Tensor, nn
+
+from .attention import ViewSharing, sharing_views
+from .prompts import TextEncoding, ViewPrompts
+from .schedule import ControlSchedule, Step
+
+POSITIVE, NEGATIVE = "positive", "negative"
+ROWS_OF_HINTS = 4
+"""Pictures that a ControlNet embeds at a time: at full resolution one takes much memory."""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance. `together` computes both signs in one batch: faster, the same result, more memory.
+
+    `guess_mode` gives the ControlNets to the positive sign only, weaker in the outer layers.
+    """
+
+    scale: float = 15.5
+    rescale: float = 0.0
+    guess_mode: bool = False
+    together: bool = True
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """The predictions needed, the negative one first."""
+        return (NEGATIVE, POSITIVE) if self.scale > 1 else (POSITIVE,)
+
+    def combine(self, positive: Tensor, negative: Tensor | None) -> Tensor:
+        """The guided prediction of [V, C, s, s] outputs, float32."""
+        positive = positive.float()
+        if negative is None:
+            return positive
+        guided = negative.float() + self.scale * (positive - negative.float())
+        if not self.rescale:
+            return guided
+        deviations = positive.std((1, 2, 3), keepdim=True) / guided.std((1, 2, 3), keepdim=True)
+        return self.rescale * guided * deviations + (1 - self.rescale) * guided
+
+
+@dataclass(frozen=True)
+class Control:
+    """One ControlNet, its pictures [V, 3, 8 s, 8 s] and its strength over the steps."""
+
+    network: ControlNetModel
+    images: Tensor
+    schedule: ControlSchedule
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Outputs [V, C, s, s]: each sign's as the network gave it, and the guided one in float32."""
+
+    guided: Tensor
+    positive: Tensor
+    negative: Tensor | None
+
+
+class NoisePredictor:
+    """UNet and ControlNets with everything that stays the same from step to step.
+
+    Args:
+        prompts: of every view, on the device and in the dtype of the UNet.
+        sharing: which views look at which; None for pictures that have nothing to do with each other.
+        controls: may be empty.
+        image_prompt: for each image adapter the hidden states [2, N, T, W] of its pictures, negative first; may be
+            empty.
+        time_ids: SDXL's sizes [6], None for Stable Diffusion 1.5.
+    """
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        prompts: ViewPrompts,
+        sharing: ViewSharing | None,
+        controls: Sequence[Control] = (),
+        guidance: Guidance = Guidance(),
+        image_prompt: Sequence[Tensor] = (),
+        time_ids: Tensor | None = None,
+    ) -> None:
+        self._unet, self._sharing, self._controls, self._guidance = unet, sharing, controls, guidance
+        signs = guidance.signs
+        self._passes = [signs] if guidance.together else [(sign,) for sign in signs]
+        self._texts = {part: _joined([getattr(prompts, sign) for sign in part]) for part in self._passes}
+        self._added = {part: self._conditions(part, image_prompt, time_ids) for part in self._passes}
+        copies = 1 if guidance.guess_mode or not guidance.together else len(signs)
+        self._images = [control.images.repeat(copies, 1, 1, 1) for control in controls]
+
+    def _conditions(
+        self, part: tuple[str, ...], image_prompt: Sequence[Tensor], time_ids: Tensor | None
+    ) -> dict[str, Any]:
+        text, conditions = self._texts[part], {}
+        rows = len(text.sequence) // len(part)
+        if text.pooled is not None:
+            conditions = {"text_embeds": text.pooled, "time_ids": time_ids.expand(len(text.sequence), -1)}
+        if image_prompt:
+            chosen = [[NEGATIVE, POSITIVE].index(sign) for sign in part]
+            conditions["image_embeds"] = [states[chosen].repeat_interleave(rows, dim=0) for states in image_prompt]
+        return conditions
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Within, the UNet's views share their attention, and pictures are embedded once and not at every step."""
+        with ExitStack() as stack:
+            if self._sharing is not None:
+                stack.enter_context(sharing_views(self._unet, self._sharing))
+            for control in self._controls:
+                stack.enter_context(_computed_once(control.network, "controlnet_cond_embedding", ROWS_OF_HINTS))
+            if self._unet.config.encoder_hid_dim_type == "ip_image_proj":
+                stack.enter_context(_computed_once(self._unet, "encoder_hid_proj", None))
+            yield
+
+    def predict(self, views: Tensor, step: Step, scales: Sequence[float]) -> Prediction:
+        """Outputs for noisy `views` [V, C, s, s]; `scales` are the ControlNets' strengths in this step."""
+        views = views.to(self._unet.dtype)
+        if self._sharing is not None:
+            self._sharing.reference_weight = step.reference_weight
+        outputs: dict[str, Tensor] = {}
+        for part in self._passes:
+            rows = self._pass(part, views, step.timestep, scales)
+            outputs |= zip(part, rows.chunk(len(part)), strict=True)
+        negative = outputs.get(NEGATIVE)
+        return Prediction(self._guidance.combine(outputs[POSITIVE], negative), outputs[POSITIVE], negative)
+
+    def _pass(self, part: tuple[str, ...], views: Tensor, timestep: int, scales: Sequence[float]) -> Tensor:
+        rows = views.repeat(len(part), 1, 1, 1)
+        at = torch.tensor(timestep, device=views.device)
+        down, middle = self._residuals(part, rows, at, scales)
+        return self._unet(
+            rows,
+            at,
+            self._texts[part].sequence,
+            added_cond_kwargs=self._added[part],
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=middle,
+            return_dict=False,
+        )[0]
+
+    def _residuals(
+        self, part: tuple[str, ...], rows: Tensor, at: Tensor, scales: Sequence[float]
+    ) -> tuple[list[Tensor] | None, Tensor | None]:
+        """The sum of what the ControlNets at work add to the UNet's blocks; None where none is at work."""
+        guess = self._guidance.guess_mode
+        if guess and POSITIVE not in part:
+            return None, None
+        text, added = self._texts[part], self._added[part]
+        hinted = rows
+        if guess:  # the positive sign is the last
+            views = len(rows) // len(part)
+            hinted, text = rows[-views:], TextEncoding(text.sequence[-views:], text.pooled)
+            added = {name: tensor[-views:] for name, tensor in added.items() if name != "image_embeds"}
+        total: list[Tensor] | None = None
+        for control, images, scale in zip(self._controls, self._images, scales, strict=True):
+            if not scale:
+                continue
+            down, middle = control.network(
+                hinted, at, text.sequence, images, scale, added_cond_kwargs=added, guess_mode=guess, return_dict=False
+            )
+            residuals = [*down, middle]
+            total = residuals if total is None else [a + b for a, b in zip(total, residuals, strict=True)]
+        if total is None:
+            return None, None
+        if guess and len(hinted) < len(rows):
+            total = [torch.cat([torch.zeros_like(part_), part_]) for part_ in total]
+        return total[:-1], total[-1]
+
+
+def _joined(texts: Sequence[TextEncoding]) -> TextEncoding:
+    pooled = None if texts[0].pooled is None else torch.cat([text.pooled for text in texts])
+    return TextEncoding(torch.cat([text.sequence for text in texts]), pooled)
+
+
+class _Once(nn.Module):
+    """A module that answers again what it answered last when it is given the same object."""
+
+    def __init__(self, module: nn.Module, rows: int | None) -> None:
+        super().__init__()
+        self._module, self._rows = module, rows
+        self._given: object = None
+        self._answer: object = None
+
+    def forward(self, given: Any) -> Any:
+        if given is not self._given:
+            self._given = given
+            pieces = [given] if self._rows is None else given.split(self._rows)
+            answers = [self._module(piece) for piece in pieces]
+            self._answer = answers[0] if len(answers) == 1 else torch.cat(answers)
+        return self._answer
+
+
+@contextmanager
+def _computed_once(owner: nn.Module, name: str, rows: int | None) -> Iterator[None]:
+    module = getattr(owner, name)
+    setattr(owner, name, _Once(module, rows))
+    try:
+        yield
+    finally:
+        setattr(owner, name, module)

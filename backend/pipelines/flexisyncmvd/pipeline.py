@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FlexiSyncMVD from a mesh and a prompt to a texture, stage by stage in the order of the algorithm (spec section 2)."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, MultiControlNetModel, UNet2DConditionModel
+from diffusers.loaders import IPAdapterMixin
+from diffusers.utils import BaseOutput
+from PIL import Image
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
+
+from ...contract import BadInput, MeshwrightError, Remedy
+from ...geometry.projection import Projector
+from ..pacing import Pace
+from .attention import ViewSharing
+from .conditioning import ControlKind, condition_geometry, condition_image, smooth
+from .decoding import at_least_precise, decode_views, encode_colours, resized
+from .denoising import Plan, StepOutcome, denoise
+from .image_prompt import encode_picture, has_adapter
+from .noise_prediction import Control, NoisePredictor
+from .prompts import DIRECTIONS, ViewPrompts, encode, of_views, suffix
+from .random_draws import Draws
+from .rig import CameraRig
+from .schedule import control_scales, plan_steps
+from .settings import Scene, Settings
+
+BAKE_EXPONENT = 6.0
+VAE_ROWS = 2
+"""Pictures that the autoencoder takes at a time."""
+NEGATIVE_PROMPT = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
+fastest_attention = sdpa_kernel(
+    [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
+    set_priority=True,
+)
+"""Attention kernels in the order of their speed at these shapes."""
+
+StageReport = Callable[[str, int, int], None]
+"""Told `(stage, step, of)` at every step and chunk; may raise to cancel the run."""
+
+
+class NotFiniteError(MeshwrightError):
+    """Latents hold NaN or infinity."""
+
+
+@dataclass
+class TextureOutput(BaseOutput):
+    """`texture` float32 [3, H, W] sRGB in [0, 1], row 0 at v = 1, filled everywhere; the `views` [V, 3, 8 s, 8 s] that
+    it was baked from, and their `latents` [V, 4, s, s]."""
+
+    texture: Tensor
+    views: Tensor
+    latents: Tensor
+
+
+def ignore_progress(_stage: str, _step: int, _of: int) -> None:
+    """The progress report of callers who want none."""
+
+
+class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
+    """Textures a mesh by one diffusion that all its views share. Stable Diffusion 1.5, or SDXL with two text encoders.
+
+    `control_kinds` names what each net of `controlnet` follows.
+    """
+
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->image_encoder->unet->vae"
+    _optional_components = ["controlnet", "text_encoder_2", "tokenizer_2", "image_encoder", "feature_extractor"]
+    _callback_tensor_inputs = ["latents"]
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        unet: UNet2DConditionModel,
+        scheduler: DDPMScheduler,
+        controlnet: MultiControlNetModel | None = None,
+        text_encoder_2: CLIPTextModelWithProjection | None = None,
+        tokenizer_2: CLIPTokenizer | None = None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
+        control_kinds: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler,
+            controlnet=controlnet, text_encoder_2=text_encoder_2, tokenizer_2=tokenizer_2, image_encoder=image_encoder,
+            feature_extractor=feature_extractor,
+        )
+        self.register_to_config(control_kinds=list(control_kinds))
+        self._colours: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether the networks are of the SDXL family."""
+        return self.unet.config.addition_embed_type == "text_time"
+
+    @property
+    def device_of_networks(self) -> torch.device:
+        """Where the networks compute: where offload hooks bring them, else where they lie."""
+        return self._execution_device
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        scene: Scene,
+        prompt: str,
+        settings: Settings,
+        negative_prompt: str = NEGATIVE_PROMPT,
+        image: Image.Image | None = None,
+        image_scale: float = 0.5,
+        seed: int = 0,
+        draws: Draws | None = None,
+        progress: StageReport = ignore_progress,
+        on_step: Callable[[StepOutcome, Tensor], None] | None = None,
+    ) -> TextureOutput:
+        """Texture the scene's mesh. `on_step` is given each step's outcome and the backgrounds' latents.
+
+        Raises BadInput for a control without its network, NotFiniteError.
+        """
+        draws = draws or Draws(seed)
+        self.check(settings, image)
+        progress("prepare", 0, 4)
+        prompts = self.encode_prompts(prompt, negative_prompt, scene.rig, settings.reference)
+        image_prompt = self.encode_image_prompt(image, image_scale)
+        progress("prepare", 1, 4)
+        projector = self.latent_projector(scene, settings)
+        progress("prepare", 2, 4)
+        controls = self.prepare_controls(scene, settings)
+        progress("prepare", 3, 4)
+        backgrounds = self.encode_backgrounds(settings.sizes.latent_view, draws)
+        progress("prepare", 4, 4)
+        latents = self.denoise(
+            prompts, image_prompt, controls, projector, backgrounds, scene.rig, settings, draws, progress, on_step
+        )
+        views = self.decode(latents, progress)
+        texture = self.bake(views, scene, settings)
+        progress("bake", 1, 1)
+        self.maybe_free_model_hooks()
+        return TextureOutput(texture=texture, views=views, latents=latents)
+
+    def check(self, settings: Settings, image: Image.Image | None) -> None:
+        """Raises BadInput where the loaded networks cannot do what is asked."""
+        for kind in settings.controls:
+            if kind not in self.config.control_kinds:
+                known = ", ".join(self.config.control_kinds) or "none"
+                raise BadInput(f"These weights cannot follow {kind} pictures.", f"They can follow: {known}.",
+                               "Choose another control, or weights that have it.")
+        if image is not None and not has_adapter(self.unet):
+            raise BadInput("These weights cannot take a picture.", "They have no image adapter.",
+                           "Leave the picture out, or choose weights that have one.")
+
+    def encode_prompts(
+        self, prompt: str, negative_prompt: str, rig: CameraRig, reference: bool = False
+    ) -> ViewPrompts:
+        """The encoded prompts of every view, with the side that it sees."""
+        encoders = [(self.tokenizer, self.text_encoder)]
+        if self.is_xl:
+            encoders.append((self.tokenizer_2, self.text_encoder_2))
+        endings = [suffix(direction, reference) for direction in DIRECTIONS]
+        device, dtype = self.device_of_networks, self.unet.dtype
+        encodings = [
+            encode(encoders, text, endings, device, reference).to(device, dtype) for text in (prompt, negative_prompt)
+        ]
+        return of_views(*encodings, rig.poses)
+
+    def encode_image_prompt(self, image: Image.Image | None, scale: float) -> list[Tensor]:
+        """What the image adapters take; without a picture they are silenced, since they cannot be left out."""
+        if not has_adapter(self.unet):
+            return []
+        self.set_ip_adapter_scale(scale if image is not None else 0.0)
+        picture = image or Image.new("RGB", (224, 224))
+        hidden = encode_picture(
+            self.unet, self.image_encoder, self.feature_extractor, picture, self.device_of_networks
+        )
+        return [states.to(self.device_of_networks, self.unet.dtype) for states in hidden]
+
+    def latent_projector(self, scene: Scene, settings: Settings) -> Projector:
+        """Between the views' latents and the latent texture."""
+        return Projector.build(
+            scene.mesh, scene.cameras, settings.sizes.latent_view, settings.sizes.latent_texture,
+            reference=settings.reference,
+        )
+
+    def prepare_controls(self, scene: Scene, settings: Settings) -> list[Control]:
+        """Each ControlNet that is asked for with its pictures, rendered once."""
+        if not settings.controls:
+            return []
+        size = 8 * settings.sizes.latent_view
+        geometry = condition_geometry(scene.mesh, scene.cameras, reference=settings.reference)
+        controls = []
+        for kind, schedule in settings.controls.items():
+            if kind is ControlKind.TILE:
+                pictures = self.render_texture(scene, settings)
+            else:
+                pictures = condition_image(kind, geometry, scene.cameras, size, settings.reference)
+            network = self.controlnet.nets[self.config.control_kinds.index(kind)]
+            controls.append(Control(network, pictures.to(self.device_of_networks, network.dtype), schedule))
+        return controls
+
+    def render_texture(self, scene: Scene, settings: Settings) -> Tensor:
+        """The mesh with its texture so far in every view, on white. Raises BadInput where it has none."""
+        if scene.texture is None:
+            raise BadInput("There is no texture to start from.", "Tile control follows the texture that is there.",
+                           "Give the mesh an image texture, or choose another control.")
+        projector = Projector.build(scene.mesh, scene.cameras, settings.sizes.view, tuple(scene.texture.shape[1:]),
+                                    fill_cosine=False, reference=settings.reference)
+        return smooth(projector.render(scene.texture)[:, :-1], 8 * settings.sizes.latent_view)
+
+    def encode_backgrounds(self, latent_view: int, draws: Draws) -> Tensor:
+        """Scaled latents of the background colours, float32 [14, 4, s, s]. Their moments are kept for the next job."""
+        if latent_view not in self._colours:
+            with self._precise_vae():
+                self._colours[latent_view] = encode_colours(self.vae, 8 * latent_view, self.device_of_networks)
+        mean, deviation = self._colours[latent_view]
+        sample = mean + deviation * draws.normal("colour_latents", tuple(mean.shape)).to(mean.device)
+        return sample * self.vae.config.scaling_factor
+
+    @fastest_attention
+    def denoise(
+        self,
+        prompts: ViewPrompts,
+        image_prompt: Sequence[Tensor],
+        controls: Sequence[Control],
+        projector: Projector,
+        backgrounds: Tensor,
+        rig: CameraRig,
+        settings: Settings,
+        draws: Draws,
+        progress: StageReport = ignore_progress,
+        on_step: Callable[[StepOutcome, Tensor], None] | None = None,
+    ) -> Tensor:
+        """Latents of all views, float32 [V, 4, s, s]. Raises NotFiniteError."""
+        plan = self.plan(settings, controls)
+        pace = Pace(backgrounds.device)
+        picture = 8.0 * settings.sizes.latent_view
+        time_ids = backgrounds.new_tensor([picture, picture, 0, 0, picture, picture]) if self.is_xl else None
+        sharing = ViewSharing.of_rig(rig, settings.views_per_chunk)
+        predictor = NoisePredictor(self.unet, prompts, sharing, controls, settings.guidance, image_prompt, time_ids)
+
+        def after(outcome: StepOutcome) -> None:
+            pace.step()
+            if on_step is not None:
+                on_step(outcome, backgrounds)
+            progress("sample", outcome.step.index + 1, len(plan.steps))
+
+        with predictor.prepared():
+            latents = denoise(
+                predictor, projector, plan, backgrounds, projector.texture_size, len(rig.poses), draws, settings.mode,
+                after,
+            )
+        if not torch.isfinite(latents).all():
+            raise NotFiniteError(
+                "The views hold values that are not numbers.",
+                "The weights are damaged, or the precision is too low for this prompt.",
+                "Try another seed or less guidance; if it happens again, download the weights again.",
+                Remedy.DOWNLOAD,
+            )
+        return latents
+
+    def plan(self, settings: Settings, controls: Sequence[Control]) -> Plan:
+        """Timesteps, exponents and strengths of all steps."""
+        self.scheduler.set_timesteps(settings.steps)
+        timesteps = self.scheduler.timesteps.tolist()
+        return Plan(
+            plan_steps(timesteps, settings.schedule),
+            self.scheduler.alphas_cumprod,
+            self.scheduler.config.prediction_type,
+            [control_scales(control.schedule, timesteps, settings.reference) for control in controls],
+        )
+
+    def decode(self, latents: Tensor, progress: StageReport = ignore_progress) -> Tensor:
+        """Pictures of all views, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
+        with self._precise_vae():
+            return decode_views(self.vae, latents, VAE_ROWS, lambda done: progress("decode", done, len(latents)))
+
+    def bake(self, views: Tensor, scene: Scene, settings: Settings) -> Tensor:
+        """The views' pictures blended in the texture, float32 [3, H, W]."""
+        sizes = settings.sizes
+        projector = Projector.build(scene.mesh, scene.cameras, sizes.view, sizes.texture, fill_cosine=False,
+                                    reference=settings.reference)
+        return projector.bake(resized(views, sizes.view, settings.reference), BAKE_EXPONENT).texture.clamp(0, 1)
+
+    def _precise_vae(self) -> Any:
+        return at_least_precise(self.vae, self.vae.config.force_upcast) if self.is_xl else nullcontext()

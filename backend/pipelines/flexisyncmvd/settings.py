@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a texture is made of and how: the scene, sizes and settings of one run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from ...geometry.projection import Cameras, UVMesh
+from .conditioning import ControlKind
+from .denoising import SyncMode
+from .noise_prediction import Guidance
+from .rig import CameraRig
+from .schedule import ControlSchedule, SyncSchedule
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Edges in pixels: of a view's latent, of the latent texture, of the views for baking, of the texture."""
+
+    latent_view: int
+    latent_texture: int
+    view: int
+    texture: int
+
+    @classmethod
+    def of(cls, latent_view: int, texture: int) -> "Sizes":
+        """Views are baked at the texture's own size, up to 2048: fewer pixels would leave cells of one colour."""
+        picture = 8 * latent_view
+        return cls(latent_view, picture, max(picture, min(texture, 2048)), texture)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a texture is made. `controls` names each kind of picture that the views follow, with its strength.
+
+    `reference` keeps what is wrong in the original: order of the ControlNets' strengths, normal pictures, truncated
+    prompts, jump flooding. `views_per_chunk` bounds the memory of attention and changes nothing else.
+    """
+
+    sizes: Sizes
+    steps: int = 30
+    guidance: Guidance = field(default_factory=Guidance)
+    schedule: SyncSchedule = field(default_factory=SyncSchedule)
+    controls: Mapping[ControlKind, ControlSchedule] = field(
+        default_factory=lambda: {ControlKind.DEPTH: ControlSchedule()}
+    )
+    mode: SyncMode = SyncMode.TEXTURE
+    views_per_chunk: int | None = None
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The mesh in the rig's frame, who looks at it, and its texture so far [3, H, W] for tile control."""
+
+    mesh: UVMesh
+    rig: CameraRig
+    cameras: Cameras
+    texture: Tensor | None = None

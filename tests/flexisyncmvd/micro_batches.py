@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the original splits too many views into batches (spec 2.16b), to check our networks on its groups.
+
+Our pipeline never splits views: its attention is computed in chunks of queries, which changes nothing.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Some views of a rig as the original computes them when there are too many: `views` go through the network,
+    `kept` are the positions of those whose output counts. `neighbours` and `references` are positions in `views`."""
+
+    views: tuple[int, ...]
+    kept: tuple[int, ...]
+    neighbours: tuple[tuple[int, ...], ...]
+    references: tuple[int, ...]
+
+
+def micro_batches(
+    neighbours: tuple[tuple[int, ...], ...], references: tuple[int, ...], most: int
+) -> list[MicroBatch]:
+    """The original's grouping of views (spec 2.16b). Helpers see truncated neighbour lists, so it changes results."""
+    count = len(neighbours)
+    if count + len(references) <= most:
+        return [_micro_batch(tuple(range(count)), neighbours, references)]
+    groups: list[list[int]] = []
+    for view in range(count):
+        if not groups or len(_needed([*groups[-1], view], neighbours, references)) > most:
+            groups.append([])
+        groups[-1].append(view)
+    return [_micro_batch(tuple(group), neighbours, references) for group in groups]
+
+
+def _needed(
+    group: list[int], neighbours: tuple[tuple[int, ...], ...], references: tuple[int, ...]
+) -> tuple[int, ...]:
+    return tuple(sorted({*group, *references, *(near for view in group for near in neighbours[view])}))
+
+
+def _micro_batch(
+    group: tuple[int, ...], neighbours: tuple[tuple[int, ...], ...], references: tuple[int, ...]
+) -> MicroBatch:
+    views = _needed(list(group), neighbours, references)
+    place = {view: position for position, view in enumerate(views)}
+    return MicroBatch(
+        views,
+        tuple(place[view] for view in group),
+        tuple(tuple(place[near] for near in neighbours[view] if near in place) for view in views),
+        tuple(place[view] for view in references),
+    )
