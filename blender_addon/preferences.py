@@ -1,83 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist sets once: the backend's Python, the folders, the devices."""
+"""What the artist's preferences come to: the backend's Python, the folders, the worker to start.
+
+The preferences themselves, as Blender keeps and draws them, are in `panels.preferences_box`.
+"""
 
 import functools
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
 
 from .connection.interface import WorkerSettings
 
+ADDON: str = __package__
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"
 IN_PROCESS_VARIABLE = "MESHWRIGHT_IN_PROCESS"
-_DEVICES = ("auto", "cuda:0", "cuda:1", "mps", "cpu")
 
 
-def _device_names(_self: object, _context: bpy.types.Context, _text: str) -> Iterator[str]:
-    return iter(_DEVICES)
-
-
-class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
-    bl_idname = __package__
-
-    backend_python: bpy.props.StringProperty(
-        name="Backend Python", subtype="FILE_PATH",
-        description="A Python 3.11 or newer in which Meshwright's runtime is installed. "
-                    "The runtime's installer fills this in",
-    )
-    runtime_folder: bpy.props.StringProperty(
-        name="Runtime", subtype="DIR_PATH",
-        description="Where the backend's Python and its packages are installed: several gigabytes. "
-                    "Empty: the extension's own folder",
-    )
-    models_folder: bpy.props.StringProperty(
-        name="Models", subtype="DIR_PATH",
-        description="Where downloaded weights lie: tens of gigabytes. Empty: the extension's own folder",
-    )
-    jobs_folder: bpy.props.StringProperty(
-        name="Jobs", subtype="DIR_PATH",
-        description="Where requests and results are kept. Empty: the extension's own folder",
-    )
-    device: bpy.props.StringProperty(
-        name="Device", default="auto", search=_device_names, search_options={"SUGGESTION"},
-        description="auto, cuda:0, mps or cpu",
-    )
-    second_device: bpy.props.StringProperty(
-        name="Second Device", search=_device_names, search_options={"SUGGESTION"},
-        description="Another GPU for the decoder, for example cuda:1. Empty: use one device for everything",
-    )
-    low_memory: bpy.props.BoolProperty(
-        name="Low Memory", description="Keep in GPU memory only what computes at the moment: slower, far less memory",
-    )
-    compile_networks: bpy.props.BoolProperty(
-        name="Compile Networks",
-        description="The first job takes about 10 s longer, later ones with the published "
-                    "weights are a few percent faster. NVIDIA GPUs only",
-    )
-    run_in: bpy.props.EnumProperty(
-        name="Run In", description="Where the backend computes", items=[
-            ("PROCESS", "Separate Process", "With the runtime's own Python, while Blender stays usable"),
-            ("BLENDER", "Blender's Own Python (for scripts)",
-             "Needs torch in Blender's Python. Blender stands still until a job has ended"),
-        ])
-
-    def draw(self, context: bpy.types.Context) -> None:
-        from .panels.preferences_box import draw_preferences  # the panels import this module
-        draw_preferences(self.layout, self)
-
-
-def own() -> MESHWRIGHT_AP_preferences:
+def own() -> bpy.types.AddonPreferences:
     """The add-on's preferences."""
-    return bpy.context.preferences.addons[__package__].preferences
+    return bpy.context.preferences.addons[ADDON].preferences
 
 
 def user_folder(name: str) -> Path:
     """A folder of the extension's own in Blender's user folder, made when it is not there."""
-    return Path(bpy.utils.extension_path_user(__package__, path=name, create=True))
+    return Path(bpy.utils.extension_path_user(ADDON, path=name, create=True))
 
 
 def models_folder() -> Path:
@@ -129,6 +78,3 @@ def worker_settings() -> WorkerSettings | None:
         statistics=user_folder("statistics") / "stages.json", offline=not bpy.app.online_access,
         in_process=runs_in_process(),
     )
-
-
-CLASSES = (MESHWRIGHT_AP_preferences,)

@@ -4,9 +4,10 @@
 import bpy
 
 from . import deliver, jobs, operators, panels, parameter_groups, preferences, properties, recent
+from .panels import preferences_box
 from .setup import operators as setup_operators
 
-CLASSES = (*preferences.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *setup_operators.CLASSES,
+CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *setup_operators.CLASSES,
            *operators.CLASSES, *panels.CLASSES)
 
 
