@@ -23,7 +23,7 @@ def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame:
     evaluated = source.evaluated_get(bpy.context.evaluated_depsgraph_get()) if which == "EVALUATED" else source
     mesh = evaluated.to_mesh()
     try:
-        vertices, faces = _triangles(mesh)
+        vertices, faces = triangles(mesh)
     finally:
         evaluated.to_mesh_clear()
     if not len(faces):
@@ -47,7 +47,7 @@ def target_of(source: bpy.types.Object) -> Target:
                   tuple(matrix.ravel().tolist()))
 
 
-def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
+def triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
     """(vertices float32 [V, 3], faces int32 [F, 3]) in the mesh's own frame."""
     mesh.calc_loop_triangles()
     vertices = np.empty(len(mesh.vertices) * 3, np.float32)

@@ -12,9 +12,11 @@ from ..backend.pipelines import registry
 from ..delivery_note import DeliveryNote
 from ..version import ADDON_VERSION
 
-_PREFIX = "meshwright_"
-PART, SIZE, SUBJECT, FOLDER, SEED, PIPELINE, TASK, WEIGHTS, LICENCE, COMMERCIAL_USE = (_PREFIX + name for name in (
+PREFIX = "meshwright_"
+PART, SIZE, SUBJECT, FOLDER, SEED, PIPELINE, TASK, WEIGHTS, LICENCE, COMMERCIAL_USE = (PREFIX + name for name in (
     "part", "size", "subject", "folder", "seed", "pipeline", "task", "weights", "licence", "commercial_use"))
+ORIGINAL, VARIANT, DELIVERY = (PREFIX + name for name in ("original", "variant", "delivery"))
+"""The object that was captured (a Reference as JSON); the number of a variant, which has siblings of one delivery."""
 
 
 def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
@@ -25,7 +27,7 @@ def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str,
         "subject": request.subject, "picture": note.picture, "folder": folder.path.name,
         "version": ADDON_VERSION, "blender": bpy.app.version_string, **_weights(request),
     }
-    return {_PREFIX + name: value for name, value in values.items() if value != ""}
+    return {PREFIX + name: value for name, value in values.items() if value != ""}
 
 
 def attach(datablock: bpy.types.ID, values: Mapping[str, Value]) -> None:
