@@ -27,7 +27,10 @@ def parameter_values(group: bpy.types.PropertyGroup, task: TaskSpec) -> dict[str
 
 
 def _plain(value: Value, parameter: Parameter) -> Value:
-    """Blender keeps 32-bit floats: 0.1 comes back as 0.10000000149, which is rounded to what the artist typed."""
+    """Blender keeps 32-bit floats: 0.1 comes back as 0.10000000149, which is rounded to what the artist typed. A path
+    may be relative to the blend file ("//")."""
+    if parameter.kind == "file" and value:
+        return bpy.path.abspath(str(value))
     return round(value, 6) if parameter.kind == "float" and isinstance(value, float) else value
 
 
@@ -39,6 +42,8 @@ def _property(parameter: Parameter, weights: WeightSet) -> object:
         return bpy.props.BoolProperty(**words)
     if parameter.kind == "text":
         return bpy.props.StringProperty(**words)
+    if parameter.kind == "file":
+        return bpy.props.StringProperty(subtype="FILE_PATH", **words)
     if parameter.kind == "choice":
         items = [(choice.value, choice.label, choice.description) for choice in parameter.choices]
         return bpy.props.EnumProperty(items=items, **words)

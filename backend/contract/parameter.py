@@ -2,12 +2,13 @@
 """One option of a task: from this the panel's field, the command line's flag and the docs' table are drawn."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from .error import BadInput
 
 Value = bool | int | float | str
-Kind = Literal["int", "float", "bool", "choice", "text"]
+Kind = Literal["int", "float", "bool", "choice", "text", "file"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A named option with its kind, default and range. `minimum` and `maximum` are inclusive."""
+    """A named option with its kind, default and range. `minimum` and `maximum` are inclusive.
+
+    A "file" is the path of a file or folder that is there, or "" for none; a relative one counts from the folder that
+    the program was started in.
+    """
 
     name: str
     kind: Kind
@@ -40,11 +45,22 @@ class Parameter:
             return value
         if self.kind == "text" and isinstance(value, str):
             return value
+        if self.kind == "file" and isinstance(value, str):
+            return self._path(value)
         if self.kind == "choice" and value in [choice.value for choice in self.choices]:
             return str(value)
         if self.kind in ("int", "float") and isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._in_range(value)
         raise BadInput(f"{self.label} cannot be {value!r}.", f"It takes {self.expectation()}.", "Choose another value.")
+
+    def _path(self, value: str) -> str:
+        if not value.strip():
+            return ""
+        path = Path(value.strip()).expanduser().absolute()
+        if not path.exists():
+            raise BadInput(f"{self.label} cannot be found.", f"There is nothing at {path}.",
+                           "Choose it again, or leave the field empty.")
+        return str(path)
 
     def _in_range(self, value: int | float) -> int | float:
         whole = self.kind == "int"
@@ -61,6 +77,8 @@ class Parameter:
             return "yes or no"
         if self.kind == "text":
             return "text"
+        if self.kind == "file":
+            return "a file or folder, or nothing"
         if self.kind == "choice":
             return "one of " + ", ".join(choice.value for choice in self.choices)
         noun = "a whole number" if self.kind == "int" else "a number"

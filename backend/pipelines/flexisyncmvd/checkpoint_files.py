@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading safetensors files: memory-mapped, so that nothing is in memory twice, and strict.
+
+Only safetensors are read. A pickled file (.ckpt, .pt, .bin) can run a program when it is opened; it is refused.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ...contract import MeshwrightError, Remedy
+
+logger = logging.getLogger(__name__)
+
+Shapes = Mapping[str, tuple[int, ...]]
+MANIFESTS = Path(__file__).parent / "manifests"
+SUFFIX = ".safetensors"
+PICKLED = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+COUNTED = "position_ids"
+"""Buffers that some files carry; the networks count for themselves."""
+
+
+class CheckpointError(MeshwrightError):
+    """A file of weights is missing, damaged, or holds something else."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose file it is, and so what can be done about a wrong one."""
+
+    advice: str
+    remedy: Remedy | None = None
+
+    def error(self, what: str, why: str, details: str = "") -> CheckpointError:
+        """The error about a file of this origin."""
+        return CheckpointError(what, why, self.advice, self.remedy, details)
+
+
+PUBLISHED = Origin("Download the weights again.", Remedy.DOWNLOAD)
+CHOSEN = Origin("Choose another file.")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The tensors of a file by name, still on the disk (memory-mapped, on the CPU), and the header's remarks."""
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin = PUBLISHED
+
+    @property
+    def shapes(self) -> Shapes:
+        """Name and shape of every tensor."""
+        return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+
+
+def published_shapes(network: str) -> Shapes:
+    """Name and shape of every tensor of a published file: "sd15-unet", "vae", "sdxl-controlnet" and so on."""
+    path = MANIFESTS / f"{network}.json"
+    return {name: tuple(shape) for name, shape in json.loads(path.read_text("utf-8")).items()}
+
+
+def open_stored(path: Path, origin: Origin = PUBLISHED) -> Stored:
+    """A safetensors file, its header read and its tensors mapped. Raises CheckpointError."""
+    if path.suffix.lower() in PICKLED:
+        raise origin.error(f"{path.name} is not opened.", "It is a pickled file, which can run a program when it is "
+                           f"opened. Only {SUFFIX} files are read.")
+    if not path.is_file():
+        raise origin.error(f"{path.name} is not there.", f"The folder {path.parent} does not hold it.")
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Stored(path.name, tensors, file.metadata() or {}, origin)
+    except (SafetensorError, OSError) as error:
+        raise origin.error(f"{path.name} cannot be read.", "The file is damaged, was not downloaded completely, or is "
+                           "no safetensors file.", str(error)) from error
+
+
+def open_component(folder: Path, stem: str, origin: Origin = PUBLISHED) -> Stored:
+    """The weights of one component in its folder: `<stem>.safetensors`, its fp16 variant, or all of its shards.
+
+    Raises CheckpointError.
+    """
+    label = f"{folder.parent.name}/{folder.name}"
+    for name in (f"{stem}{SUFFIX}", f"{stem}.fp16{SUFFIX}"):
+        if (folder / name).is_file():
+            stored = open_stored(folder / name, origin)
+            return Stored(f"{label}/{name}", stored.tensors, stored.remarks, origin)
+    shards = sorted(folder.glob(f"{stem}-*-of-*{SUFFIX}"))
+    if shards:
+        parts = [open_stored(shard, origin).tensors for shard in shards]
+        return Stored(f"{label}/{stem}", {name: tensor for part in parts for name, tensor in part.items()},
+                      origin=origin)
+    pickled = sorted(path.name for path in folder.glob(f"{stem}*.bin"))
+    why = f"There is only {pickled[0]}, a pickled file, which can run a program when it is opened." if pickled else \
+        f"The folder {folder} does not hold it."
+    raise origin.error(f"{label}/{stem}{SUFFIX} is not there.", why)
+
+
+def read_config(folder: Path, name: str = "config.json", origin: Origin = PUBLISHED) -> dict[str, Any]:
+    """A component's configuration as plain data. Raises CheckpointError."""
+    path = folder / name
+    label = f"{folder.parent.name}/{folder.name}/{name}"
+    if not path.is_file():
+        raise origin.error(f"{label} is not there.", f"The folder {folder} does not hold it.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise origin.error(f"{label} cannot be read.", "It is damaged.", str(error)) from error
+    if not isinstance(config, dict):
+        raise origin.error(f"{label} cannot be read.", "It holds no configuration.")
+    return config
+
+
+def check_shapes(stored: Stored, found: Shapes, expected: Shapes) -> None:
+    """Raise CheckpointError naming the first tensors that are missing or have another shape; extra ones only warn."""
+    wrong = [f"{name} is missing" for name in expected if name not in found]
+    wrong += [
+        f"{name} has shape {list(found[name])} instead of {list(shape)}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise stored.origin.error(f"{stored.name} does not hold the weights that belong there.",
+                                  f"{'; '.join(wrong[:3])}{more}.")
+    extra = [name for name in found if name not in expected and not name.endswith(COUNTED)]
+    if extra:
+        logger.warning("%s holds %d tensors that are not used, the first is %s", stored.name, len(extra), extra[0])

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The networks of one set of weights, kept between jobs; each is read when a job first needs it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import ControlNetModel
+from torch import nn
+from transformers import CLIPTokenizer, CLIPVisionModelWithProjection
+
+from ..reports import LoadReport, ignore
+from .checkpoint_adapter import Adapter, attach_adapter, check_adapter, detach_adapter, read_adapter
+from .checkpoint_choice import CheckpointChoice
+from .checkpoint_components import Components, Family
+from .checkpoint_files import (
+    Origin,
+    Shapes,
+    Stored,
+    open_component,
+    open_stored,
+    published_shapes,
+    read_config,
+)
+from .checkpoint_networks import PlannedNetwork, plan
+from .checkpoint_plan import BASE, CONTROLNETS, STEMS, CheckpointPlan, family_of_unet, plan_checkpoint
+from .published_networks import MANIFEST_OF
+
+ADAPTER_FILE = Path("ip_adapter") / "ip-adapter-plus.safetensors"
+IMAGE_ENCODER = Path("ip_adapter") / "image_encoder"
+AS_PUBLISHED = CheckpointChoice()
+FULLER_SET = Origin("Choose or download weights that have it, or leave it out.")
+
+
+class CheckpointLibrary:
+    """One set of weights in a folder (its layout: `checkpoint_plan`).
+
+    Args:
+        folder: of the set; nothing outside it and the chosen files is read, nothing is fetched.
+        dtype: of the networks.
+        device: where they are put. For offload it is "cpu".
+        published: whether the set must be the published one, tensor by tensor.
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device | str, published: bool = True) -> None:
+        self.folder, self.dtype, self.device, self.published = folder, dtype, device, published
+        self.family: Family = family_of_unet(read_config(folder / BASE / "unet"))
+        self._fingerprint: tuple[object, ...] = ()
+        self._checkpoint: Components | None = None
+        self._controlnets: dict[str, ControlNetModel] = {}
+        self._image_encoder: CLIPVisionModelWithProjection | None = None
+        self._adapter: Adapter | None = None
+        self._adapter_is_in = False
+
+    def components(
+        self, choice: CheckpointChoice = AS_PUBLISHED, controls: Sequence[str] = (), picture: bool = False,
+        report: LoadReport = ignore,
+    ) -> Components:
+        """Everything for one job: the chosen checkpoint, a ControlNet for each of `controls`, and with `picture` the
+        image encoder and the IP-Adapter, which is then in the UNet.
+
+        All files are checked before the first is read. What was read for the last job and fits is kept. `report` is
+        told what is being read and may raise to cancel. Raises CheckpointError.
+        """
+        fingerprint = _fingerprint(choice)
+        fits = self._checkpoint is not None and fingerprint == self._fingerprint
+        checkpoint = None if fits else plan_checkpoint(self.folder, choice, self.published)
+        networks = {kind: self._plan_controlnet(kind) for kind in controls if kind not in self._controlnets}
+        encoder = self._plan_image_encoder() if picture and self._image_encoder is None else None
+        adapter = self._open_adapter(checkpoint) if picture and self._adapter is None else None
+        if checkpoint is not None:
+            self._read_checkpoint(checkpoint, report)
+            self._fingerprint = fingerprint
+        for kind, planned in networks.items():
+            self._controlnets[kind] = planned.filled(self.dtype, self.device, report)
+        if encoder is not None:
+            self._image_encoder = encoder.filled(self.dtype, self.device, report)
+        if adapter is not None:
+            self._adapter = read_adapter(adapter, self.dtype, self.device, report)
+        return self._gathered(controls, picture)
+
+    def _gathered(self, controls: Sequence[str], picture: bool) -> Components:
+        assert self._checkpoint is not None
+        asked = {kind: self._controlnets[kind] for kind in controls}
+        if picture != self._adapter_is_in:
+            if picture and self._adapter is not None:
+                attach_adapter(self._checkpoint.unet, self._adapter)
+            else:
+                detach_adapter(self._checkpoint.unet)
+            self._adapter_is_in = picture
+        if not picture:
+            return replace(self._checkpoint, controlnets=asked)
+        return replace(self._checkpoint, controlnets=asked, image_encoder=self._image_encoder, ip_adapter=self._adapter)
+
+    def _read_checkpoint(self, planned: CheckpointPlan, report: LoadReport) -> None:
+        self._checkpoint, self._adapter_is_in = None, False  # makes room before the next one is read
+        tokenizers = tuple(CLIPTokenizer.from_pretrained(path, local_files_only=True) for path in planned.tokenizers)
+        networks: dict[str, nn.Module] = {}
+        for name, network in planned.networks.items():
+            wide = name == "vae" and planned.wide_vae and self.dtype == torch.float16
+            dtype = torch.float32 if wide else self.dtype
+            networks[name] = network.filled(dtype, self.device, report, planned.additions.of(name))
+        encoders = tuple(networks[name] for name in ("text_encoder", "text_encoder_2") if name in networks)
+        self._checkpoint = Components(planned.family, networks["unet"], networks["vae"], encoders, tokenizers,
+                                      planned.scheduler_config)
+
+    def _plan_controlnet(self, kind: str) -> PlannedNetwork:
+        folder = self.folder / CONTROLNETS / kind
+        if not folder.is_dir():
+            known = sorted(path.name for path in (self.folder / CONTROLNETS).glob("*") if path.is_dir())
+            raise FULLER_SET.error(f"These weights cannot follow {kind} pictures.",
+                                    f"They can follow {', '.join(known) or 'none'}.")
+        stored = open_component(folder, STEMS["controlnet"])
+        return plan(f"{kind} ControlNet", "controlnet", read_config(folder), stored, self._published("controlnet"))
+
+    def _plan_image_encoder(self) -> PlannedNetwork:
+        folder = self.folder / IMAGE_ENCODER
+        if not folder.is_dir():
+            raise FULLER_SET.error("These weights cannot take a picture.", f"{folder} is not there.")
+        return plan("image encoder", "image_encoder", read_config(folder), open_component(folder, "model"),
+                    self._published("image_encoder"))
+
+    def _open_adapter(self, checkpoint: CheckpointPlan | None) -> Stored:
+        stored = open_stored(self.folder / ADAPTER_FILE)
+        unet: nn.Module = checkpoint.networks["unet"].network if checkpoint else self._checkpoint.unet
+        check_adapter(stored, unet, self._published("ip_adapter"))
+        return stored
+
+    def _published(self, component: str) -> Shapes | None:
+        return published_shapes(MANIFEST_OF[self.family, component]) if self.published else None
+
+
+def _fingerprint(choice: CheckpointChoice) -> tuple[object, ...]:
+    """Changes with the choice, and when a chosen file was written anew."""
+    files = [choice.checkpoint, *(lora.path for lora in choice.loras)]
+    return choice, *(path.stat().st_mtime_ns for path in files if path is not None and path.exists())

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same tiny checkpoint as a set of weights, a diffusers folder and a single file: the same networks."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice
+from backend.pipelines.flexisyncmvd.checkpoint_components import Components
+from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
+
+from .checkpoint_forms import TEXT_WIDTH, write_diffusers_folder, write_set, write_single_file
+
+FAMILIES = ("sd15", "sdxl")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def weights(family, tmp_path_factory) -> Path:
+    return write_set(tmp_path_factory.mktemp("models") / family, family, ("depth", "canny"), adapter=True)
+
+
+@pytest.fixture(scope="module")
+def other(family, tmp_path_factory) -> Path:
+    """Somebody's own checkpoint of the same family."""
+    return write_diffusers_folder(tmp_path_factory.mktemp("own") / "mine", family, seed=100)
+
+
+def library(weights: Path, dtype: torch.dtype = torch.float32) -> CheckpointLibrary:
+    return CheckpointLibrary(weights, dtype, "cpu", published=False)
+
+
+@torch.no_grad()
+def outputs(components: Components) -> dict[str, torch.Tensor]:
+    """What every network makes of fixed inputs."""
+    generator = torch.Generator().manual_seed(3)
+    latents = torch.randn(2, 4, 8, 8, generator=generator)
+    ids = torch.stack([torch.tensor(tokenizer("a red chair", padding="max_length", max_length=12).input_ids)
+                       for tokenizer in components.tokenizers[:1]])
+    states = [encoder(ids, output_hidden_states=True) for encoder in components.text_encoders]
+    text = torch.cat([state.hidden_states[-2] for state in states], dim=-1).expand(2, -1, -1)
+    added = {}
+    if components.family == "sdxl":
+        added = {"text_embeds": states[1].text_embeds.expand(2, -1), "time_ids": torch.full((2, 6), 64.0)}
+    dtype = components.dtype
+    return {
+        "text": text,
+        "unet": components.unet(latents.to(dtype), 500, text.to(dtype), added_cond_kwargs=added).sample,
+        "image": components.vae.decode(latents.to(components.vae_dtype)).sample,
+        "latent": components.vae.encode(torch.rand(1, 3, 32, 32, generator=generator).to(components.vae_dtype))
+        .latent_dist.mean,
+    }
+
+
+def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    for name, value in first.items():
+        assert torch.isfinite(value).all(), name
+        torch.testing.assert_close(value, second[name], msg=name)
+
+
+def test_all_forms_of_a_checkpoint_compute_the_same(family, weights, other, tmp_path):
+    single = write_single_file(tmp_path / "mine.safetensors", other, family)
+    loaded = library(weights)
+    own = outputs(loaded.components())
+    as_folder = outputs(loaded.components(CheckpointChoice(other)))
+    as_index = outputs(loaded.components(CheckpointChoice(other / "model_index.json")))
+    as_file = outputs(loaded.components(CheckpointChoice(single)))
+    assert_same(as_folder, as_file)
+    assert_same(as_folder, as_index)
+    assert all(not torch.allclose(own[name], as_folder[name], atol=1e-3) for name in own), "the base came instead"
+    shutil.rmtree(weights / "base-again", ignore_errors=True)
+    again = shutil.copytree(weights, tmp_path / "set")
+    shutil.rmtree(again / "base")
+    shutil.copytree(other, again / "base")
+    assert_same(as_folder, outputs(library(again).components()))
+
+
+def test_networks_are_frozen_complete_and_of_their_family(family, weights):
+    components = library(weights).components(controls=("canny",), picture=True)
+    assert components.family == family
+    assert len(components.text_encoders) == len(components.tokenizers) == (2 if family == "sdxl" else 1)
+    assert list(components.controlnets) == ["canny"]
+    networks = [components.unet, components.vae, *components.text_encoders, *components.controlnets.values(),
+                components.image_encoder]
+    for network in networks:
+        assert not network.training
+        for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+            assert not tensor.is_meta and not tensor.requires_grad, name
+    assert components.scheduler_config["beta_end"] == 0.012 and components.prediction_type == "epsilon"
+
+
+def test_a_unet_alone_takes_the_rest_from_the_base(family, weights, other, tmp_path):
+    single = write_single_file(tmp_path / "pruned.safetensors", other, family, parts=("unet",))
+    loaded = library(weights)
+    own, pruned = outputs(loaded.components()), outputs(loaded.components(CheckpointChoice(single)))
+    for name in ("text", "image", "latent"):
+        torch.testing.assert_close(own[name], pruned[name], msg=name)
+    assert not torch.allclose(own["unet"], pruned["unet"], atol=1e-3)
+
+
+def test_half_precision_keeps_a_vae_wide_that_would_overflow(family, weights, other, tmp_path):
+    """SDXL's own VAE, which single files bring, overflows in half precision; the mended one does not."""
+    single = write_single_file(tmp_path / "mine.safetensors", other, family)
+    loaded = library(weights, torch.float16)
+    published, own = loaded.components(), loaded.components(CheckpointChoice(single))
+    assert published.dtype == published.vae_dtype == own.dtype == torch.float16
+    assert own.vae_dtype == (torch.float32 if family == "sdxl" else torch.float16)
+    assert own.text_encoders[0].dtype == torch.float16
+
+
+def test_half_precision_files_are_read_in_any_dtype(family, weights, tmp_path):
+    folder = write_diffusers_folder(tmp_path / "half", family, seed=100, fp16=True)
+    assert (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").is_file()
+    components = library(weights).components(CheckpointChoice(folder))
+    assert {parameter.dtype for parameter in components.unet.parameters()} == {torch.float32}
+
+
+def test_names_of_2022_are_understood(weights, tmp_path):
+    """Old VAE files name their attention differently (query, proj_attn)."""
+    old = shutil.copytree(weights, tmp_path / "old")
+    path = old / "base" / "vae" / "diffusion_pytorch_model.safetensors"
+    names = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
+    tensors = load_file(path)
+    for new, before in names.items():
+        tensors = {name.replace(new, before): tensor for name, tensor in tensors.items()}
+    assert any("proj_attn" in name for name in tensors)
+    save_file(tensors, path)
+    assert_same(outputs(library(weights).components()), outputs(library(old).components()))
+
+
+def test_shards_are_joined(family, weights, tmp_path):
+    split = shutil.copytree(weights, tmp_path / "split")
+    path = split / "base" / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = list(load_file(path).items())
+    save_file(dict(tensors[::2]), path.with_name("diffusion_pytorch_model-00001-of-00002.safetensors"))
+    save_file(dict(tensors[1::2]), path.with_name("diffusion_pytorch_model-00002-of-00002.safetensors"))
+    path.unlink()
+    assert_same(outputs(library(weights).components()), outputs(library(split).components()))
+
+
+def test_what_was_read_is_kept_until_the_choice_changes(weights, other):
+    loaded = library(weights)
+    read: list[str] = []
+    first = loaded.components(controls=("depth",), report=read.append)
+    assert {"UNet", "VAE", "text encoder", "depth ControlNet"} <= set(read)
+    read.clear()
+    second = loaded.components(controls=("depth", "canny"), report=read.append)
+    assert set(read) == {"canny ControlNet"}
+    assert second.unet is first.unet and second.controlnets["depth"] is first.controlnets["depth"]
+    read.clear()
+    third = loaded.components(CheckpointChoice(other), controls=("depth",), report=read.append)
+    assert "UNet" in read and "depth ControlNet" not in read
+    assert third.unet is not first.unet and third.controlnets["depth"] is first.controlnets["depth"]
+
+
+def test_a_cancelled_load_leaves_the_library_usable(weights):
+    class Cancelled(Exception):
+        pass
+
+    def cancel_at_vae(component: str) -> None:
+        if component == "VAE":
+            raise Cancelled
+
+    loaded = library(weights)
+    with pytest.raises(Cancelled):
+        loaded.components(report=cancel_at_vae)
+    assert loaded.components().unet is not None
+
+
+def test_a_file_that_says_so_predicts_velocity(family, weights, other, tmp_path):
+    marked = write_single_file(tmp_path / "marked.safetensors", other, family, {"v_pred": torch.tensor([])})
+    told = write_single_file(tmp_path / "told.safetensors", other, family,
+                             remarks={"modelspec.prediction_type": "v"})
+    folder = write_diffusers_folder(tmp_path / "folder", family, prediction_type="v_prediction")
+    loaded = library(weights)
+    for path in (marked, told, folder):
+        assert loaded.components(CheckpointChoice(path)).prediction_type == "v_prediction", path.name
+    assert loaded.components(CheckpointChoice(marked, prediction="epsilon")).prediction_type == "epsilon"
+    assert loaded.components(CheckpointChoice(other)).prediction_type == "epsilon"
+    rescaled = {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])}
+    single = write_single_file(tmp_path / "zero.safetensors", other, family, rescaled)
+    assert loaded.components(CheckpointChoice(single)).scheduler_config["rescale_betas_zero_snr"] is True
+
+
+def test_the_picture_adapter_changes_the_unet_and_leaves_it_again(family, weights):
+    loaded = library(weights)
+    before = outputs(loaded.components())
+    components = loaded.components(picture=True)
+    assert components.image_encoder is not None and set(components.ip_adapter) == {"image_proj", "ip_adapter"}
+    unet, width = components.unet, TEXT_WIDTH * (2 if family == "sdxl" else 1)
+    added = {"text_embeds": torch.zeros(2, TEXT_WIDTH), "time_ids": torch.full((2, 6), 64.0)} \
+        if family == "sdxl" else {}
+    text = torch.randn(2, 12, width, generator=torch.Generator().manual_seed(4))
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(5))
+    results = []
+    for seed in (6, 7):
+        pictures = [torch.randn(2, 1, 5, 16, generator=torch.Generator().manual_seed(seed))]
+        with torch.no_grad():
+            results.append(unet(latents, 500, text, added_cond_kwargs={**added, "image_embeds": pictures}).sample)
+    assert not torch.allclose(*results, atol=1e-4), "the picture has no influence"
+    assert_same(before, outputs(loaded.components()))
+    assert not any("to_k_ip" in name for name in loaded.components().unet.state_dict())
