@@ -22,8 +22,10 @@ OWN_SHARE = 0.5
 """Share of a token's vector that it shares with no other."""
 REACH = 1.1
 """The queries' anchors fill a cube of this half side, evenly."""
-SHARPNESS = 3.0
-"""How many times a query's own place outweighs others at the beginning, as a power of e, per head."""
+SHARPNESS = 10.0
+"""Makes a query look at about a tenth of an object's points at the beginning, the ones near its anchor."""
+DAMPING = 0.5
+"""Waves of a place count at the beginning by their frequency to this power, inversely: near is what looks alike."""
 
 
 def begin_informed(conditioner: SilksongConditioner, transformer: SilksongTransformer) -> None:
@@ -77,6 +79,9 @@ def _anchor_queries(conditioner: SilksongConditioner) -> None:
     """Queries begin as the features of places in the cube; query and key projections agree, so places find points."""
     encoder = conditioner.encoder
     count, width = encoder.query.shape
+    waves = (2.0 ** (-DAMPING * torch.arange(encoder.frequencies))).repeat(6)
+    strength = torch.cat([torch.ones(3), waves, torch.full((3,), 0.5)])
+    encoder.input_proj.weight.mul_(strength / strength.square().mean().sqrt())
     places = REACH * (2.0 * torch.quasirandom.SobolEngine(3, scramble=True, seed=0).draw(count) - 1.0)
     features = fourier_features(places, encoder.frequencies)
     features = torch.cat([features, torch.zeros(count, 3)], dim=1)

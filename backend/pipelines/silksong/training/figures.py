@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The final figures of a weights folder on held-out objects, each remeshed by itself as artists do.
+
+``python -m backend.pipelines.silksong.training.figures --weights FOLDER --out figures.json``
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ....procedural.dataset import Split
+from ..pipeline import SilksongPipeline
+from ..tokenizer import decode
+from ..tokenizer.vocabulary import COMPONENT
+from .cleaning import CleaningRule
+from .evaluation import HeldOut, figures_of_one, summary
+from .presets import PRESETS
+from .sources import DrawnObjects
+
+logger = logging.getLogger(__name__)
+
+
+def figures_of_object(
+    pipeline: SilksongPipeline, held_out: HeldOut, number: int, options: argparse.Namespace
+) -> dict[str, float]:
+    """Weave one object; its figures and the seconds that it took, sampling of points excluded."""
+    began = time.perf_counter()
+    sequence = pipeline(points=held_out.points[number], temperature=options.temperature, seed=options.seed)[0]
+    decode(sequence)
+    seconds = time.perf_counter() - began
+    components = int((held_out.tokens[number] == COMPONENT).sum())
+    figures = figures_of_one(
+        sequence, held_out.surfaces[number], held_out.faces[number], components, pipeline.max_tokens
+    )
+    return {**figures, "seconds": seconds}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; the defaults are the starter weights' own."""
+    parser = argparse.ArgumentParser(description="Held-out figures of a Mesh Silksong weights folder.")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--objects", type=int, default=64)
+    parser.add_argument("--temperature", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=0, help="the training run's seed: held-out objects belong to it")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the figures of every held-out object and their summary."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pipeline = SilksongPipeline.from_pretrained(options.weights).place(options.device)
+    rule: CleaningRule = PRESETS["starter"].rule
+    objects = map(DrawnObjects(Split.HELD_OUT, options.seed), itertools.count())
+    held_out = HeldOut.of(objects, options.objects, rule, dense=True)
+    rows = []
+    for number in range(len(held_out.tokens)):
+        rows.append(figures_of_object(pipeline, held_out, number, options))
+        logger.info("%3d %s", number, {name: round(value, 4) for name, value in rows[-1].items()})
+    seconds = [row["seconds"] for row in rows]
+    figures = {**summary(rows), "seconds_mean": float(np.mean(seconds)), "seconds_largest": float(np.max(seconds))}
+    settings = {name: getattr(options, name) for name in ("temperature", "seed", "device")}
+    result = {"settings": settings, "threads": torch.get_num_threads(), "summary": figures, "rows": rows}
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    logger.info("%s", json.dumps(figures, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
