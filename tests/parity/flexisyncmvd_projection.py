@@ -16,10 +16,10 @@ from backend.geometry.projection import (
     UVMesh,
     UVStrip,
     area_weighted_normals,
+    faces_in_texture,
     jump_flood,
     nearest_seeds,
     orbit_cameras,
-    rasterize_uvs,
     rasterize_views,
     view_geometry,
 )
@@ -97,7 +97,7 @@ def weights_maps(golden: Golden) -> Iterator[Comparison]:
 
 def visible_in_texture(mesh: UVMesh, cameras: Cameras, size: tuple[int, int], reference: bool) -> Tensor:
     seen = seen_faces(rasterize_views(mesh, cameras, VISIBILITY_SIZE, reference=reference), len(mesh.faces))
-    return visible_texels(rasterize_uvs(mesh, size, reference=reference), seen)
+    return visible_texels(faces_in_texture(mesh, size), seen)
 
 
 def bake_latent(golden: Golden) -> Iterator[Comparison]:

@@ -8,9 +8,9 @@ from .cameras import Cameras, orbit_cameras
 from .projector import Baked, Projector
 from .rasterizer import Fragments, rasterize, rasterize_views
 from .uv_mesh import UVMesh, area_weighted_normals
-from .uv_space import UVCoverage, dilate, rasterize_uvs, uv_coverage, wrap_uvs
+from .uv_space import UVCoverage, dilate, faces_in_texture, rasterize_uvs, uv_coverage, wrap_uvs
 from .uv_strip import UVStrip
-from .view_geometry import ViewGeometry, view_geometry
+from .view_geometry import ViewGeometry, view_geometry, view_texels
 from .voronoi import jump_flood, nearest_seeds
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ViewGeometry",
     "area_weighted_normals",
     "dilate",
+    "faces_in_texture",
     "jump_flood",
     "nearest_seeds",
     "orbit_cameras",
@@ -32,5 +33,6 @@ __all__ = [
     "rasterize_views",
     "uv_coverage",
     "view_geometry",
+    "view_texels",
     "wrap_uvs",
 ]

@@ -23,9 +23,13 @@ MARGIN = wp.constant(0.02)
 SMALLEST = wp.constant(1e-8)
 """Faces of at most this area (twice the triangle's, in NDC), or nearer than this, are left out."""
 FARTHEST_KEY = (1 << 63) - 1
+FACE_BITS = (1 << 31) - 1
 
 
-def launch(kernel: wp.Kernel, shape: int | tuple[int, ...], *arguments: Any, device: torch.device) -> None:
+Kernel = wp.Kernel
+
+
+def launch(kernel: Kernel, shape: int | tuple[int, ...], *arguments: Any, device: torch.device) -> None:
     """Run a kernel where its tensors lie, in order with torch's own work. Tensors must be contiguous."""
     converted = [
         wp.from_torch(value.detach(), dtype=parameter.type.dtype) if isinstance(value, Tensor) else value

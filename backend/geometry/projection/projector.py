@@ -18,8 +18,8 @@ from .cameras import Cameras
 from .rasterizer import Fragments, rasterize_views
 from .texel_lists import Blend, Seeds
 from .uv_mesh import UVMesh
-from .uv_space import dilate, rasterize_uvs
-from .view_geometry import FilledPixels, facing_cosine, texel_of
+from .uv_space import dilate, faces_in_texture
+from .view_geometry import view_texels
 from .voronoi import jump_flood, nearest_seeds
 
 VISIBILITY_SIZE = 512
@@ -89,7 +89,7 @@ class Projector:
         texels, cosine = view_texels(mesh, cameras, fragments, size)
         seeds = Seeds.of(texels, cosine, size)
         seen = seen_faces(rasterize_views(mesh, cameras, visibility_size, reference=reference), len(mesh.faces))
-        visible = visible_texels(rasterize_uvs(mesh, size, reference=reference), seen)
+        visible = visible_texels(faces_in_texture(mesh, size), seen)
         nearest = _nearest(reference)
         blend = Blend.of(seeds, visible, nearest if fill_cosine else None, 0.0 if reference else GRAZING_COSINE)
         fill = nearest(blend.covered.view(size)).flatten()
@@ -126,11 +126,8 @@ class Projector:
         cosine = self._seeds.spread(self._seeds.cosine)
         if not self.fill_cosine:
             return cosine
-        filled = [
-            view.flatten()[_nearest(self.reference)(hits > 0).clamp(min=0).long()]
-            for view, hits in zip(cosine, self.hits, strict=True)
-        ]
-        return torch.stack(filled)
+        nearest = _nearest(self.reference)(self._seeds.mask).flatten(1).clamp(min=0).long()
+        return cosine.flatten(1).gather(1, nearest).view(cosine.shape)
 
     def render(self, texture: Tensor, background: float = 1.0) -> Tensor:
         """Return the views [V, C + 1, S, S] of a texture [C, H, W]; the last channel is alpha, 0 or 1.
@@ -152,7 +149,7 @@ class Projector:
         pixels = views.shape[-1] * views.shape[-2]
         views = views.float().flatten(2).contiguous()
         channels, device = views.shape[1], self.device
-        means = torch.empty(len(self._seeds.texel), channels, device=device)
+        means = torch.empty(len(self._seeds.place), channels, device=device)
         kernels.launch(
             projector_kernels.mean_over_pixels,
             tuple(means.shape),
@@ -177,22 +174,6 @@ def _nearest(reference: bool) -> Callable[[Tensor], Tensor]:
     return jump_flood if reference else nearest_seeds
 
 
-def view_texels(
-    mesh: UVMesh, cameras: Cameras, fragments: Fragments, texture_size: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """Return texel int32 (-1 on the background) and cosine float32 (0 there) of every pixel, [V, S, S]."""
-    texels = torch.full_like(fragments.face, -1)
-    cosine = torch.zeros_like(fragments.depth)
-    for view in range(len(cameras)):
-        pixels = FilledPixels.of(fragments[view : view + 1])
-        normal = pixels.interpolate(mesh.normals, mesh.faces)
-        position = pixels.interpolate(mesh.vertices, mesh.faces)
-        uv = pixels.interpolate(mesh.uvs, mesh.face_uvs)
-        texels[view].view(-1)[pixels.index] = texel_of(uv, texture_size).int()
-        cosine[view].view(-1)[pixels.index] = facing_cosine(position, normal, cameras.centers[view])
-    return texels, cosine
-
-
 def seen_faces(fragments: Fragments, face_count: int) -> Tensor:
     """Return which faces have a pixel in each view, bool [V, face_count]."""
     seen = torch.zeros(len(fragments.face), face_count + 1, dtype=torch.bool, device=fragments.face.device)
@@ -200,14 +181,13 @@ def seen_faces(fragments: Fragments, face_count: int) -> Tensor:
     return seen[:, 1:]
 
 
-def visible_texels(layout: Fragments, seen: Tensor) -> Tensor:
+def visible_texels(layout: Tensor, seen: Tensor) -> Tensor:
     """Return which texels show a seen face, grown by one texel, bool [V, H, W].
 
     Args:
-        layout: the faces of every texel, of `rasterize_uvs`.
+        layout: int32 [L, H, W], the faces of every texel, -1 for none; of `faces_in_texture`.
         seen: bool [V, F], of `seen_faces`.
     """
-    face = layout.face.long() + 1
+    face = layout.long() + 1
     nothing = torch.zeros(len(seen), 1, dtype=torch.bool, device=seen.device)
-    padded = torch.cat([nothing, seen], dim=1)
-    return torch.stack([dilate(view[face].any(dim=0)) for view in padded])
+    return torch.stack([dilate(view[face].any(dim=0)) for view in torch.cat([nothing, seen], dim=1)])

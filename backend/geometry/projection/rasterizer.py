@@ -7,6 +7,7 @@ Of the faces of a pixel the nearest wins, of equally near ones the one with the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -66,10 +67,13 @@ def rasterize(
         reference: the published pipeline's barycentrics, see `REFERENCE_OFFSET`.
 
     Returns:
-        Fragments with ``layers`` in front.
+        Fragments with the layers in front: at most ``layers``, none of them empty but a single one.
     """
-    fragments = _empty_fragments(layers, size, screen.device)
-    _rasterize_into(fragments, screen, faces, perspective, cull, REFERENCE_OFFSET if reference else 0.0)
+    picture = Picture(size, perspective, cull, REFERENCE_OFFSET if reference else 0.0)
+    keys = list(picture.peel(screen, faces, layers))
+    fragments = _empty_fragments(len(keys), size, screen.device)
+    for layer, of_layer in enumerate(keys):
+        picture.resolve(of_layer, screen, faces, fragments[layer : layer + 1])
     return fragments
 
 
@@ -78,10 +82,11 @@ def rasterize_views(
 ) -> Fragments:
     """Rasterise what every camera sees of the mesh: Fragments with the V views in front, one face for each pixel."""
     size = (size, size) if isinstance(size, int) else size
-    offset = REFERENCE_OFFSET if reference else 0.0
+    picture = Picture(size, cameras.perspective, cull, REFERENCE_OFFSET if reference else 0.0)
     fragments = _empty_fragments(len(cameras), size, mesh.device)
     for view, screen in enumerate(cameras.to_screen(mesh.vertices)):
-        _rasterize_into(fragments[view : view + 1], screen, mesh.faces, cameras.perspective, cull, offset)
+        for keys in picture.peel(screen, mesh.faces, layers=1):
+            picture.resolve(keys, screen, mesh.faces, fragments[view : view + 1])
     return fragments
 
 
@@ -94,27 +99,43 @@ def _empty_fragments(count: int, size: tuple[int, int], device: torch.device) ->
     )
 
 
-def _rasterize_into(
-    layers: Fragments, screen: Tensor, faces: Tensor, perspective: bool, cull: bool, offset: float
-) -> None:
-    """Peel one layer after another from near to far until the pixels or the layers end."""
-    device, (height, width) = screen.device, layers.face.shape[1:]
-    shorter = min(height, width)
-    frame = (height, width, width / shorter, height / shorter)
-    screen, faces = screen.contiguous(), faces.contiguous()
-    boxes = torch.empty(len(faces), 4, dtype=torch.int32, device=device)
-    pieces = torch.empty(len(faces), dtype=torch.int32, device=device)
-    kernels.launch(kernels.bound_faces, len(faces), screen, faces, *frame, cull, boxes, pieces, device=device)
-    piece_ends = pieces.cumsum(0, dtype=torch.int32)
-    piece_count = int(piece_ends[-1]) if len(faces) else 0
-    shared = (*frame, offset, perspective)
-    behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
-    for face, barycentric, depth in zip(layers.face, layers.barycentric, layers.depth, strict=True):
-        keys = torch.full_like(behind, kernels.FARTHEST_KEY)
-        arguments = (screen, faces, boxes, piece_ends, *shared, behind, keys)
-        kernels.launch(kernels.rasterize_pieces, piece_count, *arguments, device=device)
-        arguments = (screen, faces, keys, *shared, face, barycentric, depth)
-        kernels.launch(kernels.resolve_pixels, (height, width), *arguments, device=device)
-        if len(layers.face) > 1 and not (face >= 0).any():
-            break
-        behind = keys
+@dataclass(frozen=True)
+class Picture:
+    """How one picture is rasterised; see `rasterize`."""
+
+    size: tuple[int, int]
+    perspective: bool
+    cull: bool
+    offset: float
+
+    def peel(self, screen: Tensor, faces: Tensor, layers: int) -> Iterator[Tensor]:
+        """Yield the keys int64 [H, W] of one layer after another, from near to far, until they are empty."""
+        device, (height, width) = screen.device, self.size
+        boxes = torch.empty(len(faces), 4, dtype=torch.int32, device=device)
+        pieces = torch.empty(len(faces), dtype=torch.int32, device=device)
+        arguments = (screen, faces, *self._frame(), self.cull, boxes, pieces)
+        kernels.launch(kernels.bound_faces, len(faces), *arguments, device=device)
+        piece_ends = pieces.cumsum(0, dtype=torch.int32)
+        piece_count = int(piece_ends[-1])
+        behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
+        for layer in range(layers):
+            keys = torch.full_like(behind, kernels.FARTHEST_KEY)
+            arguments = (screen, faces, boxes, piece_ends, *self._frame(), *self._depths(), behind, keys)
+            kernels.launch(kernels.rasterize_pieces, piece_count, *arguments, device=device)
+            if layer and not (keys != kernels.FARTHEST_KEY).any():
+                break
+            yield keys
+            behind = keys
+
+    def resolve(self, keys: Tensor, screen: Tensor, faces: Tensor, into: Fragments) -> None:
+        """Write what the keys stand for into a single layer or view."""
+        arguments = (screen, faces, keys, *self._frame(), *self._depths())
+        outputs = (into.face[0], into.barycentric[0], into.depth[0])
+        kernels.launch(kernels.resolve_pixels, self.size, *arguments, *outputs, device=screen.device)
+
+    def _frame(self) -> tuple[int, int, float, float]:
+        height, width = self.size
+        return height, width, width / min(self.size), height / min(self.size)
+
+    def _depths(self) -> tuple[float, bool]:
+        return self.offset, self.perspective

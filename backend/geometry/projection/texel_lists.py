@@ -8,24 +8,25 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+
+from .sorting import sort_keys
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """The texels that each view's pixels show, all views one after the other; N seeds of P pixels.
+    """The texels that each view's pixels show: N seeds of P pixels.
 
     Attributes:
-        shape: views, texture height, texture width.
-        texel: int64 [N], linear index in the texture of its view, ascending within a view.
-        view_ends: number of seeds up to the end of each view.
-        pixel: int32 [P], pixels (counted through all views) sorted by seed.
+        shape: views V, texture height H, texture width W.
+        place: int64 [N], ascending, linear index in textures [V, H, W].
+        pixel: int32 [P], linear indices in views [V, S, S], sorted by seed.
         first: int32 [N + 1], where each seed's pixels begin.
         cosine: float32 [N], mean over the pixels.
     """
 
     shape: tuple[int, int, int]
-    texel: Tensor
-    view_ends: list[int]
+    place: Tensor
     pixel: Tensor
     first: Tensor
     cosine: Tensor
@@ -33,34 +34,31 @@ class Seeds:
     @classmethod
     def of(cls, texels: Tensor, cosine: Tensor, texture_size: tuple[int, int]) -> Seeds:
         """Group the pixels by texel; texels int32 (-1 on the background) and cosine float32, [V, S, S]."""
-        texel, count, pixel = [], [], []
-        for view, of_pixel in enumerate(texels.flatten(1)):
-            filled = (of_pixel >= 0).nonzero()[:, 0]
-            ordered, order = of_pixel[filled].sort(stable=True)
-            unique, counts = ordered.unique_consecutive(return_counts=True)
-            texel.append(unique.long())
-            count.append(counts)
-            pixel.append((filled[order] + view * of_pixel.numel()).int())
-        counts, pixels = torch.cat(count), torch.cat(pixel)
-        first = torch.nn.functional.pad(counts.cumsum(0), (1, 0)).int()
-        ends = torch.tensor([len(part) for part in texel]).cumsum(0).tolist()
-        mean = _means(cosine.flatten()[pixels.long()], first)
-        return cls((len(texels), *texture_size), torch.cat(texel), ends, pixels, first, mean)
+        shape = (len(texels), *texture_size)
+        texel_count = shape[1] * shape[2]
+        filled = (texels.flatten() >= 0).nonzero()[:, 0]
+        view = filled // texels[0].numel()
+        places, order = sort_keys(texels.flatten()[filled] + view * texel_count, shape[0] * texel_count)
+        pixel = filled[order.long()]
+        place, counts = places.unique_consecutive(return_counts=True)
+        first = pad(counts.cumsum(0), (1, 0))
+        return cls(shape, place, pixel.int(), first.int(), _means(cosine.flatten()[pixel], first))
 
     @property
     def counts(self) -> Tensor:
         """Number of pixels of each seed, int32 [N]."""
         return self.first.diff()
 
-    def of_view(self, view: int) -> slice:
-        return slice(self.view_ends[view - 1] if view else 0, self.view_ends[view])
+    @property
+    def mask(self) -> Tensor:
+        """Where the seeds are, bool [V, H, W]."""
+        return self.spread(torch.ones_like(self.place, dtype=torch.bool))
 
     def spread(self, values: Tensor) -> Tensor:
         """Return values [N] of the seeds as textures [V, H, W], 0 elsewhere."""
-        textures = values.new_zeros(self.shape[0], self.shape[1] * self.shape[2])
-        for view, texture in enumerate(textures):
-            part = self.of_view(view)
-            texture[self.texel[part]] = values[part]
+        views, height, width = self.shape
+        textures = values.new_zeros(views * height * width)
+        textures[self.place] = values
         return textures.view(self.shape)
 
 
@@ -95,32 +93,29 @@ class Blend:
             nearest: the nearest seed of every texel, as `voronoi.nearest_seeds`; None leaves only the seeds themselves.
             smallest_cosine: entries need more than this.
         """
-        _, height, width = seeds.shape
-        texels, ranks = [], []
-        for view, seen in enumerate(visible.flatten(1)):
-            part = seeds.of_view(view)
-            own = seeds.texel[part]
-            if not len(own):
-                continue
-            rank_of = torch.full((height * width,), -1, device=own.device)
-            rank_of[own] = torch.arange(part.start, part.stop, device=own.device)
-            if nearest is not None:
-                rank_of = rank_of[nearest((rank_of >= 0).view(height, width)).flatten().long()]
-            texel = (seen & (rank_of >= 0)).nonzero()[:, 0]
-            rank = rank_of[texel]
-            enough = seeds.cosine[rank] > smallest_cosine
-            texels.append(texel[enough])
-            ranks.append(rank[enough])
-        nothing = seeds.texel.new_zeros(0)
-        texel, order = torch.cat([nothing, *texels]).sort(stable=True)
-        seed = torch.cat([nothing, *ranks])[order]
-        counts = torch.bincount(texel, minlength=height * width)
-        first = torch.nn.functional.pad(counts.cumsum(0), (1, 0)).int()
-        return cls(seed.int(), seeds.cosine[seed], first)
+        seed = torch.arange(len(seeds.place), device=visible.device)
+        place = seeds.place
+        if nearest is not None:
+            place, seed = _spread_seeds(seeds, visible, nearest)
+        chosen = visible.flatten()[place] & (seeds.cosine[seed] > smallest_cosine)
+        texel_count = visible[0].numel()
+        texel, order = sort_keys(place[chosen] % texel_count, texel_count)
+        seed = seed[chosen][order.long()]
+        first = pad(torch.bincount(texel, minlength=texel_count).cumsum(0), (1, 0))
+        return cls(seed.int(), seeds.cosine[seed], first.int())
+
+
+def _spread_seeds(seeds: Seeds, visible: Tensor, nearest: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Return every visible place of the views that have seeds, and the number of the seed nearest to it, int64 [E]."""
+    texel_count = visible[0].numel()
+    nearest_texel = nearest(seeds.mask).flatten()
+    place = (visible.flatten() & (nearest_texel >= 0)).nonzero()[:, 0]
+    number = torch.empty_like(nearest_texel)
+    number[seeds.place] = torch.arange(len(seeds.place), dtype=number.dtype, device=number.device)
+    return place, number[nearest_texel[place] + place // texel_count * texel_count].long()
 
 
 def _means(values: Tensor, first: Tensor) -> Tensor:
     """Mean of each list of values [P] that begins at ``first`` [N + 1]; in double, by differences of running sums."""
-    sums = torch.nn.functional.pad(values.double().cumsum(0), (1, 0))
-    ends = first.long()
-    return ((sums[ends[1:]] - sums[ends[:-1]]) / first.diff()).float()
+    sums = pad(values.double().cumsum(0), (1, 0))
+    return (sums[first].diff() / first.diff()).float()

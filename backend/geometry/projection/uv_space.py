@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .rasterizer import Fragments, rasterize
+from .kernels import FACE_BITS, FARTHEST_KEY
+from .rasterizer import Fragments, Picture, rasterize
 from .uv_mesh import UVMesh
 
 LAYERS = 5
@@ -19,21 +20,31 @@ DEGENERATE = 1e-12
 """Twice the area, in textures, up to which a face counts as having none."""
 
 
-def rasterize_uvs(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS, reference: bool = False) -> Fragments:
-    """Rasterise the faces at their texture coordinates, wound either way: Fragments [layers, H, W].
+def rasterize_uvs(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS) -> Fragments:
+    """Rasterise the faces at their texture coordinates, wound either way: Fragments with at most ``layers`` in front.
 
     Texel (row, column) has its centre at u = (column + 0.5) / W, v = 1 - (row + 0.5) / H: up to half a texel from
-    where `texel_of` has it. Textures taller than wide are laid out rightly (the published pipeline shrinks them).
+    where `view_texels` has it. Textures taller than wide are laid out rightly (the published pipeline shrinks them).
     """
+    return rasterize(*_texture_plane(mesh, size), size, cull=False, layers=layers)
+
+
+def faces_in_texture(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS) -> Tensor:
+    """Return only the faces of `rasterize_uvs`, int32 [at most ``layers``, H, W], -1 where there is none."""
+    picture = Picture(size, perspective=False, cull=False, offset=0.0)
+    layered = torch.stack(list(picture.peel(*_texture_plane(mesh, size), layers)))
+    return torch.where(layered == FARTHEST_KEY, -1, layered & FACE_BITS).int()
+
+
+def _texture_plane(mesh: UVMesh, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Every face's corners as points of their own in the texture's plane, seen from +Z, and the faces of these."""
     height, width = size
-    shorter = min(size)
     uv = mesh.corner_uvs().reshape(-1, 2)
+    x = (1.0 - 2.0 * uv[:, 0]) * (width / min(size))
+    y = (2.0 * uv[:, 1] - 1.0) * (height / min(size))
     depth = 3.0 - 2.0 * mesh.vertices[mesh.faces.long(), 2].reshape(-1)
-    screen = torch.stack(
-        [(1.0 - 2.0 * uv[:, 0]) * (width / shorter), (2.0 * uv[:, 1] - 1.0) * (height / shorter), depth], dim=1
-    )
-    corners = torch.arange(len(screen), dtype=torch.int32, device=mesh.device).view(-1, 3)
-    return rasterize(screen, corners, size, cull=False, layers=layers, reference=reference)
+    corners = torch.arange(len(uv), dtype=torch.int32, device=mesh.device).view(-1, 3)
+    return torch.stack([x, y, depth], dim=1), corners
 
 
 @dataclass(frozen=True)
@@ -55,15 +66,15 @@ class UVCoverage:
 
 def uv_coverage(mesh: UVMesh, size: int = 1024) -> UVCoverage:
     """Measure a mesh with at least one face on a square texture of ``size`` texels a side."""
-    faces = rasterize_uvs(mesh, (size, size), layers=2).face
-    covered = int((faces[0] >= 0).sum())
+    faces = faces_in_texture(mesh, (size, size), layers=2)
+    covered, twice = int((faces[0] >= 0).sum()), int((faces[1:] >= 0).sum())
     corners = mesh.corner_uvs()
     outside = ((corners < -OUTSIDE) | (corners > 1.0 + OUTSIDE)).flatten(1).any(dim=1)
     first, second = (corners[:, i] - corners[:, 0] for i in (1, 2))
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
     return UVCoverage(
         covered / faces[0].numel(),
-        int((faces[1] >= 0).sum()) / max(covered, 1),
+        twice / max(covered, 1),
         float(outside.float().mean()),
         float((area.abs() <= DEGENERATE).float().mean()),
     )
@@ -84,5 +95,10 @@ def wrap_uvs(mesh: UVMesh) -> UVMesh:
 
 def dilate(mask: Tensor) -> Tensor:
     """Grow a mask bool [..., H, W] by one texel in all eight directions."""
-    grown = torch.nn.functional.max_pool2d(mask.float().view(-1, 1, *mask.shape[-2:]), 3, stride=1, padding=1)
-    return grown.view(mask.shape) > 0.0
+    grown = mask.clone()
+    grown[..., 1:] |= mask[..., :-1]
+    grown[..., :-1] |= mask[..., 1:]
+    rows = grown.clone()
+    grown[..., 1:, :] |= rows[..., :-1, :]
+    grown[..., :-1, :] |= rows[..., 1:, :]
+    return grown

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from . import kernels, surface_kernels
 from .cameras import Cameras
 from .rasterizer import Fragments
 from .uv_mesh import UVMesh
@@ -36,72 +37,36 @@ class ViewGeometry:
 
 def view_geometry(mesh: UVMesh, cameras: Cameras, fragments: Fragments) -> ViewGeometry:
     """Interpolate the mesh over the pixels of its views."""
-    pixels = FilledPixels.of(fragments)
-    position = pixels.interpolate(mesh.vertices, mesh.faces)
-    normal = pixels.interpolate(mesh.normals, mesh.faces)
-    uv = pixels.interpolate(mesh.uvs, mesh.face_uvs)
-    cosine = facing_cosine(position, normal, cameras.centers[pixels.view])
-    return ViewGeometry(
-        *(pixels.spread(values) for values in (position, normal, uv, cosine)), fragments.depth, fragments.mask
+    shape = fragments.face.shape
+    position, normal, uv = (torch.zeros(*shape, size, device=mesh.device) for size in (3, 3, 2))
+    cosine = torch.zeros(shape, device=mesh.device)
+    pixels = (part.flatten(1, 2) for part in (position, normal, uv, cosine))
+    _launch(surface_kernels.interpolate_surface, mesh, cameras, fragments, *pixels)
+    return ViewGeometry(position, normal, uv, cosine, fragments.depth, fragments.mask)
+
+
+def view_texels(
+    mesh: UVMesh, cameras: Cameras, fragments: Fragments, texture_size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Return the texel int32 (row * W + column; -1 on the background) and the cosine float32 of every pixel, [V, H, W].
+
+    The texel is the nearest one; texel centres lie at j / (W - 1), and outside of the texture the border's is taken.
+    """
+    texel = torch.full_like(fragments.face, -1)
+    cosine = torch.zeros_like(fragments.depth)
+    outputs = (texel.flatten(1), cosine.flatten(1))
+    _launch(surface_kernels.find_texels, mesh, cameras, fragments, *texture_size, *outputs)
+    return texel, cosine
+
+
+def _launch(
+    kernel: kernels.Kernel, mesh: UVMesh, cameras: Cameras, fragments: Fragments, *arguments: Tensor | int
+) -> None:
+    kernels.launch(
+        kernel,
+        tuple(fragments.face.flatten(1).shape),
+        *(fragments.face.flatten(1), fragments.barycentric.flatten(1, 2)),
+        *(mesh.vertices, mesh.normals, mesh.faces, mesh.uvs, mesh.face_uvs, cameras.centers),
+        *arguments,
+        device=mesh.device,
     )
-
-
-@dataclass(frozen=True)
-class FilledPixels:
-    """The pixels that show a face: ``index`` int64 [P] into the flattened ``shape`` [V, H, W], ``face`` int64 [P] and
-    ``barycentric`` float32 [P, 3] of each."""
-
-    shape: torch.Size
-    index: Tensor
-    face: Tensor
-    barycentric: Tensor
-
-    @classmethod
-    def of(cls, fragments: Fragments) -> FilledPixels:
-        index = fragments.face.flatten().ge(0).nonzero()[:, 0]
-        face = fragments.face.flatten()[index].long()
-        return cls(fragments.face.shape, index, face, fragments.barycentric.reshape(-1, 3)[index])
-
-    @property
-    def view(self) -> Tensor:
-        """View of each pixel, int64 [P]."""
-        return self.index // (self.shape[1] * self.shape[2])
-
-    def interpolate(self, values: Tensor, indices: Tensor) -> Tensor:
-        """Return values [N, C], indexed by faces' corners [F, 3], at the pixels: [P, C].
-
-        Term by term, so that every device rounds alike.
-        """
-        a, b, c = (values[corner.long()[self.face]] for corner in indices.unbind(1))
-        weights = self.barycentric
-        return weights[:, 0:1] * a + weights[:, 1:2] * b + weights[:, 2:3] * c
-
-    def spread(self, values: Tensor) -> Tensor:
-        """Return values [P, ...] as pictures [V, H, W, ...], 0 on the background."""
-        pictures = values.new_zeros(self.shape.numel(), *values.shape[1:])
-        pictures[self.index] = values
-        return pictures.view(*self.shape, *values.shape[1:])
-
-
-def facing_cosine(position: Tensor, normal: Tensor, center: Tensor) -> Tensor:
-    """Cosine between normals and the directions to a camera's centre, float32 [P] in [0, 1]; all inputs [P, 3].
-
-    The direction to the centre also for an orthographic camera (SPEC 2.6).
-    """
-    return (_unit(center - position) * _unit(normal)).sum(dim=1).clamp(0.0, 1.0)
-
-
-def texel_of(uv: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the linear index, int64 [P], of the texel nearest to uv [P, 2] in a texture of (height, width).
-
-    Texel centres lie at j / (width - 1); outside, the border's texel is taken (SPEC 2.7).
-    """
-    height, width = size
-    x, y = -1.0 + 2.0 * uv[:, 0], 1.0 - 2.0 * uv[:, 1]
-    column = ((x + 1.0) / 2.0 * (width - 1)).clamp(0.0, width - 1).round()
-    row = ((y + 1.0) / 2.0 * (height - 1)).clamp(0.0, height - 1).round()
-    return row.long() * width + column.long()
-
-
-def _unit(vectors: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(vectors, eps=1e-6)

@@ -33,33 +33,32 @@ def nearest_seeds(seeds: Tensor) -> Tensor:
 
 
 def jump_flood(seeds: Tensor) -> Tensor:
-    """Return the cells of the published pipeline's jump flooding, int32 [H, W] as of `nearest_seeds`.
+    """Return the cells of the published pipeline's jump flooding, int32 [..., H, W] as of `nearest_seeds`.
 
     Steps halve from half the longer side down to 1. Neighbours are found on the linear index, so that they wrap from
     one row into the next, and two buffers alternate, each going on from what it held two steps before.
     """
-    height, width = seeds.shape
+    *_, height, width = seeds.shape
     texel = torch.arange(height * width, device=seeds.device)
-    row, column = texel // width, texel % width
-    written = torch.where(seeds.flatten(), texel, -1)
+    written = torch.where(seeds.reshape(-1, height * width), texel, -1)
     read = written.clone()
     step = max(height, width) // 2
     while step > 0:
         read, written = written, read
-        best = _squared_distance(written, row, column, width)
+        best = _squared_distance(written, texel, width)
         for i in (-1, 0, 1):
             for j in (-1, 0, 1):
                 source = texel + (i * width + j) * step
                 inside = (source >= 0) & (source < len(texel))
-                candidate = torch.where(inside, read[source.clamp(0, len(texel) - 1)], -1)
-                distance = _squared_distance(candidate, row, column, width)
+                candidate = torch.where(inside, read[:, source.clamp(0, len(texel) - 1)], -1)
+                distance = _squared_distance(candidate, texel, width)
                 nearer = distance < best
                 written, best = torch.where(nearer, candidate, written), torch.where(nearer, distance, best)
         step //= 2
-    return written.int().view(height, width)
+    return written.int().view(seeds.shape)
 
 
-def _squared_distance(seed: Tensor, row: Tensor, column: Tensor, width: int) -> Tensor:
-    """From texels to seeds (linear indices); infinitely far, 2^62, where the seed is -1."""
-    distance = (seed // width - row) ** 2 + (seed % width - column) ** 2
-    return torch.where(seed < 0, 1 << 62, distance)
+def _squared_distance(seed: Tensor, texel: Tensor, width: int) -> Tensor:
+    """From texels [H * W] to seeds [N, H * W]; infinitely far, 2^62, where the seed is -1."""
+    rows, columns = seed // width - texel // width, seed % width - texel % width
+    return torch.where(seed < 0, 1 << 62, rows**2 + columns**2)
