@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
 from ...contract import MeshwrightError, Remedy
+from ..reports import LoadReport, ignore
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
 from .pipeline import PartPackerPipeline, available_device
@@ -29,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=ModelMixin)
 Shapes = Mapping[str, tuple[int, ...]]
-LoadReport = Callable[[str], None]
-"""Told the component before each of its tensors is read; may raise to cancel the loading."""
-
 DENOISER_PREFIX = "dit."
 MANIFESTS = Path(__file__).parent / "manifests"
 
@@ -40,16 +38,12 @@ class CheckpointError(MeshwrightError):
     """A file of weights is missing, damaged, or holds something else."""
 
 
-def no_report(_component: str) -> None:
-    """The load report of callers who want none."""
-
-
 def load_published(
     folder: Path,
     dtype: torch.dtype,
     device: torch.device | str,
     autoencoder_device: torch.device | str | None = None,
-    report: LoadReport = no_report,
+    report: LoadReport = ignore,
 ) -> PartPackerPipeline:
     """The published pipeline from `flow.pt`, `vae.pt` and `dinov2-giant/` in `folder`, ready to run on `device`.
 

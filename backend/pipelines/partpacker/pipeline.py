@@ -21,6 +21,7 @@ from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field
 from ...geometry.isosurface import extract_isosurface
 from ...geometry.mesh import TriangleMesh
 from ..pacing import Pace
+from ..reports import StageReport, ignore
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
 from .image_condition import condition_tokens
@@ -41,10 +42,6 @@ fastest_attention = sdpa_kernel(
 )
 """Attention kernels in the order of their speed at these shapes; torch's own order tries cuDNN later."""
 
-StageReport = Callable[[str, int, int], None]
-"""Told `(stage, step, of)` at every sampler step, decoder layer and field chunk; may raise to cancel the run."""
-
-
 class NotFiniteError(MeshwrightError):
     """A latent or a field holds NaN or infinity."""
 
@@ -60,10 +57,6 @@ class PartPackerOutput(BaseOutput):
 
     meshes: list[TriangleMesh]
     latent: Tensor
-
-
-def ignore_progress(_stage: str, _step: int, _of: int) -> None:
-    """The progress report of callers who want none."""
 
 
 def available_device(wanted: torch.device | str | None, fallback: torch.device | str) -> torch.device:
@@ -149,7 +142,7 @@ class PartPackerPipeline(DiffusionPipeline):
         generator: torch.Generator | None = None,
         points_per_query: int | None = None,
         callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
-        progress: StageReport = ignore_progress,
+        progress: StageReport = ignore,
     ) -> PartPackerOutput:
         """Two surfaces from one cut-out picture, RGBA uint8 `[H, W, 4]`.
 
@@ -216,7 +209,7 @@ class PartPackerPipeline(DiffusionPipeline):
         steps: int,
         guidance_scale: float,
         callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
-        progress: StageReport = ignore_progress,
+        progress: StageReport = ignore,
     ) -> Tensor:
         """Noise `[1, L, C]` to latent in float32. Raises NotFiniteError."""
         timesteps = set_flow_timesteps(self.scheduler, steps, latent.device)
@@ -241,7 +234,7 @@ class PartPackerPipeline(DiffusionPipeline):
         return latent
 
     @fastest_attention
-    def decode_volumes(self, latent: Tensor, progress: StageReport = ignore_progress) -> list[Tensor]:
+    def decode_volumes(self, latent: Tensor, progress: StageReport = ignore) -> list[Tensor]:
         """Hidden tokens `[1, tokens_per_volume, width]` of each volume, on the autoencoder's device."""
         device = self.device_of(self.autoencoder)
         return [
@@ -258,7 +251,7 @@ class PartPackerPipeline(DiffusionPipeline):
         hidden: list[Tensor],
         grid_resolution: int,
         points_per_query: int | None = None,
-        progress: StageReport = ignore_progress,
+        progress: StageReport = ignore,
     ) -> list[Tensor]:
         """Field grids float32 `[R + 1] * 3` of each volume, indexed [x, y, z]. Raises NotFiniteError.
 
@@ -269,7 +262,7 @@ class PartPackerPipeline(DiffusionPipeline):
             for volume, tokens in enumerate(hidden)
         ]
 
-    def extract_surfaces(self, grids: list[Tensor], progress: StageReport = ignore_progress) -> list[TriangleMesh]:
+    def extract_surfaces(self, grids: list[Tensor], progress: StageReport = ignore) -> list[TriangleMesh]:
         """One mesh per volume, empty where the field never changes sign. NoSurfaceError if all of them are."""
         meshes = []
         for volume, grid in enumerate(grids):

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...contract import MeshwrightError, Remedy
+from ..reports import LoadReport, ignore
 from .pipeline import SilksongPipeline
 from .point_encoder import SilksongConditioner
 from .transformer import SilksongTransformer
@@ -23,9 +24,6 @@ from .transformer import SilksongTransformer
 logger = logging.getLogger(__name__)
 
 Shapes = Mapping[str, tuple[int, ...]]
-LoadReport = Callable[[str], None]
-"""Told the component before each of its tensors is read; may raise to cancel the loading."""
-
 PUBLISHED_FILE = Path("release-100K") / "model.safetensors"
 CONDITIONER_PREFIX = "conditioner."
 USED_OF_SHAPE_MODEL = "conditioner.point_encoder.model.shape_model.encoder."
@@ -38,12 +36,8 @@ class CheckpointError(MeshwrightError):
     """The file of weights is missing, damaged, or holds something else."""
 
 
-def no_report(_component: str) -> None:
-    """The load report of callers who want none."""
-
-
 def load_published(
-    folder: Path, dtype: torch.dtype, device: torch.device | str, report: LoadReport = no_report
+    folder: Path, dtype: torch.dtype, device: torch.device | str, report: LoadReport = ignore
 ) -> SilksongPipeline:
     """The published pipeline from `release-100K/model.safetensors` in `folder`, ready to run on `device`.
 

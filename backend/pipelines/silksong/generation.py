@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..pacing import Pace
+from ..reports import CountReport, ignore
 from .decoding import CHUNK, StaticDecoder
 from .grammar import MIN_TOKENS, Grammar
 from .sampling import SamplingSettings, draw, uniform_numbers
@@ -26,18 +27,6 @@ TOKENS_PER_REPORT = 8
 
 Streamer = Callable[[NDArray[np.int64]], None]
 """Told the new tokens `[rows, n]` as they come, -1 from a row's end on."""
-TokenReport = Callable[[int, int], None]
-"""Told `(tokens so far, the most there can be)`; may raise to cancel."""
-
-
-def ignore_tokens(_new_tokens: NDArray[np.int64]) -> None:
-    """The streamer of callers who want none."""
-
-
-def ignore_report(_done: int, _of: int) -> None:
-    """The report of callers who want none."""
-
-
 class TokenGenerator:
     """Generates `rows` sequences of at most `max_tokens` tokens at a time; its cache and graphs serve many runs."""
 
@@ -79,14 +68,15 @@ class TokenGenerator:
         condition: Tensor,
         seed: int | Sequence[int] = 0,
         prompt: Tensor | None = None,
-        streamer: Streamer = ignore_tokens,
-        report: TokenReport = ignore_report,
+        streamer: Streamer = ignore,
+        report: CountReport = ignore,
     ) -> list[NDArray[np.int64]]:
         """One int64 array of tokens per row, without the end token; a row that never ended has `max_tokens`.
 
         `condition [rows or 1, T, Dc]`; `prompt` int64 `[n]` begins every row and is part of the result. `seed` is one
         for each row, or the first row's, and row r then has `seed + r`. The same seed gives the same draws on every
-        device and in every row, whatever the other rows are.
+        device and in every row, whatever the other rows are. `report` is told the tokens so far, and the most there
+        can be.
         """
         with torch.cuda.device(self.device) if self._pool is not None else nullcontext():
             return self._run(condition, seed, prompt, streamer, report)
@@ -97,7 +87,7 @@ class TokenGenerator:
         seed: int | Sequence[int],
         prompt: Tensor | None,
         streamer: Streamer,
-        report: TokenReport,
+        report: CountReport,
     ) -> list[NDArray[np.int64]]:
         self._begin(condition, range(seed, seed + self.rows) if isinstance(seed, int) else seed, prompt)
         host = torch.full(self._tokens.shape, IGNORED, pin_memory=self.device.type == "cuda")
@@ -207,7 +197,7 @@ def generate(
     seed: int = 0,
     prompt: Tensor | None = None,
     grammar: bool = False,
-    streamer: Streamer = ignore_tokens,
+    streamer: Streamer = ignore,
 ) -> list[NDArray[np.int64]]:
     """One sequence for each row of `condition [B, T, Dc]`; the words are those of `transformers`' `generate`.
 

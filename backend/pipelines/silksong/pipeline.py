@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pipeline of Mesh Silksong: a surface to token sequences of clean low-poly meshes (spec section 2)."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ...contract import BadInput, MeshwrightError, Remedy
-from .generation import Streamer, TokenGenerator, ignore_tokens
+from ..reports import StageReport, ignore
+from .generation import Streamer, TokenGenerator
 from .point_encoder import POINT_CHANNELS, SilksongConditioner
 from .point_sampling import sample_condition_points
 from .sampling import SamplingSettings
 from .transformer import SilksongTransformer
 
-StageReport = Callable[[str, int, int], None]
-"""Told `(stage, step, of)`; the stages are "points", "condition" and "tokens". May raise to cancel the run."""
-
 
 class NotFiniteError(MeshwrightError):
     """The condition holds NaN or infinity."""
-
-
-def ignore_progress(_stage: str, _step: int, _of: int) -> None:
-    """The progress report of callers who want none."""
 
 
 class SilksongPipeline(DiffusionPipeline):
@@ -76,8 +69,8 @@ class SilksongPipeline(DiffusionPipeline):
         seed: int = 0,
         max_tokens: int | None = None,
         grammar: bool = True,
-        progress: StageReport = ignore_progress,
-        streamer: Streamer = ignore_tokens,
+        progress: StageReport = ignore,
+        streamer: Streamer = ignore,
     ) -> list[NDArray[np.int64]]:
         """Tokens int64 `[n]` of each variant of each surface, surface by surface, without the end token.
 
@@ -87,7 +80,8 @@ class SilksongPipeline(DiffusionPipeline):
         the published pipeline does.
 
         All `S * variants` rows are computed together, or `rows_at_once` of them, which takes less memory and longer.
-        `streamer` is told new tokens `[rows, n]` of the first rows that are computed together, while they come.
+        `streamer` is told new tokens `[rows, n]` of the first rows that are computed together, while they come;
+        `progress` of the stages "points", "condition" and "tokens".
 
         Raises BadInput for a surface without area, NotFiniteError (damaged weights, too little precision), and
         ValueError for parameters out of their range.
@@ -107,7 +101,7 @@ class SilksongPipeline(DiffusionPipeline):
             surfaces, seeds = zip(*together, strict=True)
             condition = conditions if len(conditions) == 1 else conditions[list(surfaces)]
             sequences += generator.run(
-                condition, seeds, None, streamer if number == 0 else ignore_tokens,
+                condition, seeds, None, streamer if number == 0 else ignore,
                 lambda done, of, number=number: progress("tokens", number * of + done, len(passes) * of),
             )
         return sequences

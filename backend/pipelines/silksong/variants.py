@@ -11,6 +11,7 @@ from ...contract import Artifact, JobFolder, MeshwrightError, Remedy, Result, wr
 from ...contract.parameter import Value
 from ...geometry.components import is_watertight
 from ...geometry.mesh import TriangleMesh
+from ..reports import CountReport
 from .grammar import MIN_TOKENS
 from .orientation import wind_outward
 from .tokenizer import decode
@@ -37,7 +38,7 @@ def woven_variants(
     sequences: Sequence[NDArray[np.int64]],
     max_tokens: int,
     placed: Callable[[NDArray[np.floating]], NDArray[np.floating]],
-    report: Callable[[int, int], None],
+    report: CountReport,
 ) -> list[Variant]:
     """The meshes of the sequences that make any surface, in their order.
 

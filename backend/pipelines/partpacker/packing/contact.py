@@ -3,32 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import fcl
 import numpy as np
 import trimesh
 from trimesh.collision import mesh_to_convex
 
+from ...reports import CountReport, ignore
 from .graph import Edge
 
 MOST_CONTACTS = 100_000
 """Contacts looked at per pair of parts."""
 
 
-PairReport = Callable[[int, int], None]
-"""Told `(pair, of)` before two parts are compared; may raise to cancel."""
-
-
-def no_report(_pair: int, _of: int) -> None:
-    """The report of callers who want none."""
-
-
-def find_contacts(meshes: Sequence[trimesh.Trimesh], on_pair: PairReport = no_report) -> dict[Edge, float]:
+def find_contacts(meshes: Sequence[trimesh.Trimesh], on_pair: CountReport = ignore) -> dict[Edge, float]:
     """Return the largest penetration depth of every pair of meshes in contact, keyed ``(i, j)`` with i < j.
 
     A convex mesh is a solid, so that containment counts. Any other mesh is a surface: what lies wholly inside touches
-    nothing.
+    nothing. ``on_pair`` is told ``(pair, of)`` before two are compared.
     """
     bodies = [_Body(mesh) for mesh in meshes]
     request = fcl.CollisionRequest(num_max_contacts=MOST_CONTACTS, enable_contact=True)

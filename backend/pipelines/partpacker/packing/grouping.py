@@ -10,7 +10,8 @@ import trimesh
 
 from ....geometry.components import is_watertight, split_components
 from ....geometry.mesh import TriangleMesh
-from .contact import PairReport, find_contacts, no_report
+from ...reports import CountReport, ignore
+from .contact import find_contacts
 from .parts import PackedPart, find_root, merge_parts, union
 
 FEW_PARTS = 16
@@ -20,7 +21,7 @@ FLATNESS = 1.0
 """Largest Frobenius norm of all normals' differences from the first, signs ignored, of a single-layer plane."""
 
 
-def group_parts(parts: Sequence[PackedPart], on_pair: PairReport = no_report) -> list[PackedPart]:
+def group_parts(parts: Sequence[PackedPart], on_pair: CountReport = ignore) -> list[PackedPart]:
     """Merge touching pairs of which one is a single-layer plane or small, or whose boxes overlap a lot.
 
     All tests look at the given parts, so that their order does not matter.

@@ -11,7 +11,8 @@ import trimesh
 from ....contract import BadInput
 from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
-from .contact import PairReport, dilated, find_contacts, no_report
+from ...reports import CountReport, ignore
+from .contact import dilated, find_contacts
 from .graph import Edge, color_groups, contract_odd_cycles, group_neighbors
 from .grouping import box_overlap, group_parts, is_single_layer_plane
 from .parts import PackedPart, merge_parts, normalization_of
@@ -62,7 +63,7 @@ class DualVolumePacking:
 
 
 def pack(
-    parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: PairReport = no_report
+    parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: CountReport = ignore
 ) -> DualVolumePacking:
     """Pack in polynomial time, deterministically: parts in contact end in one group or in different volumes.
 
@@ -76,7 +77,7 @@ def pack(
 
 
 def pack_reference(
-    parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: PairReport = no_report
+    parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: CountReport = ignore
 ) -> DualVolumePacking:
     """Pack as published, for comparison: all cycles are listed, and above 50 contacts nothing is contracted.
 
@@ -87,7 +88,7 @@ def pack_reference(
 
 
 def _pack(
-    parts: Sequence[PackedPart], options: PackOptions, on_pair: PairReport, *, reference: bool
+    parts: Sequence[PackedPart], options: PackOptions, on_pair: CountReport, *, reference: bool
 ) -> DualVolumePacking:
     _check_parts(parts)
     normalization = normalization_of(parts, reference=reference)
