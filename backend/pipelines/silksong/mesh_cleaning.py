@@ -12,6 +12,11 @@ from ...geometry.mesh import TriangleMesh
 
 MERGE_DISTANCE = 1e-4
 """Vertices nearer than this become one; relative to the bounding box's diagonal."""
+MOST_VERTICES = 1_000_000
+"""Of a mesh whose vertices are compared one by one; that of more takes long, and any merge serves (specification)."""
+MOST_CROWDED = 4_000_000
+"""Sum of squares of how many vertices share a cell: about the pairs to compare. A stray vertex far away stretches the
+diagonal until all the others are near one another."""
 
 
 def clean_mesh(mesh: TriangleMesh) -> TriangleMesh:
@@ -28,13 +33,18 @@ def _centers(vertices: NDArray[np.float32], radius: float) -> NDArray[np.int64]:
     """For every vertex the one that it moves onto, int64 [V].
 
     By index, a vertex that is still free takes all free ones nearer than ``radius``; unlike merging along chains, no
-    vertex moves farther than that.
+    vertex moves farther than that. Where that would take long, those of a cell of side ``radius`` become one.
     """
+    if len(vertices) > MOST_VERTICES:
+        return _first_of_cell(vertices, radius)
     places, first, inverse = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
     by_index = np.argsort(first)
     rank = np.empty_like(by_index)
     rank[by_index] = np.arange(len(by_index))
     places = places[by_index].astype(np.float64)
+    crowds = np.bincount(np.unique(_first_of_cell(places, radius), return_inverse=True)[1])
+    if (crowds.astype(np.float64) ** 2).sum() > MOST_CROWDED:
+        return first[by_index][_first_of_cell(places, radius)][rank[inverse.ravel()]]
     pairs = cKDTree(places).query_pairs(radius, output_type="ndarray")
     pairs = pairs[np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1) < radius]
     center = np.arange(len(places)).tolist()
@@ -42,3 +52,11 @@ def _centers(vertices: NDArray[np.float32], radius: float) -> NDArray[np.int64]:
         if center[low] == low and center[high] == high:
             center[high] = low
     return first[by_index][np.array(center)][rank[inverse.ravel()]]
+
+
+def _first_of_cell(vertices: NDArray[np.floating], side: float) -> NDArray[np.int64]:
+    """For every vertex the first one in its cube of a grid, int64 [V]; the grid has less than 2^15 cubes per axis."""
+    offset = vertices.astype(np.float64) - vertices.min(axis=0)
+    x, y, z = np.floor(offset / side).astype(np.int64).T if side else np.zeros_like(offset, np.int64).T
+    _, first, inverse = np.unique((x << 40) + (y << 20) + z, return_index=True, return_inverse=True)
+    return first[inverse]
