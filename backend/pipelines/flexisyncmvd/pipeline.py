@@ -24,6 +24,7 @@ from transformers import (
 from ...contract import BadInput, MeshwrightError, Remedy
 from ...geometry.projection import Projector
 from ..pacing import Pace
+from ..reports import StageReport, ignore
 from .attention import ViewSharing
 from .conditioning import ControlKind, condition_geometry, condition_image, smooth
 from .decoding import at_least_precise, decode_views, encode_colours, resized
@@ -46,10 +47,6 @@ fastest_attention = sdpa_kernel(
 )
 """Attention kernels in the order of their speed at these shapes."""
 
-StageReport = Callable[[str, int, int], None]
-"""Told `(stage, step, of)` at every step and chunk; may raise to cancel the run."""
-
-
 class NotFiniteError(MeshwrightError):
     """Latents hold NaN or infinity."""
 
@@ -62,10 +59,6 @@ class TextureOutput(BaseOutput):
     texture: Tensor
     views: Tensor
     latents: Tensor
-
-
-def ignore_progress(_stage: str, _step: int, _of: int) -> None:
-    """The progress report of callers who want none."""
 
 
 class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
@@ -122,7 +115,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         image_scale: float = 0.5,
         seed: int = 0,
         draws: Draws | None = None,
-        progress: StageReport = ignore_progress,
+        progress: StageReport = ignore,
         on_step: Callable[[StepOutcome, Tensor], None] | None = None,
     ) -> TextureOutput:
         """Texture the scene's mesh. `on_step` is given each step's outcome and the backgrounds' latents.
@@ -238,7 +231,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         rig: CameraRig,
         settings: Settings,
         draws: Draws,
-        progress: StageReport = ignore_progress,
+        progress: StageReport = ignore,
         on_step: Callable[[StepOutcome, Tensor], None] | None = None,
     ) -> Tensor:
         """Latents of all views, float32 [V, 4, s, s]. Raises NotFiniteError."""
@@ -280,7 +273,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
             [control_scales(control.schedule, timesteps, settings.reference) for control in controls],
         )
 
-    def decode(self, latents: Tensor, progress: StageReport = ignore_progress) -> Tensor:
+    def decode(self, latents: Tensor, progress: StageReport = ignore) -> Tensor:
         """Pictures of all views, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
         with self._precise_vae():
             return decode_views(self.vae, latents, VAE_ROWS, lambda done: progress("decode", done, len(latents)))
