@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Times FlexiSyncMVD's projector on a drawn mesh, and compares a GPU with the CPU."""
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from backend.geometry.projection import Projector, UVMesh, orbit_cameras, rasterize_views, view_geometry, view_texels
+
+POSES = [(0.0, float(azimuth % 360)) for azimuth in range(-180, 180, 45)] + [(30.0, 0.0), (30.0, 180.0)]
+"""The published rig (spec 2.4): 10 views."""
+ROWS, COLUMNS = 224, 224
+"""Quads of the mesh: 100,352 triangles."""
+VIEW_SIZE, TEXTURE_SIZE = 1024, 1024
+LATENT_SIZE = 128
+EXPONENT = 6.0
+
+
+def bumpy_sphere(rows: int = ROWS, columns: int = COLUMNS) -> UVMesh:
+    """A sphere with 35 bumps and small open poles, in [-0.9, 0.9]^3, its chart filling the texture."""
+    v, u = torch.meshgrid(torch.linspace(0, 1, rows + 1), torch.linspace(0, 1, columns + 1), indexing="ij")
+    latitude, longitude = (v - 0.5) * math.pi * 0.98, u * 2 * math.pi
+    radius = 0.75 + 0.1 * torch.sin(7 * longitude) * torch.cos(5 * latitude)
+    ring = latitude.cos()
+    points = [ring * longitude.sin(), latitude.sin(), ring * longitude.cos()]
+    vertices = (radius[..., None] * torch.stack(points, dim=-1)).reshape(-1, 3)
+    first = torch.arange(rows)[:, None] * (columns + 1) + torch.arange(columns)
+    right, above, across = first + 1, first + columns + 1, first + columns + 2
+    lower, upper = torch.stack([first, right, across], dim=-1), torch.stack([first, across, above], dim=-1)
+    faces = torch.stack([lower, upper], dim=2).reshape(-1, 3)
+    return UVMesh.of(vertices, faces, torch.stack([u, v], dim=-1).reshape(-1, 2), faces)
+
+
+def projector_figures(device: torch.device, repeats: int) -> dict:
+    """Milliseconds of each part, the least of several runs; with a GPU also how far it agrees with the CPU."""
+    mesh, cameras = bumpy_sphere().to(device), orbit_cameras(POSES, device=device)
+    times: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], object]) -> None:
+        times[name] = min(_milliseconds(work, device) for _ in range(repeats + 1))
+
+    fragments = rasterize_views(mesh, cameras, VIEW_SIZE)
+    projector = Projector.build(mesh, cameras, VIEW_SIZE, TEXTURE_SIZE, fill_cosine=False)
+    latent = Projector.build(mesh, cameras, LATENT_SIZE, TEXTURE_SIZE)
+    views, latents = _random_views(3, VIEW_SIZE, device), _random_views(4, LATENT_SIZE, device)
+    texture = projector.bake(views, EXPONENT).texture
+    timed("rasterise", lambda: rasterize_views(mesh, cameras, VIEW_SIZE))
+    timed("geometry of every pixel", lambda: view_geometry(mesh, cameras, fragments))
+    timed("texel and cosine of every pixel", lambda: view_texels(mesh, cameras, fragments, (TEXTURE_SIZE,) * 2))
+    timed("RGB projector, whole", lambda: Projector.build(mesh, cameras, VIEW_SIZE, TEXTURE_SIZE, fill_cosine=False))
+    timed("latent projector, whole", lambda: Projector.build(mesh, cameras, LATENT_SIZE, TEXTURE_SIZE))
+    timed("render RGB", lambda: projector.render(texture))
+    timed("bake RGB", lambda: projector.bake(views, EXPONENT))
+    timed("bake latents", lambda: latent.bake(latents, EXPONENT))
+    figures = {"faces": len(mesh.faces), "views": len(POSES), "view size": VIEW_SIZE, "texture size": TEXTURE_SIZE}
+    figures |= {"milliseconds": times, "rasterise and geometry": times["rasterise"] + times["geometry of every pixel"]}
+    if device.type == "cuda":
+        figures["differences from the CPU"] = compare_with_cpu(device)
+    return figures
+
+
+def compare_with_cpu(device: torch.device) -> dict[str, float]:
+    """How many values differ between the devices, or by how much; everything but the last two must be 0."""
+    pairs = []
+    for where in (torch.device("cpu"), device):
+        mesh, cameras = bumpy_sphere().to(where), orbit_cameras(POSES, device=where)
+        perspective = orbit_cameras(POSES, field_of_view=30.0, device=where)
+        fragments = rasterize_views(mesh, cameras, VIEW_SIZE)
+        geometry = view_geometry(mesh, cameras, fragments)
+        projector = Projector.build(mesh, cameras, VIEW_SIZE, TEXTURE_SIZE)
+        baked = projector.bake(_random_views(3, VIEW_SIZE, where), EXPONENT)
+        pairs.append(
+            {
+                "faces": fragments.face,
+                "faces in perspective": rasterize_views(mesh, perspective, VIEW_SIZE).face,
+                "faces of a large triangle": rasterize_views(_one_triangle(where), cameras, VIEW_SIZE).face,
+                "texels": projector.texels,
+                "visible": projector.visible.int(),
+                "hits": projector.hits,
+                "position": geometry.position,
+                "baked weight": baked.weight,
+                "baked texture": baked.texture,
+            }
+        )
+    on_cpu, on_gpu = pairs
+    return {name: _difference(on_cpu[name], on_gpu[name].cpu()) for name in on_cpu}
+
+
+def _one_triangle(device: torch.device) -> UVMesh:
+    corners = torch.tensor([[-0.9, -0.9, 0.0], [0.9, -0.9, 0.0], [0.0, 0.9, 0.0]])
+    face = torch.tensor([[0, 1, 2]])
+    return UVMesh.of(corners, face, corners[:, :2] / 2 + 0.5, face).to(device)
+
+
+def _difference(expected: Tensor, actual: Tensor) -> float:
+    if expected.dtype == torch.int32:
+        return float((expected != actual).sum())
+    return float((expected - actual).abs().max())
+
+
+def _random_views(channels: int, size: int, device: torch.device) -> Tensor:
+    return torch.rand(len(POSES), channels, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def _milliseconds(work: Callable[[], object], device: torch.device) -> float:
+    """With the GPU's queue empty at both ends."""
+    _synchronize(device)
+    start = time.perf_counter()
+    work()
+    _synchronize(device)
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
