@@ -43,7 +43,10 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One thing the artist can ask of a pipeline. `seeded` is False for a task without chance: no seed is asked for."""
+    """One thing the artist can ask of a pipeline. `seeded` is False for a task without chance: no seed is asked for.
+
+    `suffix` stands behind the subject in the name of a mesh that takes another's place; "" means the task's name.
+    """
 
     name: str
     label: str
@@ -53,6 +56,7 @@ class TaskSpec:
     stages: tuple[StageSpec, ...]
     needs_weights: bool = True
     seeded: bool = True
+    suffix: str = ""
 
     def validated(self, values: Mapping[str, object]) -> dict[str, Value]:
         """All parameters of the task, defaults filled in. Raises BadInput for an unknown or unfitting one."""

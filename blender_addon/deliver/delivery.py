@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a job folder to the scene: read, place, select, one undo step."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import bpy
-from mathutils import Matrix
 
-from ..backend.contract import JobFolder, MeshwrightError, Remedy, Request
-from ..backend.contract.parameter import Value
+from ..backend.contract import JobFolder, MeshwrightError, Remedy
 from ..delivery_note import DeliveryNote
 from . import preview
-from .explode import follow_slider
-from .materials import new_material
-from .mesh import new_mesh
-from .names import fitted
-from .parts import Part, combined_bounds, read_parts
+from .parts import combined_bounds, read_parts
 from .placement import placement
-from .recipe import attach, recipe
+from .recipe import VARIANT, recipe
+from .replacement import replace_target
 from .scene import hide, hide_superseded, push_undo, scene_of, select_only, view_layer_of
 from .tree import build_tree
 
@@ -49,7 +43,8 @@ def deliver(folder: JobFolder) -> DeliveryReport:
     view_layer = view_layer_of(scene)
     values = recipe(folder, request, note)
     if note.mode == "replace":
-        objects = _replace(request, parts, note, scene, values, notes)
+        objects = replace_target(request, parts, note, scene, view_layer, values, notes)
+        hide([item for item in objects if item.get(VARIANT, 1) > 1], view_layer)
     else:
         place = placement(note, *combined_bounds(parts))
         root, made = build_tree(request.subject, parts, place, scene, values, by_group=note.mode == "groups")
@@ -58,41 +53,8 @@ def deliver(folder: JobFolder) -> DeliveryReport:
         hide(filter(None, (target.reference.find(bpy.data.objects) for target in note.targets)), view_layer)
     hide_superseded(note, view_layer)
     view_layer.update()
-    select_only(objects, objects[0], view_layer)
-    message = f"Meshwright: {len(parts)} parts" if len(parts) > 1 else f"Meshwright: {objects[-1].name}"
+    select_only([item for item in objects if not item.hide_render], objects[0], view_layer)
+    several = note.mode != "replace" and len(parts) > 1
+    message = f"Meshwright: {len(parts)} parts" if several else f"Meshwright: {objects[0].name}"
     push_undo(message)
     return DeliveryReport(tuple(item.name for item in objects), tuple(notes), message)
-
-
-def _replace(request: Request, parts: list[Part], note: DeliveryNote, scene: bpy.types.Scene,
-             values: Mapping[str, Value], notes: list[str]) -> list[bpy.types.Object]:
-    """New objects where the target is: its world matrix, parent, collections and materials. Meshes are in its frame."""
-    target = note.targets[0] if note.targets else None
-    old = target and target.reference.find(bpy.data.objects)
-    if target and old is None:
-        notes.append(f"{target.reference.name} has gone: the result stands where it was, as a new object.")
-    matrix = old.matrix_world.copy() if old else Matrix([target.matrix[row * 4:row * 4 + 4] for row in range(4)]) \
-        if target else Matrix.Translation(note.cursor)
-    homes = [home for home in old.users_collection if home in _collections(scene)] if old else []
-    materials = [slot.material for slot in old.material_slots if slot.material] if old else []
-    objects = []
-    for part in parts:
-        name = fitted(request.subject, f".{request.task}")
-        mesh = new_mesh(name, part.vertices, part.faces)
-        for material in materials or [new_material(name, part.artifact.color)]:
-            mesh.materials.append(material)
-        made = bpy.data.objects.new(name, mesh)
-        for home in homes or [scene.collection]:
-            home.objects.link(made)
-        if old and old.parent:
-            made.parent, made.parent_type, made.parent_bone = old.parent, old.parent_type, old.parent_bone
-        if old:
-            follow_slider(made, old)
-        made.matrix_world = matrix
-        attach(made, values)
-        objects.append(made)
-    return objects
-
-
-def _collections(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
-    return [scene.collection, *scene.collection.children_recursive]

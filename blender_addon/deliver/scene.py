@@ -44,6 +44,14 @@ def hide(objects: Iterable[bpy.types.Object], view_layer: bpy.types.ViewLayer) -
             item.hide_set(True, view_layer=view_layer)
 
 
+def unhide(objects: Iterable[bpy.types.Object], view_layer: bpy.types.ViewLayer) -> None:
+    """The reverse of `hide`."""
+    for item in objects:
+        item.hide_render = False
+        if item.name in view_layer.objects:
+            item.hide_set(False, view_layer=view_layer)
+
+
 def hide_superseded(note: DeliveryNote, view_layer: bpy.types.ViewLayer) -> None:
     """Hide the earlier result that this one takes the place of."""
     earlier = note.superseded and note.superseded.find(bpy.data.objects)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Thin operators: each asks `submission`, `jobs`, `capture` or `deliver` to do one thing."""
 
-from . import earlier, job, picture, result, task, weights
+from . import earlier, job, picture, quality, result, task, variant, weights
 
 CLASSES = (*task.CLASSES, *picture.CLASSES, *job.CLASSES, *earlier.CLASSES, *result.CLASSES,
-           *weights.CLASSES)
+           *variant.CLASSES, *quality.CLASSES, *weights.CLASSES)

@@ -39,6 +39,7 @@ REMESH = TaskSpec(
         StageSpec("decode", "Making faces", 0.02),
         StageSpec("quality", "Comparing with the original", 0.02),
     ),
+    suffix=" low",
 )
 
 REPAIR_MESH = TaskSpec(
