@@ -31,6 +31,7 @@ from .message import (
     message_from_json,
     message_to_json,
 )
+from .painted_mesh import PaintedMesh
 from .parameter import Choice, Parameter
 from .pipeline_spec import (
     DOWNLOAD_WEIGHTS,
@@ -72,6 +73,7 @@ __all__ = [
     "LogLine",
     "MeshwrightError",
     "Message",
+    "PaintedMesh",
     "Parameter",
     "PipelineSpec",
     "Preview",

@@ -14,7 +14,7 @@ from typing import Literal
 import bpy
 import numpy as np
 
-from ..backend.contract import BadInput
+from ..backend.contract import BadInput, PaintedMesh
 from ..delivery_note import Paint
 from .unwrapping import smart_uvs
 from .uv_layout import uv_layout
@@ -26,16 +26,6 @@ MOST_LAYERS = 8
 """UV layers that a mesh can have."""
 MARGIN = 0.005
 """Room between new islands as a share of the square: ten texels of a 2048 texture."""
-
-
-@dataclass(frozen=True)
-class PaintedMesh:
-    """Triangles in the world frame (metres), F of them: what the backend paints on."""
-
-    vertices: np.ndarray
-    faces: np.ndarray
-    uvs: np.ndarray
-    painted: np.ndarray
 
 
 def painted_mesh(source: bpy.types.Object, evaluated: bool, scope: Scope, choice: UVChoice,
