@@ -10,6 +10,7 @@ from ..delivery_note import DeliveryNote
 from . import preview
 from .parts import combined_bounds, read_parts
 from .placement import placement
+from .quality import attach_figures
 from .recipe import VARIANT, recipe
 from .replacement import replace_target
 from .scene import hide, hide_superseded, push_undo, scene_of, select_only, view_layer_of
@@ -44,6 +45,7 @@ def deliver(folder: JobFolder) -> DeliveryReport:
     values = recipe(folder, request, note)
     if note.mode == "replace":
         objects = replace_target(request, parts, note, scene, view_layer, values, notes)
+        attach_figures(objects, [part.artifact for part in parts], folder)
         hide([item for item in objects if item.get(VARIANT, 1) > 1], view_layer)
     else:
         place = placement(note, *combined_bounds(parts))
