@@ -16,32 +16,27 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from .rig import CameraRig
-
 
 @dataclass
 class ViewSharing:
-    """Who looks at whom. `reference_weight` changes between steps; `views_per_chunk` bounds memory."""
+    """Who looks at whom. `reference_weight` changes between steps; `views_per_chunk` bounds memory.
+
+    `runs` are successive views with equally many neighbours, at most a chunk, and those neighbours' indices
+    [views, n] on `device`.
+    """
 
     neighbours: tuple[tuple[int, ...], ...]
     references: tuple[int, ...]
     reference_weight: float = 0.0
     views_per_chunk: int | None = None
-    _runs: dict[torch.device, list[tuple[slice, Tensor]]] = field(default_factory=dict, repr=False)
+    device: torch.device | str = "cpu"
+    runs: list[tuple[slice, Tensor]] = field(init=False, repr=False)
 
-    @classmethod
-    def of_rig(cls, rig: CameraRig, views_per_chunk: int | None = None) -> "ViewSharing":
-        """Neighbours around the rig; everyone may look at the front."""
-        return cls(rig.neighbours, (rig.front,), views_per_chunk=views_per_chunk)
-
-    def runs(self, device: torch.device) -> list[tuple[slice, Tensor]]:
-        """Successive views with equally many neighbours, at most a chunk, and those neighbours' indices [views, n]."""
-        if device not in self._runs:
-            self._runs[device] = [
-                (slice(start, stop), torch.tensor(self.neighbours[start:stop], device=device))
-                for start, stop in self._bounds()
-            ]
-        return self._runs[device]
+    def __post_init__(self) -> None:
+        self.runs = [
+            (slice(start, stop), torch.tensor(self.neighbours[start:stop], device=self.device))
+            for start, stop in self._bounds()
+        ]
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
         start = 0
@@ -74,7 +69,7 @@ def shared_attention(query: Tensor, key: Tensor, value: Tensor, sharing: ViewSha
         [
             _attend(query[:, views].flatten(0, 1), _read(key, sources), _read(value, sources))
             .view(len(query), len(sources), *query.shape[2:])
-            for views, sources in sharing.runs(query.device)
+            for views, sources in sharing.runs
         ],
         dim=1,
     )

@@ -38,8 +38,6 @@ from .schedule import control_scales, plan_steps
 from .settings import Scene, Settings
 
 BAKE_EXPONENT = 6.0
-VAE_ROWS = 2
-"""Pictures that the autoencoder takes at a time."""
 NEGATIVE_PROMPT = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
 fastest_attention = sdpa_kernel(
     [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
@@ -69,6 +67,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
     model_cpu_offload_seq = "text_encoder->text_encoder_2->image_encoder->unet->vae"
     _optional_components = ["controlnet", "text_encoder_2", "tokenizer_2", "image_encoder", "feature_extractor"]
+    _exclude_from_cpu_offload = ["controlnet"]  # it works in turns with the UNet
     _callback_tensor_inputs = ["latents"]
 
     def __init__(
@@ -137,7 +136,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         latents = self.denoise(
             prompts, image_prompt, controls, projector, backgrounds, scene.rig, settings, draws, progress, on_step
         )
-        views = self.decode(latents, progress)
+        views = self.decode(latents, settings.decoded_together, progress)
         texture = self.bake(views, scene, settings)
         progress("bake", 1, 1)
         self.maybe_free_model_hooks()
@@ -239,7 +238,9 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         pace = Pace(backgrounds.device)
         picture = 8.0 * settings.sizes.latent_view
         time_ids = backgrounds.new_tensor([picture, picture, 0, 0, picture, picture]) if self.is_xl else None
-        sharing = ViewSharing.of_rig(rig, settings.views_per_chunk)
+        sharing = ViewSharing(
+            rig.neighbours, (rig.front,), views_per_chunk=settings.views_per_chunk, device=backgrounds.device
+        )
         predictor = NoisePredictor(self.unet, prompts, sharing, controls, settings.guidance, image_prompt, time_ids)
 
         def after(outcome: StepOutcome) -> None:

@@ -35,7 +35,8 @@ class Settings:
     """How a texture is made. `controls` names each kind of picture that the views follow, with its strength.
 
     `reference` keeps what is wrong in the original: order of the ControlNets' strengths, normal pictures, truncated
-    prompts, jump flooding. `views_per_chunk` bounds the memory of attention and changes nothing else.
+    prompts, jump flooding. `views_per_chunk` and `decoded_together` bound the memory of attention and of the
+    autoencoder, and change nothing else.
     """
 
     sizes: Sizes
@@ -47,6 +48,7 @@ class Settings:
     )
     mode: SyncMode = SyncMode.TEXTURE
     views_per_chunk: int | None = None
+    decoded_together: int = 2
     reference: bool = False
 
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the networks lie and in what form: on the device, waiting on the CPU, compiled."""
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.resnet import ResnetBlock2D
+
+from ...contract import Resources
+from .pipeline import FlexiSyncMVDPipeline
+
+SHAPES_OF_A_BLOCK = 64
+"""How many forms of one kind of block may be compiled: a UNet has about a dozen widths and sizes."""
+
+
+def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDPipeline:
+    """Bring the pipeline to its device. With low memory each network comes only while it computes."""
+    pipeline.set_progress_bar_config(disable=True)
+    if resources.device == "cpu":
+        return pipeline
+    order_for_tensor_cores(pipeline)
+    if resources.low_memory:
+        pipeline.enable_model_cpu_offload(device=resources.device)
+        return pipeline
+    pipeline.to(resources.device)
+    if resources.compile and resources.device.startswith("cuda"):
+        compile_blocks(pipeline)
+    return pipeline
+
+
+def order_for_tensor_cores(pipeline: FlexiSyncMVDPipeline) -> None:
+    """Keep channels together in memory, as a GPU's convolutions want them."""
+    for network in (pipeline.unet, pipeline.controlnet, pipeline.vae):
+        if network is not None:
+            network.to(memory_format=torch.channels_last)
+
+
+def compile_blocks(pipeline: FlexiSyncMVDPipeline) -> None:
+    """Have each kind of block compiled at its first use; one that cannot be runs as it is, with a warning.
+
+    That may be for want of a compiler: Triton is not part of torch on Windows.
+    """
+    torch._dynamo.config.suppress_errors = True
+    torch._dynamo.config.recompile_limit = SHAPES_OF_A_BLOCK
+    for network in (pipeline.unet, pipeline.controlnet):
+        for block in network.modules() if network is not None else ():
+            if isinstance(block, (BasicTransformerBlock, ResnetBlock2D)):
+                block.compile(dynamic=False)
