@@ -18,16 +18,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ....geometry.deviation import deviations
+from ....geometry.mesh import TriangleMesh
 from ....procedural.dataset import Split
 from ..pipeline import SilksongPipeline
 from ..tokenizer import decode
-from ..tokenizer.vocabulary import COMPONENT
 from .cleaning import CleaningRule
 from .evaluation import HeldOut, figures_of_one, summary
 from .presets import PRESETS
 from .sources import DrawnObjects
 
 logger = logging.getLogger(__name__)
+
+
+def exact_distance(surface: TriangleMesh, woven: TriangleMesh) -> float:
+    """Symmetric mean distance by closest points, as the quality card has it."""
+    return deviations(surface, [woven])[0].mean
 
 
 def figures_of_object(
@@ -38,11 +44,7 @@ def figures_of_object(
     sequence = pipeline(points=held_out.points[number], temperature=options.temperature, seed=options.seed)[0]
     decode(sequence)
     seconds = time.perf_counter() - began
-    components = int((held_out.tokens[number] == COMPONENT).sum())
-    figures = figures_of_one(
-        sequence, held_out.surfaces[number], held_out.faces[number], components, pipeline.max_tokens
-    )
-    return {**figures, "seconds": seconds}
+    return {**figures_of_one(sequence, held_out, number, pipeline.max_tokens, exact_distance), "seconds": seconds}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
-from ..job import LONGEST_SIDE
+from ..manifold_repair.mesh_repair import LONGEST_SIDE
 from .cleaning import CleaningRule, checked_tokens
 from .presets import Preset
 
