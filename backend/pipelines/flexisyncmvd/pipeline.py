@@ -274,10 +274,10 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
             [control_scales(control.schedule, timesteps, settings.reference) for control in controls],
         )
 
-    def decode(self, latents: Tensor, progress: StageReport = ignore) -> Tensor:
-        """Pictures of all views, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
+    def decode(self, latents: Tensor, rows: int = 2, progress: StageReport = ignore) -> Tensor:
+        """Pictures of all views, `rows` at a time, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
         with self._precise_vae():
-            return decode_views(self.vae, latents, VAE_ROWS, lambda done: progress("decode", done, len(latents)))
+            return decode_views(self.vae, latents, rows, lambda done: progress("decode", done, len(latents)))
 
     def bake(self, views: Tensor, scene: Scene, settings: Settings) -> Tensor:
         """The views' pictures blended in the texture, float32 [3, H, W]."""
