@@ -48,12 +48,14 @@ class Target:
 @dataclass(frozen=True)
 class Paint:
     """How a target takes its texture: the UV layer's name, the file of a new one (npy [L, 2] in the job's inputs), the
-    material slots that change, and whether the old look stays where the image is transparent."""
+    material slots that change, whether the old look stays where the image is transparent, and what the artist should
+    read with the result."""
 
     uv_layer: str
     new_uvs: str = ""
     slots: tuple[int, ...] = (0,)
     masked: bool = False
+    remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,17 @@ class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
             name="Vertex Groups",
             description="Take the original's vertex groups and their weights over from its nearest faces, for an "
                         "Armature modifier of your own. Take the mesh without modifiers then"),
+        "paint_scope": bpy.props.EnumProperty(
+            name="Paint", description="What gets the new texture; the rest keeps its look", items=[
+                ("OBJECT", "Whole Objects", "Every material slot of the selected objects"),
+                ("SLOT", "Active Material Slot", "The faces of each object's active material slot"),
+                ("FACES", "Selected Faces", "The faces selected in Edit Mode, blended into the rest at their border"),
+            ]),
+        "paint_uvs": bpy.props.EnumProperty(
+            name="UV Map", description="Where the texture lies. Maps that are there are never touched", items=[
+                ("AUTO", "The Object's Own", "The active UV map; a new one only where it is missing or faces overlap"),
+                ("NEW", "A New One", "A new UV map by Smart UV Project"),
+            ]),
     }
 
 

@@ -6,9 +6,10 @@ import bpy
 from . import deliver, jobs, operators, panels, parameter_groups, preferences, properties, recent
 from .panels import preferences_box
 from .setup import operators as setup_operators
+from .texture import looks
 
-CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *setup_operators.CLASSES,
-           *operators.CLASSES, *panels.CLASSES)
+CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *looks.CLASSES,
+           *setup_operators.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
 
 def register() -> None:
@@ -16,6 +17,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
+    looks.register()
     jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
                   show=deliver.preview.show)
     deliver.preview.register()
@@ -27,6 +29,7 @@ def unregister() -> None:
     deliver.preview.unregister()
     jobs.unregister()
     setup_operators.stop()
+    looks.unregister()
     properties.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

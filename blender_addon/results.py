@@ -45,10 +45,24 @@ def reroll(result: bpy.types.Object) -> jobs.Job:
     return submit_again(_folder(result), seed=next_seed(int(result[SEED])), superseded=result)
 
 
+def shown_texture(item: bpy.types.Object) -> bpy.types.Material | None:
+    """The material of the texture that the object shows: it carries the recipe. None when it shows none of ours."""
+    return next((slot.material for slot in item.material_slots if slot.material and FOLDER in slot.material), None)
+
+
+def reroll_texture(item: bpy.types.Object) -> jobs.Job:
+    """Queue the shown texture's recipe with the next seed. Raises MeshwrightError when its job folder has gone."""
+    material = shown_texture(item)
+    if material is None:
+        raise BadInput("The object shows no texture of Meshwright.", "Its look is an older one.",
+                       "Show the look that is to be painted anew.")
+    return submit_again(_folder(material), seed=next_seed(int(material[SEED])))
+
+
 def next_seed(seed: int) -> int:
     """The seed after this one; after the last comes 0."""
     return (seed + 1) % (MAXIMUM_SEED + 1)
 
 
-def _folder(result: bpy.types.Object) -> JobFolder:
+def _folder(result: bpy.types.ID) -> JobFolder:
     return JobFolder(jobs_folder() / result[FOLDER])

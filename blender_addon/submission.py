@@ -27,11 +27,15 @@ from .backend.contract import (
 from .backend.contract.parameter import Value
 from .backend.pipelines import registry
 from .capture import capture_image, capture_mesh, target_of
+from .capture.mesh import Frame
 from .deliver.recipe import SIZE, SUBJECT
-from .delivery_note import DeliveryNote, Mode, Transfer, reference
+from .delivery_note import DeliveryNote, Mode, Paint, Transfer, reference
 from .parameter_groups import WEIGHTS, parameter_values
 from .preferences import jobs_folder
 from .properties import settings_of
+from .texture.capture import capture_painted
+
+MESH_KINDS = ("mesh", "meshes", "uv_meshes")
 
 
 def submit_task(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec) -> list[jobs.Job]:
@@ -57,9 +61,11 @@ def submit_task(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec) 
 
 
 def mode_of(task: TaskSpec) -> Mode:
-    """Where the task's result goes: a mesh takes its source's place, several become groups, the rest is placed."""
+    """Where the task's result goes: a mesh takes its source's place, several become groups, a texture goes onto its
+    objects, the rest is placed."""
     kinds = {wanted.kind for wanted in task.inputs}
-    return "replace" if "mesh" in kinds else "groups" if "meshes" in kinds else "place"
+    modes: dict[str, Mode] = {"mesh": "replace", "meshes": "groups", "uv_meshes": "texture"}
+    return next((mode for kind, mode in modes.items() if kind in kinds), "place")
 
 
 def _write_job(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec, meshes: Sequence[bpy.types.Object],
@@ -74,8 +80,9 @@ def _write_job(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec, m
     )
     folder = JobFolder.create(jobs_folder() / request.job)
     try:
-        request = replace(request, inputs=_capture(context, task, meshes, folder)).validated(spec)
-        _note(context, task, meshes).write(folder)
+        paints: list[Paint] = []
+        request = replace(request, inputs=_capture(context, task, meshes, folder, paints)).validated(spec)
+        replace(_note(context, task, meshes), paints=tuple(paints)).write(folder)
         folder.write_request(request)
     except MeshwrightError:
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -143,7 +150,7 @@ def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
     """What the artist still has to give for this task, in words, or ""; cheap enough for a poll."""
     settings, meshes = settings_of(context.scene), None
     for wanted in task.inputs:
-        if wanted.kind in ("mesh", "meshes"):
+        if wanted.kind in MESH_KINDS:
             meshes = selected_meshes(context) if meshes is None else meshes
         given = {"image": settings.image, "text": settings.prompt.strip()}.get(wanted.kind, meshes)
         if wanted.required and not given:
@@ -151,13 +158,15 @@ def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
     return ""
 
 
-def _capture(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object],
-             folder: JobFolder) -> dict[str, tuple[str, ...]]:
-    return {wanted.name: files for wanted in task.inputs if (files := _capture_one(context, wanted, meshes, folder))}
+def _capture(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object], folder: JobFolder,
+             paints: list[Paint]) -> dict[str, tuple[str, ...]]:
+    """The files of each input; `paints` is told how each mesh takes its texture."""
+    return {wanted.name: files for wanted in task.inputs
+            if (files := _capture_one(context, wanted, meshes, folder, paints))}
 
 
-def _capture_one(context: bpy.types.Context, wanted: InputSpec, meshes: Sequence[bpy.types.Object],
-                 folder: JobFolder) -> tuple[str, ...]:
+def _capture_one(context: bpy.types.Context, wanted: InputSpec, meshes: Sequence[bpy.types.Object], folder: JobFolder,
+                 paints: list[Paint]) -> tuple[str, ...]:
     settings = settings_of(context.scene)
     if wanted.kind == "image":
         return (capture_image(settings.image, folder.inputs, context.scene),) if settings.image else ()
@@ -167,7 +176,12 @@ def _capture_one(context: bpy.types.Context, wanted: InputSpec, meshes: Sequence
     taken = meshes[:1] if wanted.kind == "mesh" else meshes
     names = tuple(f"{wanted.name}.{number:03d}.npz" for number in range(1, len(taken) + 1))
     for item, name in zip(taken, names, strict=True):
-        capture_mesh(item, folder.inputs / name, settings.mesh_source, "local" if wanted.kind == "mesh" else "world")
+        if wanted.kind == "uv_meshes":
+            paints.append(capture_painted(item, folder.inputs / name, settings.mesh_source, settings.paint_scope,
+                                          settings.paint_uvs))
+        else:
+            frame: Frame = "local" if wanted.kind == "mesh" else "world"
+            capture_mesh(item, folder.inputs / name, settings.mesh_source, frame)
     return names
 
 

@@ -14,6 +14,7 @@ from .quality import attach_figures
 from .recipe import VARIANT, recipe
 from .replacement import replace_target
 from .scene import hide, hide_superseded, push_undo, scene_of, select_only, view_layer_of
+from .texture import deliver_textures
 from .tree import build_tree
 
 
@@ -29,20 +30,23 @@ class DeliveryReport:
 def deliver(folder: JobFolder) -> DeliveryReport:
     """Put a finished job's result into its scene as one undo step; can be repeated, also in a later session.
 
-    A job without meshes (a download, say) changes nothing. Raises MeshwrightError when the folder holds no readable
-    result. Call it only while `blocked()` is empty.
+    A job without meshes and textures (a download, say) changes nothing. Raises MeshwrightError when the folder holds no
+    readable result. Call it only while `blocked()` is empty.
     """
     request, result = folder.read_request(), folder.read_result()
     if result is None:
         raise MeshwrightError("This job has no result.", "It did not finish.", "Start it again.", Remedy.RETRY)
     note, notes = DeliveryNote.read(folder), list(result.notes)
+    values = recipe(folder, request, note)
+    if note.mode == "texture":
+        painted = deliver_textures(folder, request, result, note, values, notes)
+        return _report(painted, notes, "Meshwright: texture")
     parts = read_parts(folder, result)
     if not parts:
         return DeliveryReport((), tuple(notes))
     preview.remove(request.job)  # before the undo step
     scene = scene_of(note, notes)
     view_layer = view_layer_of(scene)
-    values = recipe(folder, request, note)
     if note.mode == "replace":
         objects = replace_target(request, parts, note, scene, view_layer, values, notes)
         attach_figures(objects, [part.artifact for part in parts], folder)
@@ -57,6 +61,10 @@ def deliver(folder: JobFolder) -> DeliveryReport:
     view_layer.update()
     select_only([item for item in objects if not item.hide_render], objects[0], view_layer)
     several = note.mode != "replace" and len(parts) > 1
-    message = f"Meshwright: {len(parts)} parts" if several else f"Meshwright: {objects[0].name}"
+    return _report(objects, notes, f"Meshwright: {len(parts)} parts" if several else f"Meshwright: {objects[0].name}")
+
+
+def _report(objects: list[bpy.types.Object], notes: list[str], message: str) -> DeliveryReport:
+    """Close the undo step."""
     push_undo(message)
     return DeliveryReport(tuple(item.name for item in objects), tuple(notes), message)

@@ -10,10 +10,10 @@ import numpy as np
 from mathutils import Matrix
 
 from ..backend.contract import BadInput, Request
-from ..backend.contract.json_form import to_json
+from ..backend.contract.json_form import from_json, to_json
 from ..backend.contract.parameter import Value
 from ..backend.pipelines import registry
-from ..delivery_note import DeliveryNote
+from ..delivery_note import DeliveryNote, Reference
 from .explode import follow_slider
 from .materials import new_material
 from .mesh import new_mesh
@@ -79,6 +79,13 @@ def stand_like(objects: Sequence[bpy.types.Object], old: bpy.types.Object, view_
     for made in objects:
         if not np.allclose(made.matrix_world, old.matrix_world, rtol=1e-5, atol=1e-6):
             made.matrix_world = old.matrix_world
+
+
+def original_of(item: bpy.types.Object) -> bpy.types.Object | None:
+    """The object whose place this one took; None when there is none, or it has gone."""
+    if ORIGINAL not in item:
+        return None
+    return from_json(Reference, json.loads(item[ORIGINAL])).find(bpy.data.objects)
 
 
 def _suffix(request: Request) -> str:

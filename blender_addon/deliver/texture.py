@@ -35,6 +35,8 @@ def deliver_textures(folder: JobFolder, request: Request, result: Result, note: 
             continue
         _paint(item, paint, image, folder, request, values)
         painted.append(item)
+        if paint.remark:
+            notes.append(paint.remark)
     return painted
 
 

@@ -4,7 +4,7 @@
 import bpy
 
 from ..deliver.explode import PROPERTY
-from ..deliver.recipe import COMMERCIAL_USE, LICENCE, PIPELINE, SEED, VARIANT, WEIGHTS
+from ..deliver.recipe import COMMERCIAL_USE, LICENCE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
 from ..results import active_result, depends_on_seed, made_by
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
@@ -29,6 +29,8 @@ class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
         row.operator("meshwright.redo", icon="LOOP_BACK")
         if VARIANT in result:
             layout.operator("meshwright.show_next_variant", icon="ARROW_LEFTRIGHT")
+        if ORIGINAL in result:
+            layout.operator("meshwright.bake_normals", icon="NORMALS_FACE")
         wrapped(layout, recipe_words(result), region_width(context))
 
 

@@ -6,7 +6,7 @@ import bpy
 from ..backend.contract import Parameter, PipelineSpec, TaskSpec, WeightSet
 from ..parameter_groups import WEIGHTS, tasks
 from ..properties import settings_of
-from ..submission import mode_of
+from ..submission import MESH_KINDS, mode_of
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
 
@@ -26,8 +26,11 @@ class TaskPanel(SidebarPanel):
             _draw_weights(layout, context, self.spec, group)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        if any(wanted.kind in ("mesh", "meshes") for wanted in self.task.inputs):
+        if any(wanted.kind in MESH_KINDS for wanted in self.task.inputs):
             column.prop(settings, "mesh_source")
+        if mode_of(self.task) == "texture":
+            column.prop(settings, "paint_scope")
+            column.prop(settings, "paint_uvs")
         if any(wanted.kind == "text" for wanted in self.task.inputs):
             column.prop(settings, "prompt")
         if self.task.seeded:

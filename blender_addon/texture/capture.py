@@ -15,7 +15,7 @@ import bpy
 import numpy as np
 
 from ..backend.contract import BadInput, PaintedMesh
-from ..delivery_note import Paint
+from ..delivery_note import MeshSource, Paint
 from .unwrapping import smart_uvs
 from .uv_layout import uv_layout
 
@@ -28,13 +28,21 @@ MARGIN = 0.005
 """Room between new islands as a share of the square: ten texels of a 2048 texture."""
 
 
-def painted_mesh(source: bpy.types.Object, evaluated: bool, scope: Scope, choice: UVChoice,
-                 new_uvs: Path) -> tuple[PaintedMesh, Paint, str]:
-    """The object's mesh with UVs [F, 3, 2] and the faces to paint [F], how to deliver its texture, and a remark or "".
+def capture_painted(source: bpy.types.Object, path: Path, which: MeshSource, scope: Scope, choice: UVChoice) -> Paint:
+    """Write the object's mesh with UVs to an npz; how its texture will be delivered. Raises BadInput."""
+    mesh, paint = painted_mesh(source, which, scope, choice, path.with_suffix(".uvs.npy"))
+    mesh.write(path)
+    return paint
+
+
+def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choice: UVChoice,
+                 new_uvs: Path) -> tuple[PaintedMesh, Paint]:
+    """The object's mesh with UVs and the faces to paint, and how to deliver its texture.
 
     A new UV layer for the object's own mesh goes to the file `new_uvs` (npy, float32 [L, 2]). Raises BadInput for an
     object that cannot take a texture.
     """
+    source.update_from_editmode()  # faces selected just now count
     mesh = source.data
     slots = _slots(source, scope)
     triangles = _Triangles.of(mesh)
@@ -48,8 +56,7 @@ def painted_mesh(source: bpy.types.Object, evaluated: bool, scope: Scope, choice
     layer = mesh.uv_layers.active
     faults = uv_layout(_corner_uvs(layer, triangles)[painted]).faults if layer else ("it has no UV map",)
     if layer and not faults and choice == "AUTO":
-        return _captured(source, evaluated, layer.name, slots, scope), Paint(layer.name, slots=slots,
-                                                                             masked=scope == "FACES"), ""
+        return _captured(source, which, layer.name, slots, scope), Paint(layer.name, "", slots, scope == "FACES")
     if source.library or mesh.library:
         raise BadInput(f"{source.name} is linked from another file and cannot get a new UV map.",
                        f"Its own cannot carry a texture: {', '.join(faults) or 'a new one is asked for'}.",
@@ -60,9 +67,9 @@ def painted_mesh(source: bpy.types.Object, evaluated: bool, scope: Scope, choice
     uvs = smart_uvs(mesh, MARGIN)
     np.save(new_uvs, uvs)
     with _copy_with_layer(source, uvs) as (copy, name):
-        captured = _captured(copy, evaluated, name, slots, scope)
-    remark = f"{source.name} gets a new UV map: {', '.join(faults)}." if layer and faults else ""
-    return captured, Paint(NEW_LAYER, new_uvs.name, slots, scope == "FACES"), remark
+        captured = _captured(copy, which, name, slots, scope)
+    remark = f"{source.name} got a new UV map beside its own: {', '.join(faults)}." if layer and faults else ""
+    return captured, Paint(NEW_LAYER, new_uvs.name, slots, scope == "FACES", remark)
 
 
 @dataclass(frozen=True)
@@ -114,9 +121,9 @@ def _corner_uvs(layer: bpy.types.MeshUVLoopLayer, triangles: _Triangles) -> np.n
     return corners
 
 
-def _captured(source: bpy.types.Object, evaluated: bool, layer: str, slots: tuple[int, ...],
+def _captured(source: bpy.types.Object, which: MeshSource, layer: str, slots: tuple[int, ...],
               scope: Scope) -> PaintedMesh:
-    seen = source.evaluated_get(bpy.context.evaluated_depsgraph_get()) if evaluated else source
+    seen = source.evaluated_get(bpy.context.evaluated_depsgraph_get()) if which == "EVALUATED" else source
     mesh = seen.to_mesh()
     try:
         triangles = _Triangles.of(mesh)

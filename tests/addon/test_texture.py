@@ -87,8 +87,8 @@ def textured(item: bpy.types.Object, paint: Paint, tmp_path: Path, seed: int = 1
 
 def test_own_uvs_are_used_and_nothing_changes(crate: bpy.types.Object, tmp_path: Path) -> None:
     before = arrays(crate.data)
-    captured, paint, remark = painted_mesh(crate, True, "OBJECT", "AUTO", tmp_path / "uvs.npy")
-    assert paint == Paint("UVMap", slots=(0,)) and remark == "" and not (tmp_path / "uvs.npy").exists()
+    captured, paint = painted_mesh(crate, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")
+    assert paint == Paint("UVMap", slots=(0,)) and not (tmp_path / "uvs.npy").exists()
     assert len(captured.faces) > 12, "the bevel is seen"
     assert captured.uvs.shape == (len(captured.faces), 3, 2) and captured.painted.all()
     assert captured.vertices.min(axis=0) == pytest.approx([0, 1, 2], abs=1e-5), "world frame"
@@ -127,8 +127,9 @@ def test_overlapping_uvs_get_a_new_layer_beside_the_old_one(crate: bpy.types.Obj
     layer = crate.data.uv_layers[0]
     layer.uv.foreach_set("vector", np.tile(np.array([0, 0, 1, 0, 1, 1, 0, 1], np.float32), 6))
     before, selected = arrays(crate.data), list(bpy.context.selected_objects)
-    captured, paint, remark = painted_mesh(crate, True, "OBJECT", "AUTO", tmp_path / "uvs.npy")
-    assert paint == Paint(NEW_LAYER, "uvs.npy", (0,)) and "shared by several faces" in remark
+    captured, paint = painted_mesh(crate, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")
+    assert (paint.uv_layer, paint.new_uvs, paint.slots) == (NEW_LAYER, "uvs.npy", (0,))
+    assert "new UV map beside its own: 100% of the used UV area is shared by several faces" in paint.remark
     assert_kept(before, crate.data)
     assert list(crate.data.uv_layers.keys()) == ["UVMap"] and list(bpy.context.selected_objects) == selected
     assert len(bpy.data.objects) == 1 and len(bpy.data.meshes) == 1 and len(bpy.data.scenes) == 1
@@ -147,7 +148,7 @@ def test_a_mesh_without_slots_and_uvs(scene: bpy.types.Scene, tmp_path: Path) ->
     mesh.from_pydata([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], [], [(0, 1, 2, 3)])
     item = bpy.data.objects.new("sheet", mesh)
     scene.collection.objects.link(item)
-    captured, paint, _ = painted_mesh(item, False, "OBJECT", "AUTO", tmp_path / "uvs.npy")
+    captured, paint = painted_mesh(item, "BASE", "OBJECT", "AUTO", tmp_path / "uvs.npy")
     assert paint.slots == (0,) and len(captured.faces) == 2
     textured(item, paint, tmp_path)
     assert item.active_material.name == "sheet texture" and mesh.materials[0] is None
@@ -158,7 +159,7 @@ def test_a_mesh_without_slots_and_uvs(scene: bpy.types.Scene, tmp_path: Path) ->
 def test_only_selected_faces_lie_over_the_old_material(crate: bpy.types.Object, tmp_path: Path) -> None:
     for polygon in crate.data.polygons:
         polygon.select = polygon.index == 4
-    captured, paint, _ = painted_mesh(crate, False, "FACES", "AUTO", tmp_path / "uvs.npy")
+    captured, paint = painted_mesh(crate, "BASE", "FACES", "AUTO", tmp_path / "uvs.npy")
     assert paint.masked and np.flatnonzero(captured.painted).tolist() == [8, 9]
     textured(crate, paint, tmp_path)
     kinds = {node.type for node in crate.active_material.node_tree.nodes}
@@ -169,7 +170,7 @@ def test_only_selected_faces_lie_over_the_old_material(crate: bpy.types.Object, 
 def test_only_the_active_slot(crate: bpy.types.Object, tmp_path: Path) -> None:
     crate.data.materials.append(bpy.data.materials.new("green"))
     crate.data.polygons[0].material_index, crate.active_material_index = 1, 1
-    captured, paint, _ = painted_mesh(crate, False, "SLOT", "AUTO", tmp_path / "uvs.npy")
+    captured, paint = painted_mesh(crate, "BASE", "SLOT", "AUTO", tmp_path / "uvs.npy")
     assert paint.slots == (1,) and captured.painted.sum() == 2
     textured(crate, paint, tmp_path)
     assert [slot.material.name for slot in crate.material_slots] == ["red", "crate texture"]
@@ -178,7 +179,7 @@ def test_only_the_active_slot(crate: bpy.types.Object, tmp_path: Path) -> None:
 def test_a_mirrored_object_keeps_facing_outwards(crate: bpy.types.Object, tmp_path: Path) -> None:
     crate.scale.x = -1
     bpy.context.view_layer.update()
-    captured, _, _ = painted_mesh(crate, False, "OBJECT", "AUTO", tmp_path / "uvs.npy")
+    captured, _ = painted_mesh(crate, "BASE", "OBJECT", "AUTO", tmp_path / "uvs.npy")
     corners = captured.vertices[captured.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert ((corners.mean(axis=1) - captured.vertices.mean(axis=0)) * normals).sum(axis=1).min() > 0
@@ -188,14 +189,14 @@ def test_nothing_to_paint_is_said(crate: bpy.types.Object, tmp_path: Path) -> No
     for polygon in crate.data.polygons:
         polygon.select = False
     with pytest.raises(BadInput, match="nothing to paint"):
-        painted_mesh(crate, False, "FACES", "AUTO", tmp_path / "uvs.npy")
+        painted_mesh(crate, "BASE", "FACES", "AUTO", tmp_path / "uvs.npy")
     crate.data.clear_geometry()
     with pytest.raises(BadInput, match="no faces"):
-        painted_mesh(crate, False, "OBJECT", "AUTO", tmp_path / "uvs.npy")
+        painted_mesh(crate, "BASE", "OBJECT", "AUTO", tmp_path / "uvs.npy")
 
 
 def test_an_object_edited_or_deleted_meanwhile_loses_nothing(crate: bpy.types.Object, tmp_path: Path) -> None:
-    _, paint, _ = painted_mesh(crate, False, "OBJECT", "NEW", tmp_path / "uvs.npy")
+    _, paint = painted_mesh(crate, "BASE", "OBJECT", "NEW", tmp_path / "uvs.npy")
     crate.shape_key_clear()
     crate.data.clear_geometry()
     painted, notes = textured(crate, paint, tmp_path)
