@@ -2,6 +2,7 @@
 """The figures of the quality card, and which variant comes first."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,17 @@ import trimesh
 from backend.contract import Cancelled
 from backend.geometry import deviation
 from backend.geometry.mesh import TriangleMesh
+from backend.pipelines.silksong import quality
 from backend.pipelines.silksong.quality import Topology, best_first
 from backend.pipelines.silksong.variants import OUT_OF_TOKENS, Variant, ran_out
 
 BALL = trimesh.creation.icosphere(3)
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as these simple shapes need."""
+    monkeypatch.setattr(quality, "deviations", partial(quality.deviations, samples=10_000))
 
 
 def variant(mesh: trimesh.Trimesh, size: float = 1.0, complete: bool = True) -> Variant:
@@ -66,10 +74,10 @@ def test_figures() -> None:
     diagonal = TriangleMesh(BALL.vertices, BALL.faces).diagonal
     assert found["mean_distance_percent"] == pytest.approx(10 / diagonal, rel=0.02)
     assert found["hausdorff_percent"] == pytest.approx(10 / diagonal, rel=0.02)
-    assert 0 < found["hausdorff_error_percent"] < 1
+    assert 0 < found["hausdorff_error_percent"] < 3
     assert found | {"mean_distance_percent": 0, "hausdorff_percent": 0, "hausdorff_error_percent": 0} == {
         "faces": 1280, "open_edges": 0, "non_manifold_edges": 0, "components": 1, "complete": True,
-        "mean_distance_percent": 0, "hausdorff_percent": 0, "hausdorff_error_percent": 0}
+        "original_faces": 1280, "mean_distance_percent": 0, "hausdorff_percent": 0, "hausdorff_error_percent": 0}
     assert {type(value) for value in found.values()} == {int, float, bool}, "plain values, for JSON"
     assert properties(variant(with_fin(BALL)))["non_manifold_edges"] == 1
 

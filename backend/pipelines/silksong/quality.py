@@ -69,11 +69,13 @@ def best_first(
         warn(f"The distance to the original could not be measured: {error}")
         distances = [None] * len(variants)
     ranked = sorted(range(len(variants)), key=_rank(variants, topologies, distances, closed))
-    return [replace(variants[number], properties=figures(variants[number], topologies[number], distances[number]))
-            for number in ranked]
+    return [replace(variants[number], properties=figures(
+        variants[number], topologies[number], distances[number], len(original.faces))) for number in ranked]
 
 
-def figures(variant: Variant, topology: Topology, distance: Deviation | None) -> dict[str, Value]:
+def figures(
+    variant: Variant, topology: Topology, distance: Deviation | None, original_faces: int
+) -> dict[str, Value]:
     """The properties of the variant's artifact; distances in percent of the original's bounding-box diagonal."""
     known: dict[str, Value] = {
         **variant.properties,
@@ -82,6 +84,7 @@ def figures(variant: Variant, topology: Topology, distance: Deviation | None) ->
         "non_manifold_edges": topology.non_manifold_edges,
         "components": topology.components,
         "complete": variant.complete,
+        "original_faces": original_faces,
     }
     if distance is not None:
         known |= {
