@@ -109,7 +109,10 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class WeightSet:
-    """One set of weights of a pipeline: the small starter set in the extension, or a published checkpoint."""
+    """One set of weights of a pipeline: the small starter set in the extension, or a published checkpoint.
+
+    Sets of a pipeline with the same `folder` share their files there; by default a set's folder has its name.
+    """
 
     name: str
     label: str
@@ -120,6 +123,7 @@ class WeightSet:
     memory_gib: float
     bundled: bool = False
     parameter_defaults: Mapping[str, Value] | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True)

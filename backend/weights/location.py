@@ -2,7 +2,7 @@
 """Where the weights of a pipeline lie, or what is missing there.
 
     bundled    backend/weights/starter/<pipeline>/
-    published  <models folder>/<pipeline>/<set>/<WeightFile.local>
+    published  <models folder>/<pipeline>/<the set's folder, or its name>/<WeightFile.local>
 """
 
 from pathlib import Path
@@ -16,7 +16,9 @@ _STARTER = Path(__file__).parent / "starter"
 
 def set_folder(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> Path:
     """The folder of one set of weights, whether or not it is there."""
-    return _STARTER / spec.name if weights.bundled else Path(models_folder) / spec.name / weights.name
+    if weights.bundled:
+        return _STARTER / spec.name
+    return Path(models_folder) / spec.name / (weights.folder or weights.name)
 
 
 def locate(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> Path:

@@ -95,3 +95,12 @@ def test_without_known_sizes_a_file_is_taken_at_its_word(spec: PipelineSpec, wei
     fill(set_folder(spec, weights, tmp_path), b"anything")
     assert locate(spec, weights, tmp_path) == set_folder(spec, weights, tmp_path)
     assert weights.files[0] == WeightFile("acme/model", "flow.pt", "flow.pt")
+
+
+def test_sets_may_share_a_folder(spec: PipelineSpec, weights: WeightSet, tmp_path: Path) -> None:
+    small = dataclasses.replace(weights, name="small", files=weights.files[:1], folder="together")
+    large = dataclasses.replace(weights, name="large", folder="together")
+    assert set_folder(spec, small, tmp_path) == set_folder(spec, large, tmp_path) == tmp_path / "acme" / "together"
+    fill(tmp_path / "acme" / "together")
+    assert locate(spec, small, tmp_path) == locate(spec, large, tmp_path)
+    assert set_folder(spec, weights, tmp_path) == tmp_path / "acme" / "published"

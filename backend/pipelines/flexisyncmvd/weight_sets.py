@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The published weights that FlexiSyncMVD paints with: where they are, what they weigh, their terms. Free of torch.
+
+The sets of one family share a folder: who has the small one fetches only the rest of the large one.
+"""
+
+from collections.abc import Mapping
+
+from ...contract import Licence, WeightFile, WeightSet
+from ...contract.parameter import Value
+
+_RESTRICTIONS = (
+    "You may use the weights and what you make with them, commercially too; the makers claim no rights in your "
+    "pictures. You may not use them: to break a law; to exploit or harm minors; to spread verifiably false information "
+    "that harms others; to spread personal data that can harm somebody; to defame, disparage or harass; for fully "
+    "automated decisions that affect somebody's legal rights; to discriminate against or harm people or groups by "
+    "behaviour, traits or protected characteristics; to exploit the weakness of a group; to give medical advice or "
+    "interpret medical results; or for the administration of justice, law enforcement, immigration or asylum, such as "
+    "predicting crime. Who passes on the weights, or a model made from them, must pass on the licence and bind the "
+    "next user to the same restrictions."
+)
+_UNCHECKED = "These words are a summary, from general knowledge and not from the model pages: read the terms there " \
+    "before you accept."
+_ADAPTER = "IP-Adapter with its image encoder is by Tencent AI Lab, Apache-2.0. "
+
+SD15_LICENCE = Licence(
+    name="CreativeML Open RAIL-M",
+    url="https://huggingface.co/spaces/CompVis/stable-diffusion-license",
+    text=f"Stable Diffusion 1.5 is under the CreativeML Open RAIL-M, ControlNet 1.1 under its own OpenRAIL. {_ADAPTER}"
+         f"{_RESTRICTIONS} {_UNCHECKED}",
+    commercial_use=True,
+)
+SDXL_LICENCE = Licence(
+    name="CreativeML Open RAIL++-M",
+    url="https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
+    text=f"Stable Diffusion XL and the ControlNets for depth and canny are under the CreativeML Open RAIL++-M, the "
+         f"ControlNet for tile is Apache-2.0, the VAE for half precision MIT. {_ADAPTER}{_RESTRICTIONS} {_UNCHECKED}",
+    commercial_use=True,
+)
+
+SD15, SDXL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-xl-base-1.0"
+HALF_VAE = "madebyollin/sdxl-vae-fp16-fix"
+ADAPTER = "h94/IP-Adapter"
+_NETWORK, _HALF = "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"
+_TEXT = "model.fp16.safetensors"
+_VOCABULARY = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def _files(repository: str, remote: str, local: str, names: tuple[str, ...]) -> tuple[WeightFile, ...]:
+    """Files of one folder of a repository; `remote` and `local` end with "/" or are empty."""
+    return tuple(WeightFile(repository, f"{remote}{name}", f"{local}{name}") for name in names)
+
+
+def _diffusers(repository: str, networks: Mapping[str, str], tokenizers: tuple[str, ...]) -> tuple[WeightFile, ...]:
+    parts = [_files(repository, f"{name}/", f"base/{name}/", ("config.json", file)) for name, file in networks.items()]
+    parts += [_files(repository, f"{name}/", f"base/{name}/", _VOCABULARY) for name in tokenizers]
+    parts += [_files(repository, "scheduler/", "base/scheduler/", ("scheduler_config.json",))]
+    return tuple(file for part in parts for file in part)
+
+
+def _controlnet(repository: str, kind: str, file: str = _HALF) -> tuple[WeightFile, ...]:
+    return _files(repository, "", f"controlnet/{kind}/", ("config.json", file))
+
+
+def _adapter(remote: str) -> tuple[WeightFile, ...]:
+    names = ("config.json", "model.safetensors")
+    encoder = _files(ADAPTER, "models/image_encoder/", "ip_adapter/image_encoder/", names)
+    return (WeightFile(ADAPTER, remote, "ip_adapter/ip-adapter-plus.safetensors"), *encoder)
+
+
+_SD15_SMALL = (
+    *_diffusers(SD15, {"unet": _HALF, "vae": _HALF, "text_encoder": _TEXT}, ("tokenizer",)),
+    *_controlnet("lllyasviel/control_v11f1p_sd15_depth", "depth"),
+)
+_SD15_ALL = (
+    *_SD15_SMALL,
+    *_controlnet("lllyasviel/control_v11p_sd15_normalbae", "normal"),
+    *_controlnet("lllyasviel/control_v11p_sd15_canny", "canny"),
+    *_adapter("models/ip-adapter-plus_sd15.safetensors"),
+)
+_SDXL_SMALL = (
+    *_diffusers(SDXL, {"unet": _HALF, "text_encoder": _TEXT, "text_encoder_2": _TEXT}, ("tokenizer", "tokenizer_2")),
+    *_files(HALF_VAE, "", "base/vae/", ("config.json", _NETWORK)),
+    *_controlnet("diffusers/controlnet-depth-sdxl-1.0", "depth"),
+)
+_SDXL_ALL = (
+    *_SDXL_SMALL,
+    *_controlnet("diffusers/controlnet-canny-sdxl-1.0", "canny"),
+    *_controlnet("xinsir/controlnet-tile-sdxl-1.0", "tile", _NETWORK),
+    *_adapter("sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors"),
+)
+
+
+def published_sets(
+    sd15_defaults: Mapping[str, Value] | None = None, sdxl_defaults: Mapping[str, Value] | None = None
+) -> tuple[WeightSet, ...]:
+    """The catalogue, with the options' defaults that suit each family.
+
+    Sizes are those of the tensors in the manifests, in the precision in which they are published. The memory is what
+    the original takes for ten views with depth; the complete sets' further networks are added to it.
+    """
+    return (
+        WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENCE,
+                  gigabytes=2.9, memory_gib=7.5, parameter_defaults=sd15_defaults, folder="sd15"),
+        WeightSet("sd15_all", "SD 1.5 Complete", "With normals, canny edges, and a picture as prompt", _SD15_ALL,
+                  SD15_LICENCE, gigabytes=6.9, memory_gib=9.0, parameter_defaults=sd15_defaults, folder="sd15"),
+        WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENCE,
+                  gigabytes=9.6, memory_gib=16.5, parameter_defaults=sdxl_defaults, folder="sdxl"),
+        WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the texture so far, and a picture as prompt",
+                  _SDXL_ALL, SDXL_LICENCE, gigabytes=18.0, memory_gib=20.0, parameter_defaults=sdxl_defaults,
+                  folder="sdxl"),
+    )
