@@ -30,7 +30,8 @@ WINDOWS = os.name == "nt"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 
 TORCH = "torch==2.13.0"
-REQUIREMENTS = (HERE / "backend" / "requirements.txt", HERE / "requirements-dev.txt")
+RUNTIME_REQUIREMENTS, DEVELOPMENT_REQUIREMENTS = HERE / "backend" / "requirements.txt", HERE / "requirements-dev.txt"
+REQUIREMENTS = (RUNTIME_REQUIREMENTS, DEVELOPMENT_REQUIREMENTS)
 # What the bpy module links on Linux and servers often lack: library, and the Debian package that holds it.
 SYSTEM_LIBRARIES = {
     "libX11.so.6": "libx11-6", "libXrender.so.1": "libxrender1", "libXfixes.so.3": "libxfixes3", "libXi.so.6": "libxi6",
@@ -154,10 +155,8 @@ def is_set_up() -> bool:
         return False
 
 
-def install(title: str, words: list[str], status: StatusLine) -> None:
-    """Run `pip install` in `.venv`, showing what it is at. Ends the program when it fails."""
-    command = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
-               "--progress-bar", "off", *words]
+def run_installer(title: str, command: list[str], status: StatusLine) -> str:
+    """Run `pip install` or `uv pip install`, showing what it is at; "" when all is well, else its last lines."""
     process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines, downloads, end = [], 0, time.monotonic() + INSTALL_LIMIT
     for line in process.stdout:
@@ -171,8 +170,34 @@ def install(title: str, words: list[str], status: StatusLine) -> None:
             status.show(f"{title}: unpacking {len(words) - 3} packages")
         if time.monotonic() > end:
             process.kill()
-    if process.wait() != 0:
-        stop(f"pip could not install {title}:\n\n{''.join(lines[-25:])}")
+    return "" if process.wait() == 0 else "".join(lines[-25:]) or "It said nothing."
+
+
+def pip(*words: str) -> list[str]:
+    """The command that installs `words` into `.venv`."""
+    return [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
+            "--progress-bar", "off", *words]
+
+
+def install(title: str, status: StatusLine, *commands: list[str]) -> None:
+    """Run the first of the commands that succeeds. Ends the program when none does."""
+    for command in commands:
+        complaint = run_installer(title, command, status)
+        if not complaint:
+            return
+    stop(f"pip could not install {title}:\n\n{complaint}")
+
+
+def torch_commands() -> list[list[str]]:
+    """Ways to install torch, the best first. Tests and demo compute on the CPU.
+
+    The registry's own build for Linux brings gigabytes for NVIDIA. An index of this machine may have the build without
+    them; else uv finds it, which knows torch's own index by the build's name; else the registry's own has to do.
+    """
+    if not sys.platform.startswith("linux"):
+        return [pip(TORCH)]
+    uv = [str(VENV_PYTHON), "-m", "uv", "pip", "install", "--python", str(VENV_PYTHON), "--torch-backend", "cpu", TORCH]
+    return [pip(f"{TORCH}+cpu"), uv, pip(TORCH)]
 
 
 def setup() -> None:
@@ -186,9 +211,9 @@ def setup() -> None:
     if not VENV_PYTHON.exists() or venv_version() != (3, 11):
         status.show("making .venv")
         subprocess.run([python, "-m", "venv", "--clear", str(VENV)], check=True, timeout=300)
-    install("torch", [TORCH], status)
-    for path in REQUIREMENTS:
-        install(path.relative_to(HERE).as_posix(), ["-r", str(path)], status)
+    install("requirements-dev.txt", status, pip("-r", str(DEVELOPMENT_REQUIREMENTS)))
+    install("torch", status, *torch_commands())
+    install("backend/requirements.txt", status, pip("-r", str(RUNTIME_REQUIREMENTS)))
     status.show("trying Blender's module")
     with tempfile.TemporaryDirectory(prefix="meshwright-") as user:
         if run([str(VENV_PYTHON), "-c", "import bpy, torch"], 120, clean_environment(Path(user))) != 0:

@@ -5,12 +5,14 @@ import ctypes
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import dev
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 EMPTY_REPORT = '<testsuites><testsuite tests="{0}" failures="{1}" errors="{2}" skipped="{3}"/></testsuites>'
 
 
@@ -57,6 +59,39 @@ def test_set_up_again_when_a_pin_changes(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert dev.is_set_up()
     pins.write_text("numpy==1.26.3\n")
     assert not dev.is_set_up()
+
+
+def test_torch_is_the_build_without_a_gpus_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    from_index, by_uv, default = dev.torch_commands()
+    assert from_index[-1] == f"{dev.TORCH}+cpu"
+    assert by_uv[1:5] == ["-m", "uv", "pip", "install"] and by_uv[-3:] == ["--torch-backend", "cpu", dev.TORCH]
+    assert default[-1] == dev.TORCH
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert dev.torch_commands() == [default], "elsewhere the registry's own build has no GPU's code"
+
+
+def test_uv_is_the_one_that_the_extension_carries() -> None:
+    wheels = tomllib.loads((REPOSITORY / "wheels" / "wheels.lock").read_text(encoding="utf-8"))["wheel"]
+    pins = dev.DEVELOPMENT_REQUIREMENTS.read_text(encoding="utf-8").split()
+    assert {f"uv=={wheel['version']}" for wheel in wheels if wheel["name"] == "uv"} == {
+        pin for pin in pins if pin.startswith("uv==")}
+
+
+def _talking(words: str, code: int) -> list[str]:
+    return [sys.executable, "-c", f"import sys; print({words!r}); sys.exit({code})"]
+
+
+def test_an_installation_takes_the_next_way_where_one_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    third = tmp_path / "third"
+    status = dev.StatusLine()
+    dev.install("torch", status, _talking("no such index", 1), _talking("Downloading torch-2", 0),
+                [sys.executable, "-c", f"open({str(third)!r}, 'w')"])
+    assert not third.exists()
+    with pytest.raises(SystemExit):
+        dev.install("torch", status, _talking("no such index", 1), _talking("no route", 2))
+    told = capsys.readouterr().err
+    assert "could not install torch" in told and "no route" in told and "no such index" not in told
 
 
 @pytest.mark.parametrize(("report", "expected"), [
