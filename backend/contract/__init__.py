@@ -46,7 +46,7 @@ from .pipeline_spec import (
 from .progress import Progress
 from .request import MAXIMUM_SEED, Request
 from .resources import Resources
-from .result import Artifact, Result
+from .result import Artifact, FileResult, Result
 from .version import VERSION
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "ErrorReport",
     "Event",
     "Failed",
+    "FileResult",
     "FreeMemory",
     "InputSpec",
     "JobFolder",

@@ -18,13 +18,18 @@ Named = TypeVar("Named", "TaskSpec", "WeightSet")
 @dataclass(frozen=True)
 class InputSpec:
     """One input of a task. A "mesh" arrives as one npz file, "meshes" as one npz file a mesh, in a list; "uv_meshes" as
-    "meshes", with UVs and the faces that are to be painted."""
+    "meshes", with UVs and the faces that are to be painted.
+
+    `largest_batch` is how many files of a single thing ("image", "mesh") one job may hold, which are then computed
+    together, each for itself.
+    """
 
     name: str
     kind: InputKind
     label: str
     description: str
     required: bool = True
+    largest_batch: int = 1
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,9 @@ class Request:
             files = self.inputs.get(wanted.name, ())
             if wanted.required and not files:
                 raise BadInput(f"{task.label} needs {wanted.label.lower()}.", "None was given.", wanted.description)
+            if wanted.kind in ("image", "mesh") and len(files) > wanted.largest_batch:
+                raise BadInput(f"{task.label} cannot take {len(files)} files at once.",
+                               f"It takes {wanted.largest_batch} at the most.", "Give fewer.")
             if any(not _IDENTIFIER.fullmatch(name) for name in files):
                 raise BadInput("An input's file name cannot be used.", f"One of {list(files)} is not a plain name.",
                                "Inputs are named files in the job's own folder.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .error import ErrorReport
 from .json_form import from_json, to_json
 from .parameter import Value
 
@@ -29,12 +30,26 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class FileResult:
+    """What came of one of the input files of a job that took several: artifacts and remarks, or why there are none."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: ErrorReport | None = None
+
+
+@dataclass(frozen=True)
 class Result:
-    """The artifacts in the order of delivery, measured seconds a stage, and remarks that the artist should read."""
+    """The artifacts in the order of delivery, measured seconds a stage, and remarks that the artist should read.
+
+    Of a job that took several input files of a single thing, `files` has what came of each, by its name in the job's
+    `inputs/`; the artifacts there are named after it.
+    """
 
     artifacts: tuple[Artifact, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    files: Mapping[str, FileResult] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The result as a JSON object."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh Silksong's jobs: the result stands where the selected mesh stood, and bad meshes are refused in clear words."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import trimesh
 from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
 from backend.geometry.deviation import deviations
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.silksong.job import blender_to_y_up, run, y_up_to_blender
+from backend.pipelines.silksong.frame import blender_to_y_up, y_up_to_blender
+from backend.pipelines.silksong.job import run
 from backend.pipelines.silksong.spec import SPEC
 from tests.silksong.tiny_networks import tiny_pipeline
 
@@ -21,6 +23,9 @@ class Silent:
     def stage(self, name: str, step: int, of: int) -> None:
         """Keep the stages that were told."""
         self.told = {*getattr(self, "told", ()), name}
+
+    def check(self) -> None:
+        """Go on."""
 
     def preview(self, file: str) -> None:
         """Keep the names of the files that were told."""
@@ -120,3 +125,40 @@ def test_bad_meshes_are_refused(folder: JobFolder, task: str, vertices: object, 
     wanted = request(folder, task, mesh)
     with pytest.raises(BadInput, match=words):
         run(None if task == "repair_mesh" else tiny_pipeline(), wanted, folder, Resources(), Silent())
+
+
+def test_a_file_comes_out_of_a_batch_as_it_does_alone(folder: JobFolder, tmp_path: Path) -> None:
+    """On a CPU. A file that is no mesh gives its own error, and memory that is short gives smaller passes."""
+    shapes = [trimesh.creation.icosphere(2), trimesh.creation.box((1, 2, 3)), trimesh.Trimesh(np.eye(3), [[0, 1, 2]]),
+              trimesh.creation.cone(1, 2)]
+    names = tuple(f"mesh.{number:03d}.npz" for number in range(1, 5))
+    for name, shape in zip(names, shapes, strict=True):
+        write_mesh(folder.inputs / name, shape.vertices, shape.faces)
+    model, options = tiny_pipeline(max_tokens=80), {"variants": 2, "max_tokens": 512}
+    together = Request("job", "remesh", "silksong", "published", "all", 3, options, {"mesh": names}).validated(SPEC)
+    told = Silent()
+    result = run(model, together, folder, Resources(), told)
+    assert not result.artifacts and list(result.files) == list(names) and not hasattr(told, "previews")
+    assert "only 1 face" in str(result.files[names[2]].error) and not result.files[names[2]].artifacts
+    in_passes = JobFolder.create(tmp_path / "passes")
+    shutil.copytree(folder.inputs, in_passes.inputs, dirs_exist_ok=True)
+    again = run(model, together, in_passes, Resources(chunk_scale=0.25), Silent())
+    for number in (0, 1, 3):
+        alone = JobFolder.create(tmp_path / str(number))
+        own = run(model, request(alone, "remesh", shapes[number], **options), alone, Resources(), Silent())
+        for batched, place in ((result, folder), (again, in_passes)):
+            found = batched.files[names[number]]
+            assert found.error is None and found.notes == own.notes
+            for left, right in zip(found.artifacts, own.artifacts, strict=True):
+                assert left.name == right.name.replace("thing", f"mesh.{number + 1:03d}")
+                assert left.properties == right.properties
+                for a, b in zip(read_mesh(place.outputs / left.file), read_mesh(alone.outputs / right.file),
+                                strict=True):
+                    assert np.array_equal(a, b)
+
+
+def test_a_job_holds_no_more_files_than_the_task_takes() -> None:
+    names = tuple(f"mesh.{number}.npz" for number in range(17))
+    for task, files, most in (("remesh", names, 16), ("repair_mesh", names[:2], 1)):
+        with pytest.raises(BadInput, match=f"cannot take {len(files)} files at once. It takes {most}"):
+            Request("job", task, "silksong", "published", "all", 3, {}, {"mesh": files}).validated(SPEC)

@@ -65,11 +65,15 @@ def ran_out(sequence: NDArray[np.int64], max_tokens: int) -> bool:
     return len(sequence) > max_tokens - MIN_TOKENS
 
 
-def result_of(variants: Sequence[Variant], wanted: int, subject: str, folder: JobFolder) -> Result:
-    """Write the variants, the best first, and tell about them. `wanted` is how many were asked for."""
+def result_of(
+    variants: Sequence[Variant], wanted: int, subject: str, folder: JobFolder, prefix: str = ""
+) -> Result:
+    """Write the variants, the best first, and tell about them. `wanted` is how many were asked for; `prefix` begins
+    the names of the files."""
     artifacts, notes = [], []
     for number, variant in enumerate(variants, 1):
         name, file = (subject, MESH_FILE) if number == 1 else (f"{subject}.v{number}", f"variant.{number}.npz")
+        file = prefix + file
         write_mesh(folder.outputs / file, variant.vertices, variant.faces)
         mesh = TriangleMesh(variant.vertices.astype(np.float32), variant.faces)
         properties = {"faces": len(variant.faces), "watertight": is_watertight(mesh), **variant.properties}

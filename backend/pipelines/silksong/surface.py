@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An input mesh: checked, and for weaving cleaned and turned into the points that the model sees."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...contract import BadInput, read_mesh
+from ...geometry.components import border_edges
+from ...geometry.mesh import TriangleMesh
+from ...geometry.normalization import Normalization
+from .frame import blender_to_y_up, y_up_to_blender
+from .mesh_cleaning import clean_mesh
+from .point_sampling import sample_condition_points
+
+LONGEST_SIDE = 1.9
+"""Of the bounding box in the model's frame (spec section 1)."""
+FEWEST_FACES = 3
+"""Of a component that the model can write; smaller ones were dropped in its training (spec section 2.5)."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What is woven anew. `original` is the mesh as it came, in Blender's frame."""
+
+    original: TriangleMesh
+    points: Tensor
+    """Float16 [4096, 6], in the model's frame."""
+    normalization: Normalization
+    """From the original's place and size, y up, to the model's frame."""
+    closed: bool
+
+    @classmethod
+    def read(cls, path: Path, seed: int, check: Callable[[], None]) -> "Surface":
+        """The surface of a mesh file; `seed` draws its points. `check` is called between steps and may raise.
+
+        Raises BadInput for a mesh that has no surface, or too little to weave.
+        """
+        original = read_checked(path)
+        check()
+        cleaned = clean_mesh(TriangleMesh(blender_to_y_up(original.vertices), original.faces))
+        check()
+        if cleaned.is_empty:
+            raise BadInput("The mesh has no surface.", "All of its faces are without area, or tiny beside its extent.",
+                           "Delete stray vertices that lie far away, or select another mesh.")
+        if (count := len(cleaned.faces)) < FEWEST_FACES:
+            raise BadInput(f"The mesh has only {count} face{'s' if count > 1 else ''} of any area.",
+                           f"At least {FEWEST_FACES} are needed: there is nothing to make simpler.",
+                           "Select another mesh.")
+        normalization = Normalization.to_box(cleaned.bounds, LONGEST_SIDE)
+        points = sample_condition_points(normalization.apply(cleaned.vertices), cleaned.faces, seed)
+        check()
+        return cls(original, points, normalization, closed=not len(border_edges(cleaned.faces)))
+
+    def placed(self, positions: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Positions [N, 3] of the model's frame where the original is, in Blender's frame."""
+        return y_up_to_blender(self.normalization.invert(positions))
+
+
+def read_checked(path: Path) -> TriangleMesh:
+    """The mesh of a job's input file. Raises BadInput where it has no faces, or vertices that are at no place."""
+    mesh = TriangleMesh(*read_mesh(path))
+    if mesh.is_empty:
+        raise BadInput("The object has no faces.", "There is nothing but vertices or edges.",
+                       "Select a mesh with faces.")
+    if not np.isfinite(mesh.vertices).all():
+        raise BadInput("The mesh is damaged.", "Some of its vertices are at no place: not a number.",
+                       "Correct it where it was made, or select another object.")
+    return mesh
