@@ -9,6 +9,8 @@ from .backend.pipelines import registry
 
 WEIGHTS = "weights"
 _HUGE = 2**31 - 1
+# Blender 5 warns of "//" in a path that does not say that it takes it; 4.2 does not know the option.
+_PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
 
 
 def tasks() -> list[tuple[PipelineSpec, TaskSpec]]:
@@ -43,7 +45,7 @@ def _property(parameter: Parameter, weights: WeightSet) -> object:
     if parameter.kind == "text":
         return bpy.props.StringProperty(**words)
     if parameter.kind == "file":
-        return bpy.props.StringProperty(subtype="FILE_PATH", **words)
+        return bpy.props.StringProperty(subtype="FILE_PATH", options=_PATH_OPTIONS, **words)
     if parameter.kind == "choice":
         items = [(choice.value, choice.label, choice.description) for choice in parameter.choices]
         return bpy.props.EnumProperty(items=items, **words)

@@ -83,7 +83,7 @@ def _add_task(commands: argparse._SubParsersAction, pipeline: PipelineSpec, task
 def _add_parameter(
     options: argparse._ArgumentGroup, parameter: Parameter, weights: tuple[WeightSet, ...]
 ) -> None:
-    defaults = [f"default {parameter.default}"] + [
+    defaults = [f"default {'none' if parameter.default == '' else parameter.default}"] + [
         f"{kept.name} weights {kept.parameter_defaults[parameter.name]}"
         for kept in weights
         if kept.parameter_defaults and parameter.name in kept.parameter_defaults
