@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,13 @@ class SilksongLearner(nn.Module):
     def __init__(self, conditioner: SilksongConditioner, transformer: SilksongTransformer) -> None:
         super().__init__()
         self.conditioner, self.transformer = conditioner, transformer
+
+    def compile_blocks(self) -> None:
+        """Have each kind of layer compiled at its first use, for batches of any shape."""
+        encoder = self.conditioner.encoder
+        layers = [branch for _, branch in self.transformer.decoder.layers]
+        for block in (encoder.cross_attn, *encoder.self_attn.resblocks, *layers):
+            block.compile(dynamic=True)
 
     def forward(self, groups: list[Group]) -> Tensor:
         """Mean cross-entropy over all tokens of all groups and the end of every sequence."""
@@ -78,7 +86,9 @@ class SilksongLearning:
         first, last = self.preset.balance
         chosen = self.curriculum.draw(self.preset.stage.batch, first + (last - first) * self.progress(), draws)
         chosen = chosen[self.lengths[chosen].argsort(stable=True)]
-        loss = module([self.group(part, generator) for part in chosen.chunk(self.preset.groups)])
+        ends = [round(share * len(chosen)) for share in accumulate(self.preset.groups)]
+        parts = [part for part in chosen.tensor_split(ends[:-1]) if len(part)]
+        loss = module([self.group(part, generator) for part in parts])
         return loss, {"loss": loss, "tokens": (self.lengths[chosen].sum() + len(chosen)).to(loss.dtype)}
 
     @torch.no_grad()

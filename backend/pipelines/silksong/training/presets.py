@@ -20,8 +20,8 @@ class Preset:
     objects: int
     rule: CleaningRule
     points: int = 4096
-    groups: int = 4
-    """Groups of similar length that a batch is computed in: the fewer, the more padding."""
+    groups: tuple[float, ...] = (1.0,)
+    """Shares of a batch, from the shortest sequences to the longest, that are each padded to one length."""
     balance: tuple[float, float] = (0.0, 1.0)
     """Curriculum from the first to the last step: 0 draws objects as they are, 1 every class of face counts alike."""
     noise: float = 0.01
@@ -36,13 +36,14 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # 3.8 M parameters: 7.7 MB in float16, small enough for git and for a CPU.
     "starter": Preset(
-        conditioner={"width": 96, "heads": 3, "layers": 2, "queries": 128, "frequencies": 8, "condition_width": 160},
+        conditioner={"width": 96, "heads": 3, "layers": 2, "queries": 192, "frequencies": 8, "condition_width": 160},
         transformer={"width": 160, "condition_width": 160, "depth": 5, "heads": 5, "head_width": 32,
                      "max_tokens": 1024, "embedding_width": 64},
         stage=StageFigures(steps=9000, batch=256, rate=2e-3, warm_up=300, evaluate_every=3000),
         objects=160_000,
         rule=CleaningRule(fewest_faces=4, most_components=50, most_tokens=1023),
         points=2048,
+        groups=(0.4, 0.3, 0.2, 0.1),
         balance=(0.0, 0.3),
         tilt=0.3,
     ),
@@ -52,7 +53,6 @@ PRESETS: dict[str, Preset] = {
         stage=StageFigures(steps=200_000, batch=2, rate=1e-4, warm_up=10_000, evaluate_every=5000),
         objects=20_000,
         rule=RULE_11,
-        groups=1,
         smallest_side=1.5,
         evaluation_objects=8,
     ),
@@ -64,7 +64,7 @@ PRESETS: dict[str, Preset] = {
         objects=12,
         rule=CleaningRule(fewest_faces=4, most_components=50, most_tokens=127),
         points=128,
-        groups=2,
+        groups=(0.5, 0.5),
         tilt=0.3,
         evaluation_objects=2,
     ),
