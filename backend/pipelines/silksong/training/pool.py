@@ -75,7 +75,7 @@ class Pool:
 
     def save(self, path: Path, made_from: str) -> None:
         """Write a file that ``load`` takes only for the same ``made_from``."""
-        partial_path = path.with_suffix(".partial")
+        partial_path = path.with_suffix(f".{os.getpid()}.partial")
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(vars(self).copy(), partial_path, {"made_from": made_from})
         partial_path.replace(path)
