@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drawn low-poly objects: closed part by part, wound outward, always the same ones, of the sizes that they should be."""
+"""Drawn low-poly objects: closed part by part, wound outward, the same ones always, of the sizes they should have."""
 
 import numpy as np
 import pytest
