@@ -51,7 +51,7 @@ class Deviation:
     """Standard error of ``mean``, as if the samples had been drawn at random; laid out they do better."""
     largest_error: float
     """``hausdorff`` is never too large, and too small by about this at the most: distances change no faster than
-    positions, and nothing lies farther from a sample. Mostly it is hundreds of times nearer."""
+    positions, and nothing lies farther from a sample. Where distances change smoothly it errs far less."""
 
     @property
     def mean(self) -> float:

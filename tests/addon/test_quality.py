@@ -218,3 +218,12 @@ def test_figures_without_a_distance_are_shown_too(extension: Extension) -> None:
     assert [label for label, _ in words.figure_words(item)] == [
         "Faces", "Joined to quads", "Open edges", "Non-manifold edges", "Components"]
     assert list(words.warnings(item)) == []
+
+
+def test_the_card_takes_what_the_backend_gives(extension: Extension) -> None:
+    from backend.geometry.deviation import Deviation  # after bpy, and slow to load
+    from backend.pipelines.silksong.quality import Topology, figures
+    from backend.pipelines.silksong.variants import Variant
+
+    given = figures(Variant(*torus(4, 3)), Topology(0, 0, 1), Deviation(0, 0, 0, 0, 0, 0), 48)
+    assert {f"meshwright_{name}" for name in given} == set(extension.module("deliver.quality.figures").GIVEN)
