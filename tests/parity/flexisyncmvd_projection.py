@@ -23,7 +23,8 @@ from backend.geometry.projection import (
     rasterize_views,
     view_geometry,
 )
-from backend.geometry.projection.projector import VISIBILITY_SIZE, seen_faces, visible_texels
+from backend.geometry.projection.projector import VISIBILITY_SIZE
+from backend.geometry.projection.visibility import seen_faces, texels_of_seen_faces
 
 from . import CASES
 from .comparison import Comparison
@@ -74,7 +75,7 @@ def geometry(golden: Golden) -> Iterator[Comparison]:
 
 
 def weights_maps(golden: Golden) -> Iterator[Comparison]:
-    """Both projectors' maps in reference mode; visibility in the default mode too."""
+    """Both projectors' maps in reference mode."""
     config, cameras, mesh = golden.config, golden_cameras(golden.config), golden_mesh(golden)
     for name, filled in (("latent", True), ("rgb", False)):
         projector = Projector.build(
@@ -90,14 +91,6 @@ def weights_maps(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"{name} gradient_map", gradient, golden.output(f"{name}.gradient_map"), EXACT)
         yield Comparison(f"{name} visible", projector.visible, golden.output(f"{name}.visible"), EXACT)
         yield Comparison(f"{name} cos_map", projector.cosine, golden.output(f"{name}.cos_map"), GEOMETRY)
-    size = (config["tex_size_requested_rgb"],) * 2
-    visible = visible_in_texture(mesh, cameras, size, reference=False)
-    yield Comparison("visible, no offset", visible, golden.output("rgb.visible"), EXACT)
-
-
-def visible_in_texture(mesh: UVMesh, cameras: Cameras, size: tuple[int, int], reference: bool) -> Tensor:
-    seen = seen_faces(rasterize_views(mesh, cameras, VISIBILITY_SIZE, reference=reference), len(mesh.faces))
-    return visible_texels(faces_in_texture(mesh, size), seen)
 
 
 def bake_latent(golden: Golden) -> Iterator[Comparison]:
@@ -163,7 +156,9 @@ def uv_layout(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("obj verts_normalised", normalised, golden.output("obj.verts_normalised"), GEOMETRY)
     names = ("obj.verts_normalised", "obj.faces", "obj.verts_uvs", "obj.faces_uvs")
     mesh = UVMesh.of(*(golden.output(name) for name in names))
-    visible = visible_in_texture(mesh, orbit_cameras(DEFAULT_POSES), strip.texture_size, reference=True)
+    pictures = rasterize_views(mesh, orbit_cameras(DEFAULT_POSES), VISIBILITY_SIZE, reference=True)
+    layout = faces_in_texture(mesh, strip.texture_size)
+    visible = texels_of_seen_faces(layout, seen_faces(pictures, len(mesh.faces)))
     yield Comparison("obj visible", visible, golden.output("obj.visible"), EXACT)
 
 

@@ -4,13 +4,16 @@
 The same code runs on CUDA and on the CPU: warp kernels where pixels are walked, torch for gathering and scattering.
 """
 
+from .baked import Baked
 from .cameras import Cameras, orbit_cameras
-from .projector import Baked, Projector
+from .projector import Projector
 from .rasterizer import Fragments, rasterize, rasterize_views
+from .texel_bake import bake_texels
 from .uv_mesh import UVMesh, area_weighted_normals
 from .uv_space import UVCoverage, dilate, faces_in_texture, rasterize_uvs, uv_coverage, wrap_uvs
 from .uv_strip import UVStrip
 from .view_geometry import ViewGeometry, view_geometry, view_texels
+from .visibility import visible_texels
 from .voronoi import jump_flood, nearest_seeds
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "UVStrip",
     "ViewGeometry",
     "area_weighted_normals",
+    "bake_texels",
     "dilate",
     "faces_in_texture",
     "jump_flood",
@@ -34,5 +38,6 @@ __all__ = [
     "uv_coverage",
     "view_geometry",
     "view_texels",
+    "visible_texels",
     "wrap_uvs",
 ]

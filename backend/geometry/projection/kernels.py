@@ -29,10 +29,15 @@ FACE_BITS = (1 << 31) - 1
 Kernel = wp.Kernel
 
 
+def array(tensor: Tensor, dtype: Any) -> wp.array:
+    """The same memory for warp; the last dimensions become vectors or matrices where ``dtype`` is one."""
+    return wp.from_torch(tensor.detach(), dtype=dtype)
+
+
 def launch(kernel: Kernel, shape: int | tuple[int, ...], *arguments: Any, device: torch.device) -> None:
     """Run a kernel where its tensors lie, in order with torch's own work. Tensors must be contiguous."""
     converted = [
-        wp.from_torch(value.detach(), dtype=parameter.type.dtype) if isinstance(value, Tensor) else value
+        array(value, parameter.type.dtype) if isinstance(value, Tensor) else value
         for parameter, value in zip(kernel.adj.args, arguments, strict=True)
     ]
     stream = wp.stream_from_torch(torch.cuda.current_stream(device)) if device.type == "cuda" else None

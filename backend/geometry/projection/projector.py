@@ -14,28 +14,20 @@ import torch
 from torch import Tensor
 
 from . import kernels, projector_kernels
+from .baked import GRAZING_COSINE, Baked
 from .cameras import Cameras
-from .rasterizer import Fragments, rasterize_views
+from .rasterizer import rasterize_views
 from .texel_lists import Blend, Seeds
 from .uv_mesh import UVMesh
-from .uv_space import dilate, faces_in_texture
+from .uv_space import faces_in_texture, rasterize_uvs
 from .view_geometry import view_texels
+from .visibility import seen_faces, texels_of_seen_faces, visible_texels
 from .voronoi import jump_flood, nearest_seeds
 
 VISIBILITY_SIZE = 512
-"""Side of the pictures that tell which faces a view sees (SPEC 2.8a)."""
+"""Side of the pictures that tell what a view sees (SPEC 2.8a)."""
 REFERENCE_EPSILON = 1e-8
 """What the published pipeline adds to the sum of weights; it darkens texels that are only seen at a grazing angle."""
-GRAZING_COSINE = 1e-3
-"""Below this cosine a view has no say in a texel (not in reference mode): nothing can be made out at that angle."""
-
-
-@dataclass(frozen=True)
-class Baked:
-    """A texture float32 [C, H, W], filled everywhere, and the sum of the views' weights float32 [H, W]."""
-
-    texture: Tensor
-    weight: Tensor
 
 
 @dataclass(frozen=True)
@@ -44,10 +36,11 @@ class Projector:
 
     Attributes:
         texels: int32 [V, S, S], the texel (row * W + column) that a pixel shows; -1 on the background.
-        visible: bool [V, H, W], whether the view sees the faces at that texel (SPEC 2.8).
+        visible: bool [V, H, W], whether the view sees the texel or one of its eight neighbours.
         texture_size: H and W.
         fill_cosine: see `build`.
-        reference: the published pipeline's jump flooding and epsilons instead of exact cells and sums.
+        reference: the published pipeline's rules: jump flooding and epsilons instead of exact cells and sums, and a
+            face that has one pixel in a view is seen in all its texels, one that has none in no texel.
     """
 
     texels: Tensor
@@ -80,16 +73,18 @@ class Projector:
             texture_size: texels a side, or height and width.
             fill_cosine: whether a view also has a say in the texels between those that its pixels show, with the colour
                 and the cosine of the nearest one. The published pipeline does so for latents and not for RGB.
-            visibility_size: side of the pictures that decide which faces a view sees. A face without a pixel there is
-                not seen.
+            visibility_size: side of the pictures that decide which texels a view sees.
             reference: see the class.
         """
         size = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
         fragments = rasterize_views(mesh, cameras, view_size, reference=reference)
         texels, cosine = view_texels(mesh, cameras, fragments, size)
         seeds = Seeds.of(texels, cosine, size)
-        seen = seen_faces(rasterize_views(mesh, cameras, visibility_size, reference=reference), len(mesh.faces))
-        visible = visible_texels(faces_in_texture(mesh, size), seen)
+        pictures = rasterize_views(mesh, cameras, visibility_size, reference=reference)
+        if reference:
+            visible = texels_of_seen_faces(faces_in_texture(mesh, size), seen_faces(pictures, len(mesh.faces)))
+        else:
+            visible = visible_texels(rasterize_uvs(mesh, size), mesh, cameras, pictures)
         nearest = _nearest(reference)
         blend = Blend.of(seeds, visible, nearest if fill_cosine else None, 0.0 if reference else GRAZING_COSINE)
         fill = nearest(blend.covered.view(size)).flatten()
@@ -172,22 +167,3 @@ class Projector:
 
 def _nearest(reference: bool) -> Callable[[Tensor], Tensor]:
     return jump_flood if reference else nearest_seeds
-
-
-def seen_faces(fragments: Fragments, face_count: int) -> Tensor:
-    """Return which faces have a pixel in each view, bool [V, face_count]."""
-    seen = torch.zeros(len(fragments.face), face_count + 1, dtype=torch.bool, device=fragments.face.device)
-    seen.scatter_(1, fragments.face.flatten(1).long() + 1, True)
-    return seen[:, 1:]
-
-
-def visible_texels(layout: Tensor, seen: Tensor) -> Tensor:
-    """Return which texels show a seen face, grown by one texel, bool [V, H, W].
-
-    Args:
-        layout: int32 [L, H, W], the faces of every texel, -1 for none; of `faces_in_texture`.
-        seen: bool [V, F], of `seen_faces`.
-    """
-    face = layout.long() + 1
-    nothing = torch.zeros(len(seen), 1, dtype=torch.bool, device=seen.device)
-    return torch.stack([dilate(view[face].any(dim=0)) for view in torch.cat([nothing, seen], dim=1)])

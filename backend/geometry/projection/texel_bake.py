@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Baking from the texture's side: every texel looks up its point of the surface in the views that see it.
+
+`Projector` goes from pixels to texels, as the published pipeline does: what a texture holds beyond the number of pixels
+is flat cells. This way colours between pixels are bilinear, so that textures may be larger than views, and a view has a
+say only where its pixels show that very depth. For colours: interpolated latents would lose their noise (SPEC 2.10).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from . import kernels, texel_kernels
+from .baked import GRAZING_COSINE, Baked
+from .cameras import Cameras
+from .rasterizer import rasterize_views
+from .uv_mesh import UVMesh
+from .uv_space import rasterize_uvs
+from .visibility import rig_of, surface_of
+from .voronoi import nearest_seeds
+
+
+def bake_texels(
+    mesh: UVMesh, cameras: Cameras, views: Tensor, texture_size: int | tuple[int, int], exponent: float
+) -> Baked:
+    """Blend square colour views [V, 3, S, S] into one texture, in float32.
+
+    Weights are as in `Projector.bake`; texel centres lie at (j + 0.5) / W, where renderers have them. Of overlapping
+    charts one face is taken.
+    """
+    size = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
+    layout = rasterize_uvs(mesh, size, layers=1)
+    rig = rig_of(cameras, rasterize_views(mesh, cameras, views.shape[-1]))
+    pictures = views.float().permute(0, 2, 3, 1).contiguous()
+    color = torch.zeros(size[0] * size[1], 3, device=mesh.device)
+    weight = torch.zeros(size[0] * size[1], device=mesh.device)
+    kernels.launch(
+        texel_kernels.gather_views,
+        len(weight),
+        *(surface_of(mesh, layout, 0), rig, pictures, exponent or 1.0, GRAZING_COSINE, color, weight),
+        device=mesh.device,
+    )
+    weight = weight.view(size)
+    if (weight > 0).any():
+        color = color[nearest_seeds(weight > 0).flatten().long()]
+    return Baked(color.T.reshape(3, *size), weight)
