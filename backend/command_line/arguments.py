@@ -46,6 +46,12 @@ def given_parameters(options: argparse.Namespace) -> dict[str, Value]:
     return known | {name: value for name, value in given.items() if value is not None}
 
 
+def given_batch(options: argparse.Namespace) -> int:
+    """How many files are computed together. Raises BadInput for a number out of the task's range."""
+    most = options.task.inputs[0].largest_batch
+    return int(Parameter("batch", "int", 1, "The batch", "", 1, most).validated(options.batch))
+
+
 def _add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=HOME / "models", metavar="DIR",
                         help="folder of downloaded weights (%(default)s)")
@@ -68,7 +74,11 @@ def _add_task(commands: argparse._SubParsersAction, pipeline: PipelineSpec, task
                         help=f"{task.inputs[0].description}. A folder stands for all such files in it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, one in it each")
     parser.add_argument("--format", choices=FORMATS, default="glb", help="of single parts (%(default)s)")
-    parser.set_defaults(seed=0)
+    parser.set_defaults(seed=0, batch=1)
+    if (most := task.inputs[0].largest_batch) > 1:
+        parser.add_argument("--batch", type=int, metavar="N",
+                            help=f"files that are computed together, from 1 to {most}: more are faster, and need more "
+                                 "memory (%(default)s)")
     if task.seeded:
         parser.add_argument("--seed", type=int, help="the same seed gives the same result (%(default)s)")
     parser.add_argument("--weights", choices=[weights.name for weights in pipeline.weights],

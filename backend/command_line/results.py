@@ -4,6 +4,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..contract import Artifact, JobFolder, MeshwrightError, Remedy, Result, TaskSpec, read_mesh
@@ -33,8 +34,25 @@ def write_results(
         (target / "result.json").write_text(
             json.dumps(result.to_json(), ensure_ascii=False, indent=1), encoding="utf-8")
     except OSError as error:
-        raise MeshwrightError(f"The folder {target} cannot be written.", error.strerror or str(error),
-                              "Free some space, or choose another folder.", Remedy.CHOOSE_FOLDER) from error
+        raise _unwritable(target, error) from error
+
+
+def result_of_file(result: Result, file: str, name: str) -> Result:
+    """What came of one input file of a job of several, as if of a job of its own: the artifacts are named after `name`
+    instead of the file in the job, and the seconds are an equal share of the job's."""
+    own, stem = result.files[file], Path(file).stem
+    artifacts = tuple(replace(artifact, name=name + artifact.name.removeprefix(stem)) for artifact in own.artifacts)
+    seconds = {stage: spent / len(result.files) for stage, spent in result.seconds.items()}
+    return Result(artifacts, seconds, own.notes)
+
+
+def keep_log(folder: JobFolder, target: Path) -> None:
+    """Copy a failed job's log into `target`. Raises MeshwrightError when that folder cannot be written."""
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder.log, target / "log.txt")
+    except OSError as error:
+        raise _unwritable(target, error) from error
 
 
 def summary(result: Result, folder: JobFolder, name: str, target: Path) -> str:
@@ -60,6 +78,11 @@ def _quality(artifact: Artifact) -> str:
     words += [f"{label} {known[name]:.2f} %" for name, label in (
         ("mean_distance_percent", "mean distance"), ("hausdorff_percent", "Hausdorff distance")) if name in known]
     return ", ".join(words)
+
+
+def _unwritable(target: Path, error: OSError) -> MeshwrightError:
+    return MeshwrightError(f"The folder {target} cannot be written.", error.strerror or str(error),
+                           "Free some space, or choose another folder.", Remedy.CHOOSE_FOLDER)
 
 
 def _part(artifact: Artifact, folder: JobFolder) -> NamedMesh:

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A task on every given file: prepares the job folders, runs them, writes the results, sums up."""
+"""A task on every given file, or several together: prepares the job folders, runs them, writes the results, sums up."""
 
 import argparse
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..contract import BadInput, CancelledEvent, Done, Failed, JobFolder, MeshwrightError, Request, TaskSpec, write_mesh
-from .arguments import given_parameters, worker_settings
+from ..contract import BadInput, Done, ErrorReport, Failed, JobFolder, MeshwrightError, Request, TaskSpec, write_mesh
+from .arguments import given_batch, given_parameters, worker_settings
 from .progress_bar import ProgressBar
-from .results import summary, write_results
-from .session import Session
+from .results import keep_log, result_of_file, summary, write_results
+from .session import Outcome, Session
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 INTERRUPTED = 130
@@ -21,47 +21,87 @@ INTERRUPTED = 130
 
 def run_task(options: argparse.Namespace) -> int:
     """Run them all; a bad file does not stop the others. Returns 1 when any failed, 130 after Ctrl-C."""
-    sources = _named_sources(options.sources, options.task)
-    failures: list[str] = []
+    sources = list(_named_sources(options.sources, options.task).items())
+    batch = given_batch(options)
+    failures: dict[str, ErrorReport] = {}
     with Session(worker_settings(options)) as session:
-        for name, source in sources.items():
-            try:
-                outcome = _run_one(session, options, name, source)
-            except MeshwrightError as error:
-                failures.append(f"{source}: {error}")
-            else:
-                if isinstance(outcome, Failed):
-                    failures.append(f"{source}: {outcome.error}")
+        for first in range(0, len(sources), batch):
+            failures |= _run_batch(session, options, dict(sources[first : first + batch]))
             if session.interrupted:
                 sys.stderr.write("Interrupted.\n")
                 return INTERRUPTED
     if failures:
-        sys.stderr.write(f"{len(failures)} of {len(sources)} failed:\n" + "".join(f"  {line}\n" for line in failures))
+        lines = [f"  {source}: {failures[name]}\n" for name, source in sources if name in failures]
+        sys.stderr.write(f"{len(failures)} of {len(sources)} failed:\n" + "".join(lines))
     return 1 if failures else 0
 
 
-def _run_one(
-    session: Session, options: argparse.Namespace, name: str, source: Path
-) -> Done | Failed | CancelledEvent:
-    task: TaskSpec = options.task
+def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[str, Path]) -> dict[str, ErrorReport]:
+    """Run the files as one job; returns what failed, by name. Where the job fails as a whole, each runs for itself."""
+    failures: dict[str, ErrorReport] = {}
     with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch:
-        folder = JobFolder.create(Path(scratch) / "job")
-        inputs = {task.inputs[0].name: _place_input(task, source, folder)}
-        request = Request("job", task.name, options.pipeline.name, options.weights, name, options.seed,
-                          given_parameters(options), inputs)
-        bar = ProgressBar(name, task)
         try:
-            outcome = session.run(request, folder, bar.show)
-        finally:
-            bar.close()
-        target = options.out / name
-        if isinstance(outcome, Done):
-            write_results(outcome.result, folder, task, name, target, options.format)
-            sys.stdout.write(summary(outcome.result, folder, name, target) + "\n")
-        elif isinstance(outcome, Failed):
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder.log, target / "log.txt")
-        return outcome
+            folder = JobFolder.create(Path(scratch) / "job")
+            placed = _placed(options.task, sources, folder, failures)
+            outcome = _run_job(session, options, placed, folder) if placed else None
+        except MeshwrightError as error:
+            return failures | dict.fromkeys(sources, error.report)
+        if isinstance(outcome, Failed) and len(placed) > 1:
+            for name in placed:
+                if not session.interrupted:
+                    failures |= _run_batch(session, options, {name: sources[name]})
+        elif isinstance(outcome, Done | Failed):
+            for name, files in placed.items():
+                if error := _finish(outcome, folder, options, name, files[0] if len(placed) > 1 else ""):
+                    failures[name] = error
+    return failures
+
+
+def _placed(
+    task: TaskSpec, sources: Mapping[str, Path], folder: JobFolder, failures: dict[str, ErrorReport]
+) -> dict[str, tuple[str, ...]]:
+    """The names in the job's inputs of every file that can be read; the others go to `failures`."""
+    placed = {}
+    for number, (name, source) in enumerate(sources.items(), 1):
+        try:
+            placed[name] = _place_input(task, source, folder, number)
+        except MeshwrightError as error:
+            failures[name] = error.report
+    return placed
+
+
+def _run_job(
+    session: Session, options: argparse.Namespace, placed: Mapping[str, tuple[str, ...]], folder: JobFolder
+) -> Outcome:
+    first, *others = placed
+    name = f"{first} and {len(others)} more" if others else first
+    task: TaskSpec = options.task
+    inputs = {task.inputs[0].name: tuple(file for files in placed.values() for file in files)}
+    request = Request("job", task.name, options.pipeline.name, options.weights, name, options.seed,
+                      given_parameters(options), inputs)
+    bar = ProgressBar(name, task)
+    try:
+        return session.run(request, folder, bar.show)
+    finally:
+        bar.close()
+
+
+def _finish(
+    outcome: Done | Failed, folder: JobFolder, options: argparse.Namespace, name: str, file: str
+) -> ErrorReport | None:
+    """Write what came of one source, or the log; returns its error. `file` is its input in a job of several or ""."""
+    target = options.out / name
+    error = outcome.error if isinstance(outcome, Failed) else outcome.result.files[file].error if file else None
+    try:
+        if error is None:
+            result = result_of_file(outcome.result, file, name) if file else outcome.result
+            write_results(result, folder, options.task, name, target, options.format)
+            sys.stdout.write(summary(result, folder, name, target) + "\n")
+        else:
+            keep_log(folder, target)
+    except MeshwrightError as unwritable:
+        return unwritable.report
+    return error
 
 
 def _named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
@@ -87,11 +127,12 @@ def _named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
     return named
 
 
-def _place_input(task: TaskSpec, source: Path, folder: JobFolder) -> tuple[str, ...]:
-    """Bring the file into the job's inputs in the form that the task takes; returns the names there."""
+def _place_input(task: TaskSpec, source: Path, folder: JobFolder, number: int) -> tuple[str, ...]:
+    """Bring the file, the job's `number`-th, into its inputs in the form that the task takes; returns the names there.
+    """
     if task.inputs[0].kind == "image":
         stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "picture"
-        name = stem + source.suffix.lower()
+        name = (stem if number == 1 else f"{stem}.{number:03d}") + source.suffix.lower()
         shutil.copy(source, folder.inputs / name)
         return (name,)
     from ..geometry.mesh_files import joined, read_parts
@@ -99,7 +140,7 @@ def _place_input(task: TaskSpec, source: Path, folder: JobFolder) -> tuple[str, 
     meshes = [part.mesh for part in read_parts(source)]
     if task.inputs[0].kind == "mesh":
         meshes = [joined(meshes)]
-    names = tuple(f"mesh.{number:03d}.npz" for number in range(1, len(meshes) + 1))
+    names = tuple(f"mesh.{mesh:03d}.npz" for mesh in range(number, number + len(meshes)))
     for name, mesh in zip(names, meshes, strict=True):
         write_mesh(folder.inputs / name, mesh.vertices, mesh.faces)
     return names
