@@ -29,6 +29,9 @@ from ..deliver.quality.figures import (
 from .main_panel import SidebarPanel
 from .words import duration, region_width, wrapped
 
+LABEL_SHARE = 0.55
+"""Of the sidebar's width, so that the longest label fits at its default one."""
+DISTANCE_WORDS = "Distances to the original in percent of its diagonal"
 WORSE_WORDS = ("Blender's Decimate stays closer to the original with as many faces. Try another variant, a lower "
                "temperature, or use Decimate.")
 INCOMPLETE_WORDS = "It was cut off or damaged and may lack a part. Raise Longest, or split the object first."
@@ -50,8 +53,8 @@ class MESHWRIGHT_PT_quality(SidebarPanel, bpy.types.Panel):
             return
         _draw_table(layout, figure_words(item))
         if COMPARED_MEAN in item:
-            layout.label(text=f"Decimate at {item[DECIMATE_FACES]:,} faces")
             _draw_table(layout, comparison_words(item))
+        wrapped(layout, DISTANCE_WORDS, width)
         for words in warnings(item):
             wrapped(layout.box(), words, width, "ERROR")
         if len(item.data.polygons) != item[FACES]:
@@ -62,23 +65,25 @@ class MESHWRIGHT_PT_quality(SidebarPanel, bpy.types.Panel):
             wrapped(layout, f"Blender waits meanwhile, about {duration(seconds)}", width)
 
 
-def figure_words(item: bpy.types.Object) -> Iterator[tuple[str, str]]:
+def figure_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
     """Label and value of each figure of the mesh itself."""
     faces, quads = item[FACES], item[QUADS]
     yield "Faces", f"{faces:,}"
-    yield "Joined to quads", f"{quads:,} and {faces - 2 * quads:,} triangles"
+    yield "Joined to quads", f"{quads:,}, {faces - 2 * quads:,} tris"
     yield "Open edges", f"{item[OPEN_EDGES]:,}"
     yield "Non-manifold edges", f"{item[NON_MANIFOLD_EDGES]:,}"
     yield "Components", f"{item[COMPONENTS]:,}"
     if MEAN in item:
-        yield "Mean distance", f"{item[MEAN]:.2f} % of the diagonal"
-        yield "Largest (Hausdorff)", f"{item[HAUSDORFF]:.2f} % of the diagonal"
+        yield "Mean distance", f"{item[MEAN]:.2f} %"
+        yield "Hausdorff distance", f"{item[HAUSDORFF]:.2f} %"
 
 
-def comparison_words(item: bpy.types.Object) -> Iterator[tuple[str, str]]:
-    """Label and value of each figure of the comparison; both meshes were measured in the same way."""
-    yield "Mean distance", f"{item[DECIMATE_MEAN]:.2f} %, this {item[COMPARED_MEAN]:.2f} %"
-    yield "Largest", f"{item[DECIMATE_LARGEST]:.2f} %, this {item[COMPARED_LARGEST]:.2f} %"
+def comparison_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
+    """Label, the mesh's value and Decimate's; both meshes were measured in the same way."""
+    yield "Compared with", "this", "Decimate"
+    yield "Faces", f"{item[FACES]:,}", f"{item[DECIMATE_FACES]:,}"
+    yield "Mean distance", f"{item[COMPARED_MEAN]:.2f} %", f"{item[DECIMATE_MEAN]:.2f} %"
+    yield "Farthest", f"{item[COMPARED_LARGEST]:.2f} %", f"{item[DECIMATE_LARGEST]:.2f} %"
 
 
 def warnings(item: bpy.types.Object) -> Iterator[str]:
@@ -93,12 +98,16 @@ def warnings(item: bpy.types.Object) -> Iterator[str]:
         yield "Decimate does not get down to as few faces: no fair comparison is possible."
 
 
-def _draw_table(layout: bpy.types.UILayout, rows: Iterator[tuple[str, str]]) -> None:
+def _draw_table(layout: bpy.types.UILayout, rows: Iterator[tuple[str, ...]]) -> None:
+    """One label and its values a row."""
     column = layout.column(align=True)
-    for label, value in rows:
-        row = column.split(factor=0.4)
+    column.scale_y = 0.8
+    for label, *values in rows:
+        row = column.split(factor=LABEL_SHARE if len(values) == 1 else 1 - LABEL_SHARE)
         row.label(text=label)
-        row.label(text=value)
+        cells = row.row()
+        for value in values:
+            cells.label(text=value)
 
 
 CLASSES = (MESHWRIGHT_PT_quality,)
