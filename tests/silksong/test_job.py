@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh Silksong's jobs: the result stands where the selected mesh stood, and bad meshes are refused in clear words."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 
 from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
 from backend.geometry.deviation import deviations
 from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.frame import blender_to_y_up, y_up_to_blender
-from backend.pipelines.silksong.job import run
+from backend.pipelines.silksong.job import load, run
 from backend.pipelines.silksong.spec import SPEC
 from tests.silksong.tiny_networks import tiny_pipeline
 
@@ -162,3 +164,15 @@ def test_a_job_holds_no_more_files_than_the_task_takes() -> None:
     for task, files, most in (("remesh", names, 16), ("repair_mesh", names[:2], 1)):
         with pytest.raises(BadInput, match=f"cannot take {len(files)} files at once. It takes {most}"):
             Request("job", task, "silksong", "published", "all", 3, {}, {"mesh": files}).validated(SPEC)
+
+
+def test_starter_weights_are_loaded_from_their_folder(tmp_path: Path) -> None:
+    pipeline, loaded = tiny_pipeline(), []
+    pipeline.to(torch.float16).save_pretrained(tmp_path)
+    progress = Silent()
+    progress.loading = loaded.append
+    bundled = dataclasses.replace(SPEC.weight_set("published"), name="starter", files=(), bundled=True)
+    model = load(bundled, tmp_path, Resources(), progress)
+    assert loaded == ["starter weights"]
+    assert model.transformer.dtype == torch.float32
+    assert torch.equal(model.transformer.sos_token, pipeline.transformer.sos_token.float())

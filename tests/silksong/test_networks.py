@@ -43,10 +43,10 @@ def test_every_class_of_token_has_its_vector():
     assert torch.equal(table[10266], transformer.offset_embed[0])
 
 
-@pytest.mark.parametrize("shared_condition", [False, True])
-def test_cached_steps_equal_the_whole_sequence(shared_condition):
+@pytest.mark.parametrize(("shared_condition", "embedding_width"), [(False, None), (True, None), (False, 12)])
+def test_cached_steps_equal_the_whole_sequence(shared_condition, embedding_width):
     """Over several chunks, read at the shortest length and at more than is filled, and in a second run."""
-    transformer = tiny_transformer()
+    transformer = tiny_transformer(embedding_width=embedding_width)
     decoder = StaticDecoder(transformer, 2, 3 * CHUNK)
     condition = random_condition(2)
     for run in range(2):
@@ -85,6 +85,17 @@ def test_extreme_scores_stay_finite_in_half_precision():
     attention.values[..., attention.head_width] = 2.0**-8
     mixed = attention._attend(direction, 2 * CHUNK)
     torch.testing.assert_close(mixed, torch.full_like(mixed, 3), rtol=5e-3, atol=0)
+
+
+def test_a_narrow_table_serves_tokens_and_logits():
+    transformer, tokens = tiny_transformer(embedding_width=12), random_tokens(2, 9)
+    assert transformer.token_embed.weight.shape == (vocabulary.VOCABULARY_SIZE, 12)
+    before = transformer(tokens, random_condition(2))
+    assert before.shape == (2, 10, vocabulary.VOCABULARY_SIZE)
+    unused = next(token for token in range(100, 200) if token not in tokens)
+    transformer.token_embed.weight[unused] += 1.0
+    changed = (transformer(tokens, random_condition(2)) - before).abs().amax(dim=(0, 1)) > 0
+    assert changed.nonzero().flatten().tolist() == [unused]
 
 
 def test_gradients_reach_every_parameter():

@@ -10,9 +10,12 @@ from backend.pipelines.silksong.transformer import SilksongTransformer
 CONDITION_WIDTH = 24
 
 
-def tiny_transformer(max_tokens: int = 300, depth: int = 2) -> SilksongTransformer:
+def tiny_transformer(
+    max_tokens: int = 300, depth: int = 2, embedding_width: int | None = None
+) -> SilksongTransformer:
     torch.manual_seed(0)
-    transformer = SilksongTransformer(32, CONDITION_WIDTH, depth, heads=2, head_width=16, max_tokens=max_tokens)
+    transformer = SilksongTransformer(32, CONDITION_WIDTH, depth, heads=2, head_width=16, max_tokens=max_tokens,
+                                      embedding_width=embedding_width)
     for parameter in transformer.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return transformer.requires_grad_(False).eval()

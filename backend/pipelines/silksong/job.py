@@ -18,7 +18,10 @@ MOST_FACES_TO_REPAIR = 2_000_000
 
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> SilksongPipeline:
-    """The published pipeline: float32 on a CPU, float16 elsewhere, as it was trained."""
+    """The pipeline in float32 for the small starter weights and on CPUs, else in float16, as it was trained."""
+    if weights.bundled:
+        progress.loading("starter weights")
+        return SilksongPipeline.from_pretrained(folder).place(resources.device)
     dtype = torch.float32 if resources.device == "cpu" else torch.float16
     return load_published(folder, dtype, resources.device, progress.loading)
 
