@@ -24,7 +24,6 @@ from ..pipeline import SilksongPipeline
 from ..point_sampling import sample_condition_points
 from ..tokenizer import decode
 from ..tokenizer.vocabulary import COMPONENT
-from ..transformer import IGNORED
 from .cleaning import CleaningRule, checked_tokens
 from .learning import SilksongLearner
 from .surface_points import sample_points
@@ -123,13 +122,12 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 @torch.no_grad()
 def held_out_loss(learner: SilksongLearner, held_out: HeldOut) -> float:
-    """Mean cross-entropy of the true tokens, object by object weighted alike by token."""
-    device = learner.transformer.device
-    longest = max(len(tokens) for tokens in held_out.tokens)
-    padded = torch.full((len(held_out.tokens), longest), IGNORED)
-    for row, tokens in zip(padded, held_out.tokens, strict=True):
-        row[: len(tokens)] = torch.from_numpy(tokens)
-    return float(learner([(held_out.points.float().to(device), padded.to(device))]))
+    """Mean cross-entropy of all true tokens and ends."""
+    device, total = learner.transformer.device, 0.0
+    for points, tokens in zip(held_out.points, held_out.tokens, strict=True):
+        mean = learner([(points.float().to(device)[None], torch.from_numpy(tokens).to(device)[None])])
+        total += float(mean) * (len(tokens) + 1)
+    return total / sum(len(tokens) + 1 for tokens in held_out.tokens)
 
 
 def held_out_figures(learner: SilksongLearner, held_out: HeldOut) -> dict[str, float]:
