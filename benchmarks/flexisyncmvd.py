@@ -17,7 +17,7 @@ import torch
 
 from .flexisyncmvd_projector import differences, projector_figures, projector_results
 
-ROUNDED = ("position", "baked weight", "baked texture")
+ROUNDED = ("position", "baked weight", "baked texture", "weight by texel", "texture by texel")
 """What devices may round differently."""
 ROUNDING = 1e-4
 
@@ -28,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="runs of which the fastest counts")
     parser.add_argument("--device", type=torch.device, default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
-    parser.add_argument("--save-results", type=Path, metavar="OUT", help="write the projector's results (npz, 8 MB)")
+    parser.add_argument("--save-results", type=Path, metavar="OUT", help="write the projector's results (npz, 12 MB)")
     parser.add_argument("--compare-with", type=Path, metavar="FILE", help="compare with another device's results")
     arguments = parser.parse_args()
     if not arguments.projector:

@@ -8,7 +8,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from backend.geometry.projection import Projector, UVMesh, orbit_cameras, rasterize_views, view_geometry, view_texels
+from backend.geometry.projection import (
+    Projector,
+    UVMesh,
+    bake_texels,
+    orbit_cameras,
+    rasterize_views,
+    view_geometry,
+    view_texels,
+)
 
 POSES = [(0.0, float(azimuth % 360)) for azimuth in range(-180, 180, 45)] + [(30.0, 0.0), (30.0, 180.0)]
 """The published rig (spec 2.4): 10 views."""
@@ -56,6 +64,8 @@ def projector_figures(device: torch.device, repeats: int) -> dict:
     timed("latent projector, whole", lambda: Projector.build(mesh, cameras, LATENT_SIZE, TEXTURE_SIZE))
     timed("render RGB", lambda: projector.render(texture))
     timed("bake RGB", lambda: projector.bake(views, EXPONENT))
+    timed("bake RGB from the texture's side", lambda: bake_texels(mesh, cameras, views, TEXTURE_SIZE, EXPONENT))
+    timed("the same into 4096²", lambda: bake_texels(mesh, cameras, views, 4096, EXPONENT))
     timed("bake latents", lambda: latent.bake(latents, EXPONENT))
     figures = {"faces": len(mesh.faces), "views": len(POSES), "view size": VIEW_SIZE, "texture size": TEXTURE_SIZE}
     figures |= {"milliseconds": times, "rasterise and geometry": times["rasterise"] + times["geometry of every pixel"]}
@@ -69,6 +79,7 @@ def projector_results(device: torch.device) -> dict[str, Tensor]:
     fragments = rasterize_views(mesh, cameras, COMPARED_SIZE)
     projector = Projector.build(mesh, cameras, COMPARED_SIZE, COMPARED_SIZE)
     baked = projector.bake(_random_views(3, COMPARED_SIZE, device), EXPONENT)
+    by_texel = bake_texels(mesh, cameras, _random_views(3, COMPARED_SIZE, device), COMPARED_SIZE, EXPONENT)
     results = {
         "faces": fragments.face,
         "faces in perspective": rasterize_views(mesh, perspective, COMPARED_SIZE).face,
@@ -79,6 +90,8 @@ def projector_results(device: torch.device) -> dict[str, Tensor]:
         "position": view_geometry(mesh, cameras[:1], fragments[:1]).position,
         "baked weight": baked.weight,
         "baked texture": baked.texture,
+        "weight by texel": by_texel.weight,
+        "texture by texel": by_texel.texture,
     }
     return {name: result.cpu() for name, result in results.items()}
 
