@@ -2,7 +2,6 @@
 """The figures of the quality card, and which variant comes first."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,10 @@ import trimesh
 from backend.contract import Cancelled
 from backend.geometry import deviation
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.silksong import quality
 from backend.pipelines.silksong.quality import Topology, best_first
 from backend.pipelines.silksong.variants import OUT_OF_TOKENS, Variant, ran_out
 
 BALL = trimesh.creation.icosphere(3)
-
-
-@pytest.fixture(autouse=True)
-def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as these simple shapes need."""
-    monkeypatch.setattr(quality, "deviations", partial(quality.deviations, samples=10_000))
 
 
 def variant(mesh: trimesh.Trimesh, size: float = 1.0, complete: bool = True) -> Variant:
