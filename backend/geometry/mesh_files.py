@@ -2,13 +2,15 @@
 """Mesh files (GLB, OBJ, PLY, STL) in and out, in Blender's frame on our side.
 
 GLB and OBJ are Y-up by standard or custom and are turned: `(X, Y, Z)_file = (x, z, -y)_blender`. PLY and STL have no
-up axis of their own and are taken as they are, which is also what Blender does with each of the four.
+up axis of their own and are taken as they are, which is also what Blender does with each of the four. Faces of more
+than three corners become fans of triangles, which is exact for convex ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ import trimesh
 
 from ..contract import BadInput
 from .mesh import TriangleMesh
+from .obj_indices import with_absolute_indices
+from .ply_polygons import PlyHeader, read_polygons
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 _Y_UP_SUFFIXES = (".glb", ".gltf", ".obj")
@@ -36,27 +40,29 @@ class NamedMesh:
 def read_parts(path: Path) -> list[NamedMesh]:
     """One part per scene node that holds a mesh, by name, its transform applied, equal vertices merged.
 
-    Raises BadInput for a file that holds no mesh or cannot be read.
+    Raises BadInput for a file that holds no mesh, cannot be read, or is cut off.
     """
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise BadInput(f"{path.name} is of a kind that cannot be read.", f"Known are {', '.join(MESH_SUFFIXES)}.",
                        "Save it as GLB.")
+    if path.is_file() and not path.stat().st_size:
+        raise BadInput(f"{path.name} is empty.", "The file has no content.", "Choose another file.")
     try:
-        scene = trimesh.load_scene(path, process=False, **(_OBJ_OPTIONS if path.suffix.lower() == ".obj" else {}))
+        scene = _loaded(path)
     except Exception as error:  # loaders raise anything on a damaged file
-        raise BadInput(f"{path.name} cannot be read.", f"{type(error).__name__}: {error}",
-                       "Check that the file is whole, or save it again as GLB.") from error
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     to_blender = np.linalg.inv(_TO_Y_UP) if path.suffix.lower() in _Y_UP_SUFFIXES else np.eye(4)
     parts = []
     for node in sorted(scene.graph.nodes_geometry, key=str):  # the graph's own order changes from run to run
         transform, geometry = scene.graph[node]
         mesh = scene.geometry[geometry]
         if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces):
+            _check(path, mesh)
             placed = mesh.copy().apply_transform(to_blender @ transform)
             placed.merge_vertices(merge_tex=True, merge_norm=True)
             parts.append(NamedMesh(str(node), TriangleMesh.from_trimesh(placed)))
     if not parts:
-        raise BadInput(f"{path.name} holds no mesh.", "It has no triangles.", "Choose another file.")
+        raise BadInput(f"{path.name} holds no mesh.", "It has no triangles, or is cut off.", "Choose another file.")
     return parts
 
 
@@ -85,6 +91,38 @@ def joined(meshes: Sequence[TriangleMesh]) -> TriangleMesh:
         np.concatenate([np.zeros((0, 3), np.int32),
                         *(mesh.faces + start for mesh, start in zip(meshes, starts, strict=False))]),
     )
+
+
+def _loaded(path: Path) -> trimesh.Scene:
+    suffix = path.suffix.lower()
+    if suffix == ".obj":
+        content = with_absolute_indices(path.read_bytes())
+        return trimesh.load_scene(BytesIO(content), "obj", process=False, **_OBJ_OPTIONS)
+    return _loaded_ply(path) if suffix == ".ply" else trimesh.load_scene(path, process=False)
+
+
+def _loaded_ply(path: Path) -> trimesh.Scene:
+    header = PlyHeader.read(path)
+    try:
+        scene = trimesh.load_scene(path, process=False)
+    except ValueError:
+        return trimesh.Scene(read_polygons(path).to_trimesh())
+    found = sum(len(mesh.faces) for mesh in scene.geometry.values() if isinstance(mesh, trimesh.Trimesh))
+    if found < header.face_count:
+        raise ValueError(f"there are {found} of {header.face_count} faces: it is cut off")
+    return scene
+
+
+def _check(path: Path, mesh: trimesh.Trimesh) -> None:
+    if mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.vertices):
+        raise _unreadable(path, "Some of its faces name vertices that it does not hold.")
+    # A comparison with NaN is False. Beyond single precision a number is infinite for us.
+    if not (np.abs(mesh.vertices) <= np.finfo(np.float32).max).all():
+        raise _unreadable(path, "Some of its vertices are at no place: infinite, or not a number.")
+
+
+def _unreadable(path: Path, why: str) -> BadInput:
+    return BadInput(f"{path.name} cannot be read.", why, "Check that the file is whole, or save it again as GLB.")
 
 
 def _coloring(path: Path, mesh: trimesh.Trimesh, color: tuple[float, ...]) -> trimesh.visual.base.Visuals:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh files in and out in Blender's frame."""
 
+import struct
+
 import numpy as np
 import pytest
 import trimesh
@@ -68,3 +70,98 @@ def test_files_without_a_mesh(tmp_path):
             read_parts(tmp_path / name)
         assert name in str(error.value)
         assert error.value.report.advice
+
+
+SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 2 2 0\n"
+HEADER = """ply
+format {} 1.0
+element vertex 5
+property float x
+property float y
+property float z
+element face {}
+property list uchar int vertex_indices
+end_header
+"""
+CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [2, 2, 0]], "<f4")
+
+
+def area(path) -> float:
+    return float(sum(np.linalg.norm(part.mesh.area_vectors(), axis=1).sum() for part in read_parts(path)))
+
+
+@pytest.mark.parametrize(("faces", "wanted"), [
+    ("f 1 2 3 4\n", 1.0), ("f 1 2 3 5 4\n", 1.5), ("f 1 2 3\nf 1 2 3 4\n", 1.5), ("f 1 2 \\\n3\n", 0.5),
+    ("vt 0 0\nvn 0 0 1\nf 1/1/1 2/1/1 3/1/1 4/1/1\n", 1.0), ("vn 0 0 1\nf 1//1 2//1 3//1 4//1\n", 1.0),
+    ("f -5 -4 -3 -2\n", 1.0), ("vt 0 0\nvn 0 0 1\nf -5/-1/-1 2/1/1 -3/1/-1\n", 0.5),
+    ("mtllib gone.mtl\nusemtl gone\nf 1 2 3\n", 0.5), ("l 1 2\nf 1 2 3\n", 0.5), ("# caf\u00e9\nf 1 2 3\n", 0.5),
+])
+def test_obj_faces_of_every_kind(tmp_path, faces, wanted):
+    (tmp_path / "a.obj").write_bytes((SQUARE + faces).encode("latin-1"))
+    assert area(tmp_path / "a.obj") == pytest.approx(wanted)
+
+
+def test_a_negative_index_counts_back_from_where_it_stands(tmp_path):
+    near, far = "v 0 0 0\nv 1 0 0\nv 1 1 0\nf -3 -2 -1\n", "v 5 0 0\nv 6 0 0\nv 6 1 0\nf -3 -2 -1\n"
+    (tmp_path / "a.obj").write_text(f"o a\n{near}o b\n{far}")
+    assert [part.mesh.bounds[:, 0].tolist() for part in read_parts(tmp_path / "a.obj")] == [[0, 1], [5, 6]]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_binary_ply_with_triangles_quads_and_ngons(tmp_path, order):
+    """As Blender writes it."""
+    form = "binary_little_endian" if order == "<" else "binary_big_endian"
+    faces = [(0, 1, 2), (0, 1, 2, 3), (0, 1, 2, 4, 3), (0, 2, 4)]
+    content = HEADER.format(form, len(faces)).encode() + CORNERS.astype(order + "f4").tobytes()
+    content += b"".join(struct.pack(f"{order}B{len(face)}i", len(face), *face) for face in faces)
+    (tmp_path / "a.ply").write_bytes(content)
+    assert area(tmp_path / "a.ply") == pytest.approx(0.5 + 1.0 + 1.5 + 0.0)
+    assert len(read_parts(tmp_path / "a.ply")[0].mesh.faces) == 7
+    (tmp_path / "a.ply").write_bytes(content[:-2])
+    with pytest.raises(BadInput, match="cut off"):
+        read_parts(tmp_path / "a.ply")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "binary"])
+@pytest.mark.parametrize("kind", ["ply", "stl"])
+def test_both_encodings_of_ply_and_stl(tmp_path, kind, encoding):
+    name = "stl_ascii" if (kind, encoding) == ("stl", "ascii") else kind
+    options = {"encoding": encoding} if kind == "ply" else {}
+    content = box((0, 0, 0)).to_trimesh().export(file_type=name, **options)
+    content = content.encode() if isinstance(content, str) else content
+    (tmp_path / f"a.{kind}").write_bytes(content)
+    assert area(tmp_path / f"a.{kind}") == pytest.approx(22)
+    (tmp_path / f"a.{kind}").write_bytes(content[:-70])
+    with pytest.raises(BadInput, match="cut off"):
+        read_parts(tmp_path / f"a.{kind}")
+
+
+@pytest.mark.parametrize("left", [10, 30, 200, -100, -4])
+def test_a_glb_that_is_cut_off(tmp_path, left):
+    content = box((0, 0, 0)).to_trimesh().export(file_type="glb")
+    (tmp_path / "a.glb").write_bytes(content[:left])
+    with pytest.raises(BadInput, match=r"a\.glb cannot be read"):
+        read_parts(tmp_path / "a.glb")
+
+
+@pytest.mark.parametrize("suffix", ["glb", "gltf", "obj", "ply", "stl"])
+@pytest.mark.parametrize("content", ["", "Dear reader,\nthis is a letter.\n"])
+def test_empty_files_and_letters(tmp_path, suffix, content):
+    (tmp_path / f"a.{suffix}").write_text(content)
+    words = "cannot be read|holds no mesh" if content else "is empty"
+    with pytest.raises(BadInput, match=f"a.{suffix} ({words})"):
+        read_parts(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("a.obj", SQUARE + "f 1 2 99\n", "cannot be read"), ("a.obj", SQUARE + "f 0 1 2\n", "index 0"),
+    ("a.obj", SQUARE + "f -6 -1 -2\n", "index -6 after 5 vertices"),
+    ("a.obj", "v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "not a number"),
+    ("a.obj", "v 1e300 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "infinite"), ("a.obj", SQUARE + "l 1 2\n", "no triangles"),
+    ("a.ply", HEADER.format("ascii", 1) + "0 0 0\n1 0 0\n1 1 0\n0 1 0\n2 2 0\n3 0 1 9\n", "does not hold"),
+    ("a.gltf", '{"asset": {"version": "2.0"}, "buffers": [{"uri": "gone.bin", "byteLength": 9}]}', "gone.bin"),
+])
+def test_what_is_wrong_with_a_file_is_said(tmp_path, name, content, words):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(BadInput, match=words):
+        read_parts(tmp_path / name)
