@@ -33,7 +33,7 @@ from transformers import (
 
 from backend.contract import Resources
 from backend.geometry.projection import UVMesh, orbit_cameras
-from backend.pipelines.flexisyncmvd.noise_prediction import Guidance
+from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Guidance
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.placement import place
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS
@@ -200,7 +200,8 @@ def one_texture(
     grounds = times.measure("backgrounds", lambda: pipeline.encode_backgrounds(sizes.latent_view, draws))
     with profile():
         latents = times.measure(
-            "denoise", lambda: pipeline.denoise(prompts, image, controls, projector, grounds, rig, settings, draws)
+            "denoise",
+            lambda: pipeline.denoise(Conditions(prompts, controls, image), projector, grounds, rig, settings, draws),
         )
     views = times.measure("decode", lambda: pipeline.decode(latents, settings.decoded_together))
     texture = times.measure("bake", lambda: pipeline.bake(views, scene, settings))

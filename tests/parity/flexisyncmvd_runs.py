@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from backend.geometry.projection import Projector
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind
 from backend.pipelines.flexisyncmvd.denoising import StepOutcome
-from backend.pipelines.flexisyncmvd.noise_prediction import Control, Guidance
-from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
+from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Control, Guidance
+from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline, Reports
 from backend.pipelines.flexisyncmvd.prompts import TextEncoding, of_views
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, ddpm_scheduler
@@ -124,8 +124,8 @@ def run(outputs: Golden) -> Iterator[Comparison]:
     )
     seen: list[StepOutcome] = []
     latents = pipeline.denoise(
-        prompts, image_prompt, controls, projector, inputs.input("colour_latents"), scene.rig, settings,
-        RecordedDraws(inputs), on_step=lambda outcome, _: seen.append(outcome),
+        Conditions(prompts, controls, image_prompt), projector, inputs.input("colour_latents"), scene.rig, settings,
+        RecordedDraws(inputs), Reports(step=lambda outcome, _: seen.append(outcome)),
     )
     for outcome in seen:
         for name, value in _values(outcome).items():

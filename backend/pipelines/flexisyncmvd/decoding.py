@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Between pictures and latents: plain backgrounds in, views out (spec 2.14, 2.18)."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from diffusers import AutoencoderKL
@@ -12,10 +11,13 @@ from torch.nn import functional
 from .backgrounds import colour_images
 
 
-def encode_colours(vae: AutoencoderKL, size: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
+def encode_colours(
+    vae: AutoencoderKL, size: int, device: torch.device | str, check: Callable[[], None]
+) -> tuple[Tensor, Tensor]:
     """Mean and deviation, float32 [14, 4, size / 8, size / 8] each, of the background colours' latents, unscaled."""
     means, deviations = [], []
     for images in colour_images(size, device, vae.dtype).split(1):
+        check()
         posterior = vae.encode(images.contiguous()).latent_dist
         means.append(posterior.mean.float())
         deviations.append(posterior.std.float())
@@ -29,19 +31,6 @@ def decode_views(vae: AutoencoderKL, latents: Tensor, rows: int, on_rows: Callab
         pictures += (vae.decode(part, return_dict=False)[0].float() / 2 + 0.5).clamp(0, 1)
         on_rows(len(pictures))
     return torch.stack(pictures)
-
-
-@contextmanager
-def at_least_precise(vae: AutoencoderKL, wide: bool) -> Iterator[None]:
-    """Within, the autoencoder computes in float32 if `wide`: SDXL's own one overflows in half precision."""
-    if not wide or vae.dtype != torch.float16:
-        yield
-        return
-    vae.to(torch.float32)
-    try:
-        yield
-    finally:
-        vae.to(torch.float16)
 
 
 def resized(pictures: Tensor, size: int, reference: bool = False) -> Tensor:

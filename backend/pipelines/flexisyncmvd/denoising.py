@@ -58,14 +58,13 @@ def denoise(
     projection: Projection,
     plan: Plan,
     backgrounds: Tensor,
-    texture_size: tuple[int, int],
     views: int,
     draws: Draws,
     mode: SyncMode = SyncMode.TEXTURE,
     on_step: Callable[[StepOutcome], None] = lambda _outcome: None,
 ) -> Tensor:
     """Latents [V, 4, s, s] in float32. `backgrounds` [14, 4, s, s] are scaled colour latents, on the device of all."""
-    state = _start(projection, plan, backgrounds, texture_size, views, draws)
+    state = _start(projection, plan, backgrounds, views, draws)
     for step in plan.steps:
         scales = [scales[step.index] for scales in plan.scales]
         prediction = predictor.predict(state.views, step, scales)
@@ -78,11 +77,11 @@ def denoise(
 
 
 def _start(
-    projection: Projection, plan: Plan, backgrounds: Tensor, texture_size: tuple[int, int], views: int, draws: Draws
+    projection: Projection, plan: Plan, backgrounds: Tensor, views: int, draws: Draws
 ) -> _State:
     device, shape = backgrounds.device, (views, *backgrounds.shape[1:])
     around = draws.normal("initial_latents", shape).to(device)
-    texture = draws.normal("noise_texture", (shape[1], *texture_size)).to(device)
+    texture = draws.normal("noise_texture", (shape[1], *projection.texture_size)).to(device)
     noise = draws.normal("initial_background_noise", shape).to(device)
     alpha_bar = float(plan.alphas_cumprod[plan.steps[0].timestep + 1])
     on_ground = _on_ground(projection.render(texture), around, alpha_bar, noise)

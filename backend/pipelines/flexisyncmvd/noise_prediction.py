@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The networks' guided answer for all views at one timestep (spec 2.16, items 1 and 2.11's several ControlNets)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 
+from ..reports import ignore
 from .attention import ViewSharing, sharing_views
 from .prompts import TextEncoding, ViewPrompts
 from .schedule import ControlSchedule, Step
@@ -58,6 +59,16 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What the views shall show: texts, ControlNets (possibly none), and for each image adapter in the UNet the hidden
+    states [2, N, T, W] of its pictures, negative first."""
+
+    prompts: ViewPrompts
+    controls: Sequence[Control] = ()
+    image: Sequence[Tensor] = ()
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Outputs [V, C, s, s]: each sign's as the network gave it, and the guided one in float32."""
 
@@ -70,42 +81,40 @@ class NoisePredictor:
     """UNet and ControlNets with everything that stays the same from step to step.
 
     Args:
-        prompts: of every view, on the device and in the dtype of the UNet.
+        conditions: on the device and in the dtype of the UNet.
         sharing: which views look at which; None for pictures that have nothing to do with each other.
-        controls: may be empty.
-        image_prompt: for each image adapter the hidden states [2, N, T, W] of its pictures, negative first; may be
-            empty.
         time_ids: SDXL's sizes [6], None for Stable Diffusion 1.5.
+        check: called before every block of the networks; may raise to cancel.
     """
 
     def __init__(
         self,
         unet: UNet2DConditionModel,
-        prompts: ViewPrompts,
+        conditions: Conditions,
         sharing: ViewSharing | None,
-        controls: Sequence[Control] = (),
-        guidance: Guidance = Guidance(),
-        image_prompt: Sequence[Tensor] = (),
+        guidance: Guidance,
         time_ids: Tensor | None = None,
+        check: Callable[[], None] = ignore,
     ) -> None:
-        self._unet, self._sharing, self._controls, self._guidance = unet, sharing, controls, guidance
+        self._unet, self._sharing, self._guidance, self._check = unet, sharing, guidance, check
+        self._controls, prompts = conditions.controls, conditions.prompts
         signs = guidance.signs
         self._passes = [signs] if guidance.together else [(sign,) for sign in signs]
         self._texts = {part: _joined([getattr(prompts, sign) for sign in part]) for part in self._passes}
-        self._added = {part: self._conditions(part, image_prompt, time_ids) for part in self._passes}
+        self._added = {part: self._added_conditions(part, conditions.image, time_ids) for part in self._passes}
         copies = 1 if guidance.guess_mode or not guidance.together else len(signs)
-        self._images = [control.images.repeat(copies, 1, 1, 1) for control in controls]
+        self._images = [control.images.repeat(copies, 1, 1, 1) for control in self._controls]
 
-    def _conditions(
-        self, part: tuple[str, ...], image_prompt: Sequence[Tensor], time_ids: Tensor | None
+    def _added_conditions(
+        self, part: tuple[str, ...], image: Sequence[Tensor], time_ids: Tensor | None
     ) -> dict[str, Any]:
         text, conditions = self._texts[part], {}
         rows = len(text.sequence) // len(part)
         if text.pooled is not None:
             conditions = {"text_embeds": text.pooled, "time_ids": time_ids.expand(len(text.sequence), -1)}
-        if image_prompt:
+        if image:
             chosen = [[NEGATIVE, POSITIVE].index(sign) for sign in part]
-            conditions["image_embeds"] = [states[chosen].repeat_interleave(rows, dim=0) for states in image_prompt]
+            conditions["image_embeds"] = [states[chosen].repeat_interleave(rows, dim=0) for states in image]
         return conditions
 
     @contextmanager
@@ -114,6 +123,9 @@ class NoisePredictor:
         with ExitStack() as stack:
             if self._sharing is not None:
                 stack.enter_context(sharing_views(self._unet, self._sharing))
+            for network in (self._unet, *(control.network for control in self._controls)):
+                for block in (*network.down_blocks, network.mid_block, *getattr(network, "up_blocks", ())):
+                    stack.enter_context(block.register_forward_pre_hook(lambda *_: self._check()))
             for control in self._controls:
                 stack.enter_context(_computed_once(control.network, "controlnet_cond_embedding", ROWS_OF_HINTS))
             if self._unet.config.encoder_hid_dim_type == "ip_image_proj":

@@ -2,9 +2,7 @@
 """FlexiSyncMVD from a mesh and a prompt to a texture, stage by stage in the order of the algorithm (spec section 2)."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, MultiControlNetModel, UNet2DConditionModel
@@ -27,11 +25,12 @@ from ..pacing import Pace
 from ..reports import StageReport, ignore
 from .attention import ViewSharing
 from .conditioning import ControlKind, condition_geometry, condition_image, smooth
-from .decoding import at_least_precise, decode_views, encode_colours, resized
+from .decoding import decode_views, encode_colours, resized
 from .denoising import Plan, StepOutcome, denoise
+from .guide_picture import controls_of_front, draw_guide, guidance_of_guide
 from .image_prompt import encode_picture, has_adapter
-from .noise_prediction import Control, NoisePredictor
-from .prompts import DIRECTIONS, ViewPrompts, encode, of_views, suffix
+from .noise_prediction import Conditions, Control, Guidance, NoisePredictor
+from .prompts import DIRECTIONS, TextEncoding, ViewPrompts, encode, of_views, suffix
 from .random_draws import Draws
 from .rig import CameraRig
 from .schedule import control_scales, plan_steps
@@ -52,11 +51,22 @@ class NotFiniteError(MeshwrightError):
 @dataclass
 class TextureOutput(BaseOutput):
     """`texture` float32 [3, H, W] sRGB in [0, 1], row 0 at v = 1, filled everywhere; the `views` [V, 3, 8 s, 8 s] that
-    it was baked from, and their `latents` [V, 4, s, s]."""
+    it was baked from, their `latents` [V, 4, s, s], and the `guide` if one was made."""
 
     texture: Tensor
     views: Tensor
     latents: Tensor
+    guide: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Who is told what: stages, each step's outcome with the backgrounds' latents, and, oftener than steps, that work
+    goes on. Each may raise to cancel."""
+
+    stage: StageReport = ignore
+    step: Callable[[StepOutcome, Tensor], None] = ignore
+    check: Callable[[], None] = ignore
 
 
 class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
@@ -91,7 +101,6 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
             feature_extractor=feature_extractor,
         )
         self.register_to_config(control_kinds=list(control_kinds))
-        self._colours: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     def is_xl(self) -> bool:
@@ -111,45 +120,45 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         settings: Settings,
         negative_prompt: str = NEGATIVE_PROMPT,
         image: Image.Image | None = None,
+        guide: bool = False,
         image_scale: float = 0.5,
         seed: int = 0,
-        draws: Draws | None = None,
-        progress: StageReport = ignore,
-        on_step: Callable[[StepOutcome, Tensor], None] | None = None,
+        reports: Reports = Reports(),
     ) -> TextureOutput:
-        """Texture the scene's mesh. `on_step` is given each step's outcome and the backgrounds' latents.
+        """Texture the scene's mesh, led by `image`, or with `guide` by a picture of the front that is made first.
 
-        Raises BadInput for a control without its network, NotFiniteError.
+        Raises BadInput for a control or a picture without its network, NotFiniteError.
         """
-        draws = draws or Draws(seed)
-        self.check(settings, image)
-        progress("prepare", 0, 4)
+        told, draws = reports.stage, Draws(seed)
+        self.check(settings, image is not None or guide)
+        told("prepare", 0, 4)
         prompts = self.encode_prompts(prompt, negative_prompt, scene.rig, settings.reference)
-        image_prompt = self.encode_image_prompt(image, image_scale)
-        progress("prepare", 1, 4)
-        projector = self.latent_projector(scene, settings)
-        progress("prepare", 2, 4)
+        told("prepare", 1, 4)
         controls = self.prepare_controls(scene, settings)
-        progress("prepare", 3, 4)
-        backgrounds = self.encode_backgrounds(settings.sizes.latent_view, draws)
-        progress("prepare", 4, 4)
-        latents = self.denoise(
-            prompts, image_prompt, controls, projector, backgrounds, scene.rig, settings, draws, progress, on_step
-        )
-        views = self.decode(latents, settings.decoded_together, progress)
+        told("prepare", 2, 4)
+        projector = self.latent_projector(scene, settings)
+        told("prepare", 3, 4)
+        backgrounds = self.encode_backgrounds(settings.sizes.latent_view, draws, reports.check)
+        told("prepare", 4, 4)
+        if guide and image is None:
+            image = self.draw_guide(prompt, negative_prompt, controls, scene.rig, settings, Draws(seed), reports)
+        conditions = Conditions(prompts, controls, self.encode_image_prompt(image, image_scale))
+        latents = self.denoise(conditions, projector, backgrounds, scene.rig, settings, draws, reports)
+        views = self.decode(latents, settings.decoded_together, told)
+        told("bake", 0, 1)
         texture = self.bake(views, scene, settings)
-        progress("bake", 1, 1)
+        told("bake", 1, 1)
         self.maybe_free_model_hooks()
-        return TextureOutput(texture=texture, views=views, latents=latents)
+        return TextureOutput(texture=texture, views=views, latents=latents, guide=image if guide else None)
 
-    def check(self, settings: Settings, image: Image.Image | None) -> None:
+    def check(self, settings: Settings, picture: bool) -> None:
         """Raises BadInput where the loaded networks cannot do what is asked."""
         for kind in settings.controls:
             if kind not in self.config.control_kinds:
                 known = ", ".join(self.config.control_kinds) or "none"
                 raise BadInput(f"These weights cannot follow {kind} pictures.", f"They can follow: {known}.",
                                "Choose another control, or weights that have it.")
-        if image is not None and not has_adapter(self.unet):
+        if picture and not has_adapter(self.unet):
             raise BadInput("These weights cannot take a picture.", "They have no image adapter.",
                            "Leave the picture out, or choose weights that have one.")
 
@@ -157,15 +166,15 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         self, prompt: str, negative_prompt: str, rig: CameraRig, reference: bool = False
     ) -> ViewPrompts:
         """The encoded prompts of every view, with the side that it sees."""
+        endings = [suffix(direction, reference) for direction in DIRECTIONS]
+        return of_views(*(self._encode(text, endings, reference) for text in (prompt, negative_prompt)), rig.poses)
+
+    def _encode(self, text: str, endings: Sequence[str], reference: bool = False) -> TextEncoding:
         encoders = [(self.tokenizer, self.text_encoder)]
         if self.is_xl:
             encoders.append((self.tokenizer_2, self.text_encoder_2))
-        endings = [suffix(direction, reference) for direction in DIRECTIONS]
-        device, dtype = self.device_of_networks, self.unet.dtype
-        encodings = [
-            encode(encoders, text, endings, device, reference).to(device, dtype) for text in (prompt, negative_prompt)
-        ]
-        return of_views(*encodings, rig.poses)
+        device = self.device_of_networks
+        return encode(encoders, text, endings, device, reference).to(device, self.unet.dtype)
 
     def encode_image_prompt(self, image: Image.Image | None, scale: float) -> list[Tensor]:
         """What the image adapters take; without a picture they are silenced, since they cannot be left out."""
@@ -210,58 +219,78 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
                                     fill_cosine=False, reference=settings.reference)
         return smooth(projector.render(scene.texture)[:, :-1], 8 * settings.sizes.latent_view)
 
-    def encode_backgrounds(self, latent_view: int, draws: Draws) -> Tensor:
-        """Scaled latents of the background colours, float32 [14, 4, s, s]. Their moments are kept for the next job."""
-        if latent_view not in self._colours:
-            with self._precise_vae():
-                self._colours[latent_view] = encode_colours(self.vae, 8 * latent_view, self.device_of_networks)
-        mean, deviation = self._colours[latent_view]
+    def encode_backgrounds(self, latent_view: int, draws: Draws, check: Callable[[], None] = ignore) -> Tensor:
+        """Scaled latents of the background colours, float32 [14, 4, s, s]."""
+        mean, deviation = encode_colours(self.vae, 8 * latent_view, self.device_of_networks, check)
         sample = mean + deviation * draws.normal("colour_latents", tuple(mean.shape)).to(mean.device)
         return sample * self.vae.config.scaling_factor
 
     @fastest_attention
+    def draw_guide(
+        self,
+        prompt: str,
+        negative_prompt: str,
+        controls: Sequence[Control],
+        rig: CameraRig,
+        settings: Settings,
+        draws: Draws,
+        reports: Reports,
+    ) -> Image.Image:
+        """A picture of the front by itself, from the prompt without a side."""
+        positive, negative = (self._encode(text, [""]) for text in (prompt, negative_prompt))
+        front = controls_of_front(controls, rig.front)
+        conditions = Conditions(ViewPrompts(positive, negative), front, self.encode_image_prompt(None, 0.0))
+        predictor = self._predictor(conditions, None, guidance_of_guide(settings.guidance), settings, reports)
+        side, pace = settings.sizes.latent_view, Pace(self.device_of_networks)
+        latents = draws.normal("guide", (1, 4, side, side)).to(self.device_of_networks)
+
+        def after(done: int) -> None:
+            pace.step()
+            reports.stage("guide", done, settings.steps)
+
+        with predictor.prepared():
+            latents = draw_guide(predictor, self.plan(settings, front), latents, draws, after)
+        picture = self.decode(_finite(latents), 1)[0]
+        return Image.fromarray((picture.permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8"))
+
+    @fastest_attention
     def denoise(
         self,
-        prompts: ViewPrompts,
-        image_prompt: Sequence[Tensor],
-        controls: Sequence[Control],
+        conditions: Conditions,
         projector: Projector,
         backgrounds: Tensor,
         rig: CameraRig,
         settings: Settings,
         draws: Draws,
-        progress: StageReport = ignore,
-        on_step: Callable[[StepOutcome, Tensor], None] | None = None,
+        reports: Reports = Reports(),
     ) -> Tensor:
         """Latents of all views, float32 [V, 4, s, s]. Raises NotFiniteError."""
-        plan = self.plan(settings, controls)
-        pace = Pace(backgrounds.device)
-        picture = 8.0 * settings.sizes.latent_view
-        time_ids = backgrounds.new_tensor([picture, picture, 0, 0, picture, picture]) if self.is_xl else None
+        plan, pace = self.plan(settings, conditions.controls), Pace(backgrounds.device)
         sharing = ViewSharing(
             rig.neighbours, (rig.front,), views_per_chunk=settings.views_per_chunk, device=backgrounds.device
         )
-        predictor = NoisePredictor(self.unet, prompts, sharing, controls, settings.guidance, image_prompt, time_ids)
+        predictor = self._predictor(conditions, sharing, settings.guidance, settings, reports)
 
         def after(outcome: StepOutcome) -> None:
             pace.step()
-            if on_step is not None:
-                on_step(outcome, backgrounds)
-            progress("sample", outcome.step.index + 1, len(plan.steps))
+            reports.step(outcome, backgrounds)
+            reports.stage("sample", outcome.step.index + 1, len(plan.steps))
 
         with predictor.prepared():
-            latents = denoise(
-                predictor, projector, plan, backgrounds, projector.texture_size, len(rig.poses), draws, settings.mode,
-                after,
-            )
-        if not torch.isfinite(latents).all():
-            raise NotFiniteError(
-                "The views hold values that are not numbers.",
-                "The weights are damaged, or the precision is too low for this prompt.",
-                "Try another seed or less guidance; if it happens again, download the weights again.",
-                Remedy.DOWNLOAD,
-            )
-        return latents
+            latents = denoise(predictor, projector, plan, backgrounds, len(rig.poses), draws, settings.mode, after)
+        return _finite(latents)
+
+    def _predictor(
+        self,
+        conditions: Conditions,
+        sharing: ViewSharing | None,
+        guidance: Guidance,
+        settings: Settings,
+        reports: Reports,
+    ) -> NoisePredictor:
+        side = 8.0 * settings.sizes.latent_view
+        time_ids = torch.tensor([side, side, 0, 0, side, side], device=self.device_of_networks) if self.is_xl else None
+        return NoisePredictor(self.unet, conditions, sharing, guidance, time_ids, reports.check)
 
     def plan(self, settings: Settings, controls: Sequence[Control]) -> Plan:
         """Timesteps, exponents and strengths of all steps."""
@@ -276,8 +305,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
     def decode(self, latents: Tensor, rows: int = 2, progress: StageReport = ignore) -> Tensor:
         """Pictures of all views, `rows` at a time, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
-        with self._precise_vae():
-            return decode_views(self.vae, latents, rows, lambda done: progress("decode", done, len(latents)))
+        return decode_views(self.vae, latents, rows, lambda done: progress("decode", done, len(latents)))
 
     def bake(self, views: Tensor, scene: Scene, settings: Settings) -> Tensor:
         """The views' pictures blended in the texture, float32 [3, H, W]."""
@@ -286,5 +314,13 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
                                     reference=settings.reference)
         return projector.bake(resized(views, sizes.view, settings.reference), BAKE_EXPONENT).texture.clamp(0, 1)
 
-    def _precise_vae(self) -> Any:
-        return at_least_precise(self.vae, self.vae.config.force_upcast) if self.is_xl else nullcontext()
+
+def _finite(latents: Tensor) -> Tensor:
+    if torch.isfinite(latents).all():
+        return latents
+    raise NotFiniteError(
+        "The views hold values that are not numbers.",
+        "The weights are damaged, or the precision is too low for this prompt.",
+        "Try another seed or less guidance; if it happens again, download the weights again.",
+        Remedy.DOWNLOAD,
+    )

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The artist's objects as one scene: fitted to the cameras, textures side by side in one strip (spec 2.3, 2.20)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import atan, degrees
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...contract import BadInput, PaintedMesh
+from ...geometry.normalization import Normalization
+from ...geometry.projection import Cameras, UVMesh, UVStrip, orbit_cameras, uv_coverage, wrap_uvs
+from .rig import CameraRig
+from .settings import Scene
+
+MOST_FACES = 2_000_000
+MOST_OVERLAP = 0.02
+"""Share of the used texels that several faces may share before it is worth a remark: mirrored halves, thin margins."""
+CAMERA_DISTANCE = 4.0
+PERSPECTIVE = degrees(2 * atan(1 / CAMERA_DISTANCE))
+"""Field of view at which a perspective camera sees as much around the origin as an orthographic one."""
+FITTING_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class PaintedScene:
+    """The scene, how many objects' textures lie in its strip from the left, and how many squares the strip has.
+
+    Faces that are not painted only stand in the way. They have a square of their own at the right end, since the
+    artist's UVs may put them over painted ones.
+    """
+
+    scene: Scene
+    objects: int
+    squares: int
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def build(
+        cls,
+        meshes: Sequence[PaintedMesh],
+        rig: CameraRig,
+        perspective: bool,
+        fill: float,
+        device: torch.device | str,
+    ) -> "PaintedScene":
+        """From meshes whose vertices are in the rig's frame (y up, the front towards +z). `fill` is the share of half a
+        picture that the painted faces reach in the view where they are largest. Raises BadInput.
+        """
+        remarks = tuple(remark for mesh in meshes for remark in _checked(mesh))
+        squares = len(meshes) + (not all(mesh.painted.all() for mesh in meshes))
+        poses = [(pose.elevation, pose.azimuth) for pose in rig.poses]
+        cameras = orbit_cameras(poses, distance=CAMERA_DISTANCE, field_of_view=PERSPECTIVE if perspective else None)
+        mesh = _joined(meshes, squares)
+        painted = np.concatenate([mesh.vertices[mesh.faces[mesh.painted]].reshape(-1, 3) for mesh in meshes])
+        fitted = _fit(mesh.vertices, painted, cameras, fill)
+        placed = UVMesh.of(fitted, mesh.faces, mesh.uvs, mesh.face_uvs)
+        return cls(Scene(placed.to(device), rig, cameras.to(device)), len(meshes), squares, remarks)
+
+
+def strip_size(height: int, squares: int) -> tuple[int, int]:
+    """Height and width of a strip of square textures."""
+    return UVStrip(((1, 1),) * squares, height).texture_size
+
+
+def _checked(mesh: PaintedMesh) -> list[str]:
+    if not mesh.painted.any():
+        raise BadInput("There is nothing to paint.", "No face of the mesh is chosen.", "Choose faces or whole objects.")
+    if not np.isfinite(mesh.vertices).all():
+        raise BadInput("The mesh is damaged.", "Some of its vertices are not at numbers.",
+                       "Run Mesh > Clean Up in Blender, or select another object.")
+    if len(mesh.faces) > MOST_FACES:
+        raise BadInput(f"The mesh has {len(mesh.faces):,} faces.", f"At most {MOST_FACES:,} are taken.",
+                       "Decimate it, or bake its shape into a coarser copy.")
+    if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.painted].reshape(-1, 2), axis=0).max() <= 0:
+        raise BadInput("The mesh has no usable UVs.", "All of them are at one point.",
+                       "Unwrap it (UV > Smart UV Project), or let Meshwright make a new UV layer.")
+    layout = wrap_uvs(_uv_mesh(mesh.vertices, mesh.faces[mesh.painted], mesh.uvs[mesh.painted]))
+    coverage = uv_coverage(layout)
+    if coverage.outside:
+        raise BadInput("The UVs reach across the border of the texture.",
+                       f"{coverage.outside:.1%} of the painted faces lie in two tiles at once.",
+                       "Pack the islands into one square (UV > Pack Islands), or let Meshwright make a new UV layer.")
+    if coverage.overlapping > MOST_OVERLAP:
+        return [f"UVs overlap on {coverage.overlapping:.0%} of the texture: the faces there share one colour."]
+    return []
+
+
+def _uv_mesh(vertices: np.ndarray, faces: np.ndarray, corners: np.ndarray) -> UVMesh:
+    """A mesh with a UV of its own for every corner."""
+    each = torch.arange(3 * len(faces)).view(-1, 3)
+    uvs = torch.from_numpy(np.ascontiguousarray(corners, np.float32)).reshape(-1, 2)
+    return UVMesh.of(torch.from_numpy(np.ascontiguousarray(vertices, np.float32)), torch.from_numpy(faces), uvs, each)
+
+
+def _joined(meshes: Sequence[PaintedMesh], squares: int) -> "_Joined":
+    vertices = np.concatenate([mesh.vertices for mesh in meshes])
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)])
+    painted = np.concatenate([mesh.painted for mesh in meshes])
+    corners = np.concatenate([mesh.uvs for mesh in meshes])
+    square = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
+    square[~painted] = squares - 1
+    whole = wrap_uvs(_uv_mesh(vertices, faces, corners))
+    # Only the corners of faces that are not painted can still lie outside.
+    inside = whole.uvs.clamp(0, 1)
+    strip = UVStrip(((1, 1),) * squares, 1)
+    return _Joined(whole.vertices, whole.faces, strip.to_strip(inside, torch.from_numpy(square).repeat_interleave(3)),
+                   whole.face_uvs)
+
+
+@dataclass(frozen=True)
+class _Joined:
+    vertices: Tensor
+    faces: Tensor
+    uvs: Tensor
+    face_uvs: Tensor
+
+
+def _fit(vertices: Tensor, painted: np.ndarray, cameras: Cameras, fill: float) -> Tensor:
+    """Move and scale so that the painted corners fill the pictures; perspective needs a few rounds."""
+    bounds = np.stack([painted.min(axis=0), painted.max(axis=0)])
+    if not np.ptp(bounds, axis=0).max() > 0:
+        raise BadInput("The mesh has no size.", "All painted faces are at one point.", "Select another mesh.")
+    box = Normalization.to_box(bounds, 2.0)
+    corners = torch.from_numpy(box.apply(painted).astype(np.float32))
+    scale = 1.0
+    for _ in range(FITTING_ROUNDS if cameras.perspective else 1):
+        reach = float(cameras.to_screen(corners * scale)[..., :2].abs().max())
+        scale *= fill / reach
+    return torch.from_numpy((box.apply(vertices.numpy()) * scale).astype(np.float32))
