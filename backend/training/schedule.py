@@ -6,10 +6,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-FLAT_UNTIL = 0.5
-"""Share of the steps after which the learning rate falls on a cosine to FINAL_RATE of its peak."""
-FINAL_RATE = 0.02
-
 
 @dataclass(frozen=True)
 class StageFigures:
@@ -20,11 +16,16 @@ class StageFigures:
     rate: float
     warm_up: int = 300
     evaluate_every: int = 1000
+    flat_until: float = 0.5
+    """Share of the steps after which the learning rate falls on a cosine to ``final_rate`` of its peak."""
+    final_rate: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Decay of the optimizer's two moments."""
 
 
 def learning_rate(step: int, figures: StageFigures) -> float:
     """Return the rate of one step: linear warm-up, flat, cosine fall. It depends on nothing but step and figures."""
     warm = min(1.0, (step + 1) / figures.warm_up)
-    fall = max(0.0, (step / figures.steps - FLAT_UNTIL) / (1.0 - FLAT_UNTIL))
-    cosine = FINAL_RATE + (1.0 - FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * min(fall, 1.0)))
+    fall = max(0.0, (step / figures.steps - figures.flat_until) / (1.0 - figures.flat_until))
+    cosine = figures.final_rate + (1.0 - figures.final_rate) * 0.5 * (1.0 + math.cos(math.pi * min(fall, 1.0)))
     return figures.rate * warm * cosine

@@ -44,7 +44,7 @@ class Stage:
         self.accelerator, self.figures, self.folder, self.seed = accelerator, figures, folder, seed
         self.module = module.to(accelerator.device)
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=figures.rate, betas=(0.9, 0.98), weight_decay=0.01)
+        optimizer = torch.optim.AdamW(trained, lr=figures.rate, betas=figures.betas, weight_decay=0.01)
         self.prepared, self.optimizer = accelerator.prepare(self.module, optimizer)
         self.names = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
         self.parameters = trained

@@ -15,3 +15,11 @@ def test_learning_rate_rises_stays_and_falls() -> None:
     assert set(rates[10:500]) == {1.0}
     assert rates[-1] == pytest.approx(0.02)
     assert all(after <= before for before, after in itertools.pairwise(rates[10:]))
+
+
+def test_a_stage_may_fall_from_its_warm_up_on_and_end_at_half() -> None:
+    figures = StageFigures(steps=1000, batch=1, rate=1.0, warm_up=50, flat_until=0.05, final_rate=0.5)
+    rates = [learning_rate(step, figures) for step in range(1001)]
+    assert rates[50] == pytest.approx(1.0)
+    assert rates[525] == pytest.approx(0.75)
+    assert rates[-1] == pytest.approx(0.5)

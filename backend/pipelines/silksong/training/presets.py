@@ -50,7 +50,8 @@ PRESETS: dict[str, Preset] = {
     "published": Preset(
         conditioner={},
         transformer={},
-        stage=StageFigures(steps=200_000, batch=2, rate=1e-4, warm_up=10_000, evaluate_every=5000),
+        stage=StageFigures(steps=200_000, batch=2, rate=1e-4, warm_up=10_000, evaluate_every=5000, flat_until=0.05,
+                           final_rate=0.5, betas=(0.9, 0.99)),
         objects=20_000,
         rule=RULE_11,
         smallest_side=1.5,
