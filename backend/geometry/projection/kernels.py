@@ -123,7 +123,7 @@ def rasterize_pieces(
     screen: wp.array(dtype=wp.vec3),
     faces: wp.array(dtype=wp.int32, ndim=2),
     boxes: wp.array(dtype=wp.vec4i),
-    piece_ends: wp.array(dtype=wp.int32),
+    piece_ends: wp.array(dtype=wp.int64),
     height: int,
     width: int,
     half_x: float,
@@ -135,8 +135,8 @@ def rasterize_pieces(
 ):
     """Lower every covered pixel's key to the smallest one above ``behind`` (depth peeling)."""
     piece = wp.tid()
-    f = wp.lower_bound(piece_ends, piece + 1)
-    last_piece = piece_ends[f] - 1
+    f = wp.lower_bound(piece_ends, wp.int64(piece + 1))
+    last_piece = wp.int32(piece_ends[f]) - 1
     box = boxes[f]
     pixels = box[2] * box[3]
     piece_count = (pixels + PIECE - 1) / PIECE

@@ -109,14 +109,19 @@ class Picture:
     offset: float
 
     def peel(self, screen: Tensor, faces: Tensor, layers: int) -> Iterator[Tensor]:
-        """Yield the keys int64 [H, W] of one layer after another, from near to far, until they are empty."""
+        """Yield the keys int64 [H, W] of one layer after another, from near to far, until they are empty.
+
+        Raises ValueError where faces lie over one another so often that there are 2^31 pieces of work.
+        """
         device, (height, width) = screen.device, self.size
         boxes = torch.empty(len(faces), 4, dtype=torch.int32, device=device)
         pieces = torch.empty(len(faces), dtype=torch.int32, device=device)
         arguments = (screen, faces, *self._frame(), self.cull, boxes, pieces)
         kernels.launch(kernels.bound_faces, len(faces), *arguments, device=device)
-        piece_ends = pieces.cumsum(0, dtype=torch.int32)
+        piece_ends = pieces.cumsum(0)
         piece_count = int(piece_ends[-1])
+        if piece_count >= 1 << 31:
+            raise ValueError(f"{len(faces)} faces cover the picture too often over")
         behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
         for layer in range(layers):
             keys = torch.full_like(behind, kernels.FARTHEST_KEY)

@@ -16,6 +16,8 @@ LAYERS = 5
 """Faces that a texel may show, nearest to +Z of the world first."""
 OUTSIDE = 1e-5
 """How far outside [0, 1] a coordinate may lie: rounding of an exporter."""
+LARGEST_WORK = 1 << 26
+"""Texels, of all faces' bounding boxes together, that `uv_coverage` looks at."""
 DEGENERATE = 1e-12
 """Twice the area, in textures, up to which a face counts as having none."""
 
@@ -65,7 +67,11 @@ class UVCoverage:
 
 
 def uv_coverage(mesh: UVMesh, size: int = 1024) -> UVCoverage:
-    """Measure a mesh with at least one face on a square texture of ``size`` texels a side."""
+    """Measure a mesh with at least one face on a square texture of ``size`` texels a side.
+
+    Fewer are taken where faces overlap so much that the answer is plain: a layout may give each face the whole texture.
+    """
+    size = min(size, max(int((LARGEST_WORK / max(_box_area(mesh), 1.0)) ** 0.5), 1))
     faces = faces_in_texture(mesh, (size, size), layers=2)
     covered, twice = int((faces[0] >= 0).sum()), int((faces[1:] >= 0).sum())
     corners = mesh.corner_uvs()
@@ -78,6 +84,12 @@ def uv_coverage(mesh: UVMesh, size: int = 1024) -> UVCoverage:
         float(outside.float().mean()),
         float((area.abs() <= DEGENERATE).float().mean()),
     )
+
+
+def _box_area(mesh: UVMesh) -> float:
+    """Area of all faces' bounding boxes together, inside of the texture and in textures."""
+    corners = mesh.corner_uvs().clamp(0.0, 1.0)
+    return float((corners.amax(dim=1) - corners.amin(dim=1)).prod(dim=1).sum())
 
 
 def wrap_uvs(mesh: UVMesh) -> UVMesh:

@@ -40,6 +40,16 @@ def test_faces_outside_and_without_area():
     assert barely.outside == 0.0, "an exporter's rounding"
 
 
+def test_every_face_on_the_whole_texture():
+    """What *Reset* makes of an unwrapped mesh: 10,000 textures' worth of faces are measured in a moment."""
+    mesh = globe(rows=50, columns=100)
+    whole = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
+    reset = mesh.with_uvs(whole, torch.tensor([[0, 1, 2]], dtype=torch.int32).expand(len(mesh.faces), 3).contiguous())
+    coverage = uv_coverage(reset)
+    assert coverage.covered == pytest.approx(0.5, abs=0.02)
+    assert coverage.overlapping == 1.0
+
+
 def test_all_coordinates_at_one_point():
     coverage = uv_coverage(placed(0.3, 0.3, side=0.0), 64)
     assert (coverage.covered, coverage.overlapping, coverage.degenerate) == (0.0, 0.0, 1.0)
