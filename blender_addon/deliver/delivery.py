@@ -38,13 +38,13 @@ def deliver(folder: JobFolder) -> DeliveryReport:
         raise MeshwrightError("This job has no result.", "It did not finish.", "Start it again.", Remedy.RETRY)
     note, notes = DeliveryNote.read(folder), list(result.notes)
     values = recipe(folder, request, note)
+    preview.remove(request.job)  # before the undo step
     if note.mode == "texture":
         painted = deliver_textures(folder, request, result, note, values, notes)
         return _report(painted, notes, "Meshwright: texture")
     parts = read_parts(folder, result)
     if not parts:
         return DeliveryReport((), tuple(notes))
-    preview.remove(request.job)  # before the undo step
     scene = scene_of(note, notes)
     view_layer = view_layer_of(scene)
     if note.mode == "replace":

@@ -118,7 +118,7 @@ def _place(note: DeliveryNote, low: np.ndarray,
     Below its target it stands as that does: moved, sheared, mirrored, whatever comes.
     """
     scene = note.scene.find(bpy.data.scenes) if note.scene else bpy.context.scene
-    if note.mode == "replace" and note.targets:
+    if note.mode in ("replace", "texture") and note.targets:
         target = note.targets[0].reference.find(bpy.data.objects)
         return scene if target else None, target, Matrix()
     place = placement(note, low, high)
