@@ -8,7 +8,7 @@ memory asks for it, which changes nothing.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -17,26 +17,51 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Successive views whose neighbours lie side by side in `order`, a list of views: the first view's are the first
+    `length` entries, and every next view's begin `step` entries later. So no key is copied for each of its readers.
+    """
+
+    views: slice
+    order: tuple[int, ...]
+    length: int
+    step: int
+
+    @classmethod
+    def over(cls, neighbours: tuple[tuple[int, ...], ...], start: int, stop: int) -> "Windows":
+        """Windows over the neighbours of the views from `start` to `stop`, which all have equally many."""
+        lists = neighbours[start:stop]
+        if all(before[1:] == after[:-1] for before, after in pairwise(lists)):
+            return cls(slice(start, stop), (*lists[0], *(near[-1] for near in lists[1:])), len(lists[0]), 1)
+        return cls(slice(start, stop), tuple(chain(*lists)), len(lists[0]), len(lists[0]))
+
+    def read(self, source: Tensor) -> Tensor:
+        """For each of the views the tokens of its neighbours in a row: [views, tokens, heads, width] to overlapping
+        windows [views here, length * tokens, heads, width]."""
+        _, tokens, heads, width = source.shape
+        parts = [source[first : last + 1] for first, last in _stretches(self.order)]
+        laid_out = torch.cat(parts) if len(parts) > 1 else parts[0].contiguous()
+        row = heads * width
+        size = (self.views.stop - self.views.start, self.length * tokens, heads, width)
+        return laid_out.as_strided(size, (self.step * tokens * row, row, width, 1))
+
+
 @dataclass
 class ViewSharing:
     """Who looks at whom. `reference_weight` changes between steps; `views_per_chunk` bounds memory.
 
-    `runs` are successive views with equally many neighbours, at most a chunk, and those neighbours' indices
-    [views, n] on `device`.
+    `windows` are successive views with equally many neighbours, at most a chunk.
     """
 
     neighbours: tuple[tuple[int, ...], ...]
     references: tuple[int, ...]
     reference_weight: float = 0.0
     views_per_chunk: int | None = None
-    device: torch.device | str = "cpu"
-    runs: list[tuple[slice, Tensor]] = field(init=False, repr=False)
+    windows: tuple[Windows, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.runs = [
-            (slice(start, stop), torch.tensor(self.neighbours[start:stop], device=self.device))
-            for start, stop in self._bounds()
-        ]
+        self.windows = tuple(Windows.over(self.neighbours, start, stop) for start, stop in self._bounds())
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
         start = 0
@@ -49,30 +74,33 @@ class ViewSharing:
 
 
 class ViewSharingAttention:
-    """Attention processor for the `attn1` layers of a Stable Diffusion UNet."""
+    """Attention processor for the `attn1` layers of a Stable Diffusion UNet.
 
-    def __init__(self, sharing: ViewSharing) -> None:
-        self.sharing = sharing
+    `alike` says that all signs have the same input: in the first layer of networks that read their texts in later
+    layers only. It is then computed once.
+    """
+
+    def __init__(self, sharing: ViewSharing, alike: bool = False) -> None:
+        self.sharing, self.alike = sharing, alike
 
     def __call__(self, attn: Attention, hidden_states: Tensor, *_: object, **__: object) -> Tensor:
         """`hidden_states` [signs * views, tokens, width] to the same shape."""
         rows, tokens, _ = hidden_states.shape
-        shape = (rows // len(self.sharing.neighbours), len(self.sharing.neighbours), tokens, attn.heads, -1)
-        query, key, value = (project(hidden_states).view(shape) for project in (attn.to_q, attn.to_k, attn.to_v))
-        mixed = shared_attention(query, key, value, self.sharing).reshape(rows, tokens, -1)
-        return attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
+        views = len(self.sharing.neighbours)
+        given = hidden_states[:views] if self.alike else hidden_states
+        shape = (len(given) // views, views, tokens, attn.heads, -1)
+        query, key, value = (project(given).view(shape) for project in (attn.to_q, attn.to_k, attn.to_v))
+        mixed = shared_attention(query, key, value, self.sharing).reshape(len(given), tokens, -1)
+        output = attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
+        return output if len(given) == rows else output.repeat(rows // len(given), 1, 1)
 
 
 def shared_attention(query: Tensor, key: Tensor, value: Tensor, sharing: ViewSharing) -> Tensor:
     """Attention of [signs, views, tokens, heads, width] tensors; the result has the query's shape."""
-    near = torch.cat(
-        [
-            _attend(query[:, views].flatten(0, 1), _read(key, sources), _read(value, sources))
-            .view(len(query), len(sources), *query.shape[2:])
-            for views, sources in sharing.runs
-        ],
-        dim=1,
-    )
+    near = torch.cat([
+        _attend(query[sign, windows.views], windows.read(key[sign]), windows.read(value[sign]))
+        for sign in range(len(query)) for windows in sharing.windows
+    ]).view(query.shape)
     weight = sharing.reference_weight
     if not weight:
         return near
@@ -84,9 +112,15 @@ def shared_attention(query: Tensor, key: Tensor, value: Tensor, sharing: ViewSha
     return (near + weight * front) / (1 + weight)
 
 
-def _read(source: Tensor, sources: Tensor) -> Tensor:
-    """For each of some views the tokens of its neighbours in a row: [signs * views, n * tokens, heads, width]."""
-    return source[:, sources].flatten(2, 3).flatten(0, 1)
+def _stretches(order: tuple[int, ...]) -> list[tuple[int, int]]:
+    """First and last of each stretch of successive numbers."""
+    stretches: list[tuple[int, int]] = []
+    for number in order:
+        if stretches and stretches[-1][1] + 1 == number:
+            stretches[-1] = (stretches[-1][0], number)
+        else:
+            stretches.append((number, number))
+    return stretches
 
 
 def _gathered(source: Tensor, views: tuple[int, ...]) -> Tensor:
@@ -103,9 +137,11 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def sharing_views(unet: UNet2DConditionModel, sharing: ViewSharing) -> Iterator[None]:
     """Within, the UNet's self-attention is shared between views; its processors come back afterwards."""
     before = dict(unet.attn_processors)
-    shared = ViewSharingAttention(sharing)
-    own_layers = {name for name in before if name.endswith("attn1.processor")}
-    unet.set_attn_processor({name: shared if name in own_layers else kept for name, kept in before.items()})
+    own_layers = [name for name in before if name.endswith("attn1.processor")]
+    shared = dict.fromkeys(own_layers, ViewSharingAttention(sharing))
+    if unet.config.addition_embed_type is None:  # else the texts are in the time's embedding already
+        shared[own_layers[0]] = ViewSharingAttention(sharing, alike=True)
+    unet.set_attn_processor(before | shared)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
 from ..reports import ignore
@@ -98,6 +99,7 @@ class NoisePredictor:
     ) -> None:
         self._unet, self._sharing, self._guidance, self._check = unet, sharing, guidance, check
         self._controls, prompts = conditions.controls, conditions.prompts
+        self._views = len(prompts.positive.sequence)
         signs = guidance.signs
         self._passes = [signs] if guidance.together else [(sign,) for sign in signs]
         self._texts = {part: _joined([getattr(prompts, sign) for sign in part]) for part in self._passes}
@@ -124,6 +126,7 @@ class NoisePredictor:
             if self._sharing is not None:
                 stack.enter_context(sharing_views(self._unet, self._sharing))
             for network in (self._unet, *(control.network for control in self._controls)):
+                stack.enter_context(_fed_in_parts(network, self._views))
                 for block in (*network.down_blocks, network.mid_block, *getattr(network, "up_blocks", ())):
                     stack.enter_context(block.register_forward_pre_hook(lambda *_: self._check()))
             for control in self._controls:
@@ -208,6 +211,19 @@ class _Once(nn.Module):
             answers = [self._module(piece) for piece in pieces]
             self._answer = answers[0] if len(answers) == 1 else torch.cat(answers)
         return self._answer
+
+
+@contextmanager
+def _fed_in_parts(network: nn.Module, rows: int) -> Iterator[None]:
+    """Within, feed-forward layers take so many rows at a time: their hidden states are the widest of all."""
+    blocks = [block for block in network.modules() if isinstance(block, BasicTransformerBlock)]
+    for block in blocks:
+        block.set_chunk_feed_forward(rows, 0)
+    try:
+        yield
+    finally:
+        for block in blocks:
+            block.set_chunk_feed_forward(None, 0)
 
 
 @contextmanager

@@ -266,9 +266,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
     ) -> Tensor:
         """Latents of all views, float32 [V, 4, s, s]. Raises NotFiniteError."""
         plan, pace = self.plan(settings, conditions.controls), Pace(backgrounds.device)
-        sharing = ViewSharing(
-            rig.neighbours, (rig.front,), views_per_chunk=settings.views_per_chunk, device=backgrounds.device
-        )
+        sharing = ViewSharing(rig.neighbours, (rig.front,), views_per_chunk=settings.views_per_chunk)
         predictor = self._predictor(conditions, sharing, settings.guidance, settings, reports)
 
         def after(outcome: StepOutcome) -> None:

@@ -41,7 +41,7 @@ def compile_blocks(pipeline: FlexiSyncMVDPipeline) -> None:
     """
     torch._dynamo.config.suppress_errors = True
     torch._dynamo.config.recompile_limit = SHAPES_OF_A_BLOCK
-    for network in (pipeline.unet, pipeline.controlnet):
+    for network in (pipeline.unet, pipeline.controlnet, pipeline.vae):
         for block in network.modules() if network is not None else ():
             if isinstance(block, (BasicTransformerBlock, ResnetBlock2D)):
                 block.compile(dynamic=False)
