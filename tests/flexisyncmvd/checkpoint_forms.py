@@ -3,6 +3,7 @@
 
 import json
 import re
+import string
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from transformers import (
 from backend.pipelines.flexisyncmvd.checkpoint_lora_names import original_name
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS, SCHEDULER
 
-WORDS = ["a", "red", "chair", "wooden", "view", "front", "back", ",", "."]
+LETTERS = [*string.ascii_lowercase, ",", "."]
+TOKENS = ["<|startoftext|>", "<|endoftext|>", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
+LONGEST = 32
 TEXT_WIDTH = 16
 _UNET = {"norm_num_groups": 4, "sample_size": 8}
 TINY_UNET = {
@@ -31,7 +34,7 @@ TINY_UNET = {
              "transformer_layers_per_block": (1, 1, 2), "cross_attention_dim": 2 * TEXT_WIDTH,
              "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 6 * 8 + TEXT_WIDTH},
 }
-_HINT = {"conditioning_embedding_out_channels": (4, 8)}
+_HINT = {"conditioning_embedding_out_channels": (4, 4, 8, 8)}
 
 
 def tiny_vae(scaling: float, **changes: object) -> AutoencoderKL:
@@ -43,21 +46,20 @@ def tiny_vae(scaling: float, **changes: object) -> AutoencoderKL:
 def tiny_text_encoder(projected: bool) -> nn.Module:
     """CLIP's text encoder, two layers; with a projection it is SDXL's second one."""
     config = CLIPTextConfig(
-        vocab_size=2 * (len(WORDS) + 1) + 2, hidden_size=TEXT_WIDTH, intermediate_size=24, num_hidden_layers=2,
+        vocab_size=len(TOKENS), hidden_size=TEXT_WIDTH, intermediate_size=24, num_hidden_layers=2,
         num_attention_heads=2, projection_dim=TEXT_WIDTH, hidden_act="gelu" if projected else "quick_gelu",
-        max_position_embeddings=12, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+        max_position_embeddings=LONGEST, bos_token_id=0, eos_token_id=1, pad_token_id=1,
     )
     return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
 
 
-def write_tokenizer(folder: Path) -> None:
-    """A vocabulary of a few words and letters, in the two files of the published ones."""
+def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> None:
+    """A vocabulary of single letters, in the files of the published ones. SDXL's second one pads with "!"."""
     folder.mkdir(parents=True)
-    tokens = ["<|startoftext|>", "<|endoftext|>", *WORDS, *(f"{word}</w>" for word in WORDS), "x", "x</w>"]
-    (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
+    (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(TOKENS)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "CLIPTokenizer",
-                                                              "model_max_length": 12}))
+                                                              "model_max_length": LONGEST, "pad_token": pad}))
 
 
 def randomised(network: nn.Module, seed: int) -> nn.Module:
@@ -77,8 +79,9 @@ def write_diffusers_folder(folder: Path, family: str, seed: int = 0, fp16: bool 
         if fp16:
             network.half()
         network.save_pretrained(folder / name, **(variant if name in ("unet", "vae") else {}))
-    for name in ("tokenizer", "tokenizer_2")[: 1 if family == "sd15" else 2]:
-        write_tokenizer(folder / name)
+    write_tokenizer(folder / "tokenizer")
+    if family == "sdxl":
+        write_tokenizer(folder / "tokenizer_2", pad="x")
     (folder / "scheduler").mkdir()
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps({**SCHEDULER, **scheduler}))
     (folder / "model_index.json").write_text("{}")
@@ -153,7 +156,7 @@ def write_single_file(path: Path, folder: Path, family: str, extra: Mapping[str,
         first = "cond_stage_model.transformer." if family == "sd15" else "conditioner.embedders.0.transformer."
         text = load_file(folder / "text_encoder" / "model.safetensors")
         tensors |= {f"{first}text_model.{name.removeprefix('text_model.')}": tensor for name, tensor in text.items()}
-        tensors[f"{first}text_model.embeddings.position_ids"] = torch.arange(12)[None]
+        tensors[f"{first}text_model.embeddings.position_ids"] = torch.arange(LONGEST)[None]
     if "text" in parts and family == "sdxl":
         second = load_file(folder / "text_encoder_2" / "model.safetensors")
         tensors |= {f"conditioner.embedders.1.model.{name}": tensor for name, tensor in _open_clip(second).items()}

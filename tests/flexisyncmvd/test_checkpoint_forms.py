@@ -12,7 +12,7 @@ from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice
 from backend.pipelines.flexisyncmvd.checkpoint_components import Components
 from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
 
-from .checkpoint_forms import TEXT_WIDTH, write_diffusers_folder, write_set, write_single_file
+from .checkpoint_forms import LONGEST, TEXT_WIDTH, write_diffusers_folder, write_set, write_single_file
 
 FAMILIES = ("sd15", "sdxl")
 
@@ -42,7 +42,7 @@ def outputs(components: Components) -> dict[str, torch.Tensor]:
     """What every network makes of fixed inputs."""
     generator = torch.Generator().manual_seed(3)
     latents = torch.randn(2, 4, 8, 8, generator=generator)
-    ids = torch.stack([torch.tensor(tokenizer("a red chair", padding="max_length", max_length=12).input_ids)
+    ids = torch.stack([torch.tensor(tokenizer("a red chair", padding="max_length", max_length=LONGEST).input_ids)
                        for tokenizer in components.tokenizers[:1]])
     states = [encoder(ids, output_hidden_states=True) for encoder in components.text_encoders]
     text = torch.cat([state.hidden_states[-2] for state in states], dim=-1).expand(2, -1, -1)
@@ -197,7 +197,7 @@ def test_the_picture_adapter_changes_the_unet_and_leaves_it_again(family, weight
     unet, width = components.unet, TEXT_WIDTH * (2 if family == "sdxl" else 1)
     added = {"text_embeds": torch.zeros(2, TEXT_WIDTH), "time_ids": torch.full((2, 6), 64.0)} \
         if family == "sdxl" else {}
-    text = torch.randn(2, 12, width, generator=torch.Generator().manual_seed(4))
+    text = torch.randn(2, LONGEST, width, generator=torch.Generator().manual_seed(4))
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(5))
     results = []
     for seed in (6, 7):
