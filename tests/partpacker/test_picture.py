@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading pictures of every kind, and the way to the encoder's input."""
 
+import os
 import subprocess
 import sys
 import zlib
@@ -264,8 +265,8 @@ def test_background_removal_by_a_network_in_our_own_folder(tmp_path):
     assert np.abs(cut[50, 100].astype(int) - [64, 64, 64, 127]).max() <= 4  # colours are multiplied by the mask
 
 
-def test_background_removal_leaves_the_threads_of_torch_alone(tmp_path):
-    """Else a photograph would change the bytes of every later result."""
+def test_background_removal_leaves_the_threads_of_torch_alone_and_compiles_nothing(tmp_path):
+    """Other threads would change the bytes of every later result; compiling would delay the first one by a minute."""
     write_darkness_network(tmp_path / "u2net.onnx")
     code = ("import sys, numpy, torch; from pathlib import Path\n"
             "from backend.pipelines.partpacker.background import remove_background\n"
@@ -275,8 +276,9 @@ def test_background_removal_leaves_the_threads_of_torch_alone(tmp_path):
             "remove_background(ramp, Path(sys.argv[1]))\n"
             "print(torch.get_num_threads())")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "u2net.onnx")], capture_output=True, text=True,
-                          timeout=120)
+                          timeout=120, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
     assert done.stdout.split() == ["1"], done.stderr
+    assert not (tmp_path / "compiled").exists()
 
 
 def test_a_damaged_background_remover_says_what_to_do(tmp_path):

@@ -2,6 +2,7 @@
 """Cutting the object out of an opaque picture (spec section 2.2)."""
 
 import logging
+import os
 from pathlib import Path
 
 import cv2
@@ -38,6 +39,8 @@ def remove_background_by_network(rgba: RgbaArray, model_file: Path) -> RgbaArray
     Raises BadInput when the model file is damaged or leaves nothing of the picture.
     """
     threads = torch.get_num_threads()
+    # rembg imports a matting library, unused here, that has numba compile all of it: a minute, the first time.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     import onnxruntime  # these take seconds to import and are needed for opaque pictures only
     import rembg
     from rembg.sessions.u2net import U2netSession
