@@ -3,15 +3,12 @@
 
 import importlib
 import json
-import subprocess
-import sys
 
 import pytest
 
 from backend.command_line import main
 from backend.pipelines import registry
 from backend.worker import job_run
-from tests.worker.conftest import REPOSITORY
 
 
 def test_specs_as_text_and_json(backend):
@@ -88,11 +85,14 @@ def test_wrong_usage_shows_the_usage(arguments, capsys):
     assert "usage: python -m backend" in capsys.readouterr().err
 
 
-def test_training_options_reach_the_recipe():
-    ended = subprocess.run([sys.executable, "-m", "backend", "train", "partpacker", "--help"], cwd=REPOSITORY,
-                           capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0
-    assert "--preset" in ended.stdout
+@pytest.mark.parametrize("pipeline", registry.trainable())
+def test_training_options_reach_the_recipe(pipeline, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", pipeline, "--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert f"usage: python -m backend train {pipeline}" in told
+    assert "--preset" in told and "--resume" in told
 
 
 def test_the_worker_finds_real_weights_through_the_weights_room():
