@@ -26,7 +26,7 @@ LETTERS = [*string.ascii_lowercase, ",", "."]
 TOKENS = ["<|startoftext|>", "<|endoftext|>", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
 LONGEST = 32
 TEXT_WIDTH = 16
-_UNET = {"norm_num_groups": 4, "sample_size": 8}
+_UNET = {"norm_num_groups": 4, "sample_size": 8, "layers_per_block": 1}
 TINY_UNET = {
     "sd15": {**CONFIGS["sd15"]["unet"], **_UNET, "block_out_channels": (8, 16, 16, 16), "attention_head_dim": 2,
              "cross_attention_dim": TEXT_WIDTH},

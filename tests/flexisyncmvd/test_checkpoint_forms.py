@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice
 from backend.pipelines.flexisyncmvd.checkpoint_components import Components
 from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
+from backend.pipelines.flexisyncmvd.checkpoint_plan import plan_checkpoint
 
 from .checkpoint_forms import LONGEST, TEXT_WIDTH, write_diffusers_folder, write_set, write_single_file
 
@@ -75,7 +76,6 @@ def test_all_forms_of_a_checkpoint_compute_the_same(family, weights, other, tmp_
     assert_same(as_folder, as_file)
     assert_same(as_folder, as_index)
     assert all(not torch.allclose(own[name], as_folder[name], atol=1e-3) for name in own), "the base came instead"
-    shutil.rmtree(weights / "base-again", ignore_errors=True)
     again = shutil.copytree(weights, tmp_path / "set")
     shutil.rmtree(again / "base")
     shutil.copytree(other, again / "base")
@@ -179,14 +179,18 @@ def test_a_file_that_says_so_predicts_velocity(family, weights, other, tmp_path)
     told = write_single_file(tmp_path / "told.safetensors", other, family,
                              remarks={"modelspec.prediction_type": "v"})
     folder = write_diffusers_folder(tmp_path / "folder", family, prediction_type="v_prediction")
-    loaded = library(weights)
+
+    def schedule(path: Path, **choice: str) -> dict:
+        return plan_checkpoint(weights, CheckpointChoice(path, **choice), published=False).scheduler_config
+
     for path in (marked, told, folder):
-        assert loaded.components(CheckpointChoice(path)).prediction_type == "v_prediction", path.name
-    assert loaded.components(CheckpointChoice(marked, prediction="epsilon")).prediction_type == "epsilon"
-    assert loaded.components(CheckpointChoice(other)).prediction_type == "epsilon"
+        assert schedule(path)["prediction_type"] == "v_prediction", path.name
+    assert schedule(marked, prediction="epsilon")["prediction_type"] == "epsilon"
+    assert schedule(other)["prediction_type"] == "epsilon" and "rescale_betas_zero_snr" not in schedule(marked)
+    assert schedule(other, prediction="v_prediction")["prediction_type"] == "v_prediction"
     rescaled = {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])}
     single = write_single_file(tmp_path / "zero.safetensors", other, family, rescaled)
-    assert loaded.components(CheckpointChoice(single)).scheduler_config["rescale_betas_zero_snr"] is True
+    assert schedule(single)["rescale_betas_zero_snr"] is True
 
 
 def test_the_picture_adapter_changes_the_unet_and_leaves_it_again(family, weights):

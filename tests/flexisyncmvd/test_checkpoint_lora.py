@@ -147,7 +147,7 @@ def test_the_fused_network_computes_what_the_two_branches_would(weights, family,
 def test_convolutions(weights, family, with_mid, tmp_path):
     """Two or three convolutions in a row are one."""
     generator = torch.Generator().manual_seed(3)
-    layer = "down_blocks.0.resnets.1.conv1"
+    layer = "down_blocks.0.resnets.0.conv1"
     kernel = torch.randn(2, 2 if with_mid else 8, 3, 3, generator=generator)
     up = torch.randn(8, 2, 1, 1, generator=generator)
     stem = "lora_unet_" + layer.replace(".", "_")

@@ -31,7 +31,7 @@ def family(request) -> str:
 
 @pytest.fixture(scope="module")
 def weights(family, tmp_path_factory) -> Path:
-    return write_set(tmp_path_factory.mktemp("models") / family, family, ("depth", "canny"), adapter=True)
+    return write_set(tmp_path_factory.mktemp("models") / family, family, ("depth", "canny"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,8 @@ def test_one_checkpoint_in_two_forms_paints_the_same(family, weights, scene, tmp
     torch.testing.assert_close(own, again, rtol=1e-3, atol=1e-4)
 
 
-def test_a_lora_a_picture_and_a_second_control_each_change_what_is_painted(family, weights, scene, tmp_path):
+def test_a_lora_a_picture_and_a_second_control_each_change_what_is_painted(scene, tmp_path):
+    family, weights = "sd15", write_set(tmp_path / "sd15", "sd15", ("depth", "canny"), adapter=True)
     pipelines = CheckpointPipelines(TINY, weights, Resources())
     lora = tmp_path / "lora.safetensors"
     save_file(kohya(linear_layers(family), family), lora)
