@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST_AREA = 1e-5
+FINEST = 8192
+"""Cells per axis at the most: squares of areas must stay whole numbers of 64 bits."""
 """Faces of less area, in the normalized frame, are dropped; at 128 cells these are exactly the collinear ones."""
 
 
@@ -42,16 +44,23 @@ def cell_centers(cells: NDArray[np.integer], resolution: int) -> NDArray[np.floa
     return (np.asarray(cells, np.float64) + 0.5) * (2 / resolution) - 1
 
 
-def snap(positions: NDArray[np.float64], faces: NDArray[np.integer], resolution: int) -> GridMesh:
+def snap(
+    positions: NDArray[np.float64],
+    faces: NDArray[np.integer],
+    resolution: int,
+    smallest_area: float = SMALLEST_AREA,
+) -> GridMesh:
     """Quantize a mesh; vertices of one cell become the first of them, degenerate and repeated faces go.
 
-    Vertices are all kept, so that indices stay; the merged ones are unused afterwards.
+    So do faces whose area on the grid, in the frame of ``positions``, is below ``smallest_area``; its default is the
+    published one, which on a grid finer than the tokens' also drops faces that have some. ``resolution`` is at most
+    :data:`FINEST`. Vertices are all kept, so that indices stay; the merged ones are unused afterwards.
     """
     cells = quantize(positions, resolution)
     keys = (cells[:, 0] * resolution + cells[:, 1]) * resolution + cells[:, 2]
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     faces = first[inverse][np.asarray(faces, np.int64)].reshape(-1, 3)
-    smallest = 2 * SMALLEST_AREA * (resolution / 2) ** 2  # doubled, in cells
+    smallest = 2 * smallest_area * (resolution / 2) ** 2  # doubled, in cells
     a, b, c = faces.T
     faces = faces[(a != b) & (b != c) & (c != a)]
     faces = faces[_squared_double_areas(cells, faces) >= smallest**2]

@@ -10,7 +10,7 @@ from .checkpoint import load_published
 from .manifold_repair import repair
 from .pipeline import SilksongPipeline
 from .remeshing import Remeshing
-from .surface import read_checked
+from .surface import no_surface, read_checked
 from .variants import Variant, result_of
 
 MOST_FACES_TO_REPAIR = 2_000_000
@@ -43,5 +43,7 @@ def _repair(request: Request, folder: JobFolder, progress: Progress) -> Result:
         raise BadInput(f"The mesh has {len(mesh.faces):,} faces.", f"At most {MOST_FACES_TO_REPAIR:,} are repaired.",
                        "Decimate it first, or repair its parts one by one.")
     repaired = repair(mesh.vertices, mesh.faces, time_limit_s=float(request.parameters["time_limit"]))
+    if not len(repaired.faces):
+        raise no_surface()
     progress.stage("repair", 1, 1)
     return result_of([Variant(repaired.vertices, repaired.faces, repaired.notes)], 1, request.subject, folder)

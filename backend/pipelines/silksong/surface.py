@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...contract import BadInput, read_mesh
+from ...geometry.cleaning import remove_unreferenced_vertices
 from ...geometry.components import border_edges
 from ...geometry.mesh import TriangleMesh
 from ...geometry.normalization import Normalization
@@ -45,8 +46,7 @@ class Surface:
         cleaned = clean_mesh(TriangleMesh(blender_to_y_up(original.vertices), original.faces))
         check()
         if cleaned.is_empty:
-            raise BadInput("The mesh has no surface.", "All of its faces are without area, or tiny beside its extent.",
-                           "Delete stray vertices that lie far away, or select another mesh.")
+            raise no_surface()
         if (count := len(cleaned.faces)) < FEWEST_FACES:
             raise BadInput(f"The mesh has only {count} face{'s' if count > 1 else ''} of any area.",
                            f"At least {FEWEST_FACES} are needed: there is nothing to make simpler.",
@@ -61,9 +61,18 @@ class Surface:
         return y_up_to_blender(self.normalization.invert(positions))
 
 
+def no_surface() -> BadInput:
+    """For a mesh of which nothing is left when close vertices are one."""
+    return BadInput("The mesh has no surface.", "All of its faces are without area, or tiny beside its extent.",
+                    "Delete stray faces that lie far away, or select another mesh.")
+
+
 def read_checked(path: Path) -> TriangleMesh:
-    """The mesh of a job's input file. Raises BadInput where it has no faces, or vertices that are at no place."""
-    mesh = TriangleMesh(*read_mesh(path))
+    """The mesh of a job's input file, without loose vertices.
+
+    Raises BadInput where it has no faces, or faces at no place.
+    """
+    mesh = remove_unreferenced_vertices(TriangleMesh(*read_mesh(path)))
     if mesh.is_empty:
         raise BadInput("The object has no faces.", "There is nothing but vertices or edges.",
                        "Select a mesh with faces.")

@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ....contract import BadInput
+from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
-from ..grid_mesh import GridMesh, cell_centers, snap
+from ..grid_mesh import FINEST, GridMesh, cell_centers, snap
 from ..orientation import cut_open, repair_winding
 from .splitting import SplitLimits, SplitMesh, split_non_manifold
 
 RESOLUTION = 1024
 """Cells per axis; vertices of one cell become one."""
+CELLS_PER_EDGE = 8
+"""Along the edges of a mesh that fills its box evenly, at the least."""
 LONGEST_SIDE = 1.9
 """Longest side of the mesh in the frame of the grid [-1, 1]^3."""
 PUBLISHED_FACES_PER_VERTEX = 100
@@ -44,20 +47,27 @@ def repair(
     *,
     reference: bool = False,
     time_limit_s: float = 60.0,
-    resolution: int = RESOLUTION,
+    resolution: int | None = None,
 ) -> Repaired:
     """Repair a mesh of float [V, 3] and int [F, 3].
 
-    Vertices keep their positions and unused ones are dropped; surfaces with only one side are cut open; the search for
-    the best split is bounded, and ends after ``time_limit_s`` seconds. With ``reference`` it is the published tool:
-    vertices lie on the grid and are all kept, searches have no bound, one-sided surfaces keep their winding. Raises
-    BadInput for a mesh without extent, or (``reference``) one beyond the published limits.
+    Vertices keep their positions and unused ones are dropped; those of one cell of a grid become one, which has
+    ``resolution`` cells along the longest side, by default more for denser meshes. Surfaces with only one side are cut
+    open; the search for the best split is bounded, and ends after ``time_limit_s`` seconds. With ``reference`` it is
+    the published tool: vertices lie on the grid and are all kept, small faces are dropped, searches have no bound,
+    one-sided surfaces keep their winding. Raises BadInput for a mesh without extent, or (``reference``) one beyond the
+    published limits.
     """
     deadline = math.inf if reference else time.monotonic() + time_limit_s
     positions = np.asarray(vertices, np.float64).reshape(-1, 3)
     triangles = np.asarray(faces, np.int64).reshape(-1, 3)
     normalization = normalize(positions)
-    snapped = snap(normalization.apply(positions), triangles, resolution)
+    resolution = resolution or (RESOLUTION if reference else fitting_resolution(len(triangles)))
+    if reference:
+        snapped = snap(normalization.apply(positions), triangles, resolution)
+    else:
+        with_area = triangles[TriangleMesh(positions, triangles).area_vectors().any(axis=1)]
+        snapped = snap(normalization.apply(positions), with_area, resolution, smallest_area=0.0)
     limits = (
         SplitLimits(PUBLISHED_FACES_PER_VERTEX, PUBLISHED_NON_MANIFOLD_VERTICES, most_steps=math.inf)
         if reference
@@ -78,6 +88,12 @@ def repair(
         parts=np.unique(split.labels, return_inverse=True)[1].astype(np.int32),
         notes=_notes(len(triangles), split, seam, contradictions),
     )
+
+
+def fitting_resolution(face_count: int) -> int:
+    """A power of two, so that the cells of the grid are several times smaller than the faces of an even mesh."""
+    wanted = CELLS_PER_EDGE * math.sqrt(max(face_count, 1) / 2)
+    return min(max(RESOLUTION, 2 ** math.ceil(math.log2(wanted))), FINEST)
 
 
 def normalize(vertices: NDArray[np.float64], longest_side: float = LONGEST_SIDE) -> Normalization:
