@@ -30,6 +30,7 @@ from .denoising import Plan, StepOutcome, denoise
 from .guide_picture import controls_of_front, draw_guide, guidance_of_guide
 from .image_prompt import encode_picture, has_adapter
 from .noise_prediction import Conditions, Control, Guidance, NoisePredictor
+from .pipeline_spec import NEGATIVE_PROMPT
 from .prompts import DIRECTIONS, TextEncoding, ViewPrompts, encode, of_views, suffix
 from .random_draws import Draws
 from .rig import CameraRig
@@ -37,7 +38,6 @@ from .schedule import control_scales, plan_steps
 from .settings import Scene, Settings
 
 BAKE_EXPONENT = 6.0
-NEGATIVE_PROMPT = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
 fastest_attention = sdpa_kernel(
     [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
     set_priority=True,

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -16,18 +17,18 @@ from .schedule import ControlSchedule, SyncSchedule
 
 @dataclass(frozen=True)
 class Sizes:
-    """Edges in pixels: of a view's latent, of the latent texture, of the views for baking, of the texture."""
+    """Edges in pixels: of a view's latent, of the latent texture, of the views for baking, of the texture; textures
+    may have a height and a width.
+
+    Views are best baked at the texture's own height up to `LARGEST_VIEW`: fewer pixels would leave cells of one colour.
+    """
+
+    LARGEST_VIEW: ClassVar[int] = 2048
 
     latent_view: int
-    latent_texture: int
+    latent_texture: int | tuple[int, int]
     view: int
-    texture: int
-
-    @classmethod
-    def of(cls, latent_view: int, texture: int) -> "Sizes":
-        """Views are baked at the texture's own size, up to 2048: fewer pixels would leave cells of one colour."""
-        picture = 8 * latent_view
-        return cls(latent_view, picture, max(picture, min(texture, 2048)), texture)
+    texture: int | tuple[int, int]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texturing as a job: meshes with UVs and a prompt in, one texture for each of them out."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ...contract import (
+    Artifact,
+    BadInput,
+    JobFolder,
+    PaintedMesh,
+    Progress,
+    Request,
+    Resources,
+    Result,
+    WeightSet,
+)
+from .checkpoint_choice import chosen
+from .checkpoint_pipeline import CheckpointPipelines
+from .conditioning import ControlKind
+from .denoising import StepOutcome, SyncMode
+from .noise_prediction import Guidance
+from .painted_scene import PaintedScene, strip_size
+from .pipeline import Reports
+from .previews import LatentColours, before_grey, contact_sheet
+from .prompts import words_cut
+from .rig import CameraRig
+from .schedule import ControlSchedule, SyncSchedule
+from .settings import Settings, Sizes
+from .texture_alpha import paint_alpha
+
+PROMPT_OF_PICTURES = "best quality, high quality"
+"""What stands for a prompt where only a picture is given: the networks need one."""
+SHEET = "views.png"
+GUIDE = "guide.png"
+
+
+def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> CheckpointPipelines:
+    """The set's networks, of which each job reads what it needs."""
+    progress.loading(weights.label)
+    return CheckpointPipelines(weights, folder, resources)
+
+
+def run(
+    model: CheckpointPipelines, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> Result:
+    """Texture the meshes of one request. Raises BadInput, CheckpointError, NotFiniteError."""
+    with torch.inference_mode():
+        return _texture(model, request, folder, resources, progress)
+
+
+def _texture(
+    model: CheckpointPipelines, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> Result:
+    options = request.parameters
+    names = request.inputs["mesh"]
+    meshes = [PaintedMesh.read(folder.inputs / name) for name in names]
+    prompt, picture = _prompt(request, folder), _picture(request, folder)
+    rig = CameraRig.even(int(options["views"]), bool(options["top_cameras"]))
+    turned = [PaintedMesh(_blender_to_rig(mesh.vertices), mesh.faces, mesh.uvs, mesh.painted) for mesh in meshes]
+    perspective = options["lens"] == "perspective"
+    whole = PaintedScene.build(turned, rig, perspective, float(options["mesh_scale"]), resources.device)
+    for remark in whole.remarks:
+        progress.warn(remark)
+    settings = settings_of(request, whole.squares, resources)
+    led = picture is not None or bool(options["guide"])
+    pipeline = model.pipeline(chosen(options), [kind.value for kind in settings.controls], led, progress.loading)
+    if words_cut(pipeline.tokenizer, prompt):
+        progress.warn("The prompt is too long: its last words were not read.")
+    output = pipeline(
+        whole.scene,
+        prompt,
+        settings,
+        negative_prompt=str(options["negative_prompt"]),
+        image=picture,
+        guide=bool(options["guide"]),
+        image_scale=float(options["ip_adapter_scale"]),
+        seed=request.seed,
+        reports=Reports(progress.stage, _Previews(folder, progress, int(options["log_interval"])), progress.check),
+    )
+    textures = output.texture.split(output.texture.shape[1], dim=2)[: whole.objects]
+    artifacts = [
+        _written(texture, mesh, name, number, request, folder, progress)
+        for number, (texture, mesh, name) in enumerate(zip(textures, meshes, names, strict=True), start=1)
+    ]
+    _show(contact_sheet(output.views), folder, progress)
+    if output.guide is not None:
+        output.guide.save(folder.outputs / GUIDE)
+    return Result(tuple(artifacts))
+
+
+def settings_of(request: Request, squares: int, resources: Resources) -> Settings:
+    """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
+    options = request.parameters
+    spare = resources.low_memory or resources.chunk_scale < 1
+    latent_view, texture = int(options["latent_view_size"]), int(options["texture_size"])
+    picture = 8 * latent_view
+    control = ControlSchedule(
+        float(options["conditioning_scale"]), float(options["conditioning_scale_end"]),
+        float(options["control_guidance_start"]), float(options["control_guidance_end"]),
+    )
+    if control.start >= control.end:
+        raise BadInput("The views would never follow the mesh.", "'Follow From' is not before 'Follow Until'.",
+                       "Choose a smaller 'Follow From'.")
+    return Settings(
+        sizes=Sizes(latent_view, strip_size(picture, squares), max(picture, min(texture, Sizes.LARGEST_VIEW)),
+                    strip_size(texture, squares)),
+        steps=int(options["steps"]),
+        guidance=Guidance(float(options["guidance_scale"]), float(options["guidance_rescale"]),
+                          bool(options["guess_mode"]), together=not spare),
+        schedule=SyncSchedule(
+            float(options["mvd_end"]), float(options["mvd_exp_start"]), float(options["mvd_exp_end"]),
+            float(options["ref_attention_end"]), float(options["shuffle_bg_change"]), float(options["shuffle_bg_end"]),
+        ),
+        controls={ControlKind(kind): control for kind in str(options["cond_type"]).split("+")},
+        mode=SyncMode(str(options["sync_mode"])),
+        views_per_chunk=2 if spare else None,
+        decoded_together=1 if spare else 2,
+        reference=bool(options["reference"]),
+    )
+
+
+class _Previews:
+    """Writes a contact sheet of the views every few steps."""
+
+    def __init__(self, folder: JobFolder, progress: Progress, interval: int) -> None:
+        self._folder, self._progress, self._interval = folder, progress, interval
+        self._colours: LatentColours | None = None
+
+    def __call__(self, outcome: StepOutcome, backgrounds: Tensor) -> None:
+        if (outcome.step.index + 1) % self._interval:
+            return
+        self._colours = self._colours or LatentColours(backgrounds)
+        pictures = self._colours.pictures(outcome.clean)
+        if outcome.synchronised is not None:
+            pictures = before_grey(pictures, outcome.synchronised.views[:, -1:])
+        _show(contact_sheet(pictures), self._folder, self._progress)
+
+
+def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
+    """Blender may be reading the last one: the file is there whole or not at all."""
+    draft = folder.outputs / f"draft.{SHEET}"
+    sheet.save(draft)
+    draft.replace(folder.outputs / SHEET)
+    progress.preview(SHEET)
+
+
+def _prompt(request: Request, folder: JobFolder) -> str:
+    texts = [(folder.inputs / name).read_text("utf-8").strip() for name in request.inputs.get("prompt", ())]
+    prompt = " ".join(text for text in texts if text)
+    if not prompt and not request.inputs.get("image"):
+        raise BadInput("There is nothing to paint after.", "Neither a prompt nor a picture was given.",
+                       "Write what the object shall look like, or choose a picture.")
+    return prompt or PROMPT_OF_PICTURES
+
+
+def _picture(request: Request, folder: JobFolder) -> Image.Image | None:
+    for name in request.inputs.get("image", ()):
+        try:
+            return Image.open(folder.inputs / name).convert("RGBA")
+        except OSError as error:
+            raise BadInput("The picture cannot be read.", str(error), "Choose another picture.") from error
+    return None
+
+
+def _blender_to_rig(positions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(x, y, z) of Blender -> (x, z, -y) of the rig, [N, 3]: Y up, the front towards +Z; a rotation."""
+    x, y, z = positions.T
+    return np.stack([x, z, -y], axis=1)
+
+
+def _written(
+    texture: Tensor,
+    mesh: PaintedMesh,
+    source: str,
+    number: int,
+    request: Request,
+    folder: JobFolder,
+    progress: Progress,
+) -> Artifact:
+    """One texture [3, S, S] as PNG: sRGB, 8 bit; with alpha where only some faces are painted."""
+    progress.check()
+    pixels = texture.permute(1, 2, 0).cpu().numpy()
+    if not mesh.painted.all():
+        pixels = np.concatenate([pixels, paint_alpha(mesh, len(pixels))[..., None]], axis=2)
+    file = f"texture.{number:03d}.png"
+    Image.fromarray((pixels * 255).round().astype(np.uint8)).save(folder.outputs / file)
+    views = int(request.parameters["views"]) + 2 * bool(request.parameters["top_cameras"])
+    properties = {"texture_size": len(pixels), "views": views}
+    return Artifact(request.subject, "image", file, group=source, properties=properties)

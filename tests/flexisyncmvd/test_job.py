@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texture jobs with tiny random weights: every object gets its texture, and bad input its clear words."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.contract import BadInput, Cancelled, JobFolder, MeshwrightError, PaintedMesh, Request, Resources, WeightSet
+from backend.pipelines.flexisyncmvd import job
+from backend.pipelines.flexisyncmvd.painted_scene import strip_size
+from backend.pipelines.flexisyncmvd.pipeline_spec import SPEC
+from backend.pipelines.flexisyncmvd.settings import Sizes
+from tests.flexisyncmvd.checkpoint_forms import write_set
+from tests.flexisyncmvd.painted_meshes import painted_box
+
+FAST = {"steps": 5, "latent_view_size": "32", "texture_size": "512", "views": 4, "top_cameras": False,
+        "guidance_scale": 2.0, "log_interval": 2}
+TINY = WeightSet("tiny", "Tiny", "", (), SPEC.weights[0].licence, 0.0, 0.1, bundled=True)
+TINY_SPEC = replace(SPEC, weights=(TINY,))
+
+
+class Watcher:
+    """A progress that remembers, and cancels at a chosen moment."""
+
+    def __init__(self, cancel_at: str = "") -> None:
+        self.stages: list[str] = []
+        self.remarks: list[str] = []
+        self.previews = self.checks = 0
+        self.cancel_at = cancel_at
+
+    def stage(self, name: str, step: int, of: int) -> None:
+        self.stages.append(name)
+        if name == self.cancel_at:
+            raise Cancelled
+
+    def loading(self, what: str) -> None:
+        """Nothing is to be remembered."""
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.cancel_at == "check" and self.checks > 40:
+            raise Cancelled
+
+    def preview(self, file: str) -> None:
+        self.previews += 1
+
+    def warn(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """SD 1.5 with depth and normals, and an image adapter."""
+    folder = write_set(tmp_path_factory.mktemp("weights"), "sd15", ("depth", "normal"), adapter=True)
+    return job.load(TINY, folder, Resources(), Watcher())
+
+
+@pytest.fixture
+def small_views(monkeypatch):
+    """Views of 64 pixels, fewer than an artist can choose: jobs of half a second."""
+    settings_of = job.settings_of
+
+    def shrunk(request, squares, resources):
+        settings = settings_of(request, squares, resources)
+        sizes = Sizes(8, strip_size(64, squares), 64, settings.sizes.texture)
+        return replace(settings, sizes=sizes)
+
+    monkeypatch.setattr(job, "settings_of", shrunk)
+
+
+@pytest.fixture
+def texture(tmp_path, model, small_views):
+    """Runs a texture job; the result and the folder."""
+    count = iter(range(100))
+
+    def run(*meshes: PaintedMesh, prompt="a red chair", image=None, watcher=None, seed=0, **options):
+        folder = JobFolder.create(tmp_path / f"job{next(count)}")
+        names = tuple(f"mesh.{number:03d}.npz" for number in range(1, len(meshes) + 1))
+        for mesh, name in zip(meshes, names, strict=True):
+            mesh.write(folder.inputs / name)
+        inputs = {"mesh": names}
+        if prompt:
+            (folder.inputs / "prompt.txt").write_text(prompt, "utf-8")
+            inputs["prompt"] = ("prompt.txt",)
+        if image is not None:
+            image.save(folder.inputs / "image.png")
+            inputs["image"] = ("image.png",)
+        request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", seed, FAST | options, inputs)
+        result = job.run(model, request.validated(TINY_SPEC), folder, Resources(), watcher or Watcher())
+        return result, folder
+
+    return run
+
+
+def pixels(folder: JobFolder, file: str) -> np.ndarray:
+    return np.asarray(Image.open(folder.outputs / file)).astype(int)
+
+
+def test_every_object_gets_a_texture_of_the_chosen_size(texture):
+    watcher = Watcher()
+    result, folder = texture(painted_box(), painted_box((3, 0, 0)), watcher=watcher)
+    assert [artifact.group for artifact in result.artifacts] == ["mesh.001.npz", "mesh.002.npz"]
+    images = [pixels(folder, artifact.file) for artifact in result.artifacts]
+    assert [image.shape for image in images] == [(512, 512, 3)] * 2
+    assert all(image.std() > 1 for image in images)
+    assert np.abs(images[0] - images[1]).max() > 0
+    assert watcher.previews == 3  # steps 2 and 4, and the finished views
+    assert list(dict.fromkeys(watcher.stages)) == ["prepare", "sample", "decode", "bake"]
+    assert Image.open(folder.outputs / job.SHEET).size == (4 * 64, 64)
+    assert not watcher.remarks
+
+
+def test_the_seed_decides(texture):
+    images = [pixels(folder, "texture.001.png") for _, folder in
+              (texture(painted_box(), seed=seed) for seed in (1, 1, 2))]
+    assert np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
+
+
+def test_memory_saving_pieces_change_nothing_that_can_be_seen(texture, monkeypatch):
+    _, folder = texture(painted_box())
+    whole = pixels(folder, "texture.001.png")
+    settings_of = job.settings_of
+    monkeypatch.setattr(job, "settings_of", lambda request, squares, _: settings_of(
+        request, squares, Resources(chunk_scale=0.25)))
+    _, folder = texture(painted_box())
+    assert np.abs(whole - pixels(folder, "texture.001.png")).max() <= 2
+
+
+def test_only_painted_faces_are_opaque(texture):
+    box = painted_box()
+    some = replace(box, painted=np.arange(12) < 6)
+    result, folder = texture(some)
+    alpha = pixels(folder, result.artifacts[0].file)[..., 3]
+    for face, corners in enumerate(box.uvs):
+        u, v = corners.mean(axis=0)
+        assert alpha[round((1 - v) * 511), round(u * 511)] == (255 if face < 6 else 0)
+    # The painted sides' outer corners meet unpainted ones, so that the paint fades there.
+    assert ((alpha > 0) & (alpha < 255)).any()
+
+
+def test_a_picture_leads_with_or_without_words(texture):
+    _, plain = texture(painted_box())
+    picture = Image.new("RGB", (40, 60), (200, 30, 30))
+    _, led = texture(painted_box(), image=picture)
+    assert not np.array_equal(pixels(plain, "texture.001.png"), pixels(led, "texture.001.png"))
+    texture(painted_box(), prompt="", image=picture)
+
+
+def test_a_guide_is_drawn_first(texture):
+    watcher = Watcher()
+    _, folder = texture(painted_box(), guide=True, watcher=watcher)
+    assert Image.open(folder.outputs / job.GUIDE).size == (64, 64)
+    assert watcher.stages.index("guide") < watcher.stages.index("sample")
+
+
+@pytest.mark.parametrize("options", [
+    {"cond_type": "depth+normal"}, {"lens": "perspective"}, {"sync_mode": "views"}, {"guess_mode": True},
+    {"guidance_rescale": 0.7}, {"reference": True}, {"guidance_scale": 1.0},
+], ids=str)
+def test_every_way_ends_in_another_texture(texture, options):
+    _, usual = texture(painted_box())
+    _, other = texture(painted_box(), **options)
+    assert not np.array_equal(pixels(usual, "texture.001.png"), pixels(other, "texture.001.png"))
+
+
+@pytest.mark.parametrize("moment", ["prepare", "sample", "decode", "bake", "check"])
+def test_a_job_can_be_cancelled_and_the_next_one_runs(texture, moment):
+    with pytest.raises(Cancelled):
+        texture(painted_box(), watcher=Watcher(moment))
+    texture(painted_box())
+
+
+BOX = painted_box()
+
+
+@pytest.mark.parametrize(("mesh", "words"), [
+    (replace(BOX, painted=np.zeros(12, bool)), "nothing to paint"),
+    (replace(BOX, uvs=np.full_like(BOX.uvs, 0.5)), "no usable UVs"),
+    (replace(BOX, uvs=BOX.uvs + np.array([0.5, 0])), "across the border"),
+    (replace(BOX, vertices=np.full_like(BOX.vertices, np.nan)), "damaged"),
+    (replace(BOX, vertices=np.zeros_like(BOX.vertices)), "no size"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_bad_meshes_are_refused(texture, mesh, words):
+    with pytest.raises(BadInput, match=words):
+        texture(mesh)
+
+
+def test_overlap_and_long_prompts_are_told(texture):
+    watcher = Watcher()
+    texture(replace(BOX, uvs=np.concatenate([BOX.uvs[:6], BOX.uvs[:6]])), prompt="chair " * 20, watcher=watcher)
+    assert [remark for remark in watcher.remarks if "UVs overlap on" in remark]
+    assert [remark for remark in watcher.remarks if "too long" in remark]
+
+
+def test_something_must_be_asked_for(texture):
+    with pytest.raises(BadInput, match="Neither a prompt nor a picture"):
+        texture(BOX, prompt="")
+
+
+def test_whole_tiles_are_moved_into_the_square(texture):
+    _, inside = texture(BOX)
+    _, outside = texture(replace(BOX, uvs=BOX.uvs + np.array([3, -2], np.float32)))
+    difference = np.abs(pixels(inside, "texture.001.png") - pixels(outside, "texture.001.png"))
+    assert np.median(difference) == 0
+
+
+def test_controls_without_networks_are_refused(texture):
+    with pytest.raises(MeshwrightError, match="canny"):
+        texture(BOX, cond_type="canny")
+
+
+def test_frame():
+    turned = job._blender_to_rig(np.eye(3, dtype=np.float32))
+    assert turned[2].tolist() == [0, 1, 0]  # Blender's up is the rig's up
+    assert turned[1].tolist() == [0, 0, -1]  # the front is at -Y, and at +Z of the rig
+    assert np.linalg.det(turned) == pytest.approx(1)
+
+
+def test_options_become_settings():
+    request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0, {"texture_size": "4096"}, {"mesh": ("m",)})
+    settings = job.settings_of(request.validated(TINY_SPEC), 2, Resources())
+    assert settings.sizes == Sizes(96, (768, 1536), 2048, (4096, 8192))
+    assert settings.guidance.together and settings.views_per_chunk is None
+    spare = job.settings_of(request.validated(TINY_SPEC), 2, Resources(low_memory=True))
+    assert not spare.guidance.together and spare.views_per_chunk == 2
+
+
+def test_every_stage_has_its_words():
+    assert {stage.name for stage in SPEC.task("texture").stages} == {"prepare", "guide", "sample", "decode", "bake"}
