@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One picture becomes parts in a scene, as on an artist's desk but without a window: `python dev.py demo` runs this.
 
-The built extension is installed into the bpy module; its operator starts the real worker as a process of its own, with
-the starter weights. Then the parts are photographed beside the picture, assembled and exploded.
+The built extension is installed into the bpy module; its operators start the real worker as a process of its own, with
+the starter weights. A copy of the part with the most faces is remeshed. Then the parts are photographed beside the
+picture, assembled and exploded, and beside them the remeshed part as it was and as it is.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
@@ -64,10 +66,32 @@ def module(name: str) -> ModuleType:
 
 
 def generate(image: Path, terminal: Terminal) -> Any:
-    """Press Generate and wait; the finished job, whose parts are in the scene then. Ends the program on an error."""
-    jobs, settings = module("jobs"), bpy.context.scene.meshwright
-    settings.image = bpy.data.images.load(str(image))
+    """Press Generate and wait; the finished job, whose parts are in the scene then."""
+    bpy.context.scene.meshwright.image = bpy.data.images.load(str(image))
     bpy.ops.meshwright.generate_parts()
+    return finished(terminal)
+
+
+def remesh(part: bpy.types.Object, terminal: Terminal) -> tuple[Any, bpy.types.Object, bpy.types.Object]:
+    """Press Remesh for a copy of the part and wait; the job, the copy and the low-poly object in its place."""
+    dense = part.copy()
+    dense.parent = None
+    dense.matrix_world = part.matrix_world
+    bpy.context.scene.collection.objects.link(dense)
+    bpy.ops.object.select_all(action="DESELECT")
+    dense.select_set(True)
+    bpy.context.view_layer.objects.active = dense
+    bpy.ops.meshwright.remesh()
+    job = finished(terminal)
+    low = bpy.context.view_layer.objects.active
+    dense.hide_set(False)
+    dense.hide_render = False
+    return job, dense, low
+
+
+def finished(terminal: Terminal) -> Any:
+    """Wait for the newest job; it, delivered into the scene. Ends the program on an error."""
+    jobs = module("jobs")
     job = jobs.jobs()[-1]
     while not job.ended:
         delay = jobs.poll_once()
@@ -89,8 +113,10 @@ def export_parts(root: bpy.types.Object, path: Path) -> None:
 
 def exploded_copy(root: bpy.types.Object, parts: list[bpy.types.Object]) -> bpy.types.Object:
     """A second group of the same meshes, pulled apart by the Explode slider of its empty."""
+    bpy.ops.object.select_all(action="DESELECT")
     for item in (root, *parts):
         item.select_set(True)
+    bpy.context.view_layer.objects.active = root
     bpy.ops.object.duplicate(linked=True)
     copy = bpy.context.view_layer.objects.active
     copy["explode"] = EXPLODE
@@ -98,34 +124,36 @@ def exploded_copy(root: bpy.types.Object, parts: list[bpy.types.Object]) -> bpy.
     return copy
 
 
-def photograph(image: Path, root: bpy.types.Object, path: Path) -> None:
-    """Input, assembled and exploded in one row."""
+def photograph(image: Path, root: bpy.types.Object, pair: Sequence[bpy.types.Object], path: Path) -> None:
+    """Input, assembled, exploded, and the pair with its edges drawn, in one row."""
     parts = sorted(root.children, key=lambda item: item.name)
     copy = exploded_copy(root, parts)
     card = studio.picture_card(image, height=1.0)
     bpy.context.view_layer.update()
     studio.place(root, parts, studio.bounds([card])[1].x + GAP, TURN)
     studio.place(copy, copy.children, studio.bounds(parts)[1].x + GAP, TURN)
-    studio.build([card, *parts, *copy.children])
+    edge = studio.bounds(copy.children)[1].x
+    for item in pair:
+        studio.place(item, [item], edge + GAP, TURN)
+        edge = studio.bounds([item])[1].x
+        studio.draw_edges(item)
+    studio.build([card, *parts, *copy.children, *pair])
     studio.render(path)
 
 
-def summary(job: Any, parts: list[bpy.types.Object], photo_seconds: float, files: list[Path]) -> str:
-    """What was made, how long each stage took, and where the files are."""
-    faces = sum(len(part.data.polygons) for part in parts)
+def summary(job: Any, objects: Sequence[bpy.types.Object], made: str) -> str:
+    """What a job made and how long each stage took."""
+    faces = sum(len(item.data.polygons) for item in objects)
     request = job.request
     task = module("backend.pipelines.registry").spec(request.pipeline).task(request.task)
     labels = {stage.name: stage.label for stage in task.stages}
-    lines = [f"{request.subject}: {len(parts)} parts, {faces:,} faces ({request.weights} weights, seed {request.seed})"]
+    lines = [f"{request.subject}: {made}, {faces:,} faces ({request.weights} weights, seed {request.seed})"]
     times = {labels.get(name, name.capitalize()): seconds for name, seconds in job.result.seconds.items()}
-    lines += [f"  {label:<26}{seconds:7.1f} s" for label, seconds in {**times, "Photographing": photo_seconds}.items()]
-    lines.append("Written:")
-    lines += [f"  {path}  ({path.stat().st_size / 1e6:.1f} MB)" for path in files]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {label:<26}{seconds:7.1f} s" for label, seconds in times.items())])
 
 
 def main() -> None:
-    """Install, generate, export, photograph, save, sum up."""
+    """Install, generate, export, remesh, photograph, save, sum up."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for name in ("--extension", "--image", "--out"):
         parser.add_argument(name, type=Path, required=True)
@@ -140,13 +168,19 @@ def main() -> None:
     root = bpy.context.view_layer.objects.active
     parts = list(root.children)
     export_parts(root, scene)
+    woven, dense, low = remesh(max(parts, key=lambda part: len(part.data.polygons)), terminal)
     terminal.say("photographing the parts")
     begin = time.monotonic()
-    photograph(arguments.image, root, photo)
+    dense_faces = len(dense.data.polygons)
+    photograph(arguments.image, root, (dense, low), photo)
     seconds = time.monotonic() - begin
     bpy.ops.file.pack_all()
     bpy.ops.wm.save_as_mainfile(filepath=str(blend), compress=True)
-    terminal.say(summary(job, parts, seconds, [blend, photo, scene]))
+    terminal.say(summary(job, parts, f"{len(parts)} parts"))
+    terminal.say(summary(woven, [low], f"remeshed from {dense_faces:,} faces"))
+    terminal.say(f"  {'Photographing':<26}{seconds:7.1f} s\nWritten:")
+    for path in (blend, photo, scene):
+        terminal.say(f"  {path}  ({path.stat().st_size / 1e6:.1f} MB)")
     bpy.ops.preferences.addon_disable(module=EXTENSION)  # ends the worker, and leaves nothing registered
 
 

@@ -14,6 +14,7 @@ from mathutils import Euler, Matrix, Vector
 
 WIDTH, HEIGHT = 1280, 720
 SAMPLES = 8
+EDGE_THICKNESS = 0.008  # of the object's longest side
 BACKDROP_GREY = (0.55, 0.55, 0.57, 1.0)
 
 
@@ -55,6 +56,24 @@ def picture_card(image: Path, height: float) -> bpy.types.Object:
     links.new(emission.outputs["Emission"], output.inputs["Surface"])
     card.data.materials.append(material)
     return card
+
+
+def draw_edges(item: bpy.types.Object) -> None:
+    """Show the edges of a mesh as thin dark rods."""
+    rods = item.copy()
+    rods.data = item.data.copy()
+    rods.modifiers.clear()
+    wireframe = rods.modifiers.new("Edges", "WIREFRAME")
+    lengths = [(rods.data.vertices[a].co - rods.data.vertices[b].co).length for a, b in rods.data.edge_keys]
+    wireframe.thickness = min(EDGE_THICKNESS * max(item.dimensions), sum(lengths) / len(lengths) / 12)
+    wireframe.use_even_offset = False  # thin triangles would bristle with spikes
+    wireframe.offset = 1.0
+    material = bpy.data.materials.get("Edges") or bpy.data.materials.new("Edges")
+    material.use_nodes = True
+    material.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (0.02, 0.02, 0.03, 1.0)
+    rods.data.materials.clear()
+    rods.data.materials.append(material)
+    bpy.context.scene.collection.objects.link(rods)
 
 
 def build(objects: Sequence[bpy.types.Object]) -> None:

@@ -13,6 +13,12 @@ SILKSONG_LICENCE = Licence(
     ),
     commercial_use=False,
 )
+STARTER_LICENCE = Licence(
+    name="GPL-3.0-or-later",
+    url="https://www.gnu.org/licenses/gpl-3.0.html",
+    text="Trained by Meshwright on shapes that it drew itself. Use the results for anything.",
+    commercial_use=True,
+)
 
 REMESH = TaskSpec(
     name="remesh",
@@ -62,6 +68,17 @@ SPEC = PipelineSpec(
     summary="A dense mesh becomes artist-like low poly",
     tasks=(REMESH, REPAIR_MESH),
     weights=(
+        WeightSet(
+            name="starter",
+            label="Starter",
+            description="Small weights that came with Meshwright. They know simple solids and things made of a few",
+            files=(),
+            licence=STARTER_LICENCE,
+            gigabytes=0.008,
+            memory_gib=0.5,
+            bundled=True,
+            parameter_defaults={"max_tokens": 1024},
+        ),
         WeightSet(
             name="published",
             label="Published",

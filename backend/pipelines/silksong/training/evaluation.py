@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ....contract import BadInput
+from ....geometry.components import is_watertight
 from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
 from ....procedural.dense import densified
@@ -94,11 +95,13 @@ def figures_of_one(
 ) -> dict[str, float]:
     """Figures of the sequence that was woven for one object."""
     woven, components = decode(sequence), int((held_out.tokens[number] == COMPONENT).sum())
+    mesh = TriangleMesh(woven.vertices, woven.faces)
     return {
         "tokens": len(sequence),
         "ended": float(len(sequence) <= most_tokens - SPARE),
         "intact": float(not woven.notes),
-        "distance": measure(held_out.surfaces[number], TriangleMesh(woven.vertices, woven.faces)),
+        "closed": float(is_watertight(mesh)),
+        "distance": measure(held_out.surfaces[number], mesh),
         "face_ratio": len(woven.faces) / held_out.faces[number],
         "components_exact": float((sequence == COMPONENT).sum() == components),
     }
@@ -109,8 +112,7 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     distances, ratios = ([row[name] for row in rows] for name in ("distance", "face_ratio"))
     return {
         "objects": len(rows),
-        "ended": float(np.mean([row["ended"] for row in rows])),
-        "intact": float(np.mean([row["intact"] for row in rows])),
+        **{name: float(np.mean([row[name] for row in rows])) for name in ("ended", "intact", "closed")},
         "distance_mean": float(np.mean(distances)),
         "distance_median": float(np.median(distances)),
         "distance_largest": float(np.max(distances)),

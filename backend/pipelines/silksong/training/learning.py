@@ -25,18 +25,14 @@ Group = tuple[Tensor, Tensor]
 
 
 class SilksongLearner(nn.Module):
-    """Both networks as one module, so that they train together under any parallel wrapper."""
+    """Both networks as one module, so that they train together under any parallel wrapper.
+
+    They are not compiled: for shapes that change with every batch, that was measured to be slower on an H200.
+    """
 
     def __init__(self, conditioner: SilksongConditioner, transformer: SilksongTransformer) -> None:
         super().__init__()
         self.conditioner, self.transformer = conditioner, transformer
-
-    def compile_blocks(self) -> None:
-        """Have each kind of layer compiled at its first use, for batches of any shape."""
-        encoder = self.conditioner.encoder
-        layers = [branch for _, branch in self.transformer.decoder.layers]
-        for block in (encoder.cross_attn, *encoder.self_attn.resblocks, *layers):
-            block.compile(dynamic=True)
 
     def forward(self, groups: list[Group]) -> Tensor:
         """Mean cross-entropy over all tokens of all groups and the end of every sequence."""

@@ -39,7 +39,7 @@ PRESETS: dict[str, Preset] = {
         conditioner={"width": 96, "heads": 3, "layers": 2, "queries": 192, "frequencies": 8, "condition_width": 160},
         transformer={"width": 160, "condition_width": 160, "depth": 5, "heads": 5, "head_width": 32,
                      "max_tokens": 1024, "embedding_width": 64},
-        stage=StageFigures(steps=9000, batch=256, rate=2e-3, warm_up=300, evaluate_every=3000),
+        stage=StageFigures(steps=6800, batch=256, rate=2e-3, warm_up=300, evaluate_every=3000),
         objects=160_000,
         rule=CleaningRule(fewest_faces=4, most_components=50, most_tokens=1023),
         points=2048,

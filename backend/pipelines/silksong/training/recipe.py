@@ -95,8 +95,6 @@ class Run:
         self.accelerator = start_processes(options)
         networks = trained_networks(options.weights) if options.weights else new_networks(self.preset)
         self.learner = SilksongLearner(*networks)
-        if self.accelerator.device.type == "cuda" and not options.no_compile:
-            self.learner.compile_blocks()
         most = min(self.preset.rule.most_tokens, self.learner.transformer.config.max_tokens - 1)
         self.preset = replace(self.preset, rule=replace(self.preset.rule, most_tokens=most))
         meshes = read_meshes(options.meshes) if options.meshes else ()
