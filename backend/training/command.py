@@ -14,6 +14,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
+from ..contract import BadInput
+
 
 def build_run_parser(pipeline: str, description: str, presets: Iterable[str]) -> argparse.ArgumentParser:
     """Return the parser of ``train PIPELINE`` with the options of every recipe; a recipe adds its own."""
@@ -26,7 +28,6 @@ def build_run_parser(pipeline: str, description: str, presets: Iterable[str]) ->
     parser.add_argument("--stop-at", type=int, help="stop cleanly after this step of the stage and save")
     parser.add_argument("--batch", type=int, help="objects per step and process, in place of the preset's")
     parser.add_argument("--objects", type=int, help="training objects, in place of the preset's")
-    parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
     return parser
 
 
@@ -58,8 +59,9 @@ def start_processes(options: argparse.Namespace) -> Accelerator:
 def own_share(count: int, accelerator: Accelerator) -> slice:
     """Return which of ``count`` objects this process trains on: every object belongs to one process.
 
-    Ends the program where there are fewer objects than processes.
+    Raises BadInput where there are fewer objects than processes.
     """
     if count < accelerator.num_processes:
-        sys.exit(f"{count} objects cannot be shared out among {accelerator.num_processes} processes; raise --objects.")
+        raise BadInput(f"{count} objects cannot be shared out among {accelerator.num_processes} processes.",
+                       "Every process trains on objects of its own.", "Raise --objects, or launch fewer processes.")
     return slice(accelerator.process_index, None, accelerator.num_processes)

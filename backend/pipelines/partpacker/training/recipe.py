@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stage", choices=["autoencoder", "denoiser", "all"], default="all")
     parser.add_argument("--autoencoder-steps", type=int, help="length of the stage and of its schedule")
     parser.add_argument("--denoiser-steps", type=int, help="length of the stage and of its schedule")
+    parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
     parser.add_argument("--image-encoder", help="folder or name of a pretrained DINOv2, which then stays frozen")
     return parser
 
