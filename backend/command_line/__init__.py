@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from ..contract import MeshwrightError
+from ..contract import BadInput, MeshwrightError
 from ..pipelines import registry
 from ..worker import job_run
 from .arguments import build_parser, worker_settings
@@ -17,6 +17,16 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code. Wrong usage exits with 2 and the usage, as argparse does."""
+    try:
+        return _run(arguments)
+    except MeshwrightError as error:
+        sys.stderr.write(f"{error.report.what}\n{error.report.why}\n{error.report.advice}\n")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return _train(arguments[1], list(arguments[2:]))
     options = build_parser().parse_args(arguments)
@@ -29,13 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     from .task_runs import run_task
 
     _log_to_stderr()
-    try:
-        return {"specs": print_specs, "download": download_weights}.get(options.command, run_task)(options)
-    except MeshwrightError as error:
-        sys.stderr.write(f"{error.report.what}\n{error.report.why}\n{error.report.advice}\n")
-        return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return {"specs": print_specs, "download": download_weights}.get(options.command, run_task)(options)
 
 
 def _log_to_stderr() -> None:
@@ -48,7 +52,7 @@ def _log_to_stderr() -> None:
 
 def _train(pipeline: str, arguments: list[str]) -> int:
     if pipeline not in registry.trainable():
-        sys.stderr.write(f"There is no recipe to train '{pipeline}'. Recipes: {', '.join(registry.trainable())}.\n")
-        return 1
+        raise BadInput(f"There is no recipe to train '{pipeline}'.", f"Recipes: {', '.join(registry.trainable())}.",
+                       "Choose one of these; the installed extension has none, the repository has them.")
     recipe = importlib.import_module(f"{registry.__package__}.{pipeline}.training.recipe")
     return recipe.train(arguments)

@@ -71,6 +71,13 @@ def test_a_pipeline_without_a_recipe_cannot_be_trained(backend):
     assert "partpacker" in ended.err
 
 
+def test_what_a_recipe_refuses_is_told_in_words(backend, tmp_path):
+    ended = backend("train", "silksong", "--preset", "smoke", "--meshes", str(tmp_path), "--out", str(tmp_path / "run"))
+    assert ended.code == 1
+    assert len(ended.err.splitlines()) >= 3
+    assert "Traceback" not in ended.err
+
+
 def test_every_recipe_is_found_by_its_folder():
     assert set(registry.trainable()) <= set(registry.specs())
     for name in registry.trainable():

@@ -12,16 +12,24 @@ import os
 import sys
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from backend.command_line import main
-from backend.pipelines.partpacker.training.learning import AutoencoderLearning
+from backend.pipelines.partpacker.training.learning import AutoencoderLearning, DenoiserLearning
 from backend.training.stage import Stage
 
 
 def fingerprints(tensor: Tensor) -> list[float]:
     """One number per row."""
     return tensor.detach().double().flatten(1).sum(dim=1).tolist()
+
+
+def own_data(loss: object) -> Tensor:
+    """What a process keeps of the objects, one row each; no rows where all processes draw from the same ones."""
+    if isinstance(loss, AutoencoderLearning):
+        return loss.objects.center
+    return loss.latents if isinstance(loss, DenoiserLearning) else torch.empty(0, 1)
 
 
 def watch_writes(below: Path) -> list[str]:
@@ -46,11 +54,10 @@ def watch_stages() -> list[dict]:
 
     def watched(stage: Stage, loss, *rest) -> bool:
         done = run(stage, loss, *rest)
-        data = loss.objects.center if isinstance(loss, AutoencoderLearning) else loss.latents
         seen.append({
             "stage": stage.folder.name,
             "step": stage.step,
-            "data": fingerprints(data),
+            "data": fingerprints(own_data(loss)),
             "weights": [float(weight.detach().double().sum()) for weight in stage.parameters],
             "average": [float(weight.double().sum()) for weight in stage.average],
         })

@@ -23,17 +23,22 @@ from backend.training.stage import Stage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHORT = ["--preset", "smoke", "--objects", "4", "--batch", "2", "--autoencoder-steps", "4", "--denoiser-steps", "4"]
+pytestmark = pytest.mark.slow
 LAUNCH = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0",
           "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"]
 
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
-    """A run from start to end, and one whose autoencoder stops at step 2, in one launch: the folder, both's notes."""
+    """In one launch PartPacker from start to end, then with an autoencoder that stops at step 2, then Mesh Silksong.
+
+    Returns the folder and both processes' notes.
+    """
     folder = tmp_path_factory.mktemp("launched")
     train = ["train", "partpacker", *SHORT, "--out"]
     halves = [*train, str(folder / "halves")]
-    commands = [[*train, str(folder / "whole")], [*halves, "--stop-at", "2"], [*halves, "--resume"]]
+    commands = [[*train, str(folder / "whole")], [*halves, "--stop-at", "2"], [*halves, "--resume"],
+                ["train", "silksong", "--preset", "smoke", "--steps", "2", "--out", str(folder / "silksong")]]
     # The launcher starts several processes for GPUs only; this variable has them meet on the CPU, by gloo.
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     subprocess.run(
@@ -46,14 +51,15 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]
 
 def test_both_processes_run_every_stage_to_its_end(launched: tuple[Path, list[dict]]) -> None:
     for notes in launched[1]:
-        assert notes["codes"] == [0, 0, 0]
+        assert notes["codes"] == [0, 0, 0, 0]
         ended = [(stage["stage"], stage["step"]) for stage in notes["stages"]]
-        assert ended == [("autoencoder", 4), ("denoiser", 4), ("autoencoder", 2), ("autoencoder", 4), ("denoiser", 4)]
+        partpacker = [("autoencoder", 4), ("denoiser", 4), ("autoencoder", 2), ("autoencoder", 4), ("denoiser", 4)]
+        assert ended == [*partpacker, ("silksong", 2)]
 
 
-def test_every_object_belongs_to_one_process(launched: tuple[Path, list[dict]]) -> None:
+def test_every_object_of_partpackers_belongs_to_one_process(launched: tuple[Path, list[dict]]) -> None:
     for first, second in zip(*(notes["stages"] for notes in launched[1]), strict=True):
-        assert len(first["data"]) == len(second["data"]) == 2
+        assert len(first["data"]) == len(second["data"]) == (0 if first["stage"] == "silksong" else 2)
         assert not set(first["data"]) & set(second["data"])
 
 
