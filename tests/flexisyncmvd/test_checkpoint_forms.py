@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
 from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice
 from backend.pipelines.flexisyncmvd.checkpoint_components import Components
@@ -80,6 +82,34 @@ def test_all_forms_of_a_checkpoint_compute_the_same(family, weights, other, tmp_
     shutil.rmtree(again / "base")
     shutil.copytree(other, again / "base")
     assert_same(as_folder, outputs(library(again).components()))
+
+
+def test_the_libraries_own_loaders_read_the_same(family, weights, other, tmp_path):
+    """diffusers and transformers load folders by other code, and single files with their configurations at hand."""
+    base, loaded = weights / "base", library(weights)
+    components = loaded.components(controls=("depth",), picture=True)
+    kinds = (CLIPTextModel, CLIPTextModelWithProjection)
+    ids = torch.tensor([[0, 5, 9, 1] + [1] * (LONGEST - 4)])
+    with torch.no_grad():
+        for index, encoder in enumerate(components.text_encoders):
+            name = "text_encoder_2" if index else "text_encoder"
+            own = kinds[index].from_pretrained(base / name)(ids, output_hidden_states=True)
+            torch.testing.assert_close(encoder(ids, output_hidden_states=True).hidden_states, own.hidden_states)
+        pixels = torch.rand(1, 3, 28, 28)
+        encoder = CLIPVisionModelWithProjection.from_pretrained(weights / "ip_adapter" / "image_encoder")
+        torch.testing.assert_close(components.image_encoder(pixels).image_embeds, encoder(pixels).image_embeds)
+    single = write_single_file(tmp_path / "mine.safetensors", other, family)
+    from_file = loaded.components(CheckpointChoice(single))
+    same_states(components.controlnets["depth"],
+                ControlNetModel.from_pretrained(weights / "controlnet" / "depth"))
+    same_states(components.vae, AutoencoderKL.from_pretrained(base / "vae"))
+    local = {"config": str(base), "local_files_only": True}
+    same_states(from_file.unet, UNet2DConditionModel.from_single_file(str(single), subfolder="unet", **local))
+    same_states(from_file.vae, AutoencoderKL.from_single_file(str(single), subfolder="vae", **local))
+
+
+def same_states(first: torch.nn.Module, second: torch.nn.Module) -> None:
+    torch.testing.assert_close(dict(first.state_dict()), dict(second.state_dict()), rtol=0, atol=0)
 
 
 def test_networks_are_frozen_complete_and_of_their_family(family, weights):
