@@ -176,8 +176,8 @@ def test_redo_without_the_job_folder(desk: Extension, tmp_path: Path) -> None:
 def test_parts_of_one_whole_are_named_after_it(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
     folder = desk.module("backend.contract").JobFolder(finished_job(tmp_path / "jobs" / "job-1").path)
     parts = bpy.data.objects[desk.module("deliver").deliver(folder).objects[0]].children
-    submission, task = desk.module("submission"), desk.module("parameter_groups").tasks()[2][1]
-    assert task.name == "split_parts"
+    submission = desk.module("submission")
+    task = desk.module("backend.pipelines.registry").spec("partpacker").task("split_parts")
     assert submission.subject_of(scene.meshwright, task, parts) == "stool"
     assert submission.subject_of(scene.meshwright, task, parts[1:2]) == "stool.part.02"
     assert submission.subject_of(scene.meshwright, task, [*parts, cube("lid", (0, 0, 0), (1, 1, 1))]) == "stool.part.01"

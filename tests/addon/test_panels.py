@@ -9,7 +9,9 @@ import bpy
 import pytest
 
 from .conftest import Extension
-from .synthetic_jobs import finished_job
+from .synthetic_jobs import BOX_FACES, box, finished_job
+from .test_deliver import cube, note_on
+from .test_replacement import woven_job
 
 
 class Layout:
@@ -158,6 +160,34 @@ def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scen
     assert "seed 7" in " ".join(words)
     bpy.context.view_layer.objects.active = bpy.data.objects["stool.part.02"]
     assert '["explode"]' in drawn(extension, "result"), "a part stands for its whole"
+
+
+def test_what_is_taken_over_is_asked_where_a_mesh_takes_anothers_place(extension: Extension,
+                                                                       scene: bpy.types.Scene) -> None:
+    options = {"keep_materials", "keep_uvs", "keep_weights"}
+    assert options <= set(drawn(extension, "remesh")) and options <= set(drawn(extension, "reconstruct"))
+    assert not options & {*drawn(extension, "generate_parts"), *drawn(extension, "split_parts")}
+    settings = scene.meshwright
+    assert settings.keep_materials and not settings.keep_uvs and not settings.keep_weights
+    for name in options:
+        assert len(settings.bl_rna.properties[name].description) > 20, "a tooltip"
+
+
+def test_a_replaced_mesh_offers_its_variants_and_the_bake(extension: Extension, scene: bpy.types.Scene,
+                                                          tmp_path: Path) -> None:
+    offered = {"meshwright.show_next_variant", "meshwright.bake_normals"}
+    deliver, note = extension.module("deliver").deliver, {"mode": "replace", "targets": []}
+    for count in (2, 1):
+        vase = cube("vase", (0, 0, 0), (1, 1, 1))
+        note["targets"] = note_on(extension, "replace", vase)["targets"]
+        meshes = [(box((0, 0, 0), (1, 1, 1)), BOX_FACES)] * count
+        deliver(extension.module("backend.contract").JobFolder(
+            woven_job(tmp_path / f"job-{count}", note, meshes).path))
+        assert offered & set(drawn(extension, "result")) == (offered if count == 2 else {"meshwright.bake_normals"})
+    for name in ("show_next_variant", "bake_normals"):
+        assert len(getattr(bpy.ops.meshwright, name).get_rna_type().description) > 20
+    deliver(extension.module("backend.contract").JobFolder(finished_job(tmp_path / "parts").path))
+    assert not offered & set(drawn(extension, "result"))
 
 
 def test_preferences(extension: Extension) -> None:

@@ -23,7 +23,7 @@ STARTER_LICENCE = Licence(
 REMESH = TaskSpec(
     name="remesh",
     label="Remesh",
-    description="Weave the selected mesh anew as clean low poly, in its place. The original is hidden, not deleted",
+    description="Weave each selected mesh anew as clean low poly, in its place. The original is hidden, not deleted",
     inputs=(InputSpec("mesh", "mesh", "A mesh", "Select one mesh object", largest_batch=16),),
     parameters=(
         Parameter("variants", "int", 1, "Variants", "Meshes to weave at once: the best is shown, the others hidden",
