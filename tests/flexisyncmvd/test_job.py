@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.contract import BadInput, Cancelled, JobFolder, MeshwrightError, PaintedMesh, Request, Resources, WeightSet
+from backend.contract import BadInput, Cancelled, JobFolder, MeshwrightError, PaintedMesh, Request, Resources
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.painted_scene import strip_size
-from backend.pipelines.flexisyncmvd.pipeline_spec import SPEC
 from backend.pipelines.flexisyncmvd.settings import Sizes
+from backend.pipelines.flexisyncmvd.spec import SPEC
 from tests.flexisyncmvd.checkpoint_forms import write_set
 from tests.flexisyncmvd.painted_meshes import painted_box
+from tests.flexisyncmvd.worker_child import TINY, TINY_SPEC
 
 FAST = {"steps": 5, "latent_view_size": "32", "texture_size": "512", "views": 4, "top_cameras": False,
         "guidance_scale": 2.0, "log_interval": 2}
-TINY = WeightSet("tiny", "Tiny", "", (), SPEC.weights[0].licence, 0.0, 0.1, bundled=True)
-TINY_SPEC = replace(SPEC, weights=(TINY,))
 
 
 class Watcher:

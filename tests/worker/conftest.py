@@ -32,9 +32,9 @@ REPOSITORY = Path(__file__).parents[2]
 class Child:
     """The worker's process with its events in a queue."""
 
-    def __init__(self, models: Path, starter: Path) -> None:
+    def __init__(self, models: Path, starter: Path, program: str = "tests.worker.child") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.child", str(starter), "worker", "--models", str(models),
+            [sys.executable, "-m", program, str(starter), "worker", "--models", str(models),
              "--device", "cpu", "--statistics", str(models / "statistics.json")],
             cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=(models / "stderr.txt").open("wb"),

@@ -30,12 +30,12 @@ from .denoising import Plan, StepOutcome, denoise
 from .guide_picture import controls_of_front, draw_guide, guidance_of_guide
 from .image_prompt import encode_picture, has_adapter
 from .noise_prediction import Conditions, Control, Guidance, NoisePredictor
-from .pipeline_spec import NEGATIVE_PROMPT
 from .prompts import DIRECTIONS, TextEncoding, ViewPrompts, encode, of_views, suffix
 from .random_draws import Draws
 from .rig import CameraRig
 from .schedule import control_scales, plan_steps
 from .settings import Scene, Settings
+from .spec import NEGATIVE_PROMPT
 
 BAKE_EXPONENT = 6.0
 fastest_attention = sdpa_kernel(

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FlexiSyncMVD as the artist sees it: the selected objects, a prompt or a picture, and a texture from all sides.
 
-Options bear the published pipeline's own names (spec section 5). Its name becomes `spec.py` when the extension offers
-it: the registry takes every folder with one.
+Options bear the published pipeline's own names (spec section 5).
 """
 
 from ...contract import Choice, InputSpec, Parameter, PipelineSpec, StageSpec, TaskSpec
