@@ -37,8 +37,7 @@ class UVLayout:
 
 def uv_layout(uvs: np.ndarray) -> UVLayout:
     """Look over uvs float [F, 3, 2] of triangles; F is at least 1. Values that are not numbers count as no area."""
-    usable = np.isfinite(uvs).all(axis=(1, 2))
-    uvs = np.where(usable[:, None, None], uvs, 0.0).astype(np.float64)
+    uvs = _finite(uvs)
     first, second = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
     area = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
     degenerate = area < SMALLEST_AREA
@@ -47,6 +46,19 @@ def uv_layout(uvs: np.ndarray) -> UVLayout:
     covered = np.count_nonzero(counts)
     overlapping = np.count_nonzero(counts > 1) / covered if covered else 0.0
     return UVLayout(float(outside.mean()), float(overlapping), float(degenerate.mean()))
+
+
+def shared_area(uvs: np.ndarray, others: np.ndarray) -> float:
+    """The share of the texels covered by triangles `uvs` [F, 3, 2] that `others` [G, 3, 2] cover, too."""
+    covered, used = (_faces_per_texel(_finite(corners) * RASTER) > 0 for corners in (uvs, others))
+    return float(np.count_nonzero(covered & used) / max(np.count_nonzero(covered), 1))
+
+
+def _finite(uvs: np.ndarray) -> np.ndarray:
+    """Triangles whose corners are not all numbers become points."""
+    usable = np.isfinite(uvs).all(axis=(1, 2))
+    numbers: np.ndarray = np.where(usable[:, None, None], uvs, 0.0).astype(np.float64)
+    return numbers
 
 
 def _faces_per_texel(corners: np.ndarray) -> np.ndarray:
