@@ -10,6 +10,9 @@ from ..submission import MESH_KINDS, mode_of
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
 
+MOST_BUTTONS = 3
+"""More sets of weights than this are chosen in a list: their names would not fit beside each other."""
+
 
 class TaskPanel(SidebarPanel):
     """What the task panels share; `spec` and `task` are set on each class."""
@@ -69,7 +72,7 @@ def _draw_transfer(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup
 def _draw_weights(layout: bpy.types.UILayout, context: bpy.types.Context, spec: PipelineSpec,
                   group: bpy.types.PropertyGroup) -> None:
     """The choice of weights, what the chosen ones are, and the way to those that have to be fetched."""
-    layout.row().prop(group, WEIGHTS, expand=True)
+    layout.row().prop(group, WEIGHTS, expand=len(spec.weights) <= MOST_BUTTONS)
     chosen = spec.weight_set(getattr(group, WEIGHTS))
     wrapped(layout, honest_words(chosen), region_width(context), "INFO" if chosen.bundled else "NONE")
     offered = [chosen] if not chosen.bundled else [known for known in spec.weights if not known.bundled]
