@@ -77,7 +77,8 @@ class DeliveryNote:
     "replace" puts a new object where the target is, with what `transfer` says of it, and hides the target.
     "groups" keeps the world frame, makes one collection a group and hides the targets.
     "texture" gives each target a new look, painted as the entry of `paints` of the same index says.
-    `superseded` is an earlier result's empty, whose objects are hidden.
+    `superseded` is an earlier result's empty, whose objects are hidden. `rerolled` is the job whose paint a texture
+    of some faces only lies in the place of, not on top of.
     """
 
     mode: Mode = "place"
@@ -90,6 +91,7 @@ class DeliveryNote:
     picture: str = ""
     superseded: Reference | None = None
     transfer: Transfer = Transfer()
+    rerolled: str = ""
 
     def write(self, folder: JobFolder) -> None:
         """Raises MeshwrightError when the folder cannot be written."""

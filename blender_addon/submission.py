@@ -38,6 +38,10 @@ from .texture.capture import capture_painted
 MESH_KINDS = ("mesh", "meshes", "uv_meshes")
 
 
+CONVERTIBLE = ("CURVE", "SURFACE", "META", "FONT", "CURVES", "GREASEPENCIL")
+"""Types of objects that Blender can make meshes of."""
+
+
 def submit_task(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec) -> list[jobs.Job]:
     """Capture what the task needs and queue it: one job, or where it takes a single mesh one for each selected mesh.
 
@@ -105,6 +109,7 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     """Queue an earlier job's request once more with the same inputs; another seed and other options if given.
 
     With `superseded`, the empty or object of the earlier result, the new one takes its place and that one is hidden.
+    A texture is painted anew on what was there before the earlier one.
     Raises MeshwrightError when the earlier job's folder has gone.
     """
     if not (earlier.path / "request.json").is_file():
@@ -117,6 +122,7 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     folder = JobFolder.create(jobs_folder() / request.job)
     shutil.copytree(earlier.inputs, folder.inputs, dirs_exist_ok=True)
     note = DeliveryNote.read(earlier)
+    note = replace(note, rerolled=earlier.path.name if note.mode == "texture" else "")
     if superseded is not None:
         note = replace(note, superseded=reference(superseded))
         if note.mode == "place":
@@ -154,8 +160,20 @@ def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
             meshes = selected_meshes(context) if meshes is None else meshes
         given = {"image": settings.image, "text": settings.prompt.strip()}.get(wanted.kind, meshes)
         if wanted.required and not given:
-            return f"{wanted.label} is missing: {wanted.description.lower()}"
+            return f"{wanted.label} is missing: {_other_selection(context, wanted) or wanted.description.lower()}"
     return ""
+
+
+def _other_selection(context: bpy.types.Context, wanted: InputSpec) -> str:
+    """What can be done with a selection without a mesh, or ""."""
+    if "mesh" not in wanted.kind:
+        return ""
+    surfaces = [item.name for item in context.selected_objects if item.type in CONVERTIBLE]
+    if surfaces:
+        return f"make {surfaces[0]} one with Object › Convert › Mesh"
+    inside = [item.name for item in context.selected_objects
+              if item.type == "EMPTY" and any(child.type == "MESH" for child in item.children_recursive)]
+    return f"select the objects below {inside[0]} (Select › Select Grouped › Children)" if inside else ""
 
 
 def _capture(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object], folder: JobFolder,

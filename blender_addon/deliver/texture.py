@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A finished texture job becomes a new look of the objects that were captured. No vertex, normal or old UV changes."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import numpy as np
 from ..backend.contract import Artifact, JobFolder, MeshwrightError, Remedy, Request, Result
 from ..backend.contract.parameter import Value
 from ..delivery_note import DeliveryNote, Paint
+from ..texture.capture import MOST_LAYERS
 from ..texture.looks import add_look
-from ..texture.material import texture_material
+from ..texture.material import material_under, overlaid_material, texture_material
 from .names import fitted
-from .recipe import attach
+from .recipe import FOLDER, attach
+
+LONGEST_WORDS = 30
 
 
 def deliver_textures(folder: JobFolder, request: Request, result: Result, note: DeliveryNote,
@@ -23,7 +27,7 @@ def deliver_textures(folder: JobFolder, request: Request, result: Result, note: 
     `values` are kept on the materials. A target that has gone or was edited since gets nothing, with a remark; its
     image stays in the file. Raises MeshwrightError for an image that cannot be read.
     """
-    painted = []
+    painted, name = [], _look_name(folder, request, note)
     pictures = [artifact for artifact in result.artifacts if artifact.kind == "image"]
     for target, paint, artifact in zip(note.targets, note.paints, pictures, strict=True):
         image = _packed(folder, artifact, fitted(target.reference.name, " texture"))
@@ -33,7 +37,7 @@ def deliver_textures(folder: JobFolder, request: Request, result: Result, note: 
             image.use_fake_user = True
             notes.append(f"{target.reference.name} {fault}: its texture is kept as the image {image.name}.")
             continue
-        _paint(item, paint, image, folder, request, values)
+        _paint(item, paint, image, folder, name, values, note.rerolled)
         painted.append(item)
         if paint.remark:
             notes.append(paint.remark)
@@ -55,34 +59,60 @@ def _packed(folder: JobFolder, artifact: Artifact, name: str) -> bpy.types.Image
 
 def _unfit(item: bpy.types.Object, paint: Paint, folder: JobFolder) -> str:
     """Why the object cannot take the texture any more, or ""."""
-    if paint.new_uvs:
-        uvs = np.load(folder.inputs / paint.new_uvs, mmap_mode="r")
-        return "" if len(uvs) == len(item.data.loops) else "was edited meanwhile"
-    return "" if paint.uv_layer in item.data.uv_layers else f"has no UV map {paint.uv_layer} any more"
+    layers = item.data.uv_layers
+    if item.library:
+        return "is linked from another file now"
+    if not paint.new_uvs:
+        return "" if paint.uv_layer in layers else f"has no UV map {paint.uv_layer} any more"
+    uvs = np.load(folder.inputs / paint.new_uvs)
+    if len(uvs) != len(item.data.loops):
+        return "was edited meanwhile"
+    if _layer_with(item.data, uvs):
+        return ""
+    return "has no room for another UV map" if len(layers) >= MOST_LAYERS or item.data.library else ""
 
 
-def _paint(item: bpy.types.Object, paint: Paint, image: bpy.types.Image, folder: JobFolder, request: Request,
-           values: Mapping[str, Value]) -> None:
+def _paint(item: bpy.types.Object, paint: Paint, image: bpy.types.Image, folder: JobFolder, name: str,
+           values: Mapping[str, Value], rerolled: str) -> None:
+    """A new look called `name`. Where only some faces are painted it lies over what the slots show, or over what lies
+    under the paint of the job `rerolled`."""
     layer = _new_layer(item.data, paint.uv_layer, folder.inputs / paint.new_uvs) if paint.new_uvs else paint.uv_layer
     slots = item.material_slots
-    indices = [index for index in paint.slots if index < max(len(slots), 1)]
-    under = {index: slots[index].material if paint.masked and index < len(slots) else None for index in indices}
-    name = fitted(item.name, " texture")
-    made = {old: texture_material(name, image, layer, old) for old in dict.fromkeys(under.values())}
-    for material in made.values():
-        attach(material, values)
-    add_look(item, f"{request.subject}, seed {request.seed}", {index: made[old] for index, old in under.items()})
+    shown = {index: slots[index].material if index < len(slots) else None
+             for index in paint.slots if index < max(len(slots), 1)}
+    words = fitted(item.name, " texture")
+    made: dict[bpy.types.Material | None, bpy.types.Material] = {}
+    for old in dict.fromkeys(shown.values() if paint.masked else (None,)):
+        under = material_under(old) if old and rerolled and old.get(FOLDER) == rerolled else old
+        made[old] = (overlaid_material(words, image, layer, under) if paint.masked
+                     else texture_material(words, image, layer))
+        attach(made[old], values)
+    add_look(item, name, {index: made[old if paint.masked else None] for index, old in shown.items()})
+
+
+def _look_name(folder: JobFolder, request: Request, note: DeliveryNote) -> str:
+    """What was asked for, in few words, and the seed."""
+    texts = [(folder.inputs / file).read_text("utf-8") for file in request.inputs.get("prompt", ())]
+    asked = " ".join(" ".join(texts).split()) or note.picture or request.subject
+    return f"{textwrap.shorten(asked, LONGEST_WORDS, placeholder=' …')}, seed {request.seed}"
+
+
+def _layer_with(mesh: bpy.types.Mesh, uvs: np.ndarray) -> str:
+    """The name of the UV layer with exactly these UVs [L, 2], or ""."""
+    for layer in mesh.uv_layers:
+        values = np.empty(len(layer.uv) * 2, np.float32)
+        layer.uv.foreach_get("vector", values)
+        if np.array_equal(values, uvs.ravel()):
+            return str(layer.name)
+    return ""
 
 
 def _new_layer(mesh: bpy.types.Mesh, name: str, path: Path) -> str:
     """Add a UV layer; those that are active for editing and rendering stay so. A layer of an earlier texture with the
     same UVs serves again."""
     uvs = np.load(path)
-    for layer in mesh.uv_layers:
-        values = np.empty(len(layer.uv) * 2, np.float32)
-        layer.uv.foreach_get("vector", values)
-        if np.array_equal(values, uvs.ravel()):
-            return str(layer.name)
+    if there := _layer_with(mesh, uvs):
+        return there
     active = mesh.uv_layers.active_index
     rendered = next((index for index, layer in enumerate(mesh.uv_layers) if layer.active_render), None)
     layer = mesh.uv_layers.new(name=name, do_init=False)

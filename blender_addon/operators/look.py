@@ -4,7 +4,7 @@
 import bpy
 
 from .. import results
-from ..texture.looks import looks_of, show_look, shown_look
+from ..texture.looks import looks_of, remove_look, show_look, shown_look
 from .attempt import attempt
 
 
@@ -48,8 +48,29 @@ class MESHWRIGHT_OT_compare_looks(LookOperator):
         return {"FINISHED"}
 
 
+class MESHWRIGHT_OT_remove_look(LookOperator):
+    """Forget the shown look. Its texture leaves the file with the next saving if nothing else uses it"""
+
+    bl_idname = "meshwright.remove_look"
+    bl_label = "Remove Look"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not super().poll(context):
+            return False
+        if not shown_look(context.view_layer.objects.active):
+            cls.poll_message_set("The look from before is kept")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        active = context.view_layer.objects.active
+        remove_look(active, shown_look(active))
+        return {"FINISHED"}
+
+
 class MESHWRIGHT_OT_reroll_texture(LookOperator):
-    """Paint the object once more with the next seed. This texture stays among the looks"""
+    """Paint once more with the next seed what was painted together. This texture stays among the looks"""
 
     bl_idname = "meshwright.reroll_texture"
     bl_label = "Reroll"
@@ -68,4 +89,5 @@ class MESHWRIGHT_OT_reroll_texture(LookOperator):
         return attempt(self, lambda: results.reroll_texture(context.view_layer.objects.active))
 
 
-CLASSES = (MESHWRIGHT_OT_show_look, MESHWRIGHT_OT_compare_looks, MESHWRIGHT_OT_reroll_texture)
+CLASSES = (MESHWRIGHT_OT_show_look, MESHWRIGHT_OT_compare_looks, MESHWRIGHT_OT_remove_look,
+           MESHWRIGHT_OT_reroll_texture)

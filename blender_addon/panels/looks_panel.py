@@ -26,6 +26,7 @@ class MESHWRIGHT_PT_looks(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("meshwright.compare_looks", icon="ARROW_LEFTRIGHT")
         row.operator("meshwright.reroll_texture", icon="FILE_REFRESH")
+        row.operator("meshwright.remove_look", text="", icon="TRASH")
 
 
 CLASSES = (MESHWRIGHT_PT_looks,)

@@ -11,19 +11,22 @@ import bpy
 
 LOOKS, SHOWN = "meshwright_looks", "meshwright_look"
 BEFORE = "Before"
+_KEPT = {"LIBRARY_OVERRIDABLE"}
+_KEPT_ITEMS = {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
+"""Library overrides of objects keep their looks, too."""
 
 
 class MESHWRIGHT_PG_slot(bpy.types.PropertyGroup):
     """One material slot of a look."""
 
-    link: bpy.props.StringProperty()
-    material: bpy.props.PointerProperty(type=bpy.types.Material)
+    link: bpy.props.StringProperty(override=_KEPT)
+    material: bpy.props.PointerProperty(type=bpy.types.Material, override=_KEPT)
 
 
 class MESHWRIGHT_PG_look(bpy.types.PropertyGroup):
     """All material slots of an object, in their order; `name` is what the artist reads."""
 
-    slots: bpy.props.CollectionProperty(type=MESHWRIGHT_PG_slot)
+    slots: bpy.props.CollectionProperty(type=MESHWRIGHT_PG_slot, override=_KEPT_ITEMS)
 
 
 def looks_of(item: bpy.types.Object) -> bpy.types.bpy_prop_collection:
@@ -67,6 +70,17 @@ def show_look(item: bpy.types.Object, index: int) -> None:
     setattr(item, SHOWN, index)
 
 
+def remove_look(item: bpy.types.Object, index: int) -> None:
+    """Forget the look `index`, which is not the one from before; if it is shown, that before it is shown now.
+
+    Materials and images that nothing else uses go with the next saving.
+    """
+    if shown_look(item) == index:
+        show_look(item, index - 1)
+    looks_of(item).remove(index)
+    setattr(item, SHOWN, shown_look(item) - (shown_look(item) > index))
+
+
 def _remember(item: bpy.types.Object, name: str) -> None:
     look = looks_of(item).add()
     look.name = name
@@ -85,8 +99,8 @@ CLASSES = (MESHWRIGHT_PG_slot, MESHWRIGHT_PG_look)
 
 def register() -> None:
     """Attach looks to objects."""
-    setattr(bpy.types.Object, LOOKS, bpy.props.CollectionProperty(type=MESHWRIGHT_PG_look))
-    setattr(bpy.types.Object, SHOWN, bpy.props.IntProperty(min=0))
+    setattr(bpy.types.Object, LOOKS, bpy.props.CollectionProperty(type=MESHWRIGHT_PG_look, override=_KEPT_ITEMS))
+    setattr(bpy.types.Object, SHOWN, bpy.props.IntProperty(min=0, override=_KEPT))
 
 
 def unregister() -> None:

@@ -4,27 +4,48 @@
 import bpy
 
 ROUGHNESS = 0.5
+UNDER = "meshwright_under"
+"""Custom property of an overlaid material: the one below."""
 
 
-def texture_material(name: str, image: bpy.types.Image, uv_layer: str,
-                     under: bpy.types.Material | None = None) -> bpy.types.Material:
-    """A Principled material with `image` as base colour, read by the UV layer of that name.
+def texture_material(name: str, image: bpy.types.Image, uv_layer: str) -> bpy.types.Material:
+    """A Principled material with `image` as base colour, read by the UV layer of that name."""
+    material = _plain(name)
+    shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    _paint(material.node_tree, shader, image, uv_layer)
+    return material
 
-    With `under`, a copy of that material which shows the image where its alpha is 1 and the old surface where it is 0.
-    """
-    if under is None:
-        material = bpy.data.materials.new(name)
-        if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes
-            material.use_nodes = True
-        tree = material.node_tree
-        shader = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
-        _paint(tree, shader, image, uv_layer)
-        return material
+
+def overlaid_material(name: str, image: bpy.types.Image, uv_layer: str,
+                      under: bpy.types.Material | None) -> bpy.types.Material:
+    """A copy of the material `under`, a plain one for an empty slot, that shows the image where its alpha is 1 and the
+    old surface where it is 0 or outside the UV square."""
+    material = _plain(name) if under is None else _copied(under, name)
+    _lay_over(material.node_tree, image, uv_layer)
+    if under is not None:
+        material[UNDER] = under
+    return material
+
+
+def material_under(material: bpy.types.Material) -> bpy.types.Material | None:
+    """What lies under an overlaid material's paint; None under that of an empty slot."""
+    return material.get(UNDER)
+
+
+def _plain(name: str) -> bpy.types.Material:
+    material = bpy.data.materials.new(name)
+    if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes
+        material.use_nodes = True
+    return material
+
+
+def _copied(under: bpy.types.Material, name: str) -> bpy.types.Material:
     material = under.copy()
     material.name = name
-    if bpy.app.version < (5, 0, 0):
+    if bpy.app.version < (5, 0, 0) and not material.use_nodes:
         material.use_nodes = True
-    _lay_over(material.node_tree, image, uv_layer)
+        shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+        shader.inputs["Base Color"].default_value = under.diffuse_color
     return material
 
 
@@ -56,6 +77,7 @@ def _lay_over(tree: bpy.types.NodeTree, image: bpy.types.Image, uv_layer: str) -
     shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
     shader.location = x - 300, y - 300
     texture = _paint(tree, shader, image, uv_layer)
+    texture.extension = "CLIP"  # faces of other tiles keep the old look
     tree.links.new(texture.outputs["Alpha"], mix.inputs["Fac"])
     if old is not None:
         tree.links.new(old, mix.inputs[1])
