@@ -27,11 +27,3 @@ def spec(pipeline: str) -> PipelineSpec:
         raise BadInput(f"There is no pipeline '{pipeline}'.", f"Known are {', '.join(specs())}.",
                        "Update Meshwright and its runtime together.")
     return specs()[pipeline]
-
-
-def pipeline_of_task(task: str) -> PipelineSpec:
-    """The first pipeline that offers a task. Raises BadInput when none does."""
-    for candidate in specs().values():
-        if any(offered.name == task for offered in candidate.tasks):
-            return candidate
-    raise BadInput(f"No pipeline offers '{task}'.", f"Known are {', '.join(specs())}.", "Choose another task.")

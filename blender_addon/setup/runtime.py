@@ -12,16 +12,14 @@
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..backend.contract import MeshwrightError, Remedy
+from ..backend.contract import MeshwrightError
 from .accelerator import TorchBuild
-from .child_process import clean_environment
 
 PYTHON_VERSION = "3.11"
 """What uv is asked for: the version that the tests run with."""
@@ -159,19 +157,3 @@ def read_check(lines: list[str]) -> CheckReport:
             failures = "; ".join(f"{name}: {reason}" for name, reason in report["failures"].items())
             return CheckReport(failures, report["versions"], report["device"])
     return CheckReport((lines[-1] if lines else "") or "The check told nothing.", {}, "")
-
-
-def python_is_usable(python: Path, requirements: Path = REQUIREMENTS, seconds: float = 120) -> CheckReport:
-    """Whether an artist's own Python can be the backend: version, every package imported, one product on the GPU.
-
-    Waits for it; in the window use an `Installation` of the check alone. Raises MeshwrightError when it cannot run.
-    """
-    plan = Plan(read_requirements(requirements), "", 0)
-    try:
-        ended = subprocess.run([str(python), "-I", str(CHECK_SCRIPT), *plan.checked], capture_output=True, text=True,
-                               timeout=seconds, check=False, stdin=subprocess.DEVNULL,
-                               env=clean_environment(os.environ))
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MeshwrightError(f"{python} cannot be used as the backend's Python.", str(error),
-                              "Choose another one, or install the runtime.", Remedy.OPEN_PREFERENCES) from error
-    return read_check((ended.stdout or ended.stderr).splitlines())

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backend.contract import MeshwrightError, Remedy
-from blender_addon.setup import installation, runtime, tasks, uv_binary
+from blender_addon.setup import installation, tasks, uv_binary
 from blender_addon.setup.accelerator import Accelerator, parse_nvidia_smi
 from blender_addon.setup.child_process import clean_environment
 from blender_addon.setup.diagnostics import memory_bytes, report
@@ -318,16 +318,6 @@ def test_without_a_wheel_the_path_is_asked(folder: Path, tmp_path: Path, monkeyp
     assert caught.value.report.remedy is Remedy.OPEN_PREFERENCES
     on_path = write_program(tmp_path / uv_binary._NAME, "")
     assert uv_binary.find_uv(folder) == on_path
-
-
-def test_an_artists_own_python(requirements: Path, tmp_path: Path) -> None:
-    good = runtime.python_is_usable(Path(sys.executable), requirements)
-    assert good.problem == ""
-    assert good.device
-    requirements.write_text("no-such-package==1.0\n")
-    assert "ModuleNotFoundError" in runtime.python_is_usable(Path(sys.executable), requirements).problem
-    with pytest.raises(MeshwrightError, match="cannot be used"):
-        runtime.python_is_usable(tmp_path / "python", requirements)
 
 
 def test_the_report_names_no_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
