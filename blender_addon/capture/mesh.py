@@ -11,6 +11,8 @@ from ..backend.contract import BadInput, write_mesh
 from ..delivery_note import MeshSource, Target, reference
 
 Frame = Literal["local", "world"]
+SMALLEST_SIDE = 1e-7
+"""Of what an object's matrix makes of a cube, relative to the largest: below that is nothing but rounding."""
 
 
 def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame: Frame) -> None:
@@ -18,8 +20,12 @@ def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame:
 
     "EVALUATED" is the mesh after modifiers, "BASE" the one before. In the "local" frame the object's matrix is left
     out, in "world" it is applied (metres); a mirrored matrix turns the faces, so that they keep facing outwards.
-    Raises BadInput for an object that has no faces.
+    Edits that an object in Edit Mode holds back are part of it. Raises BadInput for an object that has no faces, or to
+    which its matrix leaves none.
     """
+    _demand_extent(source)
+    if source.mode == "EDIT":
+        source.update_from_editmode()
     evaluated = source.evaluated_get(bpy.context.evaluated_depsgraph_get()) if which == "EVALUATED" else source
     mesh = evaluated.to_mesh()
     try:
@@ -34,8 +40,20 @@ def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame:
         faces = faces[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else faces
     if not np.isfinite(vertices).all():
         raise BadInput(f"{source.name} has vertices at no place.", "Some coordinates are infinite or not a number.",
-                       "Delete these vertices or apply the modifiers that make them.")
+                       "Delete these vertices (in Edit Mode select all that you see with a box, invert, delete), or "
+                       "mend the modifiers that make them.")
     write_mesh(path, vertices, faces)
+
+
+def _demand_extent(source: bpy.types.Object) -> None:
+    matrix = np.array(source.matrix_world, np.float64)
+    if not np.isfinite(matrix).all():
+        raise BadInput(f"{source.name} is at no place.", "Its transforms are infinite or not a number.",
+                       "Clear its location, rotation and scale, or its constraints.")
+    sides = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    if sides[1] <= SMALLEST_SIDE * sides[0]:
+        raise BadInput(f"{source.name} is scaled to zero.", "It is no more than a line or a point.",
+                       "Give it a scale other than 0, or select another object.")
 
 
 def target_of(source: bpy.types.Object) -> Target:

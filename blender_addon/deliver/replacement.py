@@ -39,7 +39,9 @@ def replace_target(request: Request, parts: Sequence[Part], note: DeliveryNote, 
     old = target and target.reference.find(bpy.data.objects)
     if target and old is None:
         notes.append(f"{target.reference.name} has gone: the result stands where it was, as a new object.")
-    homes = [home for home in old.users_collection if home in _collections(scene)] if old else []
+    homes = [home for home in old.users_collection if home in _open_collections(view_layer)] if old else []
+    if old and not homes:
+        notes.append(f"The collection of {old.name} is linked or excluded: the result is in the scene's own.")
     if old and target:
         values = {**values, ORIGINAL: json.dumps(to_json(target.reference))}
     delivery, suffix, objects = uuid.uuid4().hex, _suffix(request), []
@@ -96,5 +98,12 @@ def _suffix(request: Request) -> str:
         return f".{request.task}"
 
 
-def _collections(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
-    return [scene.collection, *scene.collection.children_recursive]
+def _open_collections(view_layer: bpy.types.ViewLayer) -> list[bpy.types.Collection]:
+    """Those of the view layer that take new objects: excluded ones would not show them, linked ones refuse them."""
+    found, waiting = [], [view_layer.layer_collection]
+    while waiting:
+        layer = waiting.pop()
+        waiting.extend(layer.children)
+        if not layer.exclude and layer.collection.library is None:
+            found.append(layer.collection)
+    return found
