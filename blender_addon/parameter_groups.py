@@ -14,8 +14,9 @@ _PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0)
 
 
 def tasks() -> list[tuple[PipelineSpec, TaskSpec]]:
-    """Every task of every pipeline, in the order in which the panel shows them."""
-    return [(spec, task) for spec in registry.specs().values() for task in spec.tasks]
+    """Every task of every pipeline, in the order in which the panel shows them: first shapes, then what covers them."""
+    known = [(spec, task) for spec in registry.specs().values() for task in spec.tasks]
+    return sorted(known, key=lambda pair: any(wanted.kind == "uv_meshes" for wanted in pair[1].inputs))
 
 
 def default_of(parameter: Parameter, weights: WeightSet) -> Value:

@@ -24,7 +24,9 @@ class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
             description="A picture of one object, on transparent or plain ground"),
         "subject": bpy.props.StringProperty(
             name="Name", description="What the parts are named after. Empty: the picture's or the object's name"),
-        "prompt": bpy.props.StringProperty(name="Prompt", description="What to make, in words"),
+        "prompt": bpy.props.StringProperty(name="Prompt", description="What it shall look like, in words"),
+        "use_picture": bpy.props.BoolProperty(
+            name="Use Picture", description="Let the picture chosen above lead as well, or alone without a prompt"),
         "seed": bpy.props.IntProperty(
             name="Seed", min=0, max=MAXIMUM_SEED, description="The same seed and picture give the same result"),
         "random_seed": bpy.props.BoolProperty(

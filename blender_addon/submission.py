@@ -36,9 +36,7 @@ from .properties import settings_of
 from .texture.capture import capture_painted
 
 MESH_KINDS = ("mesh", "meshes", "uv_meshes")
-
-
-CONVERTIBLE = ("CURVE", "SURFACE", "META", "FONT", "CURVES", "GREASEPENCIL")
+CONVERTIBLE = ("CURVE", "SURFACE", "META", "FONT")
 """Types of objects that Blender can make meshes of."""
 
 
@@ -144,7 +142,7 @@ def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequen
     if settings.subject.strip():
         return str(settings.subject.strip())
     kinds = {wanted.kind for wanted in task.inputs}
-    if "image" in kinds and "mesh" not in kinds and settings.image:
+    if "image" in kinds and not kinds & set(MESH_KINDS) and settings.image:
         return Path(settings.image.name).stem
     whole = meshes[0].parent if len({item.parent for item in meshes}) == 1 < len(meshes) else None
     if whole:
@@ -153,41 +151,45 @@ def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequen
 
 
 def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
-    """What the artist still has to give for this task, in words, or ""; cheap enough for a poll."""
+    """What the artist still has to give for this task, in words, or ""; cheap enough for a poll.
+
+    A task whose words and picture are both optional needs one of them.
+    """
     settings, meshes = settings_of(context.scene), None
+    hints = [wanted for wanted in task.inputs if wanted.kind in ("text", "image")]
     for wanted in task.inputs:
         if wanted.kind in MESH_KINDS:
             meshes = selected_meshes(context) if meshes is None else meshes
         given = {"image": settings.image, "text": settings.prompt.strip()}.get(wanted.kind, meshes)
         if wanted.required and not given:
-            return f"{wanted.label} is missing: {_other_selection(context, wanted) or wanted.description.lower()}"
+            return f"{wanted.label} is missing: {wanted.description.lower()}"
+    if hints and not any(wanted.required for wanted in hints):
+        if settings.use_picture and settings.image is None:
+            return "A picture is missing: choose one above, or switch Use Picture off"
+        if not settings.prompt.strip() and not settings.use_picture:
+            return "A prompt is missing: write what it shall look like, or switch Use Picture on"
     return ""
 
 
-def _other_selection(context: bpy.types.Context, wanted: InputSpec) -> str:
-    """What can be done with a selection without a mesh, or ""."""
-    if "mesh" not in wanted.kind:
-        return ""
-    surfaces = [item.name for item in context.selected_objects if item.type in CONVERTIBLE]
-    if surfaces:
-        return f"make {surfaces[0]} one with Object › Convert › Mesh"
-    inside = [item.name for item in context.selected_objects
-              if item.type == "EMPTY" and any(child.type == "MESH" for child in item.children_recursive)]
-    return f"select the objects below {inside[0]} (Select › Select Grouped › Children)" if inside else ""
+def used_picture(settings: bpy.types.PropertyGroup, task: TaskSpec) -> bpy.types.Image | None:
+    """The picture that the task takes: where it needs none, only if the artist asks for it."""
+    wanted = next((wanted for wanted in task.inputs if wanted.kind == "image"), None)
+    return settings.image if wanted and (wanted.required or settings.use_picture) else None
 
 
 def _capture(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object], folder: JobFolder,
              paints: list[Paint]) -> dict[str, tuple[str, ...]]:
     """The files of each input; `paints` is told how each mesh takes its texture."""
     return {wanted.name: files for wanted in task.inputs
-            if (files := _capture_one(context, wanted, meshes, folder, paints))}
+            if (files := _capture_one(context, task, wanted, meshes, folder, paints))}
 
 
-def _capture_one(context: bpy.types.Context, wanted: InputSpec, meshes: Sequence[bpy.types.Object], folder: JobFolder,
-                 paints: list[Paint]) -> tuple[str, ...]:
+def _capture_one(context: bpy.types.Context, task: TaskSpec, wanted: InputSpec, meshes: Sequence[bpy.types.Object],
+                 folder: JobFolder, paints: list[Paint]) -> tuple[str, ...]:
     settings = settings_of(context.scene)
     if wanted.kind == "image":
-        return (capture_image(settings.image, folder.inputs, context.scene),) if settings.image else ()
+        picture = used_picture(settings, task)
+        return (capture_image(picture, folder.inputs, context.scene),) if picture else ()
     if wanted.kind == "text":
         (folder.inputs / f"{wanted.name}.txt").write_text(settings.prompt, encoding="utf-8")
         return (f"{wanted.name}.txt",) if settings.prompt.strip() else ()
@@ -210,11 +212,11 @@ def _note(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types
         raise BadInput("Nothing is selected to fit the result into.", "The place is 'In the Selected Object'.",
                        "Select an object, or place the result at the 3D cursor.")
     used = context.selected_objects if fit else [] if mode == "place" else meshes
-    has_picture = settings.image and any(wanted.kind == "image" for wanted in task.inputs)
+    picture = used_picture(settings, task)
     transfer = Transfer(settings.keep_materials, settings.keep_uvs, settings.keep_weights, settings.mesh_source)
     return DeliveryNote(mode=mode, scene=reference(context.scene), cursor=tuple(context.scene.cursor.location),
                         size=settings.size, fit=fit, targets=tuple(target_of(item) for item in used),
-                        picture=settings.image.name if has_picture else "", transfer=transfer)
+                        picture=picture.name if picture else "", transfer=transfer)
 
 
 def _job_name(task: str) -> str:

@@ -36,6 +36,8 @@ class TaskPanel(SidebarPanel):
             column.prop(settings, "paint_uvs")
         if any(wanted.kind == "text" for wanted in self.task.inputs):
             column.prop(settings, "prompt")
+        if any(wanted.kind == "image" and not wanted.required for wanted in self.task.inputs):
+            column.prop(settings, "use_picture")
         if self.task.seeded:
             row = column.row(align=True)
             row.prop(settings, "seed")
