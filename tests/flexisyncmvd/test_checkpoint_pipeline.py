@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From files to a painted mesh: the same whatever form the checkpoint has, another with another checkpoint."""
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,15 @@ def test_a_pipeline_is_kept_while_its_parts_are_the_same(weights):
     assert second.config.control_kinds == ["depth", "canny"] and len(second.controlnet.nets) == 2
     without = pipelines.pipeline()
     assert without.controlnet is None and without.image_encoder is None
+
+
+def test_the_old_networks_are_gone_before_new_ones_are_read(weights, family, tmp_path):
+    """A GPU need not hold two checkpoints at a time."""
+    pipelines, alive = CheckpointPipelines(TINY, weights, Resources()), []
+    old = weakref.ref(pipelines.pipeline(controls=("depth",)).unet)
+    other = write_diffusers_folder(tmp_path / "mine", family, seed=100)
+    pipelines.pipeline(CheckpointChoice(other), controls=("depth",), report=lambda _: alive.append(old() is not None))
+    assert alive and not any(alive)
 
 
 def test_the_sampler_is_ddpm_on_the_checkpoints_own_schedule(family, weights, tmp_path):

@@ -53,6 +53,10 @@ class CheckpointLibrary:
         self._adapter: Adapter | None = None
         self._adapter_is_in = False
 
+    def holds(self, choice: CheckpointChoice) -> bool:
+        """Whether this choice's networks are kept, and its files have not changed."""
+        return self._checkpoint is not None and _fingerprint(choice) == self._fingerprint
+
     def components(
         self, choice: CheckpointChoice = AS_PUBLISHED, controls: Sequence[str] = (), picture: bool = False,
         report: LoadReport = ignore,
@@ -63,15 +67,13 @@ class CheckpointLibrary:
         All files are checked before the first is read. What was read for the last job and fits is kept. `report` is
         told what is being read and may raise to cancel. Raises CheckpointError.
         """
-        fingerprint = _fingerprint(choice)
-        fits = self._checkpoint is not None and fingerprint == self._fingerprint
-        checkpoint = None if fits else plan_checkpoint(self.folder, choice, self.published)
+        checkpoint = None if self.holds(choice) else plan_checkpoint(self.folder, choice, self.published)
         networks = {kind: self._plan_controlnet(kind) for kind in controls if kind not in self._controlnets}
         encoder = self._plan_image_encoder() if picture and self._image_encoder is None else None
         adapter = self._open_adapter(checkpoint) if picture and self._adapter is None else None
         if checkpoint is not None:
             self._read_checkpoint(checkpoint, report)
-            self._fingerprint = fingerprint
+            self._fingerprint = _fingerprint(choice)
         for kind, planned in networks.items():
             self._controlnets[kind] = planned.filled(self.dtype, self.device, report)
         if encoder is not None:

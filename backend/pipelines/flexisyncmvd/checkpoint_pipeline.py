@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a set of weights to a pipeline that is ready to paint, kept until a job asks for another."""
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,12 +45,16 @@ class CheckpointPipelines:
 
         `report` is told what is being read and may raise to cancel. Raises CheckpointError.
         """
+        if not self.library.holds(choice):
+            self._retire()  # its networks make room for the next ones
         components = self.library.components(choice, controls, picture, report)
         parts = (components.unet, *components.controlnets.values(), components.image_encoder)
         same = len(parts) == len(self._parts) and all(a is b for a, b in zip(parts, self._parts, strict=True))
         if self._pipeline is None or not same:
             self._retire()
             self._pipeline, self._parts = place(assemble(components), self.resources), parts
+        else:
+            self._pipeline.maybe_free_model_hooks()  # a cancelled run leaves networks on the GPU
         return self._pipeline
 
     def _retire(self) -> None:
@@ -57,7 +62,8 @@ class CheckpointPipelines:
         if self._pipeline is not None and self.resources.low_memory:
             self._pipeline.remove_all_hooks()
             self._pipeline.to(self.library.device, silence_dtype_warnings=True)
-        self._pipeline = None
+        self._pipeline, self._parts = None, ()
+        gc.collect()  # pipelines and hooks refer to each other
 
 
 def assemble(components: Components) -> FlexiSyncMVDPipeline:
