@@ -162,13 +162,25 @@ def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
             meshes = selected_meshes(context) if meshes is None else meshes
         given = {"image": settings.image, "text": settings.prompt.strip()}.get(wanted.kind, meshes)
         if wanted.required and not given:
-            return f"{wanted.label} is missing: {wanted.description.lower()}"
+            return f"{wanted.label} is missing: {_other_selection(context, wanted) or wanted.description.lower()}"
     if hints and not any(wanted.required for wanted in hints):
         if settings.use_picture and settings.image is None:
             return "A picture is missing: choose one above, or switch Use Picture off"
         if not settings.prompt.strip() and not settings.use_picture:
             return "A prompt is missing: write what it shall look like, or switch Use Picture on"
     return ""
+
+
+def _other_selection(context: bpy.types.Context, wanted: InputSpec) -> str:
+    """What can be done with a selection without a mesh, or ""."""
+    if wanted.kind not in MESH_KINDS:
+        return ""
+    surfaces = [item.name for item in context.selected_objects if item.type in CONVERTIBLE]
+    if surfaces:
+        return f"make {surfaces[0]} one with Object › Convert › Mesh"
+    inside = [item.name for item in context.selected_objects
+              if item.type == "EMPTY" and any(child.type == "MESH" for child in item.children_recursive)]
+    return f"select the objects below {inside[0]} (Select › Select Grouped › Children)" if inside else ""
 
 
 def used_picture(settings: bpy.types.PropertyGroup, task: TaskSpec) -> bpy.types.Image | None:
