@@ -98,7 +98,7 @@ class Remeshing:
         def decoded(done: int, count: int) -> None:
             self.progress.stage("decode", number * count + done, of * count)
 
-        variants = woven_variants(sequences[file], self._max_tokens, surface.placed, decoded)
+        variants = woven_variants(sequences[file], self._max_tokens, surface.placed, surface.closed, decoded)
         ranked = best_first(variants, surface.original, closed=surface.closed,
                             check=lambda: self.progress.stage("quality", number, of), warn=self.progress.warn)
         self.progress.stage("quality", number + 1, of)

@@ -14,7 +14,7 @@ from ...geometry.mesh import TriangleMesh
 from ..reports import CountReport
 from .grammar import MIN_TOKENS
 from .orientation import wind_outward
-from .tokenizer import decode
+from .tokenizer import close_parts, decode
 
 MESH_FILE = "mesh.npz"
 GROUP = "variant"
@@ -38,18 +38,20 @@ def woven_variants(
     sequences: Sequence[NDArray[np.int64]],
     max_tokens: int,
     placed: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    closed: bool,
     report: CountReport,
 ) -> list[Variant]:
     """The meshes of the sequences that make any surface, in their order.
 
-    `max_tokens` is how long they could become; `placed` brings float [V, 3] from the tokens' frame to the input's;
+    `max_tokens` is how long they could become; `placed` brings float [V, 3] from the tokens' frame to the input's.
+    Where the input was `closed`, parts that a small repair closes are repaired.
     `report` is told `(done, of)`. Raises MeshwrightError when there is none.
     """
     variants = []
     for number, sequence in enumerate(sequences, 1):
         woven = decode(sequence)
         if TriangleMesh(woven.vertices, woven.faces).area_vectors().any():
-            outward = wind_outward(woven.vertices, woven.faces)
+            outward = wind_outward(woven.vertices, close_parts(woven.faces) if closed else woven.faces)
             notes = (*woven.notes, OUT_OF_TOKENS) if ran_out(sequence, max_tokens) else woven.notes
             variants.append(Variant(placed(woven.vertices), outward, notes, complete=not notes))
         report(number, len(sequences))

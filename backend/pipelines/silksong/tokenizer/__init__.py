@@ -4,5 +4,6 @@
 from .decode import DecodedMesh, decode, mesh_so_far
 from .encode import Tokens, encode
 from .salvage import Salvage
+from .small_holes import close_parts
 
-__all__ = ["DecodedMesh", "Salvage", "Tokens", "decode", "encode", "mesh_so_far"]
+__all__ = ["DecodedMesh", "Salvage", "Tokens", "close_parts", "decode", "encode", "mesh_so_far"]

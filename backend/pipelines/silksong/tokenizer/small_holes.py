@@ -9,7 +9,10 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from ....geometry.components import directed_edges, edge_runs
 from ..manifold_repair.link import CycleSearch, link_graph, longest_path
 from ..manifold_repair.splitting import MOST_STEPS
 
@@ -40,6 +43,31 @@ def close_small_holes(faces: NDArray[np.integer]) -> NDArray[np.int32]:
             border.add_edges_from((min(vertex, end), max(vertex, end)) for end in ends)
     whole = [face for index, face in enumerate(corners) if index not in excluded]
     return np.array(whole + _patches(border), np.int32).reshape(-1, 3)
+
+
+def close_parts(faces: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Faces int [F, 3] of which every part that is not closed is repaired, if that closes it; int32 [G, 3].
+
+    For what should be closed: tokens say which vertices are neighbours, not which faces there are, so that a decoded
+    part may have a face too many inside or lack a small one. Parts that the repair does not close stay as they are.
+    """
+    if not len(faces):
+        return faces
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(faces.max() + 1,) * 2)
+    part_of = connected_components(graph, directed=False)[1][faces[:, 0]]
+    parts = [faces[part_of == part] for part in np.unique(part_of)]
+    return np.concatenate([part if is_closed(part) else _closed_or_same(part) for part in parts])
+
+
+def _closed_or_same(part: NDArray[np.int32]) -> NDArray[np.int32]:
+    repaired = close_small_holes(part)
+    return repaired if is_closed(repaired) else part
+
+
+def is_closed(faces: NDArray[np.integer]) -> bool:
+    """Whether every edge of faces int [F, 3], of which there are any, belongs to exactly two."""
+    return bool(len(faces)) and bool((edge_runs(directed_edges(faces))[2] == 2).all())
 
 
 def _strongest(link: nx.Graph, search: CycleSearch) -> tuple[set[int], list[int]]:

@@ -23,7 +23,7 @@ from ..manifold_repair.mesh_repair import LONGEST_SIDE
 from ..mesh_cleaning import clean_mesh
 from ..pipeline import SilksongPipeline
 from ..point_sampling import sample_condition_points
-from ..tokenizer import decode
+from ..tokenizer import close_parts, decode
 from ..tokenizer.vocabulary import COMPONENT
 from .cleaning import CleaningRule, checked_tokens
 from .learning import SilksongLearner
@@ -93,16 +93,17 @@ def sampled_distance(surface: TriangleMesh, woven: TriangleMesh, device: torch.d
 def figures_of_one(
     sequence: NDArray[np.int64], held_out: HeldOut, number: int, most_tokens: int, measure: Measure
 ) -> dict[str, float]:
-    """Figures of the sequence that was woven for one object."""
+    """Figures of the sequence that was woven for one object; made into a mesh as an artist's is."""
     woven, components = decode(sequence), int((held_out.tokens[number] == COMPONENT).sum())
-    mesh = TriangleMesh(woven.vertices, woven.faces)
+    closed = is_watertight(held_out.surfaces[number])
+    mesh = TriangleMesh(woven.vertices, close_parts(woven.faces) if closed else woven.faces)
     return {
         "tokens": len(sequence),
         "ended": float(len(sequence) <= most_tokens - SPARE),
         "intact": float(not woven.notes),
         "closed": float(is_watertight(mesh)),
         "distance": measure(held_out.surfaces[number], mesh),
-        "face_ratio": len(woven.faces) / held_out.faces[number],
+        "face_ratio": len(mesh.faces) / held_out.faces[number],
         "components_exact": float((sequence == COMPONENT).sum() == components),
     }
 
