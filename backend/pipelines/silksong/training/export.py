@@ -50,9 +50,10 @@ weights for real work.
 
 Every object is given as a dense mesh: split until it has 4,000 faces or more, its vertices displaced by noise of 0.3 %
 of the diagonal, every other one smoothed. *Ended*: the share of sequences that ended of themselves, with 64 tokens
-or more to spare. *Intact*: without anything to salvage. *Closed*: no open edge. *Distance*: symmetric mean distance to
-the dense mesh, in its diagonals. *Face ratio*: woven triangles to those of the low-poly object that the dense mesh was
-made from. *Components exact*: as many components as that object has.
+or more to spare. *Intact*: without anything to salvage. *Closed*: every edge has two faces, after the small repair that
+Remesh makes too (of 200 drawn objects' own tokens, 188 come back closed). *Distance*: symmetric mean
+distance to the dense mesh, in its diagonals. *Face ratio*: woven triangles to those of the low-poly object that the
+dense mesh was made from. *Components exact*: as many components as that object has. *Seconds*: from points to mesh.
 
 {figures}
 
