@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published pipeline's golden numbers, where the reference folder stands beside this one (16 MB, so not in here)."""
+"""The published pipeline's golden numbers, where the reference folder stands beside this one (16 MB: not in here)."""
 
 from pathlib import Path
 
