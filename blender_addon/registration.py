@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything that Blender is told of, in order; taken back in reverse, or Blender crashes when it ends."""
 
+from collections.abc import Sequence
+
 import bpy
 
-from . import deliver, jobs, operators, panels, parameter_groups, preferences, properties, recent
+from . import deliver, job_pictures, jobs, operators, panels, parameter_groups, preferences, properties, recent
 from .panels import preferences_box
 from .setup import operators as setup_operators
 from .texture import looks
 
 CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *looks.CLASSES,
            *setup_operators.CLASSES, *operators.CLASSES, *panels.CLASSES)
+
+
+def _show(listed: Sequence[jobs.Job]) -> None:
+    """Previews of the work so far: meshes in the scene, pictures in the list of jobs."""
+    deliver.preview.show(listed)
+    job_pictures.show(listed)
 
 
 def register() -> None:
@@ -19,13 +27,15 @@ def register() -> None:
     properties.register()
     looks.register()
     jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
-                  show=deliver.preview.show)
+                  show=_show)
     deliver.preview.register()
+    job_pictures.register()
     setup_operators.register(jobs.end_worker)
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    job_pictures.unregister()
     deliver.preview.unregister()
     jobs.unregister()
     setup_operators.stop()

@@ -13,6 +13,9 @@ from .words import region_width, wrapped
 MOST_BUTTONS = 3
 """More sets of weights than this are chosen in a list: their names would not fit beside each other."""
 
+MOST_BUTTONS = 3
+"""Sets of weights that fit side by side."""
+
 
 class TaskPanel(SidebarPanel):
     """What the task panels share; `spec` and `task` are set on each class."""

@@ -47,6 +47,7 @@ class Layout:
 
     def template_icon(self, value: int, scale: float = 1.0) -> None:
         assert isinstance(value, int)
+        self.words.append("icon")
 
     def progress(self, factor: float = 0.0, text: str = "") -> None:
         assert 0.0 <= factor <= 1.0

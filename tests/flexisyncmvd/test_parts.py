@@ -180,7 +180,7 @@ def test_previews_have_the_colours_of_the_autoencoder():
     latents = (colours @ mixing + 0.3)[:, :, None, None].expand(-1, -1, 4, 4)
     seen = LatentColours(latents).pictures(latents)
     torch.testing.assert_close(seen[:, :, 0, 0], colours / 2 + 0.5, atol=1e-4, rtol=0)
-    assert contact_sheet(seen[:10]).size == (20, 8)
+    assert contact_sheet(seen[:10]).size == (16, 12)
 
 
 @pytest.mark.parametrize("perspective", [False, True])

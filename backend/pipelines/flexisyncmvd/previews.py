@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Contact sheets of the views while they come about, without the autoencoder."""
 
+from math import isqrt
+
 import numpy as np
 import torch
 from PIL import Image
@@ -36,9 +38,9 @@ def before_grey(pictures: Tensor, alpha: Tensor) -> Tensor:
 
 
 def contact_sheet(pictures: Tensor, longest: int = 1024) -> Image.Image:
-    """Views [V, 3, s, s] in [0, 1] side by side, in two rows from six views on, at most `longest` pixels wide."""
-    rows = 2 if len(pictures) >= 6 else 1
-    columns = -(-len(pictures) // rows)
+    """Views [V, 3, s, s] in [0, 1] in rows of about a square, at most `longest` pixels wide."""
+    columns = isqrt(len(pictures) - 1) + 1
+    rows = -(-len(pictures) // columns)
     side = pictures.shape[-1]
     sheet = torch.full((3, rows * side, columns * side), GROUND)
     for number, picture in enumerate(pictures.float().cpu()):
