@@ -130,6 +130,11 @@ class WeightSet:
     parameter_defaults: Mapping[str, Value] | None = None
     folder: str = ""
 
+    @property
+    def label_within_text(self) -> str:
+        """The label as it reads inside a sentence: "published", but "SD 1.5"."""
+        return self.label if self.label[:2].isupper() else self.label.lower()
+
 
 @dataclass(frozen=True)
 class PipelineSpec:

@@ -45,7 +45,7 @@ def _lines(pipelines: list[PipelineSpec]) -> Iterator[str]:
         yield f"| {' | '.join(component)} |"
     yield "\n## The terms as they are shown"
     for spec, weights in sets:
-        yield f"\n### {spec.label}, {weights.label.lower()}: {weights.licence.name}\n"
+        yield f"\n### {spec.label}, {weights.label_within_text}: {weights.licence.name}\n"
         yield weights.licence.text
     yield ""
 

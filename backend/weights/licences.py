@@ -50,7 +50,7 @@ def refused(spec: PipelineSpec, weights: WeightSet, licence: str = "") -> Meshwr
     """The error for weights whose licence was not accepted."""
     why = f"'{licence}' was accepted, they are under '{weights.licence.name}'." if licence else \
         f"They are under the {weights.licence.name} and are fetched only after you accept it."
-    return MeshwrightError(f"The licence of {spec.label}'s {weights.label.lower()} weights is not accepted.", why,
+    return MeshwrightError(f"The licence of {spec.label}'s {weights.label_within_text} weights is not accepted.", why,
                            f"Read it ({weights.licence.url}) and accept it, or use other weights.",
                            Remedy.ACCEPT_LICENCE)
 

@@ -30,7 +30,7 @@ def locate(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> Path:
     folder = set_folder(spec, weights, models_folder)
     if weights.bundled:
         if not any(folder.glob("**/*.safetensors")):
-            raise MeshwrightError(f"{spec.label}'s {weights.label.lower()} weights are not there.",
+            raise MeshwrightError(f"{spec.label}'s {weights.label_within_text} weights are not there.",
                                   f"{folder} holds none: this copy of Meshwright is not whole.",
                                   "Install Meshwright again.")
         return folder
@@ -47,7 +47,7 @@ def _incomplete(spec: PipelineSpec, weights: WeightSet, folder: Path, complaints
     first_step = "Download them" if remedy is Remedy.DOWNLOAD else "Read and accept the licence, then download them"
     sources = ", ".join(dict.fromkeys(file.repository for file in weights.files))
     return MeshwrightError(
-        f"{spec.label}'s {weights.label.lower()} weights are not complete.",
+        f"{spec.label}'s {weights.label_within_text} weights are not complete.",
         f"{'; '.join(complaints)}. The whole set is {weights.gigabytes:g} GB.",
         f"{first_step}, or put the files of {sources} into {folder} by hand.",
         remedy,

@@ -104,3 +104,12 @@ def test_sets_may_share_a_folder(spec: PipelineSpec, weights: WeightSet, tmp_pat
     fill(tmp_path / "acme" / "together")
     assert locate(spec, small, tmp_path) == locate(spec, large, tmp_path)
     assert set_folder(spec, weights, tmp_path) == tmp_path / "acme" / "published"
+
+
+@pytest.mark.parametrize(("label", "words"), [("Published", "Acme's published weights"),
+                                             ("SD 1.5", "Acme's SD 1.5 weights")])
+def test_a_name_of_capitals_stays_so_in_a_sentence(
+    spec: PipelineSpec, weights: WeightSet, tmp_path: Path, label: str, words: str
+) -> None:
+    with pytest.raises(MeshwrightError, match=words):
+        locate(spec, dataclasses.replace(weights, label=label), tmp_path)
