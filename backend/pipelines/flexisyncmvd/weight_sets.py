@@ -19,23 +19,44 @@ _RESTRICTIONS = (
     "predicting crime. Who passes on the weights, or a model made from them, must pass on the licence and bind the "
     "next user to the same restrictions."
 )
-_UNCHECKED = "These words are a summary, from general knowledge and not from the model pages: read the terms there " \
-    "before you accept."
+_SUMMARY = "These words are our summary; what counts are the licences on the model pages: read them before you accept."
 _ADAPTER = "IP-Adapter with its image encoder is by Tencent AI Lab, Apache-2.0. "
 
 SD15_LICENCE = Licence(
     name="CreativeML Open RAIL-M",
     url="https://huggingface.co/spaces/CompVis/stable-diffusion-license",
     text=f"Stable Diffusion 1.5 is under the CreativeML Open RAIL-M, ControlNet 1.1 under its own OpenRAIL. {_ADAPTER}"
-         f"{_RESTRICTIONS} {_UNCHECKED}",
+         f"{_RESTRICTIONS} {_SUMMARY}",
     commercial_use=True,
 )
 SDXL_LICENCE = Licence(
     name="CreativeML Open RAIL++-M",
     url="https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
     text=f"Stable Diffusion XL and the ControlNets for depth and canny are under the CreativeML Open RAIL++-M, the "
-         f"ControlNet for tile is Apache-2.0, the VAE for half precision MIT. {_ADAPTER}{_RESTRICTIONS} {_UNCHECKED}",
+         f"ControlNet for tile is Apache-2.0, the VAE for half precision MIT. {_ADAPTER}{_RESTRICTIONS} {_SUMMARY}",
     commercial_use=True,
+)
+
+STARTER_LICENCE = Licence(
+    name="GPL-3.0-or-later",
+    url="https://www.gnu.org/licenses/gpl-3.0.html",
+    text="These weights are part of Meshwright. They were trained from scratch on objects that Meshwright draws itself "
+         "and are under the same licence as its code. You own what you make with them.",
+    commercial_use=True,
+)
+STARTER = WeightSet(
+    name="starter",
+    label="Starter",
+    description="Small weights that came with Meshwright. They paint an object all over in a colour and a material",
+    files=(),
+    licence=STARTER_LICENCE,
+    gigabytes=0.01,
+    memory_gib=1.0,
+    bundled=True,
+    parameter_defaults={
+        "steps": 12, "guidance_scale": 4.0, "latent_view_size": "24", "texture_size": "512",
+        "conditioning_scale": 1.0, "conditioning_scale_end": 1.0, "control_guidance_end": 1.0,
+    },
 )
 
 SD15, SDXL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-xl-base-1.0"
