@@ -188,6 +188,14 @@ def test_a_mesh_of_two_users(desk: Extension, scene: bpy.types.Scene) -> None:
     assert cube.hide_get() and not twin.hide_get(), "only the selected one gives way"
 
 
+def take_all_over(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
+    """Give the object UVs, a material and a vertex group, and ask for them on the result."""
+    item.data.uv_layers.new(name="UVMap")
+    item.data.materials.append(bpy.data.materials.new("Wood"))
+    item.vertex_groups.new(name="all").add(range(len(item.data.vertices)), 1.0, "REPLACE")
+    scene.meshwright.keep_uvs = scene.meshwright.keep_weights = True
+
+
 def test_an_object_in_a_collection_that_was_excluded_meanwhile(desk: Extension, scene: bpy.types.Scene) -> None:
     scans = bpy.data.collections.new("Scans")
     scene.collection.children.link(scans)
@@ -195,6 +203,7 @@ def test_an_object_in_a_collection_that_was_excluded_meanwhile(desk: Extension, 
     scene.collection.objects.unlink(cube)
     scans.objects.link(cube)
     select(cube)
+    take_all_over(scene, cube)
     assert bpy.ops.meshwright.repair_mesh() == {"FINISHED"}
     bpy.context.view_layer.layer_collection.children["Scans"].exclude = True
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
@@ -202,6 +211,7 @@ def test_an_object_in_a_collection_that_was_excluded_meanwhile(desk: Extension, 
     made = bpy.context.view_layer.objects.active
     assert made.visible_get() and made.users_collection == (scene.collection,)
     assert cube.hide_render and len(cube.data.polygons) == 6
+    assert made.data.uv_layers and made.data.materials[0] == cube.data.materials[0] and made.vertex_groups
     assert any("is linked or excluded" in note for note in job.notes)
 
 
@@ -225,6 +235,7 @@ def library(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> Path:
     stock = bpy.data.collections.new("Stock")
     scene.collection.children.link(stock)
     cube = new_cube("Crate")
+    take_all_over(scene, cube)
     scene.collection.objects.unlink(cube)
     stock.objects.link(cube)
     bpy.data.libraries.write(str(tmp_path / "stock.blend"), {stock})
@@ -242,8 +253,10 @@ def test_linked_library_data(desk: Extension, library: Path, whole_collection: b
     else:
         scene.collection.objects.link(wanted.objects[0])
     crate = select(bpy.data.objects["Crate"])
+    scene.meshwright.keep_uvs = scene.meshwright.keep_weights = True
     assert crate.library and crate.select_get()
     made = repaired(desk)
     assert made.library is None and made.data.library is None and made != crate and made.visible_get()
     assert made.users_collection == (scene.collection,) and len(made.data.polygons) == 12
     assert len(crate.data.polygons) == 6 and crate.hide_get()
+    assert made.data.uv_layers and made.data.materials[0] == crate.data.materials[0] and made.vertex_groups
