@@ -33,8 +33,10 @@ from transformers import (
 
 from backend.contract import Resources
 from backend.geometry.projection import UVMesh, orbit_cameras
+from backend.pipelines.flexisyncmvd.attention import ViewSharing, shared_attention
+from backend.pipelines.flexisyncmvd.group_norm import group_norm
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Guidance
-from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
+from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline, fastest_attention
 from backend.pipelines.flexisyncmvd.placement import place
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS
 from backend.pipelines.flexisyncmvd.random_draws import Draws
@@ -260,6 +262,37 @@ def profile(pipeline: FlexiSyncMVDPipeline, mesh: UVMesh, settings: Settings) ->
     sys.stdout.write(table + "\n")
 
 
+def compare_kernels(device: torch.device) -> dict[str, float]:
+    """Largest differences of our kernels in half precision from torch's own in single precision."""
+    torch.manual_seed(0)
+    x = (torch.randn(4, 640, 64, 64, device=device) * 2 + 1).half().to(memory_format=torch.channels_last)
+    norm = nn.GroupNorm(32, 640).to(device)
+    shift = torch.randn(4, 640, device=device)
+    expected = nn.functional.silu(norm(x.float() + shift[..., None, None]))
+    rig = CameraRig()
+    query, key, value = torch.randn(3, 2, 10, 1024, 8, 40, device=device).unbind()
+    sharing = ViewSharing(rig.neighbours, (rig.front,), 1.0)
+    exact = torch.stack([
+        torch.stack([_attention_of_view(query[s], key[s], value[s], sharing, view) for view in range(10)])
+        for s in range(2)
+    ])
+    with torch.inference_mode(), fastest_attention:
+        shared = shared_attention(query.half(), key.half(), value.half(), sharing)
+    normed = group_norm(x, norm.half(), shift, activate=True)
+    pairs = {"group norm": (normed, expected), "shared attention": (shared, exact)}
+    return {name: float((ours - exact).abs().max()) for name, (ours, exact) in pairs.items()}
+
+
+def _attention_of_view(query: Tensor, key: Tensor, value: Tensor, sharing: ViewSharing, view: int) -> Tensor:
+    """[tokens, heads, width] of one view in single precision, written out."""
+    results = []
+    for sources in (sharing.neighbours[view], sharing.references):
+        keys, values = (torch.cat([part[source] for source in sources]) for part in (key, value))
+        scores = torch.einsum("thd,shd->hts", query[view], keys) / query.shape[-1] ** 0.5
+        results.append(torch.einsum("hts,shd->thd", scores.softmax(-1), values))
+    return (results[0] + sharing.reference_weight * results[1]) / (1 + sharing.reference_weight)
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.flexisyncmvd_networks", description=__doc__.splitlines()[0]
@@ -270,6 +303,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="compile the networks' blocks")
     parser.add_argument("--low-memory", action="store_true", help="networks wait on the CPU, signs one after the other")
     parser.add_argument("--separate", action="store_true", help="both signs of guidance one after the other")
+    parser.add_argument("--check", action="store_true", help="also compare our kernels with torch's own")
     parser.add_argument("--profile", action="store_true", help="also list the slowest kernels")
     parser.add_argument("--device", type=torch.device, default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), default="float16")
@@ -297,7 +331,11 @@ def main() -> None:
     arguments = parse_arguments()
     name = torch.cuda.get_device_name(arguments.device) if arguments.device.type == "cuda" else platform.processor()
     sys.stdout.write(f"{name or 'cpu'}, torch {torch.__version__}, {arguments.steps} steps, 10 views\n")
-    figures = {}
+    figures: dict[str, dict] = {}
+    if arguments.check:
+        figures["differences"] = compare_kernels(arguments.device)
+        for name, difference in figures["differences"].items():
+            sys.stdout.write(f"largest difference, {name}: {difference:.1e}\n")
     for family in ("sd15", "sdxl"):
         if getattr(arguments, family):
             figures[family] = measure(family, arguments)

@@ -74,7 +74,7 @@ class ViewSharing:
 
 
 class ViewSharingAttention:
-    """Attention processor for the `attn1` layers of a Stable Diffusion UNet.
+    """Attention processor for the `attn1` layers of a Stable Diffusion UNet, which neither add nor scale afterwards.
 
     `alike` says that all signs have the same input: in the first layer of networks that read their texts in later
     layers only. It is then computed once.
@@ -91,7 +91,7 @@ class ViewSharingAttention:
         shape = (len(given) // views, views, tokens, attn.heads, -1)
         query, key, value = (project(given).view(shape) for project in (attn.to_q, attn.to_k, attn.to_v))
         mixed = shared_attention(query, key, value, self.sharing).reshape(len(given), tokens, -1)
-        output = attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
+        output = attn.to_out[1](attn.to_out[0](mixed))
         return output if len(given) == rows else output.repeat(rows // len(given), 1, 1)
 
 

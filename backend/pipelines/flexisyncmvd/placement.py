@@ -6,6 +6,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
 
 from ...contract import Resources
+from .lean_blocks import make_lean
 from .pipeline import FlexiSyncMVDPipeline
 
 SHAPES_OF_A_BLOCK = 64
@@ -19,12 +20,23 @@ def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDP
         return pipeline
     order_for_tensor_cores(pipeline)
     if resources.low_memory:
+        if resources.device.startswith("cuda"):
+            make_blocks_lean(pipeline)
         pipeline.enable_model_cpu_offload(device=resources.device)
         return pipeline
     pipeline.to(resources.device)
     if resources.compile and resources.device.startswith("cuda"):
         compile_blocks(pipeline)
+    elif resources.device.startswith("cuda"):
+        make_blocks_lean(pipeline)
     return pipeline
+
+
+def make_blocks_lean(pipeline: FlexiSyncMVDPipeline) -> None:
+    """Save passes over memory in networks of half precision; a compiler would do it by itself."""
+    for network in (pipeline.unet, pipeline.controlnet, pipeline.vae):
+        if network is not None and network.dtype == torch.float16:
+            make_lean(network)
 
 
 def order_for_tensor_cores(pipeline: FlexiSyncMVDPipeline) -> None:
