@@ -221,7 +221,7 @@ def test_frame():
 def test_options_become_settings():
     request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0, {"texture_size": "4096"}, {"mesh": ("m",)})
     settings = job.settings_of(request.validated(TINY_SPEC), 2, Resources())
-    assert settings.sizes == Sizes(96, (768, 1536), 2048, (4096, 8192))
+    assert settings.sizes == Sizes(96, (768, 1536), 768, (4096, 8192))
     assert settings.guidance.together and settings.views_per_chunk is None
     spare = job.settings_of(request.validated(TINY_SPEC), 2, Resources(low_memory=True))
     assert not spare.guidance.together and spare.views_per_chunk == 2

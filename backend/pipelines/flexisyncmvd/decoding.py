@@ -6,7 +6,6 @@ from collections.abc import Callable
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
-from torch.nn import functional
 
 from .backgrounds import colour_images
 
@@ -31,12 +30,3 @@ def decode_views(vae: AutoencoderKL, latents: Tensor, rows: int, on_rows: Callab
         pictures += (vae.decode(part, return_dict=False)[0].float() / 2 + 0.5).clamp(0, 1)
         on_rows(len(pictures))
     return torch.stack(pictures)
-
-
-def resized(pictures: Tensor, size: int, reference: bool = False) -> Tensor:
-    """[V, 3, size, size]; smoothly, or by the nearest pixel as in the original."""
-    if pictures.shape[-1] == size:
-        return pictures
-    if reference:
-        return functional.interpolate(pictures, (size, size), mode="nearest-exact")
-    return functional.interpolate(pictures, (size, size), mode="bicubic", antialias=True).clamp(0, 1)

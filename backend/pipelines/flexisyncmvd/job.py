@@ -108,8 +108,7 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
         raise BadInput("The views would never follow the mesh.", "'Follow From' is not before 'Follow Until'.",
                        "Choose a smaller 'Follow From'.")
     return Settings(
-        sizes=Sizes(latent_view, strip_size(picture, squares), max(picture, min(texture, Sizes.LARGEST_VIEW)),
-                    strip_size(texture, squares)),
+        sizes=Sizes(latent_view, strip_size(picture, squares), picture, strip_size(texture, squares)),
         steps=int(options["steps"]),
         guidance=Guidance(float(options["guidance_scale"]), float(options["guidance_rescale"]),
                           bool(options["guess_mode"]), together=not spare),

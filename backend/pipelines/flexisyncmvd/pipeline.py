@@ -10,6 +10,7 @@ from diffusers.loaders import IPAdapterMixin
 from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
     CLIPImageProcessor,
@@ -20,12 +21,12 @@ from transformers import (
 )
 
 from ...contract import BadInput, MeshwrightError, Remedy
-from ...geometry.projection import Projector
+from ...geometry.projection import Projector, bake_texels
 from ..pacing import Pace
 from ..reports import StageReport, ignore
 from .attention import ViewSharing
 from .conditioning import ControlKind, condition_geometry, condition_image, smooth
-from .decoding import decode_views, encode_colours, resized
+from .decoding import decode_views, encode_colours
 from .denoising import Plan, StepOutcome, denoise
 from .guide_picture import controls_of_front, draw_guide, guidance_of_guide
 from .image_prompt import encode_picture, has_adapter
@@ -308,9 +309,12 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
     def bake(self, views: Tensor, scene: Scene, settings: Settings) -> Tensor:
         """The views' pictures blended in the texture, float32 [3, H, W]."""
         sizes = settings.sizes
+        if not settings.reference:
+            return bake_texels(scene.mesh, scene.cameras, views, sizes.texture, BAKE_EXPONENT).texture.clamp(0, 1)
         projector = Projector.build(scene.mesh, scene.cameras, sizes.view, sizes.texture, fill_cosine=False,
-                                    reference=settings.reference)
-        return projector.bake(resized(views, sizes.view, settings.reference), BAKE_EXPONENT).texture.clamp(0, 1)
+                                    reference=True)
+        views = functional.interpolate(views, (sizes.view, sizes.view), mode="nearest-exact")
+        return projector.bake(views, BAKE_EXPONENT).texture.clamp(0, 1)
 
 
 def _finite(latents: Tensor) -> Tensor:

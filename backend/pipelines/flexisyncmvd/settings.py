@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -17,13 +16,9 @@ from .schedule import ControlSchedule, SyncSchedule
 
 @dataclass(frozen=True)
 class Sizes:
-    """Edges in pixels: of a view's latent, of the latent texture, of the views for baking, of the texture; textures
-    may have a height and a width.
-
-    Views are best baked at the texture's own height up to `LARGEST_VIEW`: fewer pixels would leave cells of one colour.
+    """Edges in pixels: of a view's latent, of the latent texture, of the views that tile control (and in reference mode
+    the bake) works with, and of the texture. Textures may have a height and a width.
     """
-
-    LARGEST_VIEW: ClassVar[int] = 2048
 
     latent_view: int
     latent_texture: int | tuple[int, int]

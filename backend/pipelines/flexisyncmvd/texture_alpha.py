@@ -49,8 +49,8 @@ def _border_texels(mesh: PaintedMesh, size: int) -> NDArray[np.bool_]:
     start, end = mesh.uvs[shared], np.roll(mesh.uvs, -1, axis=1)[shared]
     marked = np.zeros((size, size), bool)
     for share in np.linspace(0, 1, _samples(start, end, size)):
-        column, row = ((start + share * (end - start)) * [1, -1] + [0, 1]).T * (size - 1)
-        marked[np.clip(np.rint(row), 0, size - 1).astype(int), np.clip(np.rint(column), 0, size - 1).astype(int)] = True
+        column, row = (((start + share * (end - start)) * [1, -1] + [0, 1]) * size).astype(int).clip(0, size - 1).T
+        marked[row, column] = True
     return marked
 
 
