@@ -4,7 +4,9 @@
 import bpy
 
 from .. import results
+from ..deliver.recipe import FOLDER
 from ..texture.looks import looks_of, remove_look, show_look, shown_look
+from ..texture.material import remove_material
 from .attempt import attempt
 
 
@@ -49,7 +51,7 @@ class MESHWRIGHT_OT_compare_looks(LookOperator):
 
 
 class MESHWRIGHT_OT_remove_look(LookOperator):
-    """Forget the shown look. Its texture leaves the file with the next saving if nothing else uses it"""
+    """Forget the shown look and delete its texture if nothing else uses it"""
 
     bl_idname = "meshwright.remove_look"
     bl_label = "Remove Look"
@@ -65,7 +67,9 @@ class MESHWRIGHT_OT_remove_look(LookOperator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         active = context.view_layer.objects.active
-        remove_look(active, shown_look(active))
+        for material in remove_look(active, shown_look(active)):
+            if FOLDER in material:
+                remove_material(material)
         return {"FINISHED"}
 
 

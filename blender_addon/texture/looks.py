@@ -70,15 +70,21 @@ def show_look(item: bpy.types.Object, index: int) -> None:
     setattr(item, SHOWN, index)
 
 
-def remove_look(item: bpy.types.Object, index: int) -> None:
+def remove_look(item: bpy.types.Object, index: int) -> list[bpy.types.Material]:
     """Forget the look `index`, which is not the one from before; if it is shown, that before it is shown now.
 
-    Materials and images that nothing else uses go with the next saving.
+    Returns its materials that nothing uses any more.
     """
     if shown_look(item) == index:
         show_look(item, index - 1)
+        for slot in item.material_slots:
+            if slot.link == "DATA":  # it keeps what it showed as the object's own
+                slot.link = "OBJECT"
+                slot.material, slot.link = None, "DATA"
+    materials = {slot.material for slot in looks_of(item)[index].slots if slot.material}
     looks_of(item).remove(index)
     setattr(item, SHOWN, shown_look(item) - (shown_look(item) > index))
+    return [material for material in materials if not material.users]
 
 
 def _remember(item: bpy.types.Object, name: str) -> None:

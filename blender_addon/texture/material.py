@@ -32,6 +32,15 @@ def material_under(material: bpy.types.Material) -> bpy.types.Material | None:
     return material.get(UNDER)
 
 
+def remove_material(material: bpy.types.Material) -> None:
+    """Delete a material, and those of its images that nothing else uses."""
+    images = {node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE" and node.image}
+    bpy.data.materials.remove(material)
+    for image in images:
+        if not image.users:
+            bpy.data.images.remove(image)
+
+
 def _plain(name: str) -> bpy.types.Material:
     material = bpy.data.materials.new(name)
     if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes

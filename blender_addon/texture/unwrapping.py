@@ -13,8 +13,8 @@ ISLAND_ANGLE = math.radians(66.0)
 def smart_uvs(mesh: bpy.types.Mesh, margin: float) -> np.ndarray:
     """New UVs float32 [L, 2], one for each corner of `mesh`, in the unit square without overlaps.
 
-    `margin` is the room between islands as a share of the square. The mesh keeps its layers as they are. Only in Object
-    Mode.
+    `margin` is the room between islands as a share of the square. The mesh keeps its layers as they are, and the
+    artist's object its mode.
     """
     scene = bpy.data.scenes.new("Meshwright Unwrapping")
     copied = mesh.copy()
@@ -29,8 +29,8 @@ def smart_uvs(mesh: bpy.types.Mesh, margin: float) -> np.ndarray:
 
 def _project(scene: bpy.types.Scene, item: bpy.types.Object, mesh: bpy.types.Mesh, margin: float) -> np.ndarray:
     scene.collection.objects.link(item)
-    for layer in list(mesh.uv_layers):  # a mesh has room for eight
-        mesh.uv_layers.remove(layer)
+    while mesh.uv_layers:  # a mesh has room for eight; the others move in memory when one goes
+        mesh.uv_layers.remove(mesh.uv_layers[0])
     mesh.uv_layers.new(name="UVMap", do_init=False)
     for attribute in (".hide_poly", ".hide_edge", ".hide_vert"):  # what is hidden is not projected
         if attribute in mesh.attributes:
