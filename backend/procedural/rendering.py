@@ -99,7 +99,7 @@ def _shade(batch: ObjectBatch, cameras: Cameras, points: Tensor, directions: Ten
     """Return the linear color [B, N, 3] of surface points: sky light, key light, occlusion, a faint highlight."""
     nearest = signed_distance(batch, points).argmin(dim=-1)
     albedo = batch.color.gather(1, nearest[..., None].expand(-1, -1, 3))
-    normal = _normals(batch, points)
+    normal = surface_normals(batch, points)
     key = torch.nn.functional.normalize(torch.tensor(KEY_LIGHT, device=points.device), dim=0)
     key = torch.einsum("k,bki->bi", key, cameras.axes)[:, None]
     lit = (normal * key).sum(dim=-1).clamp(min=0.0)
@@ -112,7 +112,7 @@ def _shade(batch: ObjectBatch, cameras: Cameras, points: Tensor, directions: Ten
     return (albedo * light[..., None] + highlight[..., None]).clamp(0.0, 1.0)
 
 
-def _normals(batch: ObjectBatch, points: Tensor) -> Tensor:
+def surface_normals(batch: ObjectBatch, points: Tensor) -> Tensor:
     """Return unit outward normals [B, N, 3] by differences over the corners of a tetrahedron."""
     corners = torch.tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], device=points.device) * 1e-3
     slopes = sum(corner * union_distance(batch, points + corner)[..., None] for corner in corners)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a run's checkpoints to the float16 weights folder with its model card.
+
+``python -m backend.pipelines.flexisyncmvd.training.export --run FOLDER --out FOLDER [--figures figures.json]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ....procedural.families import FAMILIES
+from ....training.model_card import figures_table, sizes_in_words
+from ..checkpoint_plan import BASE, CONTROLNETS
+from ..schedule import ddpm_scheduler
+from .captions import MATERIALS
+from .colour_kinds import COLOURS
+from .networks import new_autoencoder, new_denoiser
+from .presets import PRESETS, Preset
+from .recipe import AUTOENCODER, DENOISER, NORMALIZED, TOKENIZER
+from .vocabulary import read_vocabulary
+
+logger = logging.getLogger(__name__)
+
+CARD = """---
+license: gpl-3.0
+library_name: diffusers
+---
+
+# FlexiSyncMVD starter weights
+
+Small weights in the form of Stable Diffusion 1.5 with a ControlNet for depth, trained by Meshwright's own recipe on
+objects that Meshwright draws. They let Texture run on a fresh machine without a network or a GPU. They are an honest
+toy: they know {colours} colours and {materials} materials, and paint an object in one of them all over. Use the
+published weights, or a checkpoint of your own, for real work.
+
+- **Networks**, all in the stock classes: VAE {autoencoder}; UNet {unet}; ControlNet like the UNet's encoder; text
+  encoder {text_encoder} with a vocabulary of {tokens} tokens. {parameters:.2f} M parameters in all, float16. The UNet
+  predicts {prediction}.
+- **Latent**: 4 numbers for each 8 x 8 pixels, mean 0 and deviation 1 in every channel (folded into the VAE's weights),
+  scaling factor 1.
+- **Data**: {objects} procedural objects of {families} families ({family_names}), one view of {size} x {size} pixels
+  each, cast by Meshwright's own rays from the rig's cameras and from between them, each painted {paintings} times in
+  one of the colours ({colour_names}) and materials ({material_names}); captions of colour, material, object and side;
+  no data from elsewhere. Held-out objects have other seeds.
+- **Recipe**: `python -m backend train flexisyncmvd --preset {preset} --seed {seed}`, {autoencoder_steps} VAE steps of
+  {autoencoder_batch} pictures, {denoiser_steps} steps of {denoiser_batch} for the rest.
+- **Licence**: the same as the code's, GPL-3.0-or-later.
+
+## Held-out figures
+
+Held-out objects as meshes, unwrapped, textured by prompts such as "a red wooden chair" with the defaults of this set.
+*Colour share*: texels, of all that the mesh uses, whose colour is of the asked kind (hue; for white, grey and black
+saturation and value). *Difference*: mean absolute difference, of 1, between what a view shows at a texel and the mean
+of all views that show it: *together* as textured, *alone* with every view painted by itself.
+
+{figures}
+
+## Limits
+
+Other words than the colours, the materials and the objects have no effect that is meant. Two colours in a prompt mix or
+one of them is lost. Patterns are soft, at some hundred pixels across the object.
+"""
+
+
+def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load a network's weights by name; transformers' outer ``text_model.`` came and went between versions.
+
+    Raises RuntimeError when the run was trained with another preset.
+    """
+    outer = "text_model."
+    own = {name.replace(outer, ""): name for name in network.state_dict()}
+    network.load_state_dict({own.get(name.replace(outer, ""), name): value for name, value in tensors.items()})
+
+
+def write_set(run: Path, preset: Preset, out: Path) -> float:
+    """Write the set of weights of a finished run, in float16; return its millions of parameters."""
+    tokenizer = read_vocabulary(run / TOKENIZER)
+    autoencoder, denoiser = new_autoencoder(preset), new_denoiser(preset, tokenizer)
+    autoencoder.load_state_dict(load_file(run / AUTOENCODER / NORMALIZED))
+    load_into(denoiser, load_file(run / DENOISER / "average.safetensors"))
+    base = out / BASE
+    networks = {
+        base / "vae": autoencoder, base / "unet": denoiser.unet, base / "text_encoder": denoiser.text_encoder,
+        out / CONTROLNETS / "depth": denoiser.controlnet,
+    }
+    for folder, network in networks.items():
+        network.half().eval().save_pretrained(folder, safe_serialization=True)
+    ddpm_scheduler(preset.prediction_type).save_pretrained(base / "scheduler")
+    shutil.copytree(run / TOKENIZER, base / "tokenizer", dirs_exist_ok=True)
+    index = {
+        "_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "DDPMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+        "safety_checker": [None, None], "feature_extractor": [None, None],
+    }
+    (base / "model_index.json").write_text(json.dumps(index, indent=1))
+    return sum(parameter.numel() for network in networks.values() for parameter in network.parameters()) / 1e6
+
+
+def model_card(parameters: float, options: argparse.Namespace) -> str:
+    """Return the text of README.md."""
+    preset, run = PRESETS[options.preset], options.run
+    steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in (AUTOENCODER, DENOISER)}
+    return CARD.format(
+        colours=len(COLOURS), colour_names=", ".join(COLOURS),
+        materials=len(MATERIALS), material_names=", ".join(MATERIALS),
+        families=len(FAMILIES), family_names=", ".join(FAMILIES),
+        autoencoder=f"of widths {preset.autoencoder['block_out_channels']}",
+        unet=f"of widths {preset.unet['block_out_channels']}",
+        text_encoder=sizes_in_words(preset.text_encoder),
+        tokens=len(read_vocabulary(run / TOKENIZER)),
+        parameters=parameters,
+        prediction={"v_prediction": "v", "epsilon": "the noise"}[preset.prediction_type],
+        objects=options.objects or preset.objects, size=preset.picture_size, paintings=preset.paintings,
+        preset=options.preset, seed=options.seed,
+        autoencoder_steps=steps[AUTOENCODER], autoencoder_batch=preset.autoencoder_stage.batch,
+        denoiser_steps=steps[DENOISER], denoiser_batch=preset.denoiser_stage.batch,
+        figures=figures_table(options.figures),
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the weights folder."""
+    parser = argparse.ArgumentParser(description="Write a run's weights as a float16 set of weights.")
+    parser.add_argument("--run", type=Path, required=True, help="the training command's --out")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="starter")
+    parser.add_argument("--objects", type=int, help="as the run had it")
+    parser.add_argument("--figures", type=Path, help="JSON that the figures command wrote")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parameters = write_set(options.run, PRESETS[options.preset], options.out)
+    (options.out / "README.md").write_text(model_card(parameters, options), "utf-8")
+    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
+    logger.info("%s: %.2f MB in all", options.out, size / 1e6)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The final figures of a set of weights on held-out meshes, through the very pipeline that artists use.
+
+``python -m backend.pipelines.flexisyncmvd.training.figures --weights FOLDER --out figures.json``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ....contract import PaintedMesh, Request, Resources
+from ....contract.parameter import Value
+from ....geometry.box_unwrap import box_unwrap
+from ....geometry.isosurface import extract_isosurface
+from ....geometry.projection import Projector, faces_in_texture
+from ....procedural.assembly import stack
+from ....procedural.dataset import Split, object_at
+from ....procedural.dense_grid import distance_grid
+from ....procedural.primitives import ObjectBatch
+from ..checkpoint_pipeline import CheckpointPipelines
+from ..job import settings_of
+from ..painted_scene import PaintedScene
+from ..pipeline import FlexiSyncMVDPipeline, TextureOutput
+from ..rig import CameraRig
+from ..schedule import SyncSchedule
+from ..settings import Scene, Settings
+from ..spec import NEGATIVE_PROMPT, SPEC
+from ..weight_sets import STARTER
+from .captions import WORDINGS, caption
+from .colour_kinds import COLOURS, hsv_of
+from .evaluation import prompts
+
+logger = logging.getLogger(__name__)
+
+GRID = 64
+"""Cells a side of the grid that held-out objects are meshed on."""
+
+
+class ViewsByThemselves(CameraRig):
+    """The same cameras; no view looks at another."""
+
+    @property
+    def neighbours(self) -> tuple[tuple[int, ...], ...]:
+        """Each view alone."""
+        return tuple((index,) for index in range(len(self.poses)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt with the object that it is for."""
+
+    colour: str
+    prompt: str
+    mesh: PaintedMesh
+
+
+def held_out_mesh(family: str, number: int, seed: int = 0, grid: int = GRID) -> PaintedMesh:
+    """A held-out object as an unwrapped mesh in Blender's frame, its front along -Y."""
+    batch = ObjectBatch.from_arrays(stack([object_at(Split.HELD_OUT, number, seed, family)]))
+    mesh = extract_isosurface(-distance_grid(batch, grid))
+    x, y, z = mesh.vertices.T
+    vertices = np.stack([y, -x, z], axis=1).astype(np.float32)
+    faces = mesh.faces.astype(np.int32)
+    return PaintedMesh(vertices, faces, box_unwrap(vertices, faces), np.ones(len(faces), bool))
+
+
+def cases(count: int, seed: int) -> list[Case]:
+    """Prompts of all colours, each with another held-out object."""
+    return [
+        Case(colour, caption(colour, material, family, WORDINGS[0], ""), held_out_mesh(family, number, seed))
+        for number, (colour, material, family) in enumerate(prompts(count))
+    ]
+
+
+def scene_of(mesh: PaintedMesh, rig: CameraRig, fill: float, device: str) -> Scene:
+    """The mesh before the rig's cameras."""
+    x, y, z = mesh.vertices.T
+    turned = PaintedMesh(np.stack([x, z, -y], axis=1), mesh.faces, mesh.uvs, mesh.painted)
+    return PaintedScene.build([turned], rig, False, fill, device).scene
+
+
+def colour_share(texture: Tensor, scene: Scene, colour: str) -> float:
+    """Share of the texels that the mesh uses whose colour is of the asked kind; texture [3, H, W]."""
+    used = (faces_in_texture(scene.mesh, tuple(texture.shape[1:]), layers=1) >= 0)[0]
+    return float(COLOURS[colour].holds(hsv_of(texture))[used].float().mean())
+
+
+def difference_between_views(views: Tensor, scene: Scene, texture: int = 256) -> float:
+    """Mean absolute difference, of 1, of what views [V, 3, S, S] show at a texel from the mean of all that show it."""
+    projector = Projector.build(scene.mesh, scene.cameras, views.shape[-1], texture, fill_cosine=False)
+    shown = torch.zeros(len(views), 4, texture * texture, device=views.device)
+    texels, mask = projector.texels.flatten(1).long().clamp(min=0), projector.mask.flatten(1)
+    values = torch.cat([views, torch.ones_like(views[:, :1])], dim=1).flatten(2) * mask[:, None]
+    shown.scatter_add_(2, texels[:, None].expand(-1, 4, -1), values)
+    seen = shown[:, 3] > 0
+    colours = shown[:, :3] / shown[:, 3:].clamp(min=1)
+    together = seen.sum(dim=0) >= 2
+    mean = (colours * seen[:, None]).sum(dim=0) / seen.sum(dim=0).clamp(min=1)
+    apart = (colours - mean).abs().mean(dim=1)
+    return float(apart[seen & together].mean())
+
+
+def texture(
+    pipeline: FlexiSyncMVDPipeline, scene: Scene, case: Case, settings: Settings, seed: int
+) -> tuple[TextureOutput, float]:
+    """Paint one case; also the seconds that it took."""
+    began = time.perf_counter()
+    with torch.inference_mode():
+        output = pipeline(scene, case.prompt, settings, NEGATIVE_PROMPT, seed=seed)
+        output.texture.cpu()
+    return output, time.perf_counter() - began
+
+
+def figures_of_one(
+    pipeline: FlexiSyncMVDPipeline, case: Case, settings: Settings, fill: float, seed: int, device: str
+) -> tuple[dict[str, float | int | str], TextureOutput]:
+    """Texture one object with its views together and with each alone, and compare."""
+    scene = scene_of(case.mesh, CameraRig(), fill, device)
+    output, seconds = texture(pipeline, scene, case, settings, seed)
+    by_itself = replace(settings, schedule=SyncSchedule(sync_end=0.0, reference_end=0.0))
+    alone, _ = texture(pipeline, replace(scene, rig=ViewsByThemselves()), case, by_itself, seed)
+    return {
+        "prompt": case.prompt,
+        "faces": len(case.mesh.faces),
+        "colour_share": colour_share(output.texture, scene, case.colour),
+        "difference_together": difference_between_views(output.views, scene),
+        "difference_alone": difference_between_views(alone.views, scene),
+        "seconds": seconds,
+    }, output
+
+
+def summary(rows: Sequence[Mapping[str, float | int | str]]) -> dict[str, float]:
+    """The figures of the model card."""
+    shares, together, alone, seconds = (
+        np.array([row[name] for row in rows], float)
+        for name in ("colour_share", "difference_together", "difference_alone", "seconds")
+    )
+    return {
+        "prompts": len(rows),
+        "colour_share_mean": float(shares.mean()),
+        "colour_share_least": float(shares.min()),
+        "prompts_with_80_percent": float((shares >= 0.8).sum()),
+        "difference_together": float(together.mean()),
+        "difference_alone": float(alone.mean()),
+        "seconds_mean": float(seconds.mean()),
+        "seconds_largest": float(seconds.max()),
+    }
+
+
+def starter_settings(device: str, options: Mapping[str, Value] = STARTER.parameter_defaults or {}) -> Settings:
+    """The settings of a job with the set's own defaults, and with ``options`` in their place."""
+    chosen = {**(STARTER.parameter_defaults or {}), **options}
+    parameters = SPEC.task("texture").validated(chosen)
+    request = Request("figures", "texture", SPEC.name, STARTER.name, "mesh", 0, parameters, {"mesh": ("mesh.npz",)})
+    return settings_of(request, 1, Resources(device=device))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(description="Held-out figures of a FlexiSyncMVD set of weights.")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write; pictures of the views beside it")
+    parser.add_argument("--prompts", type=int, default=20)
+    parser.add_argument("--steps", type=int, help="in place of the set's own")
+    parser.add_argument("--guidance", type=float, help="in place of the set's own")
+    parser.add_argument("--seed", type=int, default=0, help="the training run's seed: held-out objects belong to it")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the figures of every prompt and their summary."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    chosen = {"steps": options.steps, "guidance_scale": options.guidance}
+    settings = starter_settings(options.device, {name: value for name, value in chosen.items() if value is not None})
+    pipelines = CheckpointPipelines(STARTER, options.weights, Resources(device=options.device))
+    pipeline = pipelines.pipeline(controls=[kind.value for kind in settings.controls])
+    fill = float(SPEC.task("texture").validated({})["mesh_scale"])
+    rows, strips = [], []
+    for number, case in enumerate(cases(options.prompts, options.seed)):
+        row, output = figures_of_one(pipeline, case, settings, fill, number, options.device)
+        rows.append(row)
+        strips.append(torch.cat(list(output.views), dim=2))
+        logger.info("%3d %s", number, row)
+    picture = (torch.cat(strips, dim=1).permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+    Image.fromarray(picture).save(options.out.with_suffix(".jpg"))
+    told = {
+        "steps": settings.steps, "guidance": settings.guidance.scale, "view": 8 * settings.sizes.latent_view,
+        "texture": settings.sizes.texture[0], "seed": options.seed, "device": options.device,
+    }
+    result = {"settings": told, "threads": torch.get_num_threads(), "summary": summary(rows), "rows": rows}
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    logger.info("%s", json.dumps(result["summary"], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The small networks, in the stock classes, as the modules that the two stages train."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from .presets import Preset
+
+
+class Reconstruction(nn.Module):
+    """The autoencoder from picture to picture, so that it trains under any parallel wrapper."""
+
+    def __init__(self, autoencoder: AutoencoderKL) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, pictures: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures [B, 3, H, W] in [-1, 1] decoded again, and the latents' mean divergence from the normal one."""
+        posterior = self.autoencoder.encode(pictures).latent_dist
+        mean, log_variance = posterior.mean.float(), posterior.logvar.float()
+        latent = mean + (0.5 * log_variance).exp() * noise
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
+        return self.autoencoder.decode(latent).sample, divergence
+
+
+class TextGuidedDenoiser(nn.Module):
+    """Text encoder, depth ControlNet and UNet as one module."""
+
+    def __init__(self, text_encoder: CLIPTextModel, controlnet: ControlNetModel, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.text_encoder, self.controlnet, self.unet = text_encoder, controlnet, unet
+
+    def forward(self, noisy: Tensor, timestep: Tensor, tokens: Tensor, depth: Tensor, controlled: Tensor) -> Tensor:
+        """The UNet's output for latents [B, 4, s, s] at ``timestep`` [B]; ``tokens`` [B, 77], ``depth`` pictures
+        [B, 3, 8 s, 8 s] in [0, 1], of which only rows with ``controlled`` [B] 1 count."""
+        text = self.text_encoder(tokens).last_hidden_state
+        down, middle = self.controlnet(noisy, timestep, text, depth, return_dict=False)
+        kept = controlled[:, None, None, None]
+        return self.unet(
+            noisy, timestep, text,
+            down_block_additional_residuals=[residual * kept for residual in down],
+            mid_block_additional_residual=middle * kept,
+            return_dict=False,
+        )[0]
+
+
+def new_autoencoder(preset: Preset) -> AutoencoderKL:
+    """An untrained autoencoder, at first nearly without noise in the latent."""
+    autoencoder = AutoencoderKL(sample_size=preset.picture_size, **preset.autoencoder)
+    nn.init.constant_(autoencoder.quant_conv.bias[4:], -5.0)
+    return autoencoder
+
+
+def new_denoiser(preset: Preset, tokenizer: CLIPTokenizer) -> TextGuidedDenoiser:
+    """Untrained text encoder, ControlNet and UNet."""
+    encoder = CLIPTextModel(CLIPTextConfig(
+        vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id, max_position_embeddings=tokenizer.model_max_length, **preset.text_encoder,
+    ))
+    unet = UNet2DConditionModel(sample_size=preset.picture_size // 8, **preset.unet)
+    shared = {name: value for name, value in preset.unet.items() if name != "up_block_types"}
+    controlnet = ControlNetModel(conditioning_embedding_out_channels=preset.hint_widths, **shared)
+    return TextGuidedDenoiser(encoder, controlnet, unet)
+
+
+@torch.no_grad()
+def fold_normalization(autoencoder: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
+    """Change the 1 x 1 convolutions about the latent so that each of its channels has mean 0 and deviation 1.
+
+    ``mean`` and ``deviation`` [4] are those of the unchanged latents; the scaling factor stays 1.
+    """
+    before, after = autoencoder.quant_conv, autoencoder.post_quant_conv
+    channels = len(mean)
+    before.weight[:channels] /= deviation[:, None, None, None]
+    before.bias[:channels] = (before.bias[:channels] - mean) / deviation
+    before.bias[channels:] -= 2.0 * deviation.log()
+    after.bias += after.weight[:, :, 0, 0] @ mean
+    after.weight *= deviation[None, :, None, None]
