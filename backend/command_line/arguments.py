@@ -22,7 +22,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_worker_options(commands.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
     for pipeline in registry.specs().values():
         for task in pipeline.tasks:
-            _add_task(commands, pipeline, task)
+            if task.inputs[0].kind != "uv_meshes":  # files with UVs are not read here yet: Blender sends them
+                _add_task(commands, pipeline, task)
     _add_download(commands)
     train = commands.add_parser("train", help="train a pipeline; its own options: train PIPELINE --help")
     train.add_argument("pipeline", choices=registry.trainable())
