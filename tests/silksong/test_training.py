@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from backend.command_line import main
 from backend.geometry.mesh import TriangleMesh
 from backend.geometry.mesh_files import NamedMesh, write_parts
 from backend.pipelines.silksong.pipeline import SilksongPipeline
@@ -72,6 +73,20 @@ def test_a_resumed_run_takes_the_same_steps_and_is_exported(tmp_path: Path) -> N
     assert any(not torch.equal(before[key].half().float(), after[key]) for key in before)
     drift = max(float((before[key] - after[key]).abs().max()) for key in before)
     assert drift < 0.05  # two small steps away from where it began
+
+
+def test_what_cannot_be_trained_on_is_refused_in_clear_words(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    _write_own_meshes(tmp_path / "own")
+    one_triangle = tmp_path / "flat"
+    one_triangle.mkdir()
+    write_parts(one_triangle / "flat.ply", [NamedMesh("flat", FLAT)])
+    for options, words in (
+        (["--meshes", str(tmp_path / "nowhere")], "holds no mesh to learn from"),
+        (["--meshes", str(one_triangle)], "not tokenized"),
+        (["--from", str(tmp_path / "own")], "holds no weights to begin from"),
+    ):
+        assert main(["train", "silksong", *SHORT, "--out", str(tmp_path / "out"), *options]) == 1
+        assert words in capsys.readouterr().err
 
 
 def _write_own_meshes(folder: Path) -> None:

@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ....contract import BadInput
 from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
 from ..manifold_repair.mesh_repair import LONGEST_SIDE
@@ -115,7 +116,7 @@ def _items(
 def make_pool(source: Source, count: int, preset: Preset, seed: int) -> Pool:
     """Tokenize the objects 0 to ``count`` - 1 of a source on all cores; logs how many are refused and why.
 
-    Raises ValueError when none is left.
+    Raises BadInput when none is left.
     """
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     work = partial(_items, source=source, rule=preset.rule, smallest_side=preset.smallest_side, seed=seed)
@@ -130,7 +131,8 @@ def make_pool(source: Source, count: int, preset: Preset, seed: int) -> Pool:
     for reason, refused in refusals.most_common():
         logger.info("refused %d of %d: %s", refused, count, reason)
     if not items:
-        raise ValueError("no mesh is fit to learn from")
+        raise BadInput("No mesh is fit to learn from.", f"All are refused: {', '.join(refusals)}.",
+                       "Give other meshes, or choose a preset with another cleaning rule.")
     return Pool.of(items)
 
 

@@ -13,7 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from diffusers import DiffusionPipeline
 
+from ....contract import BadInput
 from ....procedural.dataset import Split
 from ....training.command import build_run_parser, deadline, start_processes
 from ....training.stage import Stage
@@ -75,11 +77,15 @@ def new_networks(preset: Preset) -> tuple[SilksongConditioner, SilksongTransform
 
 
 def trained_networks(folder: Path) -> tuple[SilksongConditioner, SilksongTransformer]:
-    """Return the networks of exported or published weights, in float32, to go on training."""
+    """Return the networks of exported or published weights, in float32, to go on training. Raises BadInput."""
     if (folder / PUBLISHED_FILE).is_file():
         pipeline = load_published(folder, torch.float32, "cpu")
-    else:
+    elif (folder / DiffusionPipeline.config_name).is_file():
         pipeline = SilksongPipeline.from_pretrained(folder)
+    else:
+        raise BadInput(f"{folder} holds no weights to begin from.",
+                       f"There is neither {DiffusionPipeline.config_name} nor {PUBLISHED_FILE}.",
+                       "Give the folder that the export wrote, or the one with the published weights.")
     networks = pipeline.conditioner, pipeline.transformer
     for network in networks:
         network.requires_grad_(True).train()
