@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The same tiny checkpoint as a set of weights, a diffusers folder and a single file: the same networks."""
 
+import gc
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
@@ -175,7 +177,7 @@ def test_shards_are_joined(family, weights, tmp_path):
     assert_same(outputs(library(weights).components()), outputs(library(split).components()))
 
 
-def test_what_was_read_is_kept_until_the_choice_changes(weights, other):
+def test_what_the_next_job_needs_is_kept_and_the_rest_let_go(weights, other):
     loaded = library(weights)
     read: list[str] = []
     first = loaded.components(controls=("depth",), report=read.append)
@@ -188,6 +190,9 @@ def test_what_was_read_is_kept_until_the_choice_changes(weights, other):
     third = loaded.components(CheckpointChoice(other), controls=("depth",), report=read.append)
     assert "UNet" in read and "depth ControlNet" not in read
     assert third.unet is not first.unet and third.controlnets["depth"] is first.controlnets["depth"]
+    canny, second = weakref.ref(second.controlnets["canny"]), None
+    gc.collect()
+    assert canny() is None, "a ControlNet that is not needed still takes memory"
 
 
 def test_a_cancelled_load_leaves_the_library_usable(weights):

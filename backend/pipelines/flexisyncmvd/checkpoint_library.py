@@ -64,13 +64,14 @@ class CheckpointLibrary:
         """Everything for one job: the chosen checkpoint, a ControlNet for each of `controls`, and with `picture` the
         image encoder and the IP-Adapter, which is then in the UNet.
 
-        All files are checked before the first is read. What was read for the last job and fits is kept. `report` is
-        told what is being read and may raise to cancel. Raises CheckpointError.
+        All files are checked before the first is read. What the last job had and this one needs is kept, the rest is
+        let go first. `report` is told what is being read and may raise to cancel. Raises CheckpointError.
         """
         checkpoint = None if self.holds(choice) else plan_checkpoint(self.folder, choice, self.published)
         networks = {kind: self._plan_controlnet(kind) for kind in controls if kind not in self._controlnets}
         encoder = self._plan_image_encoder() if picture and self._image_encoder is None else None
         adapter = self._open_adapter(checkpoint) if picture and self._adapter is None else None
+        self._let_go(checkpoint is not None, controls, picture)
         if checkpoint is not None:
             self._read_checkpoint(checkpoint, report)
             self._fingerprint = _fingerprint(choice)
@@ -82,21 +83,26 @@ class CheckpointLibrary:
             self._adapter = read_adapter(adapter, self.dtype, self.device, report)
         return self._gathered(controls, picture)
 
+    def _let_go(self, replaced: bool, controls: Sequence[str], picture: bool) -> None:
+        """Make room for what will be read."""
+        if replaced:
+            self._checkpoint, self._adapter_is_in = None, False
+        elif self._adapter_is_in and not picture and self._checkpoint is not None:
+            detach_adapter(self._checkpoint.unet)
+            self._adapter_is_in = False
+        self._controlnets = {kind: network for kind, network in self._controlnets.items() if kind in controls}
+        if not picture:
+            self._image_encoder = self._adapter = None
+
     def _gathered(self, controls: Sequence[str], picture: bool) -> Components:
         assert self._checkpoint is not None
         asked = {kind: self._controlnets[kind] for kind in controls}
-        if picture != self._adapter_is_in:
-            if picture and self._adapter is not None:
-                attach_adapter(self._checkpoint.unet, self._adapter)
-            else:
-                detach_adapter(self._checkpoint.unet)
-            self._adapter_is_in = picture
-        if not picture:
-            return replace(self._checkpoint, controlnets=asked)
+        if picture and not self._adapter_is_in and self._adapter is not None:
+            attach_adapter(self._checkpoint.unet, self._adapter)
+            self._adapter_is_in = True
         return replace(self._checkpoint, controlnets=asked, image_encoder=self._image_encoder, ip_adapter=self._adapter)
 
     def _read_checkpoint(self, planned: CheckpointPlan, report: LoadReport) -> None:
-        self._checkpoint, self._adapter_is_in = None, False  # makes room before the next one is read
         tokenizers = tuple(CLIPTokenizer.from_pretrained(path, local_files_only=True) for path in planned.tokenizers)
         networks: dict[str, nn.Module] = {}
         for name, network in planned.networks.items():

@@ -35,7 +35,7 @@ class CheckpointPipelines:
         self.resources = resources
         self.library = CheckpointLibrary(folder, dtype, device, published=not weights.bundled)
         self._pipeline: FlexiSyncMVDPipeline | None = None
-        self._parts: tuple[object, ...] = ()
+        self._asked: tuple[object, ...] = ()
 
     def pipeline(
         self, choice: CheckpointChoice = AS_PUBLISHED, controls: Sequence[str] = (), picture: bool = False,
@@ -45,16 +45,13 @@ class CheckpointPipelines:
 
         `report` is told what is being read and may raise to cancel. Raises CheckpointError.
         """
-        if not self.library.holds(choice):
-            self._retire()  # its networks make room for the next ones
-        components = self.library.components(choice, controls, picture, report)
-        parts = (components.unet, *components.controlnets.values(), components.image_encoder)
-        same = len(parts) == len(self._parts) and all(a is b for a, b in zip(parts, self._parts, strict=True))
-        if self._pipeline is None or not same:
-            self._retire()
-            self._pipeline, self._parts = place(assemble(components), self.resources), parts
-        else:
+        asked = (choice, tuple(controls), picture)
+        if self._pipeline is not None and asked == self._asked and self.library.holds(choice):
             self._pipeline.maybe_free_model_hooks()  # a cancelled run leaves networks on the GPU
+            return self._pipeline
+        self._retire()  # what is not needed any more makes room
+        components = self.library.components(choice, controls, picture, report)
+        self._pipeline, self._asked = place(assemble(components), self.resources), asked
         return self._pipeline
 
     def _retire(self) -> None:
@@ -62,7 +59,7 @@ class CheckpointPipelines:
         if self._pipeline is not None and self.resources.low_memory:
             self._pipeline.remove_all_hooks()
             self._pipeline.to(self.library.device, silence_dtype_warnings=True)
-        self._pipeline, self._parts = None, ()
+        self._pipeline = None
         gc.collect()  # pipelines and hooks refer to each other
 
 
