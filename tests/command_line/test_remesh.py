@@ -2,6 +2,8 @@
 """`remesh` from the shell: files of every format, several at once, bad ones among them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from backend.geometry.mesh_files import read_parts
 from backend.pipelines.silksong import job
 from backend.worker import job_run
 from tests.silksong.tiny_networks import tiny_pipeline
+from tests.worker.conftest import REPOSITORY
 
 SHAPES = {
     "ball.obj": trimesh.creation.icosphere(2), "box.ply": trimesh.creation.box((1, 2, 3)),
@@ -103,3 +106,19 @@ def test_a_task_that_computes_one_thing_at_a_time_offers_no_batch(backend, meshe
     with pytest.raises(SystemExit) as ended:
         backend("repair-mesh", meshes, "--out", tmp_path / "out", "--batch", "2")
     assert ended.value.code == 2
+
+
+def test_a_process_of_its_own_with_the_starter_weights(tmp_path):
+    for name, sides in (("plank.obj", (3, 1, 0.2)), ("box.ply", (1, 2, 3))):
+        trimesh.creation.box(sides).subdivide().subdivide().export(tmp_path / name)
+    ended = subprocess.run(
+        [sys.executable, "-m", "backend", "remesh", str(tmp_path / "plank.obj"), str(tmp_path / "box.ply"), "--out",
+         str(tmp_path / "out"), "--batch", "2", "--format", "ply", "--max-tokens", "512", "--device", "cpu",
+         "--models", str(tmp_path / "models"), "--statistics", str(tmp_path / "statistics.json")],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr and ended.stdout.count("mean distance") == 2
+    for name in ("plank", "box"):
+        properties = json.loads((tmp_path / "out" / name / "result.json").read_text())["artifacts"][0]["properties"]
+        assert properties["complete"] and properties["mean_distance_percent"] < 3
+        assert len(trimesh.load(tmp_path / "out" / name / f"{name}.ply").faces) == properties["faces"] < 192
