@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backend.contract import BadInput, Cancelled, JobFolder, MeshwrightError, PaintedMesh, Request, Resources
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.painted_scene import strip_size
+from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.settings import Sizes
 from backend.pipelines.flexisyncmvd.spec import SPEC
 from tests.flexisyncmvd.checkpoint_forms import write_set
@@ -229,3 +231,24 @@ def test_options_become_settings():
 
 def test_every_stage_has_its_words():
     assert {stage.name for stage in SPEC.task("texture").stages} == {"prepare", "guide", "sample", "decode", "bake"}
+
+
+def test_pictures_land_on_the_sides_that_they_show(texture, monkeypatch):
+    """Front at Blender's -Y, and not mirrored: the front picture's right half belongs to +X."""
+    colours = torch.tensor([[0, 0, 1.0], [0, 1, 0], [1, 0, 0], [1, 1, 0]])  # back, -X, front, +X
+    pictures = colours[:, :, None, None].repeat(1, 1, 64, 64)
+    pictures[2, 2, :, 32:] = 1  # front: red on the left, magenta on the right
+    monkeypatch.setattr(FlexiSyncMVDPipeline, "decode", lambda *_: pictures)
+    result, folder = texture(BOX)
+    image = pixels(folder, result.artifacts[0].file)
+    sides = {"-X": 0, "+X": 2, "front": 4, "back": 6}  # the first of the two triangles of each
+    expected = {"-X": [0, 255, 0], "+X": [255, 255, 0], "back": [0, 0, 255]}
+    for side, face in sides.items():
+        u, v = BOX.uvs[face : face + 2].reshape(-1, 2).mean(axis=0)
+        if side in expected:
+            assert image[int((1 - v) * 512), int(u * 512)].tolist() == expected[side], side
+    corners, places = BOX.uvs[4:6].reshape(-1, 2), BOX.vertices[BOX.faces[4:6]].reshape(-1, 3)
+    middle = corners.mean(axis=0)
+    for corner, place in zip(corners, places, strict=True):
+        u, v = middle + 0.8 * (corner - middle)
+        assert image[int((1 - v) * 512), int(u * 512)].tolist() == [255, 0, 255 if place[0] > 0 else 0]
