@@ -9,10 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from backend.pipelines.partpacker.autoencoder import Posterior
 from backend.pipelines.partpacker.checkpoint import DENOISER_PREFIX, published_shapes
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 from backend.pipelines.partpacker.sampler import flow_scheduler, set_flow_timesteps
-from backend.pipelines.partpacker.training import export
+from backend.pipelines.partpacker.training import export, pool
 from backend.pipelines.partpacker.training.evaluation import count_parts, grid_points, sample_latents
 from backend.pipelines.partpacker.training.learning import (
     AutoencoderLearning,
@@ -173,3 +174,26 @@ def test_published_preset_gives_every_weight_a_gradient() -> None:
     trained = [parameter for network in (model, autoencoder) for parameter in network.parameters()]
     assert all(parameter.grad is not None for parameter in trained if parameter.requires_grad)
     assert posterior.mean.shape == (volumes, preset.tokens_per_volume, 64)
+
+
+def test_pools_are_made_in_pieces_of_bounded_size(objects: ObjectBatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    autoencoder = new_autoencoder(SMOKE).requires_grad_(False)
+    counts: list[int] = []
+    encode = autoencoder.encode
+
+    def counting(points: torch.Tensor, *rest: torch.Tensor) -> Posterior:
+        counts.append(len(points))
+        return encode(points, *rest)
+
+    monkeypatch.setattr(autoencoder, "encode", counting)
+    whole = encode_pool(autoencoder, objects, SMOKE, _generator())
+    of_one = 2 * (SMOKE.surface_points + SMOKE.salient_points) * autoencoder.config.width
+    monkeypatch.setattr(pool, "ENCODED_AT_ONCE", (256, 3 * of_one))
+    pieces = encode_pool(autoencoder, objects, SMOKE, _generator())
+    assert counts == [8, 6, 2], "two volumes an object: four objects at once, then three and one"
+    assert pieces.shape == whole.shape == (4, 2 * SMOKE.tokens_per_volume, 8)
+    monkeypatch.setattr(pool, "RENDERED_AT_ONCE", (1024, 4 * 28**2))
+    pictures = pool.render_pool(objects[:2], 28, 2, _generator())
+    assert pictures.shape == (2, 2, 3, 28, 28)
+    assert (pictures.flatten(2).float().std(dim=2) > 5).all(), "something is seen in every picture"

@@ -85,15 +85,15 @@ def encode_pool(
     autoencoder: PartPackerAutoencoder, objects: ObjectBatch, preset: Preset, generator: torch.Generator
 ) -> Tensor:
     """Return the posterior means of both volumes, volume 0 first, float32 [B, 2 tokens_per_volume, C]."""
-    latents = []
+    width, latent_width = autoencoder.config.width, autoencoder.config.latent_width
     most, numbers = ENCODED_AT_ONCE
-    of_one = 2 * (preset.surface_points + preset.salient_points) * autoencoder.config.width
-    at_once = min(most, max(1, numbers // of_one))
+    at_once = min(most, max(1, numbers // (2 * (preset.surface_points + preset.salient_points) * width)))
+    latents = torch.empty(len(objects), 2 * preset.tokens_per_volume, latent_width, device=objects.center.device)
     for start in range(0, len(objects), at_once):
         volumes = objects[start : start + at_once].both_volumes()
         mean = autoencoder.encode(*encoder_input(volumes, preset, generator).arguments()).mean
-        latents.append(torch.cat(mean.chunk(2), dim=1))
-    return torch.cat(latents)
+        latents[start : start + at_once] = torch.cat(mean.chunk(2), dim=1)
+    return latents
 
 
 @torch.no_grad()
