@@ -9,8 +9,8 @@ RASTER = 1024
 """Texels a side on which overlap is counted. Islands closer than one texel do not count as overlapping."""
 SMALLEST_AREA = 1e-12
 MOST_OUTSIDE, MOST_OVERLAPPING, MOST_DEGENERATE = 0.001, 0.01, 0.02
-_CHUNK = 4_000_000
-"""Texels looked at together: a few hundred megabytes at the most."""
+_CHUNK = 2_000_000
+"""Rows of triangles looked at together: a few hundred megabytes at the most."""
 
 
 @dataclass(frozen=True)
@@ -62,36 +62,47 @@ def _finite(uvs: np.ndarray) -> np.ndarray:
 
 
 def _faces_per_texel(corners: np.ndarray) -> np.ndarray:
-    """How many triangles `corners` [F, 3, 2], in texels, hold each texel's centre, strictly inside: int [RASTER²]."""
-    low = np.clip(np.ceil(corners.min(axis=1) - 0.5), 0, RASTER).astype(np.int64)
-    high = np.clip(np.floor(corners.max(axis=1) - 0.5) + 1, 0, RASTER).astype(np.int64)
-    size = np.maximum(high - low, 0)
-    boxes = size.prod(axis=1)
-    counts = np.zeros(RASTER * RASTER, np.int64)
-    for chosen in _chunks(boxes):
-        counts += _count(corners[chosen], low[chosen], size[chosen], boxes[chosen])
+    """How many triangles `corners` [F, 3, 2], in texels, hold each texel's centre, strictly inside: int [RASTER²].
+
+    Row by row, a triangle covers the texels from one to another: what is added at the first and taken away behind the
+    last sums up to the count.
+    """
+    low = np.clip(np.ceil(corners[:, :, 1].min(axis=1) - 0.5), 0, RASTER).astype(np.int64)
+    high = np.clip(np.floor(corners[:, :, 1].max(axis=1) - 0.5) + 1, 0, RASTER).astype(np.int64)
+    rows = np.maximum(high - low, 0)
+    changes = np.zeros(RASTER * (RASTER + 1), np.int64)
+    for chosen in _chunks(rows):
+        first, last = _spans(corners[chosen], low[chosen], rows[chosen])
+        changes += np.bincount(first, minlength=len(changes)) - np.bincount(last, minlength=len(changes))
+    counts: np.ndarray = changes.reshape(RASTER, RASTER + 1).cumsum(axis=1)[:, :RASTER].ravel()
     return counts
 
 
-def _chunks(boxes: np.ndarray) -> list[np.ndarray]:
-    """Indices of the triangles with texels in their boxes, in groups of about `_CHUNK` texels."""
-    filled = np.flatnonzero(boxes)
-    groups = np.cumsum(boxes[filled]) // _CHUNK
+def _chunks(rows: np.ndarray) -> list[np.ndarray]:
+    """Indices of the triangles that reach any row's centre, in groups of about `_CHUNK` rows."""
+    filled = np.flatnonzero(rows)
+    groups = np.cumsum(rows[filled]) // _CHUNK
     return np.split(filled, np.flatnonzero(np.diff(groups)) + 1)
 
 
-def _count(corners: np.ndarray, low: np.ndarray, size: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The same for one group, every triangle against all texels of its box."""
-    face = np.repeat(np.arange(len(boxes)), boxes)
-    within = np.arange(len(face)) - np.repeat(np.cumsum(boxes) - boxes, boxes)
-    column, row = low[face, 0] + within % size[face, 0], low[face, 1] + within // size[face, 0]
-    point = np.stack([column + 0.5, row + 0.5], axis=1)
-    a, b, c = corners[face, 0], corners[face, 1], corners[face, 2]
-    edges = np.stack([_cross(b - a, point - a), _cross(c - b, point - b), _cross(a - c, point - c)])
-    inside = (edges > 0).all(axis=0) | (edges < 0).all(axis=0)
-    return np.bincount(row[inside] * RASTER + column[inside], minlength=RASTER * RASTER)
-
-
-def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    result: np.ndarray = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    return result
+def _spans(corners: np.ndarray, low: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of each triangle the first texel inside and the first one behind, in rows of RASTER + 1."""
+    face = np.repeat(np.arange(len(rows)), rows)
+    row = low[face] + np.arange(len(face)) - np.repeat(np.cumsum(rows) - rows, rows)
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    turned = np.where(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0, -1.0, 1.0)
+    begin, end = np.full(len(face), 0.0), np.full(len(face), float(RASTER))
+    for number in range(3):
+        start = corners[:, number]
+        along = (corners[:, (number + 1) % 3] - start) * turned[:, None]  # the inside lies to its left
+        rise, run = along[face, 1], along[face, 0]
+        height = row + 0.5 - start[face, 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossing = start[face, 0] + run * height / rise
+        begin = np.where(rise < 0, np.maximum(begin, crossing), begin)
+        end = np.where(rise > 0, np.minimum(end, crossing), end)
+        end = np.where((rise == 0) & (run * height <= 0), begin, end)
+    left = np.clip(np.floor(begin - 0.5) + 1, 0, RASTER).astype(np.int64)
+    right = np.clip(np.ceil(end - 0.5), 0, RASTER).astype(np.int64)
+    kept = right > left
+    return (row * (RASTER + 1) + left)[kept], (row * (RASTER + 1) + right)[kept]
