@@ -10,6 +10,9 @@ from mathutils.bvhtree import BVHTree
 
 from ..delivery_note import MeshSource, Transfer
 
+_DENSE = 1.5
+"""A mesh with at most this many times the source's vertices finds corners near its own."""
+
 
 def transfer_data(old: bpy.types.Object, objects: Sequence[bpy.types.Object], wanted: Transfer,
                   scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> None:
@@ -76,13 +79,21 @@ def _transfer_materials(source: bpy.types.Object, materials: Sequence[bpy.types.
 
 def _transfer_layers(kind: str, source: bpy.types.Object, objects: Sequence[bpy.types.Object],
                      scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> None:
-    """Blender's own data transfer of all layers of one kind, between the nearest points of faces."""
+    """Blender's own data transfer of all layers of one kind, from the nearest points of faces.
+
+    Corners take theirs from the nearest corner whose face looks the same way, which keeps to one side of a seam, where
+    the source has corners enough; else from the nearest point of a face too.
+    """
     windows = bpy.context.window_manager.windows
-    with bpy.context.temp_override(
-        window=bpy.context.window or (windows[0] if windows else None), scene=scene, view_layer=view_layer,
-        active_object=source, object=source, selected_objects=[source, *objects],
-        selected_editable_objects=[source, *objects],
-    ):
-        bpy.ops.object.data_transfer(
-            data_type=kind, use_create=True, use_object_transform=False, vert_mapping="POLYINTERP_NEAREST",
-            loop_mapping="POLYINTERP_NEAREST", layers_select_src="ALL", layers_select_dst="NAME", mix_mode="REPLACE")
+    for made in objects:
+        dense = _DENSE * len(source.data.vertices) >= len(made.data.vertices)
+        with bpy.context.temp_override(
+            window=bpy.context.window or (windows[0] if windows else None), scene=scene, view_layer=view_layer,
+            active_object=source, object=source, selected_objects=[source, made],
+            selected_editable_objects=[source, made],
+        ):
+            # At Blender's default precision large meshes take several times as long, for the same UVs.
+            bpy.ops.object.data_transfer(
+                data_type=kind, use_create=True, use_object_transform=False, vert_mapping="POLYINTERP_NEAREST",
+                loop_mapping="NEAREST_POLYNOR" if dense else "POLYINTERP_NEAREST", islands_precision=0.0,
+                layers_select_src="ALL", layers_select_dst="NAME", mix_mode="REPLACE")

@@ -184,6 +184,19 @@ def test_uvs_and_weights_come_from_the_nearest_faces(extension: Extension, ball:
     assert state_of(ball) == before and ball.hide_get() and len(bpy.data.meshes) == 5
 
 
+def test_the_same_surface_keeps_its_uvs_at_the_seams(extension: Extension, ball: bpy.types.Object,
+                                                     tmp_path: Path) -> None:
+    """What Repair Mesh gives, say: every corner has the UV of its own face, though others lie at the same place."""
+    mesh, note = ball.data, note_on(extension, "replace", ball) | {"transfer": {"uvs": True}}
+    arrays = triangles(mesh)
+    expected = np.array([[mesh.uv_layers[0].uv[loop].vector for loop in triangle.loops]
+                         for triangle in mesh.loop_triangles])
+    new, = delivered(extension, woven_job(tmp_path / "job-1", note, [arrays]))
+    found = np.array([entry.vector for entry in new.data.uv_layers[0].uv]).reshape(-1, 3, 2)
+    assert np.ptp(expected[..., 0], axis=1).max() < 0.1, "no face goes across the map"
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("source", ["EVALUATED", "BASE"])
 def test_taken_over_from_the_form_that_was_captured(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
                                                     source: str) -> None:
