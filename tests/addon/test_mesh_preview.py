@@ -151,6 +151,24 @@ def test_no_undo_brings_it_back(bench: Bench, target: bpy.types.Object) -> None:
         assert bench.object is None and bpy.data.objects.keys() == ["vase"] == bpy.data.meshes.keys()
 
 
+def test_undo_in_edit_mode_leaves_the_artist_where_they_are(bench: Bench) -> None:
+    edited = cube("edited", (0, 0, 0), (1, 1, 1))
+    bpy.context.view_layer.objects.active = edited
+    bpy.ops.ed.undo_push(message="A cube")
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Edit Mode")
+    bench.tell(3)
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.subdivide()
+    bpy.ops.ed.undo_push(message="Subdivided")
+    bench.tell(6)
+    bpy.ops.ed.undo()
+    bench.show()
+    assert bpy.context.mode == "EDIT_MESH" and len(bench.object.data.polygons) == 6
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert len(bpy.data.objects["edited"].data.vertices) == 8
+
+
 def test_it_is_not_saved_and_not_in_another_file(bench: Bench, tmp_path: Path) -> None:
     bench.tell()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"), copy=True)

@@ -158,6 +158,15 @@ def test_each_face_has_the_nearest_faces_material(extension: Extension, ball: bp
     assert [item.name for item in bpy.data.objects] == ["vase", "vase low"] and len(bpy.data.meshes) == 2
 
 
+def test_empty_slots_stay_empty(extension: Extension, ball: bpy.types.Object, low_ball: tuple[np.ndarray, np.ndarray],
+                                tmp_path: Path) -> None:
+    ball.material_slots[0].material = None
+    new, = delivered(extension, woven_job(tmp_path / "job-1", note_on(extension, "replace", ball), [low_ball]))
+    assert [slot.material and slot.material.name for slot in new.material_slots] == [None, "right"]
+    assert bpy.ops.meshwright.bake_normals(size="512") == {"FINISHED"}
+    assert all(slot.material for slot in new.material_slots) and ball.material_slots[0].material is None
+
+
 def test_without_materials_it_is_plain(extension: Extension, ball: bpy.types.Object,
                                        low_ball: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     note = note_on(extension, "replace", ball) | {"transfer": {"materials": False}}
