@@ -7,6 +7,7 @@ million faces take a few seconds there, and the GPU may be full.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,8 +32,10 @@ STEPS = np.array([0.7548776662466927, 0.5698402909980532])
 """The two-dimensional golden ratio and its square: multiples of it, modulo 1, fill the unit square evenly."""
 COVERING = 2.5
 """No point of a surface lies farther than about this many spacings from a sample, as measured."""
-BLOCK = 100_000
-"""Points that are looked up between two looks for a cancel: half a second among two million faces."""
+SECONDS_OF_BLOCK = 0.4
+"""Between two looks for a cancel. Among millions of faces most points take microseconds, milliseconds where all faces
+are about as near as one another."""
+SMALLEST_BLOCK, LARGEST_BLOCK = 200, 6_400
 FARTHEST = 1e6
 """Closest points are looked for within this many diagonals."""
 
@@ -119,12 +122,17 @@ class _Samples:
     def distances(self, points: NDArray[np.float32], check: Callable[[], None]) -> NDArray[np.float64]:
         """Distances float64 [N] of points [N, 3] to this surface."""
         closest = np.empty_like(points)
-        for start in range(0, len(points), BLOCK):
+        start, size = 0, SMALLEST_BLOCK
+        while start < len(points):
             check()
-            block = wp.array(points[start : start + BLOCK], dtype=wp.vec3, device="cpu")
+            begin = time.perf_counter()
+            block = wp.array(points[start : start + size], dtype=wp.vec3, device="cpu")
             found = wp.zeros_like(block)
             wp.launch(closest_points, dim=len(block), inputs=[self.tree.id, block, FARTHEST, found], device="cpu")
-            closest[start : start + BLOCK] = found.numpy()
+            closest[start : start + size] = found.numpy()
+            start += size
+            slow = time.perf_counter() - begin > SECONDS_OF_BLOCK / 2
+            size = max(size // 2, SMALLEST_BLOCK) if slow else min(2 * size, LARGEST_BLOCK)
         return np.linalg.norm(points.astype(np.float64) - closest, axis=1)
 
 

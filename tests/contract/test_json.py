@@ -19,6 +19,7 @@ from backend.contract import (
     Downloading,
     ErrorReport,
     Failed,
+    FileResult,
     FreeMemory,
     Loading,
     LogLine,
@@ -46,9 +47,11 @@ parameters = st.dictionaries(text, value, max_size=4)
 artifacts = st.builds(
     Artifact, text, st.sampled_from(["mesh", "image", "text", "scene"]), text,
     st.none() | st.tuples(number, number, number), text, parameters)
-results = st.builds(Result, st.lists(artifacts, max_size=3).map(tuple), st.dictionaries(text, number, max_size=3),
-                    st.lists(text, max_size=3).map(tuple))
 errors = st.builds(ErrorReport, text, text, text, st.none() | st.sampled_from(Remedy), text)
+some_artifacts, notes = st.lists(artifacts, max_size=3).map(tuple), st.lists(text, max_size=3).map(tuple)
+file_results = st.builds(FileResult, some_artifacts, notes, st.none() | errors)
+results = st.builds(Result, some_artifacts, st.dictionaries(text, number, max_size=3), notes,
+                    st.dictionaries(text, file_results, max_size=2))
 requests = st.builds(
     Request, text, text, text, text, text, whole, parameters,
     st.dictionaries(text, st.lists(text, max_size=3).map(tuple), max_size=3), st.just(contract.VERSION))

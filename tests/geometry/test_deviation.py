@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Distances between surfaces, against geometry that has an answer and against brute force."""
 
+import time
+
 import numpy as np
 import pytest
 import trimesh
@@ -141,3 +143,10 @@ def test_the_figures_are_repeatable_and_can_be_given_up() -> None:
 
     with pytest.raises(InterruptedError):
         deviations(*meshes, 3000, stop)
+
+
+def test_a_cancel_is_looked_for_where_all_faces_are_about_as_near() -> None:
+    """From the middle of a ball no part of it can be left out of the search: milliseconds a point."""
+    looks = [time.process_time()]
+    deviations(ball(5), [ball(1, radius=1e-3)], 1000, check=lambda: looks.append(time.process_time()))
+    assert len(looks) > 5 and max(np.diff(looks[1:])) < 1.5

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ...geometry.cleaning import remove_duplicate_faces, remove_unreferenced_vertices, remove_zero_area_faces
+from ...geometry.components import go_on
 from ...geometry.mesh import TriangleMesh
 
 MERGE_DISTANCE = 1e-4
@@ -19,14 +22,23 @@ MOST_CROWDED = 4_000_000
 diagonal until all the others are near one another."""
 
 
-def clean_mesh(mesh: TriangleMesh) -> TriangleMesh:
-    """Merge close vertices, drop repeated faces, faces without area and vertices without a face; order is kept."""
+def clean_mesh(mesh: TriangleMesh, check: Callable[[], None] = go_on) -> TriangleMesh:
+    """Merge close vertices, drop repeated faces, faces without area and vertices without a face; order is kept.
+
+    ``check`` is called between the steps, each of which takes about a second for five million faces, and may raise to
+    give up.
+    """
     mesh = remove_unreferenced_vertices(mesh)
     if mesh.is_empty:
         return mesh
+    check()
     centers = _centers(mesh.vertices, MERGE_DISTANCE * mesh.diagonal)
+    check()
     mesh = remove_duplicate_faces(TriangleMesh(mesh.vertices, centers[mesh.faces]))
-    return remove_unreferenced_vertices(remove_zero_area_faces(mesh))
+    check()
+    mesh = remove_zero_area_faces(mesh)
+    check()
+    return remove_unreferenced_vertices(mesh)
 
 
 def _centers(vertices: NDArray[np.float32], radius: float) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ class Surface:
         """
         original = read_checked(path)
         check()
-        cleaned = clean_mesh(TriangleMesh(blender_to_y_up(original.vertices), original.faces))
+        cleaned = clean_mesh(TriangleMesh(blender_to_y_up(original.vertices), original.faces), check)
         check()
         if cleaned.is_empty:
             raise no_surface()
