@@ -40,7 +40,7 @@ _PALE = 0.2
 
 COLOURS: Mapping[str, ColourKind] = {
     "red": ColourKind(((-4, 4), *_VIVID), hue=(-16, 14)),
-    "orange": ColourKind(((26, 32), (0.75, 0.95), (0.88, 1.0)), hue=(14, 44), value=(0.55, 1.01)),
+    "orange": ColourKind(((26, 32), (0.75, 0.95), (0.88, 1.0)), hue=(14, 44), value=(0.58, 1.01)),
     "yellow": ColourKind(((52, 57), (0.7, 0.9), (0.85, 1.0)), hue=(44, 70)),
     "green": ColourKind(((112, 132), *_VIVID), hue=(75, 160)),
     "turquoise": ColourKind(((174, 184), *_VIVID), hue=(160, 200)),
