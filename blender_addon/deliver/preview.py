@@ -106,6 +106,7 @@ def _update(shown: _Shown, job: Job) -> None:
     item = item or _new_object(job, scene)
     item.data.clear_geometry()
     fill(item.data, vertices, faces)
+    item.data.shade_flat()  # its winding is not consistent, which smooth shading would show as dents
     item.parent, item.matrix_basis = parent, matrix
     shown.uid, shown.count = item.session_uid, job.preview_count
     shown.next_at = begin + max(SECONDS_BETWEEN, (time.monotonic() - begin) / LARGEST_SHARE)

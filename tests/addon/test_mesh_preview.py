@@ -74,6 +74,7 @@ def placed(matrix: Matrix) -> np.ndarray:
 def test_it_stands_where_the_target_stands_and_moves_with_it(bench: Bench, target: bpy.types.Object) -> None:
     bench.tell()
     assert world_vertices(bench.object) == pytest.approx(placed(target.matrix_world), abs=1e-5)
+    assert not any(polygon.use_smooth for polygon in bench.object.data.polygons)
     assert bench.object.name == "vase (preview)" and bench.object.show_in_front
     assert bench.object.hide_render and bench.object.hide_select and not bench.object.select_get()
     parent = cube("table", (0, 0, 0), (1, 1, 1))

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A remesh in a real Blender window with the starter weights: watched, delivered, undone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .photograph import Outcome, Session
+from .test_window import REPOSITORY, keep_photos
+
+JOB_SECONDS, VISIT_SECONDS = 300, 420
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def outcome(blender_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """One visit serves all tests."""
+    built = tmp_path_factory.mktemp("built")
+    subprocess.run([sys.executable, "build_addon.py", "--no-wheels", "--out", str(built)], cwd=REPOSITORY, check=True,
+                   timeout=120)
+    session = Session(blender_root, tmp_path_factory.mktemp("session"), Path(sys.executable))
+    session.install(next(built.glob("meshwright-*.zip")))
+    visit = session.visit(Path(__file__).with_name("drive_remesh.py"), {"seconds": JOB_SECONDS}, VISIT_SECONDS)
+    keep_photos(visit)
+    return visit
+
+
+def test_it_is_seen_growing(outcome: Outcome) -> None:
+    assert "error" not in outcome.said, outcome.said["error"]
+    assert outcome.said["asked"] == ["FINISHED"] and outcome.said["state"] == "done", outcome.said["failure"]
+    assert len(outcome.said["sizes"]) >= 2 and outcome.said["sizes"] == sorted(outcome.said["sizes"])
+    assert "Traceback" not in outcome.log, outcome.log[outcome.log.index("Traceback"):][:3000]
+
+
+def test_it_takes_its_originals_place_until_undone(outcome: Outcome) -> None:
+    assert outcome.said["delivered"] == {"drum": False, "drum low": True}
+    assert outcome.said["undone"] == {"drum": True}
+
+
+def test_photos_show_the_preview_before_the_result(outcome: Outcome) -> None:
+    woven, delivered = (np.asarray(Image.open(outcome.photos[name]).convert("RGB"), np.float32)
+                        for name in ("1-woven", "2-in-its-place"))
+    assert woven.mean() > 20, "the picture is black"
+    assert (np.abs(delivered - woven)[100:1000, 200:1000].max(axis=2) > 16).mean() > 0.01
