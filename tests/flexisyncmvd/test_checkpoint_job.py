@@ -10,8 +10,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from backend.contract import BadInput, JobFolder, Request, Resources
+from backend.pipelines.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd import job
-from backend.pipelines.flexisyncmvd.checkpoint_files import CheckpointError
 from backend.pipelines.flexisyncmvd.painted_scene import strip_size
 from backend.pipelines.flexisyncmvd.settings import Sizes
 

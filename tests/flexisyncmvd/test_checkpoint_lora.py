@@ -16,8 +16,8 @@ from diffusers.loaders.lora_conversion_utils import (
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from backend.pipelines.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice, Lora
-from backend.pipelines.flexisyncmvd.checkpoint_files import CheckpointError
 from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint_lora_names import module_names, original_name
 from backend.pipelines.flexisyncmvd.checkpoint_networks import empty_network

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from backend.pipelines.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd.checkpoint_adapter import attach_adapter, check_adapter
 from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice
-from backend.pipelines.flexisyncmvd.checkpoint_files import CheckpointError, Stored, published_shapes
+from backend.pipelines.flexisyncmvd.checkpoint_files import Stored, published_shapes
 from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint_networks import canonical, empty_network, plan, shapes_of
 from backend.pipelines.flexisyncmvd.checkpoint_single_file import converted

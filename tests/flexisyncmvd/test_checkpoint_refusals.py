@@ -10,8 +10,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
+from backend.pipelines.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd.checkpoint_choice import CHECKPOINT_PARAMETERS, CheckpointChoice, Lora, chosen
-from backend.pipelines.flexisyncmvd.checkpoint_files import CheckpointError, Stored
+from backend.pipelines.flexisyncmvd.checkpoint_files import Stored
 from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint_single_file import converted
 

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.pipelines.checkpoint_shapes import CheckpointError
 from backend.pipelines.partpacker import checkpoint
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 from backend.pipelines.partpacker.checkpoint import (
-    CheckpointError,
     build_model,
     load_image_encoder,
     load_published,

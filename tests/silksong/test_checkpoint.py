@@ -5,14 +5,14 @@ import logging
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from backend.pipelines.checkpoint_shapes import CheckpointError
 from backend.pipelines.silksong import checkpoint
 from backend.pipelines.silksong.checkpoint import (
     CONDITIONER_PREFIX,
     PUBLISHED_FILE,
-    CheckpointError,
-    check_shapes,
+    checked_shapes,
     is_used,
     load_published,
     published_shapes,
@@ -84,17 +84,21 @@ def test_the_first_wrong_tensor_is_named(tmp_path, monkeypatch):
         load_published(tmp_path, torch.float32, "cpu")
 
 
-def test_a_wrong_shape_is_named():
-    shapes = dict(published_shapes())
-    shapes["to_logits.bias"] = (7,)
-    with pytest.raises(CheckpointError, match=r"to_logits\.bias"):
-        check_shapes("file", shapes, published_shapes())
+def test_a_wrong_shape_is_named(tmp_path, monkeypatch):
+    write_tiny(tmp_path, monkeypatch, lambda tensors: tensors.update({"to_logits.bias": torch.zeros(7)}))
+    with pytest.raises(CheckpointError, match=r"to_logits\.bias has shape \[7\] instead of"):
+        load_published(tmp_path, torch.float32, "cpu")
 
 
-def test_extra_tensors_only_warn(caplog):
+def test_extra_tensors_only_warn_and_the_unused_half_not_even_that(tmp_path, monkeypatch, caplog):
+    write_tiny(tmp_path, monkeypatch)
     with caplog.at_level(logging.WARNING):
-        check_shapes("file", dict(published_shapes()) | {"optimizer.step": (1,)}, published_shapes())
-    assert "optimizer.step" in caplog.text
+        checked_shapes(tmp_path / PUBLISHED_FILE)
+        assert not caplog.text
+        tensors = load_file(tmp_path / PUBLISHED_FILE) | {"optimizer.step": torch.zeros(1)}
+        save_file(tensors, tmp_path / PUBLISHED_FILE)
+        assert "optimizer.step" not in checked_shapes(tmp_path / PUBLISHED_FILE)
+    assert "1 tensors that are not used, the first is optimizer.step" in caplog.text
 
 
 def test_missing_and_damaged_files_are_told_apart(tmp_path):

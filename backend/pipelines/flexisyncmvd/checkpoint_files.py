@@ -5,7 +5,6 @@ Only safetensors are read. A pickled file (.ckpt, .pt, .bin) can run a program w
 """
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,36 +13,16 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ...contract import MeshwrightError, Remedy
+from .. import checkpoint_shapes
+from ..checkpoint_shapes import PUBLISHED, Origin, Shapes, absent, read_manifest
 
-logger = logging.getLogger(__name__)
-
-Shapes = Mapping[str, tuple[int, ...]]
 MANIFESTS = Path(__file__).parent / "manifests"
 SUFFIX = ".safetensors"
 PICKLED = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 COUNTED = "position_ids"
 """Buffers that some files carry; the networks count for themselves."""
-
-
-class CheckpointError(MeshwrightError):
-    """A file of weights is missing, damaged, or holds something else."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Whose file it is, and so what can be done about a wrong one."""
-
-    advice: str
-    remedy: Remedy | None = None
-
-    def error(self, what: str, why: str, details: str = "") -> CheckpointError:
-        """The error about a file of this origin."""
-        return CheckpointError(what, why, self.advice, self.remedy, details)
-
-
-PUBLISHED = Origin("Download the weights again.", Remedy.DOWNLOAD)
 CHOSEN = Origin("Choose another file.")
+"""An artist's own file."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +42,7 @@ class Stored:
 
 def published_shapes(network: str) -> Shapes:
     """Name and shape of every tensor of a published file: "sd15-unet", "vae", "sdxl-controlnet" and so on."""
-    path = MANIFESTS / f"{network}.json"
-    return {name: tuple(shape) for name, shape in json.loads(path.read_text("utf-8")).items()}
+    return read_manifest(MANIFESTS / f"{network}.json")
 
 
 def open_stored(path: Path, origin: Origin = PUBLISHED) -> Stored:
@@ -73,7 +51,7 @@ def open_stored(path: Path, origin: Origin = PUBLISHED) -> Stored:
         raise origin.error(f"{path.name} is not opened.", "It is a pickled file, which can run a program when it is "
                            f"opened. Only {SUFFIX} files are read.")
     if not path.is_file():
-        raise origin.error(f"{path.name} is not there.", f"The folder {path.parent} does not hold it.")
+        raise absent(path, origin)
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -121,16 +99,6 @@ def read_config(folder: Path, name: str = "config.json", origin: Origin = PUBLIS
 
 def check_shapes(stored: Stored, found: Shapes, expected: Shapes) -> None:
     """Raise CheckpointError naming the first tensors that are missing or have another shape; extra ones only warn."""
-    wrong = [f"{name} is missing" for name in expected if name not in found]
-    wrong += [
-        f"{name} has shape {list(found[name])} instead of {list(shape)}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise stored.origin.error(f"{stored.name} does not hold the weights that belong there.",
-                                  f"{'; '.join(wrong[:3])}{more}.")
-    extra = [name for name in found if name not in expected and not name.endswith(COUNTED)]
-    if extra:
-        logger.warning("%s holds %d tensors that are not used, the first is %s", stored.name, len(extra), extra[0])
+    checkpoint_shapes.check_shapes(
+        stored.name, found, expected, is_known=lambda name: name.endswith(COUNTED), origin=stored.origin
+    )

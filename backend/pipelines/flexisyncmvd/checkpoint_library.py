@@ -10,19 +10,12 @@ from diffusers import ControlNetModel
 from torch import nn
 from transformers import CLIPTokenizer, CLIPVisionModelWithProjection
 
+from ..checkpoint_shapes import Origin, Shapes
 from ..reports import LoadReport, ignore
 from .checkpoint_adapter import Adapter, attach_adapter, check_adapter, detach_adapter, read_adapter
 from .checkpoint_choice import CheckpointChoice
 from .checkpoint_components import Components, Family
-from .checkpoint_files import (
-    Origin,
-    Shapes,
-    Stored,
-    open_component,
-    open_stored,
-    published_shapes,
-    read_config,
-)
+from .checkpoint_files import Stored, open_component, open_stored, published_shapes, read_config
 from .checkpoint_networks import PlannedNetwork, plan
 from .checkpoint_plan import BASE, CONTROLNETS, STEMS, CheckpointPlan, family_of_unet, plan_checkpoint
 from .published_networks import MANIFEST_OF

@@ -5,35 +5,26 @@ Strict: every tensor that is used must be there in its shape before anything is 
 unused half of the shape autoencoder; those tensors are never read.
 """
 
-import json
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from ...contract import MeshwrightError, Remedy
+from ..checkpoint_shapes import Shape, Shapes, check_shapes, read_manifest, stored_shapes
 from ..reports import LoadReport, ignore
 from .pipeline import SilksongPipeline
 from .point_encoder import SilksongConditioner
 from .transformer import SilksongTransformer
 
-logger = logging.getLogger(__name__)
-
-Shapes = Mapping[str, tuple[int, ...]]
 PUBLISHED_FILE = Path("release-100K") / "model.safetensors"
 CONDITIONER_PREFIX = "conditioner."
 USED_OF_SHAPE_MODEL = "conditioner.point_encoder.model.shape_model.encoder."
 SHAPE_MODEL_PREFIX = "conditioner.point_encoder."
 POSITIONS = "abs_pos_emb.weight"
 MANIFEST = Path(__file__).parent / "manifests" / "release-100K.json"
-
-
-class CheckpointError(MeshwrightError):
-    """The file of weights is missing, damaged, or holds something else."""
 
 
 def load_published(
@@ -56,7 +47,7 @@ def load_published(
 
 def published_shapes() -> Shapes:
     """Name and shape of every tensor of the published file, the unused ones too."""
-    return {name: tuple(shape) for name, shape in json.loads(MANIFEST.read_text("utf-8")).items()}
+    return read_manifest(MANIFEST)
 
 
 def is_used(name: str) -> bool:
@@ -66,39 +57,13 @@ def is_used(name: str) -> bool:
 
 def checked_shapes(path: Path) -> Shapes:
     """Shapes of the used tensors of the file at `path`, after they were compared with the published ones."""
-    if not path.is_file():
-        raise CheckpointError(f"{path.name} is not there.", f"The folder {path.parent} does not hold it.",
-                              "Download the weights.", Remedy.DOWNLOAD)
-    try:
-        with safe_open(path, "pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise CheckpointError(f"{path.name} cannot be read.", "The file is damaged or was not downloaded completely.",
-                              "Download the weights again.", Remedy.DOWNLOAD, details=str(error)) from error
-    check_shapes(path.name, found, published_shapes())
-    return {name: found[name] for name in published_shapes() if is_used(name)}
+    found, published = stored_shapes(path), published_shapes()
+    used = {name: shape for name, shape in published.items() if is_used(name)}
+    check_shapes(path.name, found, used, fits=_fits, is_known=published.__contains__)
+    return {name: found[name] for name in used}
 
 
-def check_shapes(file_name: str, found: Shapes, published: Shapes) -> None:
-    """Raise CheckpointError naming the first used tensors that are missing or have another shape; unknown ones only
-    warn."""
-    expected = {name: shape for name, shape in published.items() if is_used(name)}
-    wrong = [f"{name} is missing" for name in expected if name not in found]
-    wrong += [
-        f"{name} has shape {list(found[name])} instead of {list(shape)}"
-        for name, shape in expected.items()
-        if name in found and not _fits(name, found[name], shape)
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise CheckpointError(f"{file_name} does not hold the weights that belong there.",
-                              f"{'; '.join(wrong[:3])}{more}.", "Download the weights again.", Remedy.DOWNLOAD)
-    extra = [name for name in found if name not in published]
-    if extra:
-        logger.warning("%s holds %d tensors that are not used, the first is %s", file_name, len(extra), extra[0])
-
-
-def _fits(name: str, found: tuple[int, ...], published: tuple[int, ...]) -> bool:
+def _fits(name: str, found: Shape, published: Shape) -> bool:
     """Equal, but for the length of the table of positions."""
     return found == published or (name == POSITIONS and len(found) == 2 and found[1:] == published[1:])
 
