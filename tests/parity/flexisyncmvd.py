@@ -11,7 +11,7 @@ from diffusers.models.attention_processor import Attention
 from safetensors import safe_open
 from torch import Tensor
 
-from backend.geometry.projection import Cameras, Projector, UVMesh, orbit_cameras, rasterize_views, view_geometry
+from backend.geometry.projection import Cameras, Projector, orbit_cameras, rasterize_views, view_geometry
 from backend.pipelines.flexisyncmvd.attention import ViewSharing, ViewSharingAttention, sharing_views
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind, condition_image, edges, smooth
 from backend.pipelines.flexisyncmvd.rig import CameraRig
@@ -21,15 +21,11 @@ from tests.flexisyncmvd.micro_batches import micro_batches
 
 from . import CASES
 from .comparison import Comparison
+from .flexisyncmvd_projection import golden_mesh
 from .golden import Golden
 
 PICTURE_TOLERANCE = 1e-5
 RUN_TOLERANCE = 5e-5
-
-
-def mesh_of(golden: Golden) -> UVMesh:
-    """The golden mesh, in the rig's frame."""
-    return UVMesh.of(*(golden.input(name) for name in ("verts_normalised", "faces", "verts_uvs", "faces_uvs")))
 
 
 def cameras_of(poses: list[list[float]] | None = None) -> Cameras:
@@ -84,7 +80,7 @@ def unet_sync_attention(golden: Golden) -> Iterator[Comparison]:
 def sync_step(golden: Golden) -> Iterator[Comparison]:
     """Single steps: early, late, and one that starts without a texture."""
     config = golden.config
-    projector = Projector.build(mesh_of(golden), cameras_of(), config["latent_view"], config["tex"], reference=True)
+    projector = Projector.build(golden_mesh(golden), cameras_of(), config["latent_view"], config["tex"], reference=True)
     alphas = ddpm_scheduler(**config["scheduler"]).alphas_cumprod
     sample, output = golden.input("sample"), golden.input("model_output")
     for name in sorted({key.removeprefix("in.").split(".variance")[0] for key in golden.tensors if "variance" in key}):
@@ -107,7 +103,7 @@ def relative(value: Tensor) -> float:
 
 def conditioning(golden: Golden) -> Iterator[Comparison]:
     """Depth, normal, canny and tile pictures of four views."""
-    config, mesh = golden.config, mesh_of(golden)
+    config, mesh = golden.config, golden_mesh(golden)
     cameras = cameras_of([config["poses"][view] for view in config["views"]])
     geometry = view_geometry(mesh, cameras, rasterize_views(mesh, cameras, config["render_size"], reference=True))
     for kind in (ControlKind.DEPTH, ControlKind.NORMAL, ControlKind.CANNY):

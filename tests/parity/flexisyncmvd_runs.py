@@ -13,15 +13,17 @@ from backend.geometry.projection import Projector
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind
 from backend.pipelines.flexisyncmvd.denoising import StepOutcome
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Control, Guidance
-from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline, Reports
+from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.prompts import TextEncoding, of_views
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, ddpm_scheduler
 from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
+from backend.pipelines.flexisyncmvd.texture_run import Reports
 
 from . import CASES
 from .comparison import Comparison
-from .flexisyncmvd import RUN_TOLERANCE, cameras_of, mesh_of, network_config
+from .flexisyncmvd import RUN_TOLERANCE, cameras_of, network_config
+from .flexisyncmvd_projection import golden_mesh
 from .golden import Golden
 
 HALF_BACKGROUNDS_TOLERANCE = 5e-4
@@ -111,7 +113,7 @@ def run(outputs: Golden) -> Iterator[Comparison]:
     inputs = outputs.sibling(f"e2e_{kind}_inputs")
     config, pipeline = inputs.config, pipeline_of(inputs)
     settings = settings_of(config)
-    scene = Scene(mesh_of(inputs), CameraRig(), cameras_of(config["poses"]))
+    scene = Scene(golden_mesh(inputs), CameraRig(), cameras_of(config["poses"]))
     prompts = of_views(*(
         TextEncoding(inputs.input(f"{sign}prompt_embeds"), inputs.tensors.get(f"in.{sign}pooled"))
         for sign in ("", "negative_")

@@ -5,34 +5,25 @@ torch's own first turns such pictures into planes, and the convolution after it 
 more than are needed. The order of every sum is fixed, so that a seed gives the same result.
 """
 
-from functools import cache
-
 import torch
 import warp as wp
 from torch import Tensor, nn
 
 from ...geometry.projection.kernels import launch
 
-PIXELS_A_THREAD = 32
+PIXELS_A_THREAD = 64
 
 
 @wp.kernel
-def _sum_chunks(
-    x: wp.array2d(dtype=wp.float16),
-    shift: wp.array2d(dtype=wp.float32),
-    pixels: int,
-    group: int,
-    sums: wp.array3d(dtype=wp.vec2),
-):
-    """Sum and sum of squares of a group's channels over a few pixels of one picture."""
-    picture, chunk, number = wp.tid()
+def _sum_chunks(x: wp.array2d(dtype=wp.float16), pixels: int, sums: wp.array3d(dtype=wp.vec2)):
+    """Sum and sum of squares of a channel over a few pixels of one picture; neighbouring threads read side by side."""
+    picture, chunk, channel = wp.tid()
     total, squares = wp.float32(0.0), wp.float32(0.0)
     for pixel in range(chunk * PIXELS_A_THREAD, wp.min((chunk + 1) * PIXELS_A_THREAD, pixels)):
-        for channel in range(number * group, (number + 1) * group):
-            value = float(x[picture * pixels + pixel, channel]) + shift[picture, channel]
-            total += value
-            squares += value * value
-    sums[picture, chunk, number] = wp.vec2(total, squares)
+        value = float(x[picture * pixels + pixel, channel])
+        total += value
+        squares += value * value
+    sums[picture, chunk, channel] = wp.vec2(total, squares)
 
 
 @wp.kernel
@@ -61,21 +52,20 @@ def group_norm(x: Tensor, norm: nn.GroupNorm, shift: Tensor | None = None, activ
     count, channels, height, width = x.shape
     pixels, groups = height * width, norm.num_groups
     rows = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).view(-1, channels)
-    before = _zeros(count, channels, x.device) if shift is None else shift.float().contiguous()
     chunks = -(-pixels // PIXELS_A_THREAD)
-    sums = torch.empty(count, chunks, groups, 2, device=x.device)
-    launch(_sum_chunks, (count, chunks, groups), rows, before, pixels, channels // groups, sums, device=x.device)
-    mean, square = (sums.double().sum(dim=1) / (pixels * (channels // groups))).unbind(-1)
+    sums = torch.empty(count, chunks, channels, 2, device=x.device)
+    launch(_sum_chunks, (count, chunks, channels), rows, pixels, sums, device=x.device)
+    total, square = sums.double().sum(dim=1).unbind(-1)
+    if shift is not None:
+        shift = shift.double()
+        total, square = total + pixels * shift, square + 2 * shift * total + pixels * shift * shift
+    share = channels // groups
+    mean, square = (part.view(count, groups, share).sum(-1) / (pixels * share) for part in (total, square))
     scale = (square - mean * mean).clamp(min=0).add(norm.eps).rsqrt()
-    mean, scale = (part.float().repeat_interleave(channels // groups, dim=1) for part in (mean, scale))
-    factor = (scale * norm.weight.float()).contiguous()
-    offset = ((before - mean) * factor + norm.bias.float()).contiguous()
+    mean, scale = (part.repeat_interleave(share, dim=1) for part in (mean, scale))
+    factor = scale * norm.weight
+    offset = (-mean if shift is None else shift - mean) * factor + norm.bias
     y = torch.empty_like(rows)
-    launch(_normalise, tuple(rows.shape), rows, factor, offset, pixels, activate, y, device=x.device)
+    launch(_normalise, tuple(rows.shape), rows, factor.float().contiguous(), offset.float().contiguous(), pixels,
+           activate, y, device=x.device)
     return y.view(count, height, width, channels).permute(0, 3, 1, 2)
-
-
-@cache
-def _zeros(count: int, channels: int, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.zeros(count, channels, device=device)

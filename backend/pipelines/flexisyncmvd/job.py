@@ -20,19 +20,20 @@ from ...contract import (
     Result,
     WeightSet,
 )
+from ..picture_files import read_picture
 from .checkpoint_choice import chosen
 from .checkpoint_pipeline import CheckpointPipelines
 from .conditioning import ControlKind
 from .denoising import StepOutcome, SyncMode
 from .noise_prediction import Guidance
 from .painted_scene import PaintedScene, strip_size
-from .pipeline import Reports
 from .previews import LatentColours, before_grey, contact_sheet
 from .prompts import words_cut
 from .rig import CameraRig
 from .schedule import ControlSchedule, SyncSchedule
 from .settings import Settings, Sizes
 from .texture_alpha import paint_alpha
+from .texture_run import Reports
 
 PROMPT_OF_PICTURES = "best quality, high quality"
 """What stands for a prompt where only a picture is given: the networks need one."""
@@ -159,12 +160,8 @@ def _prompt(request: Request, folder: JobFolder) -> str:
 
 
 def _picture(request: Request, folder: JobFolder) -> Image.Image | None:
-    for name in request.inputs.get("image", ()):
-        try:
-            return Image.open(folder.inputs / name).convert("RGBA")
-        except OSError as error:
-            raise BadInput("The picture cannot be read.", str(error), "Choose another picture.") from error
-    return None
+    files = request.inputs.get("image", ())
+    return Image.fromarray(read_picture(folder.inputs / files[0])) if files else None
 
 
 def _blender_to_rig(positions: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 """The artist's objects as one scene: fitted to the cameras, textures side by side in one strip (spec 2.3, 2.20)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atan, degrees
 
 import numpy as np
@@ -53,10 +53,9 @@ class PaintedScene:
         squares = len(meshes) + (not all(mesh.painted.all() for mesh in meshes))
         poses = [(pose.elevation, pose.azimuth) for pose in rig.poses]
         cameras = orbit_cameras(poses, distance=CAMERA_DISTANCE, field_of_view=PERSPECTIVE if perspective else None)
-        mesh = _joined(meshes, squares)
+        whole = _joined(meshes, squares)
         painted = np.concatenate([mesh.vertices[mesh.faces[mesh.painted]].reshape(-1, 3) for mesh in meshes])
-        fitted = _fit(mesh.vertices, painted, cameras, fill)
-        placed = UVMesh.of(fitted, mesh.faces, mesh.uvs, mesh.face_uvs)
+        placed = replace(whole, vertices=_fit(whole.vertices, painted, cameras, fill))
         return cls(Scene(placed.to(device), rig, cameras.to(device)), len(meshes), squares, remarks)
 
 
@@ -73,7 +72,7 @@ def _checked(mesh: PaintedMesh) -> list[str]:
                        "Run Mesh > Clean Up in Blender, or select another object.")
     if len(mesh.faces) > MOST_FACES:
         raise BadInput(f"The mesh has {len(mesh.faces):,} faces.", f"At most {MOST_FACES:,} are taken.",
-                       "Decimate it, or bake its shape into a coarser copy.")
+                       "Decimate it first, or texture its parts one by one.")
     if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.painted].reshape(-1, 2), axis=0).max() <= 0:
         raise BadInput("The mesh has no usable UVs.", "All of them are at one point.",
                        "Unwrap it (UV > Smart UV Project), or let Meshwright make a new UV layer.")
@@ -95,28 +94,18 @@ def _uv_mesh(vertices: np.ndarray, faces: np.ndarray, corners: np.ndarray) -> UV
     return UVMesh.of(torch.from_numpy(np.ascontiguousarray(vertices, np.float32)), torch.from_numpy(faces), uvs, each)
 
 
-def _joined(meshes: Sequence[PaintedMesh], squares: int) -> "_Joined":
+def _joined(meshes: Sequence[PaintedMesh], squares: int) -> UVMesh:
+    """All meshes as one, where the artist placed them, their UVs in the strip."""
     vertices = np.concatenate([mesh.vertices for mesh in meshes])
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)])
     painted = np.concatenate([mesh.painted for mesh in meshes])
-    corners = np.concatenate([mesh.uvs for mesh in meshes])
     square = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
     square[~painted] = squares - 1
-    whole = wrap_uvs(_uv_mesh(vertices, faces, corners))
+    whole = wrap_uvs(_uv_mesh(vertices, faces, np.concatenate([mesh.uvs for mesh in meshes])))
     # Only the corners of faces that are not painted can still lie outside.
-    inside = whole.uvs.clamp(0, 1)
-    strip = UVStrip(((1, 1),) * squares, 1)
-    return _Joined(whole.vertices, whole.faces, strip.to_strip(inside, torch.from_numpy(square).repeat_interleave(3)),
-                   whole.face_uvs)
-
-
-@dataclass(frozen=True)
-class _Joined:
-    vertices: Tensor
-    faces: Tensor
-    uvs: Tensor
-    face_uvs: Tensor
+    inside, of_corner = whole.uvs.clamp(0, 1), torch.from_numpy(square).repeat_interleave(3)
+    return whole.with_uvs(UVStrip(((1, 1),) * squares, 1).to_strip(inside, of_corner))
 
 
 def _fit(vertices: Tensor, painted: np.ndarray, cameras: Cameras, fill: float) -> Tensor:

@@ -2,12 +2,10 @@
 """FlexiSyncMVD from a mesh and a prompt to a texture, stage by stage in the order of the algorithm (spec section 2)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, MultiControlNetModel, UNet2DConditionModel
 from diffusers.loaders import IPAdapterMixin
-from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -20,12 +18,12 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from ...contract import BadInput, MeshwrightError, Remedy
+from ...contract import BadInput
 from ...geometry.projection import Projector, bake_texels
 from ..pacing import Pace
 from ..reports import StageReport, ignore
 from .attention import ViewSharing
-from .conditioning import ControlKind, condition_geometry, condition_image, smooth
+from .control_pictures import control_pictures
 from .decoding import decode_views, encode_colours
 from .denoising import Plan, StepOutcome, denoise
 from .guide_picture import controls_of_front, draw_guide, guidance_of_guide
@@ -37,6 +35,7 @@ from .rig import CameraRig
 from .schedule import control_scales, plan_steps
 from .settings import Scene, Settings
 from .spec import NEGATIVE_PROMPT
+from .texture_run import SILENT, Reports, TextureOutput, finite
 
 BAKE_EXPONENT = 6.0
 fastest_attention = sdpa_kernel(
@@ -44,30 +43,6 @@ fastest_attention = sdpa_kernel(
     set_priority=True,
 )
 """Attention kernels in the order of their speed at these shapes."""
-
-class NotFiniteError(MeshwrightError):
-    """Latents hold NaN or infinity."""
-
-
-@dataclass
-class TextureOutput(BaseOutput):
-    """`texture` float32 [3, H, W] sRGB in [0, 1], row 0 at v = 1, filled everywhere; the `views` [V, 3, 8 s, 8 s] that
-    it was baked from, their `latents` [V, 4, s, s], and the `guide` if one was made."""
-
-    texture: Tensor
-    views: Tensor
-    latents: Tensor
-    guide: Image.Image | None = None
-
-
-@dataclass(frozen=True)
-class Reports:
-    """Who is told what: stages, each step's outcome with the backgrounds' latents, and, oftener than steps, that work
-    goes on. Each may raise to cancel."""
-
-    stage: StageReport = ignore
-    step: Callable[[StepOutcome, Tensor], None] = ignore
-    check: Callable[[], None] = ignore
 
 
 class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
@@ -102,6 +77,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
             feature_extractor=feature_extractor,
         )
         self.register_to_config(control_kinds=list(control_kinds))
+        self._colours: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     def is_xl(self) -> bool:
@@ -124,16 +100,32 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         guide: bool = False,
         image_scale: float = 0.5,
         seed: int = 0,
-        reports: Reports = Reports(),
+        reports: Reports = SILENT,
     ) -> TextureOutput:
         """Texture the scene's mesh, led by `image`, or with `guide` by a picture of the front that is made first.
 
         Raises BadInput for a control or a picture without its network, NotFiniteError.
         """
-        told, draws = reports.stage, Draws(seed)
         self.check(settings, image is not None or guide)
+        try:
+            return self._texture(scene, (prompt, negative_prompt), settings, image, guide, image_scale, seed, reports)
+        finally:
+            self.maybe_free_model_hooks()
+
+    def _texture(
+        self,
+        scene: Scene,
+        texts: tuple[str, str],
+        settings: Settings,
+        image: Image.Image | None,
+        guide: bool,
+        image_scale: float,
+        seed: int,
+        reports: Reports,
+    ) -> TextureOutput:
+        told, draws = reports.stage, Draws(seed)
         told("prepare", 0, 4)
-        prompts = self.encode_prompts(prompt, negative_prompt, scene.rig, settings.reference)
+        prompts = self.encode_prompts(*texts, scene.rig, settings.reference)
         told("prepare", 1, 4)
         controls = self.prepare_controls(scene, settings)
         told("prepare", 2, 4)
@@ -142,14 +134,13 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         backgrounds = self.encode_backgrounds(settings.sizes.latent_view, draws, reports.check)
         told("prepare", 4, 4)
         if guide and image is None:
-            image = self.draw_guide(prompt, negative_prompt, controls, scene.rig, settings, Draws(seed), reports)
+            image = self.draw_guide(*texts, controls, scene.rig, settings, Draws(seed), reports)
         conditions = Conditions(prompts, controls, self.encode_image_prompt(image, image_scale))
         latents = self.denoise(conditions, projector, backgrounds, scene.rig, settings, draws, reports)
         views = self.decode(latents, settings.decoded_together, told)
         told("bake", 0, 1)
         texture = self.bake(views, scene, settings)
         told("bake", 1, 1)
-        self.maybe_free_model_hooks()
         return TextureOutput(texture=texture, views=views, latents=latents, guide=image if guide else None)
 
     def check(self, settings: Settings, picture: bool) -> None:
@@ -197,32 +188,17 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
     def prepare_controls(self, scene: Scene, settings: Settings) -> list[Control]:
         """Each ControlNet that is asked for with its pictures, rendered once."""
-        if not settings.controls:
-            return []
-        size = 8 * settings.sizes.latent_view
-        geometry = condition_geometry(scene.mesh, scene.cameras, reference=settings.reference)
-        controls = []
-        for kind, schedule in settings.controls.items():
-            if kind is ControlKind.TILE:
-                pictures = self.render_texture(scene, settings)
-            else:
-                pictures = condition_image(kind, geometry, scene.cameras, size, settings.reference)
+        device, controls = self.device_of_networks, []
+        for kind, pictures in control_pictures(scene, settings).items():
             network = self.controlnet.nets[self.config.control_kinds.index(kind)]
-            controls.append(Control(network, pictures.to(self.device_of_networks, network.dtype), schedule))
+            controls.append(Control(network, pictures.to(device, network.dtype), settings.controls[kind]))
         return controls
 
-    def render_texture(self, scene: Scene, settings: Settings) -> Tensor:
-        """The mesh with its texture so far in every view, on white. Raises BadInput where it has none."""
-        if scene.texture is None:
-            raise BadInput("There is no texture to start from.", "Tile control follows the texture that is there.",
-                           "Give the mesh an image texture, or choose another control.")
-        projector = Projector.build(scene.mesh, scene.cameras, settings.sizes.view, tuple(scene.texture.shape[1:]),
-                                    fill_cosine=False, reference=settings.reference)
-        return smooth(projector.render(scene.texture)[:, :-1], 8 * settings.sizes.latent_view)
-
     def encode_backgrounds(self, latent_view: int, draws: Draws, check: Callable[[], None] = ignore) -> Tensor:
-        """Scaled latents of the background colours, float32 [14, 4, s, s]."""
-        mean, deviation = encode_colours(self.vae, 8 * latent_view, self.device_of_networks, check)
+        """Scaled latents of the background colours, float32 [14, 4, s, s]. Their moments are kept for the next job."""
+        if latent_view not in self._colours:
+            self._colours[latent_view] = encode_colours(self.vae, 8 * latent_view, self.device_of_networks, check)
+        mean, deviation = self._colours[latent_view]
         sample = mean + deviation * draws.normal("colour_latents", tuple(mean.shape)).to(mean.device)
         return sample * self.vae.config.scaling_factor
 
@@ -251,7 +227,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
         with predictor.prepared():
             latents = draw_guide(predictor, self.plan(settings, front), latents, draws, after)
-        picture = self.decode(_finite(latents), 1)[0]
+        picture = self.decode(finite(latents), 1)[0]
         return Image.fromarray((picture.permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8"))
 
     @fastest_attention
@@ -263,7 +239,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         rig: CameraRig,
         settings: Settings,
         draws: Draws,
-        reports: Reports = Reports(),
+        reports: Reports = SILENT,
     ) -> Tensor:
         """Latents of all views, float32 [V, 4, s, s]. Raises NotFiniteError."""
         plan, pace = self.plan(settings, conditions.controls), Pace(backgrounds.device)
@@ -277,7 +253,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
         with predictor.prepared():
             latents = denoise(predictor, projector, plan, backgrounds, len(rig.poses), draws, settings.mode, after)
-        return _finite(latents)
+        return finite(latents)
 
     def _predictor(
         self,
@@ -315,14 +291,3 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
                                     reference=True)
         views = functional.interpolate(views, (sizes.view, sizes.view), mode="nearest-exact")
         return projector.bake(views, BAKE_EXPONENT).texture.clamp(0, 1)
-
-
-def _finite(latents: Tensor) -> Tensor:
-    if torch.isfinite(latents).all():
-        return latents
-    raise NotFiniteError(
-        "The views hold values that are not numbers.",
-        "The weights are damaged, or the precision is too low for this prompt.",
-        "Try another seed or less guidance; if it happens again, download the weights again.",
-        Remedy.DOWNLOAD,
-    )

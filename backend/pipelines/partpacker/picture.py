@@ -4,21 +4,17 @@
 Pictures are RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha; the encoder sees RGB on white.
 """
 
-import math
-import warnings
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...contract import BadInput
+from ..picture_files import LARGEST_SIDE, RgbaArray, read_picture
 
-RgbaArray = NDArray[np.uint8]
 ResizeMode = Literal["area", "linear"]
 
 INTERPOLATION = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
@@ -26,8 +22,6 @@ BORDER = 0.1
 SMALLEST_SIDE = 16
 FAINTEST = 8
 """Alpha of 255 below which nothing is seen."""
-LARGEST_SIDE = 4096
-"""Side of the largest square worked on. A picture of more pixels than that is made smaller."""
 
 
 def load_picture(path: Path) -> RgbaArray:
@@ -36,20 +30,7 @@ def load_picture(path: Path) -> RgbaArray:
     Pictures of more pixels than a square of 4096 a side are made smaller. Raises BadInput when the file is no picture,
     is damaged, is too small to show an object or too large to decode safely, shows one colour only, or nothing.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the error at twice the size stays
-            with Image.open(path) as image:
-                rgba = _upright_rgba(image)
-    except UnidentifiedImageError as error:
-        raise BadInput(f"{path.name} is not a picture.", "Its content is of no picture format that can be read.",
-                       "Choose a PNG, JPEG or WebP file.") from error
-    except Image.DecompressionBombError as error:
-        raise BadInput(f"{path.name} is too large.", "It has more pixels than can be decoded safely.",
-                       f"Scale it down to at most {LARGEST_SIDE} pixels a side first.") from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged files
-        raise BadInput(f"{path.name} cannot be read.", f"The picture file is damaged or not accessible ({error}).",
-                       "Save it again, as PNG, and choose it once more.") from error
+    rgba = read_picture(path)
     check_picture(rgba, path.name)
     return rgba
 
@@ -117,25 +98,3 @@ def composite_on_white(rgba: RgbaArray) -> Tensor:
     alpha = values[..., 3:]
     rgb = values[..., :3] * alpha + (1 - alpha)
     return torch.from_numpy(rgb).permute(2, 0, 1).unsqueeze(0).contiguous()
-
-
-def _upright_rgba(image: Image.Image) -> RgbaArray:
-    """First frame, turned as its EXIF data says, RGBA of 8 bit, no more pixels than `LARGEST_SIDE` squared."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith(("I", "F")):
-        upright = _eight_bit(upright)
-    if upright.mode == "CMYK":  # has no direct way to RGBA
-        upright = upright.convert("RGB")
-    upright = upright.convert("RGBA")
-    width, height = upright.size
-    if width * height > LARGEST_SIDE**2:
-        scale = LARGEST_SIDE / math.sqrt(width * height)
-        upright = upright.resize((max(int(width * scale), 1), max(int(height * scale), 1)), Image.Resampling.BICUBIC)
-    return np.asarray(upright).copy()
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Grey pictures of 16 bit, or of floating point in [0, 1] -> 8 bit. Plain conversion would clip them."""
-    values = np.asarray(image).astype(np.float64)
-    scale = 255.0 if image.mode == "F" else 255.0 / 65535.0
-    return Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8))

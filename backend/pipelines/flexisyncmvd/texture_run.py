@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells while it goes on, and what it leaves behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from diffusers.utils import BaseOutput
+from PIL import Image
+from torch import Tensor
+
+from ...contract import MeshwrightError, Remedy
+from ..reports import StageReport, ignore
+from .denoising import StepOutcome
+
+
+class NotFiniteError(MeshwrightError):
+    """Latents hold NaN or infinity."""
+
+
+@dataclass
+class TextureOutput(BaseOutput):
+    """`texture` float32 [3, H, W] sRGB in [0, 1], row 0 at v = 1, filled everywhere; the `views` [V, 3, 8 s, 8 s] that
+    it was baked from, their `latents` [V, 4, s, s], and the `guide` if one was made."""
+
+    texture: Tensor
+    views: Tensor
+    latents: Tensor
+    guide: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Who is told what: stages, each step's outcome with the backgrounds' latents, and, oftener than steps, that work
+    goes on. Each may raise to cancel."""
+
+    stage: StageReport = ignore
+    step: Callable[[StepOutcome, Tensor], None] = ignore
+    check: Callable[[], None] = ignore
+
+
+SILENT = Reports()
+
+
+def finite(latents: Tensor) -> Tensor:
+    """The same latents. Raises NotFiniteError."""
+    if torch.isfinite(latents).all():
+        return latents
+    raise NotFiniteError(
+        "The views hold values that are not numbers.",
+        "The weights are damaged, or the precision is too low for this prompt.",
+        "Try another seed or less guidance; if it happens again, download the weights again.",
+        Remedy.DOWNLOAD,
+    )
