@@ -24,8 +24,8 @@ class Silent:
     """A progress that nobody watches."""
 
     def stage(self, name: str, step: int, of: int) -> None:
-        """Keep the stages that were told."""
-        self.told = {*getattr(self, "told", ()), name}
+        """Keep the share of each stage that was told last."""
+        self.told = {**getattr(self, "told", {}), name: step / of}
 
     def check(self) -> None:
         """Go on."""
@@ -67,7 +67,7 @@ def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
     assert len(faces) == result.artifacts[0].properties["faces"] > 0
     # Random weights weave anywhere in the cube [-1, 1] around the original.
     assert (np.abs(vertices - [10, -20, 5]) <= 4 / 0.95 + cell).all()
-    assert told.told == {stage.name for stage in SPEC.task("remesh").stages}
+    assert told.told == {stage.name: 1.0 for stage in SPEC.task("remesh").stages}, "each to its end"
     found = result.artifacts[0].properties
     direct, = deviations(TriangleMesh(ball.vertices, ball.faces), [TriangleMesh(vertices, faces)], DISTANCE_SAMPLES)
     assert found["mean_distance_percent"] == pytest.approx(100 * direct.mean, abs=1e-4)

@@ -88,6 +88,7 @@ class Remeshing:
             progress=self.progress.stage,
             streamer=WeavingPreview(self.folder, surfaces[0].placed, self.progress.preview) if watch else ignore,
         )
+        self.progress.stage("tokens", 1, 1)  # most sequences end long before the most tokens that there can be
         each = len(sequences) // len(surfaces)
         return [sequences[first : first + each] for first in range(0, len(sequences), each)]
 
