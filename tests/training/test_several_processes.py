@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from safetensors.torch import load_file
 
+from backend.pipelines import registry
 from backend.pipelines.partpacker.training.learning import AutoencoderLearning, new_autoencoder
 from backend.pipelines.partpacker.training.presets import PRESETS
 from backend.procedural.dataset import Split, draw_objects
@@ -23,6 +24,7 @@ from backend.training.stage import Stage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHORT = ["--preset", "smoke", "--objects", "4", "--batch", "2", "--autoencoder-steps", "4", "--denoiser-steps", "4"]
+OTHERS = [name for name in registry.trainable() if name != "partpacker"]
 pytestmark = pytest.mark.slow
 LAUNCH = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0",
           "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"]
@@ -30,15 +32,17 @@ LAUNCH = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
-    """In one launch PartPacker from start to end, then with an autoencoder that stops at step 2, then Mesh Silksong.
+    """In one launch PartPacker from start to end, then with an autoencoder that stops at step 2, then two steps of the
+    other pipelines.
 
     Returns the folder and both processes' notes.
     """
     folder = tmp_path_factory.mktemp("launched")
     train = ["train", "partpacker", *SHORT, "--out"]
     halves = [*train, str(folder / "halves")]
-    commands = [[*train, str(folder / "whole")], [*halves, "--stop-at", "2"], [*halves, "--resume"],
-                ["train", "silksong", "--preset", "smoke", "--steps", "2", "--out", str(folder / "silksong")]]
+    commands = [[*train, str(folder / "whole")], [*halves, "--stop-at", "2"], [*halves, "--resume"]]
+    for name in OTHERS:
+        commands.append(["train", name, "--preset", "smoke", "--stop-at", "2", "--out", str(folder / name)])
     # The launcher starts several processes for GPUs only; this variable has them meet on the CPU, by gloo.
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     subprocess.run(
@@ -51,15 +55,18 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]
 
 def test_both_processes_run_every_stage_to_its_end(launched: tuple[Path, list[dict]]) -> None:
     for notes in launched[1]:
-        assert notes["codes"] == [0, 0, 0, 0]
+        assert notes["codes"] == [0, 0, 0, *(0 for _ in OTHERS)]
         ended = [(stage["stage"], stage["step"]) for stage in notes["stages"]]
         partpacker = [("autoencoder", 4), ("denoiser", 4), ("autoencoder", 2), ("autoencoder", 4), ("denoiser", 4)]
-        assert ended == [*partpacker, ("silksong", 2)]
+        assert ended[: len(partpacker)] == partpacker
+        assert [step for _, step in ended[len(partpacker) :]] == [2] * len(OTHERS)
 
 
 def test_every_object_of_partpackers_belongs_to_one_process(launched: tuple[Path, list[dict]]) -> None:
-    for first, second in zip(*(notes["stages"] for notes in launched[1]), strict=True):
-        assert len(first["data"]) == len(second["data"]) == (0 if first["stage"] == "silksong" else 2)
+    firsts, seconds = ([stage for stage in notes["stages"] if stage["data"]] for notes in launched[1])
+    assert len(firsts) == 5
+    for first, second in zip(firsts, seconds, strict=True):
+        assert len(first["data"]) == len(second["data"]) == 2
         assert not set(first["data"]) & set(second["data"])
 
 
