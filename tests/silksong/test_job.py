@@ -3,6 +3,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.frame import blender_to_y_up, y_up_to_blender
 from backend.pipelines.silksong.job import load, run
 from backend.pipelines.silksong.spec import SPEC
+from backend.pipelines.silksong.tokenizer import encode
 from tests.silksong.conftest import DISTANCE_SAMPLES
 from tests.silksong.tiny_networks import tiny_pipeline
 
@@ -93,6 +95,21 @@ def test_variants_are_draws_of_their_own_and_the_first_is_watched(folder: JobFol
     vertices, faces = read_mesh(folder.outputs / "preview.npz")
     assert 0 < len(faces) <= len(first[1])
     assert {tuple(vertex) for vertex in vertices} <= {tuple(vertex) for vertex in first[0]}
+
+
+def test_a_sequence_that_ends_early_ends_its_stage(folder: JobFolder) -> None:
+    class Early:
+        """A model that writes a ball at once."""
+
+        max_tokens = 10240
+
+        def __call__(self, *, progress: Callable[[str, int, int], None], **_: object) -> list[np.ndarray]:
+            progress("tokens", 8, self.max_tokens)
+            return [encode(trimesh.creation.icosphere(1)).ids]
+
+    told = Silent()
+    run(Early(), request(folder, "remesh", trimesh.creation.icosphere(2)), folder, Resources(), told)
+    assert told.told["tokens"] == 1.0
 
 
 def test_the_seed_decides(folder: JobFolder, tmp_path: Path) -> None:
