@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fine-tunes a set of weights on a folder of textured meshes: a LoRA of the UNet, or the ControlNet for depth.
+
+``python -m backend.pipelines.flexisyncmvd.training.fine_tuning --weights SET --meshes FOLDER --out RUN``
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from ....training.command import deadline, start_processes
+from ....training.schedule import StageFigures
+from ....training.stage import Stage
+from ..checkpoint_components import Components
+from ..checkpoint_library import CheckpointLibrary
+from ..prompts import token_ids
+from ..schedule import TRAIN_STEPS, ddpm_scheduler
+from .low_rank import add_low_rank, save_low_rank
+from .networks import TextGuidedDenoiser
+from .pool import random_backgrounds
+from .textured_meshes import RenderedMesh, render_folder
+
+logger = logging.getLogger(__name__)
+
+LORA, CONTROLNET = "lora", "controlnet"
+LORA_FILE = "lora.safetensors"
+NO_WISH = 0.1
+
+
+@dataclass(frozen=True)
+class RenderedViews:
+    """All views of all meshes: ``pictures`` uint8 [N, 4, S, S] with alpha, ``depth`` uint8 [N, 1, S, S], token ids
+    ``tokens`` int64 [N, 77], ``no_wish`` [77]."""
+
+    pictures: Tensor
+    depth: Tensor
+    tokens: Tensor
+    no_wish: Tensor
+
+    @classmethod
+    def of(cls, meshes: Sequence[RenderedMesh], tokenizer: CLIPTokenizer, device: torch.device) -> RenderedViews:
+        """Put the views one after the other."""
+        def bytes_of(values: list[Tensor]) -> Tensor:
+            return (torch.cat(values) * 255.0).round().to(device, torch.uint8)
+
+        tokens = [token_ids(tokenizer, caption, "") for mesh in meshes for caption in mesh.captions]
+        return cls(bytes_of([mesh.pictures for mesh in meshes]), bytes_of([mesh.depth for mesh in meshes]),
+                   torch.stack(tokens).to(device), token_ids(tokenizer, "", "").to(device))
+
+
+class FineTuning:
+    """Mean squared error of the prediction at uniform timesteps, on random plain backgrounds (spec section 5)."""
+
+    def __init__(self, views: RenderedViews, autoencoder: AutoencoderKL, prediction_type: str, batch: int) -> None:
+        self.views, self.autoencoder, self.prediction_type, self.batch = views, autoencoder, prediction_type, batch
+        self.alphas_cumprod = ddpm_scheduler().alphas_cumprod.to(views.tokens.device)
+
+    def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        views, device = self.views, generator.device
+        chosen = torch.randint(len(views.tokens), (self.batch,), generator=generator, device=device)
+        timestep = torch.randint(TRAIN_STEPS, (self.batch,), generator=generator, device=device)
+        silent = torch.rand(self.batch, generator=generator, device=device) < NO_WISH
+        with torch.no_grad():
+            data = self.latents(views.pictures[chosen], generator)
+        noise = torch.randn(data.shape, generator=generator, device=device)
+        kept = self.alphas_cumprod[timestep][:, None, None, None]
+        noisy = kept.sqrt() * data + (1.0 - kept).sqrt() * noise
+        target = noise if self.prediction_type == "epsilon" else kept.sqrt() * noise - (1.0 - kept).sqrt() * data
+        tokens = torch.where(silent[:, None], views.no_wish, views.tokens[chosen])
+        depth = views.depth[chosen].float().expand(-1, 3, -1, -1) / 255.0
+        output = module(noisy, timestep, tokens, depth, torch.ones(self.batch, device=device))
+        loss = (output.float() - target).square().mean()
+        return loss, {"loss": loss}
+
+    def latents(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """Scaled latents of RGBA pictures uint8 [B, 4, S, S], each on a random background."""
+        color, alpha = pictures[:, :3].float() / 255.0, pictures[:, 3:].float() / 255.0
+        ground = random_backgrounds(len(pictures), generator)[:, :, None, None]
+        shown = (color * alpha + ground * (1.0 - alpha)) * 2.0 - 1.0
+        posterior = self.autoencoder.encode(shown).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator, device=shown.device)
+        return (posterior.mean + posterior.std * noise) * self.autoencoder.config.scaling_factor
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(description="Fine-tune a set of weights on a folder of textured meshes.")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of a set of SD 1.5's form")
+    parser.add_argument("--meshes", type=Path, required=True, help="folder with GLB or OBJ files and captions.jsonl")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, curves and results")
+    parser.add_argument("--what", choices=[LORA, CONTROLNET], default=LORA)
+    parser.add_argument("--rank", type=int, default=16, help="of the LoRA")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=4, help="views per step and process")
+    parser.add_argument("--rate", type=float, help="1e-4 for a LoRA, 1e-5 for a ControlNet if not given")
+    parser.add_argument("--size", type=int, default=512, help="pixels of a view's side")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop cleanly after this time and save")
+    parser.add_argument("--stop-at", type=int, help="stop cleanly after this step and save")
+    return parser
+
+
+def trainable(components: Components, options: argparse.Namespace) -> TextGuidedDenoiser:
+    """The set's networks, of which only what is fine-tuned learns."""
+    denoiser = TextGuidedDenoiser(components.text_encoders[0], components.controlnets["depth"], components.unet)
+    denoiser.requires_grad_(False).train()
+    if options.what == LORA:
+        add_low_rank(denoiser.unet, options.rank)
+    else:
+        denoiser.controlnet.requires_grad_(True)
+    return denoiser
+
+
+def write_result(components: Components, stage: Stage, options: argparse.Namespace) -> Path:
+    """Write the LoRA file or the ControlNet's folder of the averaged weights."""
+    average = load_file(stage.folder / "average.safetensors")
+    if options.what == LORA:
+        save_low_rank(options.out / LORA_FILE, average, "unet.")
+        return options.out / LORA_FILE
+    with stage.averaged():
+        components.controlnets["depth"].save_pretrained(options.out / CONTROLNET)
+    return options.out / CONTROLNET
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the fine-tuning; return its exit status."""
+    options = build_parser().parse_args(arguments)
+    until, accelerator = deadline(options), start_processes(options)
+    library = CheckpointLibrary(options.weights, torch.float32, accelerator.device, published=False)
+    components = library.components(controls=["depth"])
+    denoiser = trainable(components, options)
+    meshes = render_folder(options.meshes, options.size, accelerator.device)
+    views = RenderedViews.of(meshes, components.tokenizers[0], accelerator.device)
+    logger.info("%d views of %d meshes", len(views.tokens), len(meshes))
+    rate = options.rate or {LORA: 1e-4, CONTROLNET: 1e-5}[options.what]
+    figures = StageFigures(steps=options.steps, batch=options.batch, rate=rate, warm_up=min(100, options.steps),
+                           evaluate_every=options.steps)
+    stage = Stage(accelerator, denoiser, figures, options.out / options.what, options.seed)
+    if options.resume:
+        stage.resume()
+    learning = FineTuning(views, components.vae, components.prediction_type, options.batch)
+    done = stage.run(learning, dict, until, options.stop_at)
+    if done and accelerator.is_main_process:
+        logger.info("written: %s", write_result(components, stage, options))
+    logger.info("all steps done" if done else "stopped before the last step; continue with --resume")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
