@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..contract import Artifact, JobFolder, MeshwrightError, Remedy, Result, TaskSpec, read_mesh
+from ..contract import VARIANT_GROUP, Artifact, JobFolder, MeshwrightError, Remedy, Result, TaskSpec, read_mesh
+from ..contract.mesh_figures import COMPONENTS, MESH_FIGURES
 from ..geometry.mesh import TriangleMesh
 from ..geometry.mesh_files import NamedMesh, joined, write_parts
 
@@ -60,7 +61,7 @@ def summary(result: Result, folder: JobFolder, name: str, target: Path) -> str:
     meshes = [artifact for artifact in result.artifacts if artifact.kind == "mesh"]
     faces = sum(len(read_mesh(folder.outputs / artifact.file)[1]) for artifact in meshes)
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items())
-    several = "variants" if meshes and meshes[0].group == "variant" else "parts"
+    several = "variants" if meshes and meshes[0].group == VARIANT_GROUP else "parts"
     words = "1 part" if len(meshes) == 1 else f"{len(meshes)} {several}"
     lines = [f"{name}: {words}, {faces:,} faces, {sum(result.seconds.values()):.1f} s ({stages}) in {target}"]
     lines += [f"  {artifact.name}: {quality}" for artifact in meshes if (quality := _quality(artifact))]
@@ -68,16 +69,12 @@ def summary(result: Result, folder: JobFolder, name: str, target: Path) -> str:
 
 
 def _quality(artifact: Artifact) -> str:
-    """The figures of a mesh that was woven; "" where there are none. Distances are shares of the diagonal."""
+    """The figures of a mesh that was woven; "" where there are none."""
     known = artifact.properties
-    if "components" not in known:
+    if COMPONENTS.name not in known:
         return ""
-    words = [f"{label} {known[name]:,}" for name, label in (
-        ("faces", "faces"), ("components", "components"), ("open_edges", "open edges"),
-        ("non_manifold_edges", "non-manifold edges"))]
-    words += [f"{label} {known[name]:.2f} %" for name, label in (
-        ("mean_distance_percent", "mean distance"), ("hausdorff_percent", "Hausdorff distance")) if name in known]
-    return ", ".join(words)
+    return ", ".join(f"{figure.label} {figure.told(known[figure.name])}"
+                     for figure in MESH_FIGURES if figure.name in known)
 
 
 def _unwritable(target: Path, error: OSError) -> MeshwrightError:

@@ -46,13 +46,14 @@ from .pipeline_spec import (
 from .progress import Progress
 from .request import MAXIMUM_SEED, Request
 from .resources import Resources
-from .result import Artifact, FileResult, Result
+from .result import VARIANT_GROUP, Artifact, FileResult, Result
 from .version import VERSION
 
 __all__ = [
     "DOWNLOAD_WEIGHTS",
     "MAXIMUM_SEED",
     "TERMINAL_EVENTS",
+    "VARIANT_GROUP",
     "VERSION",
     "Artifact",
     "BadInput",

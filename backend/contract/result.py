@@ -10,6 +10,8 @@ from .json_form import from_json, to_json
 from .parameter import Value
 
 ArtifactKind = Literal["mesh", "image", "text", "scene"]
+VARIANT_GROUP = "variant"
+"""Group of artifacts of which one is to be seen, the first being the best."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..backend.contract import BadInput, Request
+from ..backend.contract import VARIANT_GROUP, BadInput, Request
 from ..backend.contract.json_form import from_json, to_json
 from ..backend.contract.parameter import Value
 from ..backend.pipelines import registry
@@ -22,8 +22,6 @@ from .parts import Part
 from .recipe import DELIVERY, ORIGINAL, VARIANT, attach
 from .transfer import transfer_data
 
-VARIANTS = "variant"
-"""Group of artifacts of which one is to be seen; the first is the best."""
 _TRANSFORMS = ("rotation_mode", "location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale",
                "delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale")
 
@@ -46,7 +44,7 @@ def replace_target(request: Request, parts: Sequence[Part], note: DeliveryNote, 
         values = {**values, ORIGINAL: json.dumps(to_json(target.reference))}
     delivery, suffix, objects = uuid.uuid4().hex, _suffix(request), []
     for number, part in enumerate(parts, 1):
-        variant = part.artifact.group == VARIANTS
+        variant = part.artifact.group == VARIANT_GROUP
         name = fitted(request.subject, f"{suffix}.v{number}" if variant and number > 1 else suffix)
         made = bpy.data.objects.new(name, new_mesh(name, part.vertices, part.faces))
         for home in homes or [scene.collection]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import bpy
 
+from ..backend.contract import mesh_figures
+from ..backend.contract.mesh_figures import MESH_FIGURES
 from ..deliver.quality.comparison import (
     COMPARED_LARGEST,
     COMPARED_MEAN,
@@ -19,13 +21,11 @@ from ..deliver.quality.figures import (
     COMPLETE,
     COMPONENTS,
     FACES,
-    HAUSDORFF,
-    MEAN,
     NON_MANIFOLD_EDGES,
-    OPEN_EDGES,
     ORIGINAL_FACES,
     QUADS,
 )
+from ..deliver.recipe import PREFIX
 from .main_panel import SidebarPanel
 from .words import duration, region_width, wrapped
 
@@ -68,21 +68,19 @@ class MESHWRIGHT_PT_quality(SidebarPanel, bpy.types.Panel):
 def figure_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
     """Label and value of each figure of the mesh itself."""
     faces, quads = item[FACES], item[QUADS]
-    yield "Faces", f"{faces:,}"
-    yield "Joined to quads", f"{quads:,}, {faces - 2 * quads:,} tris"
-    yield "Open edges", f"{item[OPEN_EDGES]:,}"
-    yield "Non-manifold edges", f"{item[NON_MANIFOLD_EDGES]:,}"
-    yield "Components", f"{item[COMPONENTS]:,}"
-    if MEAN in item:
-        yield "Mean distance", f"{item[MEAN]:.2f} %"
-        yield "Hausdorff distance", f"{item[HAUSDORFF]:.2f} %"
+    for figure in MESH_FIGURES:
+        if PREFIX + figure.name in item:
+            yield figure.heading, figure.told(item[PREFIX + figure.name])
+        if figure == mesh_figures.FACES:
+            yield "Joined to quads", f"{quads:,}, {faces - 2 * quads:,} tris"
 
 
 def comparison_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
     """Label, the mesh's value and Decimate's; both meshes were measured in the same way."""
     yield "Compared with", "this", "Decimate"
-    yield "Faces", f"{item[FACES]:,}", f"{item[DECIMATE_FACES]:,}"
-    yield "Mean distance", f"{item[COMPARED_MEAN]:.2f} %", f"{item[DECIMATE_MEAN]:.2f} %"
+    for figure, ours, theirs in ((mesh_figures.FACES, FACES, DECIMATE_FACES),
+                                 (mesh_figures.MEAN_DISTANCE, COMPARED_MEAN, DECIMATE_MEAN)):
+        yield figure.heading, figure.told(item[ours]), figure.told(item[theirs])
     yield "Farthest", f"{item[COMPARED_LARGEST]:.2f} %", f"{item[DECIMATE_LARGEST]:.2f} %"
 
 

@@ -26,7 +26,7 @@ def test_woven_meshes_come_with_their_figures(folder: JobFolder) -> None:
                       for name in ("chair", "chair.v2"))
     lines = summary(Result(artifacts, {"tokens": 3.0}, ("A remark.",)), folder, "chair", Path("out")).splitlines()
     assert lines[0] == "chair: 2 variants, 24 faces, 3.0 s (tokens 3.0) in out"
-    assert lines[1] == ("  chair: faces 12, components 1, open edges 0, non-manifold edges 1,234, "
+    assert lines[1] == ("  chair: faces 12, open edges 0, non-manifold edges 1,234, components 1, "
                         "mean distance 0.42 %, Hausdorff distance 2.10 %")
     assert lines[2].startswith("  chair.v2: ") and lines[3:] == ["  A remark."]
 
@@ -34,7 +34,7 @@ def test_woven_meshes_come_with_their_figures(folder: JobFolder) -> None:
 def test_figures_that_could_not_be_measured_are_left_out(folder: JobFolder) -> None:
     counts = {name: value for name, value in FIGURES.items() if "percent" not in name}
     result = Result((Artifact("chair", "mesh", "mesh.npz", group="variant", properties=counts),))
-    assert summary(result, folder, "chair", Path("out")).splitlines()[1].endswith("non-manifold edges 1,234")
+    assert summary(result, folder, "chair", Path("out")).splitlines()[1].endswith("edges 1,234, components 1")
 
 
 def test_other_meshes_have_one_line_for_all(folder: JobFolder) -> None:

@@ -8,6 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...contract.mesh_figures import (
+    COMPONENTS,
+    FACES,
+    HAUSDORFF_DISTANCE,
+    MEAN_DISTANCE,
+    NON_MANIFOLD_EDGES,
+    OPEN_EDGES,
+)
 from ...contract.parameter import Value
 from ...geometry.components import directed_edges, edge_runs, face_labels
 from ...geometry.deviation import Deviation, deviations
@@ -79,17 +87,17 @@ def figures(
     """The properties of the variant's artifact; distances in percent of the original's bounding-box diagonal."""
     known: dict[str, Value] = {
         **variant.properties,
-        "faces": len(variant.faces),
-        "open_edges": topology.open_edges,
-        "non_manifold_edges": topology.non_manifold_edges,
-        "components": topology.components,
+        FACES.name: len(variant.faces),
+        OPEN_EDGES.name: topology.open_edges,
+        NON_MANIFOLD_EDGES.name: topology.non_manifold_edges,
+        COMPONENTS.name: topology.components,
         "complete": variant.complete,
         "original_faces": original_faces,
     }
     if distance is not None:
         known |= {
-            "mean_distance_percent": _percent(distance.mean),
-            "hausdorff_percent": _percent(distance.hausdorff),
+            MEAN_DISTANCE.name: _percent(distance.mean),
+            HAUSDORFF_DISTANCE.name: _percent(distance.hausdorff),
             "hausdorff_error_percent": _percent(distance.largest_error),
         }
     return known

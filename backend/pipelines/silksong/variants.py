@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract import Artifact, JobFolder, MeshwrightError, Remedy, Result, write_mesh
+from ...contract import VARIANT_GROUP, Artifact, JobFolder, MeshwrightError, Remedy, Result, write_mesh
 from ...contract.parameter import Value
 from ...geometry.components import is_watertight
 from ...geometry.mesh import TriangleMesh
@@ -17,8 +17,6 @@ from .orientation import wind_outward
 from .tokenizer import close_parts, decode
 
 MESH_FILE = "mesh.npz"
-GROUP = "variant"
-"""Group of artifacts of which one is to be seen, the first being the best."""
 OUT_OF_TOKENS = "The tokens ran out, so that the mesh may lack a part: raise Longest, or split the object first."
 
 
@@ -79,7 +77,7 @@ def result_of(
         write_mesh(folder.outputs / file, variant.vertices, variant.faces)
         mesh = TriangleMesh(variant.vertices.astype(np.float32), variant.faces)
         properties = {"faces": len(variant.faces), "watertight": is_watertight(mesh), **variant.properties}
-        artifacts.append(Artifact(name, "mesh", file, group=GROUP, properties=properties))
+        artifacts.append(Artifact(name, "mesh", file, group=VARIANT_GROUP, properties=properties))
         notes += [f"Variant {number}: {note}" if len(variants) > 1 else note for note in variant.notes]
     if len(variants) < wanted:
         notes.append(f"{wanted - len(variants)} of {wanted} variants came out empty.")

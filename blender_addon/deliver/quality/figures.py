@@ -8,16 +8,16 @@ from contextlib import suppress
 import bmesh
 import bpy
 
-from ...backend.contract import Artifact, JobFolder, MeshwrightError
+from ...backend.contract import Artifact, JobFolder, MeshwrightError, mesh_figures
 from ..recipe import PREFIX
 from .comparison import compare, is_quick
 
-FACES, QUADS, OPEN_EDGES, NON_MANIFOLD_EDGES, COMPONENTS, COMPLETE, MEAN, HAUSDORFF, HAUSDORFF_ERROR, ORIGINAL_FACES = (
-    PREFIX + name for name in (
-        "faces", "quads", "open_edges", "non_manifold_edges", "components", "complete", "mean_distance_percent",
-        "hausdorff_percent", "hausdorff_error_percent", "original_faces"))
-"""The distances are in percent of the original's bounding-box diagonal, ORIGINAL_FACES counts triangles."""
-GIVEN = (FACES, OPEN_EDGES, NON_MANIFOLD_EDGES, COMPONENTS, COMPLETE, MEAN, HAUSDORFF, HAUSDORFF_ERROR, ORIGINAL_FACES)
+FACES, NON_MANIFOLD_EDGES, COMPONENTS = (
+    PREFIX + figure.name for figure in (mesh_figures.FACES, mesh_figures.NON_MANIFOLD_EDGES, mesh_figures.COMPONENTS))
+QUADS, COMPLETE, HAUSDORFF_ERROR, ORIGINAL_FACES = (
+    PREFIX + name for name in ("quads", "complete", "hausdorff_error_percent", "original_faces"))
+"""ORIGINAL_FACES counts triangles."""
+GIVEN = (*(PREFIX + figure.name for figure in mesh_figures.MESH_FIGURES), COMPLETE, HAUSDORFF_ERROR, ORIGINAL_FACES)
 """What the backend has found, under the names of the artifact's properties."""
 JOINING_ANGLE = math.radians(40.0)
 """The largest angles, of faces and of shapes, with which Blender's own Tris to Quads joins two triangles."""
