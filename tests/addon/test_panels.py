@@ -53,7 +53,8 @@ class Layout:
         assert 0.0 <= factor <= 1.0
         self.words.append(text)
 
-    def operator(self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True) -> Any:
+    def operator(self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True,
+                 depress: bool = False) -> Any:
         self._icon(icon)
         room, _, verb = name.partition(".")
         known = getattr(getattr(bpy.ops, room), verb).get_rna_type().properties

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texturing the whole way from the panel through the real worker, with random weights: watched, cancelled, looks."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from .conftest import Extension
+from .jobs_at_work import HERE, until
+from .test_artists_day import select
+from .test_operators import desk, only_job, refusal
+from .test_panels import drawn
+from .texture_weights import FOLDER
+from .textured import assert_kept, object_state
+
+__all__ = ["desk"]
+WAIT = 120.0
+SIZE = 512
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the worker writes its weights."""
+    return tmp_path_factory.mktemp("weights") / "sd15"
+
+
+@pytest.fixture
+def easel(desk: Extension, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Extension]:
+    """The extension over that worker, with few and small views and no picture."""
+    monkeypatch.setenv(FOLDER, str(weights))
+    queue = desk.module("jobs.engine")._queue
+    real = queue._worker_settings
+    monkeypatch.setattr(queue, "_worker_settings", lambda: replace(  # the same for all tests: one worker for all
+        real(), python=Path(sys.executable), root=HERE / "texture_worker", models=weights.parent, statistics=None))
+    settings = bpy.context.scene.meshwright
+    settings.image, settings.prompt, settings.seed = None, "a red crate", 3
+    group = settings.texture
+    group.steps, group.views, group.top_cameras, group.log_interval = 5, 4, False, 1
+    group.texture_size, group.latent_view_size, group.guidance_scale = str(SIZE), "32", 2.0
+    yield desk
+
+
+def crate(name: str, x: float = 0.0) -> bpy.types.Object:
+    """A cube with a red material."""
+    bpy.ops.mesh.primitive_cube_add(location=(x, 0, 0))
+    item = bpy.context.object
+    item.name = name
+    item.data.materials.append(bpy.data.materials.get("red") or bpy.data.materials.new("red"))
+    item.modifiers.new("Bevel", "BEVEL")
+    bpy.context.view_layer.update()
+    return item
+
+
+def finished(desk: Extension) -> object:
+    """Wait for the only job."""
+    job = desk.module("jobs").wait(only_job(desk).id, WAIT)
+    assert job.error is None and job.delivered, job.error
+    return job
+
+
+def pixels(item: bpy.types.Object) -> np.ndarray:
+    """The texture that the object shows, [H, W, 4]."""
+    texture = next(node for node in item.active_material.node_tree.nodes if node.type == "TEX_IMAGE")
+    values = np.empty(len(texture.image.pixels), np.float32)
+    texture.image.pixels.foreach_get(values)
+    return values.reshape(*texture.image.size, 4)
+
+
+def test_what_is_missing_is_said(easel: Extension) -> None:
+    settings = bpy.context.scene.meshwright
+    assert "A mesh is missing" in refusal("texture")
+    crate("crate")
+    assert bpy.ops.meshwright.texture.poll()
+    settings.prompt = "  "
+    assert "A prompt is missing" in refusal("texture")
+    settings.use_picture = True
+    assert "A picture is missing" in refusal("texture")
+    settings.image = bpy.data.images.new("mug", 8, 8)
+    assert bpy.ops.meshwright.texture.poll()
+    words = drawn(easel, "texture")
+    assert {"prompt", "use_picture", "paint_scope", "paint_uvs", "mesh_source", "checkpoint", "lora"} <= set(words)
+
+
+def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> None:
+    items = [crate("left"), crate("right", 3.0)]
+    select(*items)
+    states = [object_state(item) for item in items]
+    bpy.ops.ed.undo_push(message="Two crates")
+    assert bpy.ops.meshwright.texture() == {"FINISHED"}
+    job, icons, fractions = only_job(easel), [], []
+    assert job.request.subject == "left" and set(job.request.inputs) == {"mesh", "prompt"}
+
+    def step() -> None:
+        easel.module("jobs").poll_once()
+        icons.append("icon" in drawn(easel, "jobs"))
+        fractions.append(job.fraction)
+
+    until(lambda: job.ended, step, WAIT)
+    assert job.delivered and job.error is None, job.error
+    assert any(icons) and not icons[-1] and job.preview_count >= 5, "watched, and released"
+    assert fractions == sorted(fractions) and len(set(fractions)) >= 8 and fractions[-1] == 1.0
+    for item, state in zip(items, states, strict=True):
+        assert_kept(state, object_state(item))
+        made = pixels(item)
+        assert made.shape == (SIZE, SIZE, 4) and made[..., :3].std() > 0.005 and (made[..., 3] == 1).all()
+    assert not np.array_equal(pixels(items[0]), pixels(items[1]))
+    assert {"a red crate, seed 3"} & {look.name for look in items[1].meshwright_looks}
+    first = pixels(items[0])
+
+    bpy.context.view_layer.objects.active = items[0]
+    assert bpy.ops.meshwright.reroll_texture() == {"FINISHED"}
+    finished(easel)
+    assert [look.name for look in items[0].meshwright_looks] == ["Before", "a red crate, seed 3", "a red crate, seed 4"]
+    assert not np.array_equal(pixels(items[0]), first)
+    bpy.ops.meshwright.show_look(index=1)
+    assert np.array_equal(pixels(items[0]), first)
+    for name in ("red", "left texture.001"):
+        bpy.ops.meshwright.compare_looks()
+        assert items[0].active_material.name == name
+    assert {"meshwright.compare_looks", "meshwright.reroll_texture", "meshwright.remove_look"} <= set(
+        drawn(easel, "looks"))
+    bpy.ops.meshwright.remove_look()
+    assert len(items[0].meshwright_looks) == 2 and np.array_equal(pixels(items[0]), first)
+    bpy.ops.meshwright.show_look(index=0)
+    assert not bpy.ops.meshwright.reroll_texture.poll() and not bpy.ops.meshwright.remove_look.poll()
+
+
+def test_selected_faces_in_edit_mode_wait_for_object_mode(easel: Extension) -> None:
+    item = crate("crate")
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_mode(type="FACE")
+    bpy.ops.mesh.select_all(action="DESELECT")
+    item.data.polygons  # noqa: B018  the selection is set through the edit mesh
+    import bmesh
+
+    mesh = bmesh.from_edit_mesh(item.data)
+    mesh.faces.ensure_lookup_table()
+    mesh.faces[2].select_set(True)
+    bmesh.update_edit_mesh(item.data)
+    settings = bpy.context.scene.meshwright
+    settings.paint_scope, settings.mesh_source = "FACES", "BASE"
+    assert bpy.ops.meshwright.texture() == {"FINISHED"}
+    job = only_job(easel)
+    until(lambda: job.ended or job.stage == "Waiting for Object Mode", easel.module("jobs").poll_once, WAIT)
+    assert not job.ended and item.active_material.name == "red" and bpy.context.mode == "EDIT_MESH", job.error
+    bpy.ops.object.mode_set(mode="OBJECT")
+    finished(easel)
+    alpha = pixels(item)[..., 3]
+    assert 0.05 < (alpha > 0.5).mean() < 0.3, "about one side of six"
+    assert item.active_material.name == "crate texture"
+
+
+def test_cancelled_within_a_second_nothing_changes(easel: Extension) -> None:
+    item = crate("crate")
+    bpy.context.scene.meshwright.texture.steps = 100
+    before = object_state(item)
+    bpy.ops.meshwright.texture()
+    job, jobs = only_job(easel), easel.module("jobs")
+    until(lambda: job.ended or job.preview_count > 1, jobs.poll_once, WAIT)
+    assert not job.ended, job.error
+    bpy.ops.meshwright.cancel_job(job=job.id)
+    jobs.poll_once()
+    assert "icon" not in drawn(easel, "jobs"), "at once"
+    assert until(lambda: job.ended, jobs.poll_once, 5) < 1
+    assert job.state == "cancelled" and object_state(item) == before and not item.meshwright_looks
+
+
+def test_what_the_worker_refuses_is_told_with_a_way_out(easel: Extension) -> None:
+    crate("crate")
+    settings = bpy.context.scene.meshwright
+    settings.texture.cond_type = "canny"
+    bpy.ops.meshwright.texture()
+    job = easel.module("jobs").wait(only_job(easel).id, WAIT)
+    assert job.state == "failed" and job.error.why and job.error.advice
+    assert job.error.what.replace(" ", "") in "".join(drawn(easel, "jobs")).replace(" ", "")
+    settings.texture.cond_type, settings.prompt = "depth", "a red wooden crate with iron bands " * 12
+    bpy.ops.meshwright.texture()
+    assert "too long" in " ".join(finished(easel).notes)
+    settings.texture.checkpoint = str(Path(__file__))
+    bpy.ops.meshwright.texture()
+    job = easel.module("jobs").wait(only_job(easel).id, WAIT)
+    assert job.state == "failed" and job.error.advice
