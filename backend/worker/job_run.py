@@ -101,7 +101,10 @@ class JobRunner:
 
     def _attempt(self, job: Job, request: Request, spec: PipelineSpec, resources: Resources) -> Result:
         task = spec.task(request.task)
-        kind = f"{spec.name}/{task.name}/{request.weights}/{resources.device}"
+        # A batch takes longer than one of its files, and tells nothing about the next single one.
+        batch = max((len(request.inputs.get(wanted.name, ())) for wanted in task.inputs if wanted.largest_batch > 1),
+                    default=1)
+        kind = f"{spec.name}/{task.name}/{request.weights}/{resources.device}" + (f"/{batch}" if batch > 1 else "")
         progress = JobProgress(job, task, Estimate(task, request.parameters, self._statistics.latest(kind)))
         model = self._model(request, spec, resources, progress) if task.needs_weights else None
         progress.check()

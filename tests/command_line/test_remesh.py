@@ -50,6 +50,8 @@ def test_a_batch_gives_what_its_files_give_one_by_one(remesh, meshes, tmp_path):
         assert ended.err.splitlines()[-2] == "1 of 5 failed:"
         assert "letter.glb cannot be read" in ended.err.splitlines()[-1]
     assert "ball and 2 more: Weaving" in batched.err and "ball: Weaving" in single.err
+    kinds = json.loads((tmp_path / "statistics.json").read_text())["runs"]
+    assert {kind.rpartition("published")[2] for kind in kinds} == {"/cpu/3", "/cpu"}, "times of batches are kept apart"
     for name in SHAPES:
         stem = name.split(".")[0]
         folders = [tmp_path / out / stem for out in ("batched", "single")]
