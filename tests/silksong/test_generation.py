@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from backend.contract import BadInput
+from backend.pipelines.finiteness import NotFiniteError
 from backend.pipelines.silksong.decoding import CHUNK
 from backend.pipelines.silksong.generation import TOKENS_PER_REPORT, TokenGenerator, cache_length, generate
-from backend.pipelines.silksong.pipeline import NotFiniteError, SilksongPipeline
+from backend.pipelines.silksong.pipeline import SilksongPipeline
 from backend.pipelines.silksong.point_sampling import sample_condition_points
 from backend.pipelines.silksong.tokenizer import vocabulary
 from tests.silksong.tiny_networks import random_condition, tiny_pipeline, tiny_transformer

@@ -9,13 +9,9 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
 
-from ...contract import MeshwrightError, Remedy
+from ..finiteness import not_finite
 from ..reports import StageReport, ignore
 from .denoising import StepOutcome
-
-
-class NotFiniteError(MeshwrightError):
-    """Latents hold NaN or infinity."""
 
 
 @dataclass
@@ -46,9 +42,4 @@ def finite(latents: Tensor) -> Tensor:
     """The same latents. Raises NotFiniteError."""
     if torch.isfinite(latents).all():
         return latents
-    raise NotFiniteError(
-        "The views hold values that are not numbers.",
-        "The weights are damaged, or the precision is too low for this prompt.",
-        "Try another seed or less guidance; if it happens again, download the weights again.",
-        Remedy.DOWNLOAD,
-    )
+    raise not_finite("A view", "prompt", "Try another seed or less guidance")

@@ -20,6 +20,7 @@ from ...contract import BadInput, MeshwrightError, Remedy
 from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field
 from ...geometry.isosurface import extract_isosurface
 from ...geometry.mesh import TriangleMesh
+from ..finiteness import NotFiniteError, not_finite
 from ..pacing import Pace
 from ..reports import StageReport, ignore
 from .autoencoder import PartPackerAutoencoder
@@ -41,9 +42,6 @@ fastest_attention = sdpa_kernel(
     set_priority=True,
 )
 """Attention kernels in the order of their speed at these shapes; torch's own order tries cuDNN later."""
-
-class NotFiniteError(MeshwrightError):
-    """A latent or a field holds NaN or infinity."""
 
 
 class NoSurfaceError(MeshwrightError):
@@ -308,9 +306,4 @@ class PartPackerPipeline(DiffusionPipeline):
 
 
 def _not_finite(what: str, volume: int) -> NotFiniteError:
-    return NotFiniteError(
-        f"The {what} of volume {volume + 1} holds values that are not numbers.",
-        "The weights are damaged, or the precision is too low for this picture.",
-        "Try another seed or full precision; if it happens again, download the weights again.",
-        Remedy.DOWNLOAD,
-    )
+    return not_finite(f"The {what} of volume {volume + 1}", "picture", "Try another seed or full precision")

@@ -9,17 +9,14 @@ from diffusers import DiffusionPipeline
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ...contract import BadInput, MeshwrightError, Remedy
+from ...contract import BadInput
+from ..finiteness import not_finite
 from ..reports import StageReport, ignore
 from .generation import Streamer, TokenGenerator
 from .point_encoder import POINT_CHANNELS, SilksongConditioner
 from .point_sampling import sample_condition_points
 from .sampling import SamplingSettings
 from .transformer import SilksongTransformer
-
-
-class NotFiniteError(MeshwrightError):
-    """The condition holds NaN or infinity."""
 
 
 class SilksongPipeline(DiffusionPipeline):
@@ -116,12 +113,7 @@ class SilksongPipeline(DiffusionPipeline):
         points = points.to(self.conditioner.device, torch.float16).to(self.conditioner.dtype)
         condition = self.conditioner(points.view(-1, *points.shape[-2:])).to(self.transformer.device)
         if not condition.isfinite().all():
-            raise NotFiniteError(
-                "The object's condition holds values that are not numbers.",
-                "The weights are damaged, or the precision is too low for this object.",
-                "Try full precision; if it happens again, download the weights again.",
-                Remedy.DOWNLOAD,
-            )
+            raise not_finite("The object's condition", "object", "Try full precision")
         return condition
 
     def _generator_for(self, rows: int, max_tokens: int, settings: SamplingSettings, grammar: bool) -> TokenGenerator:
