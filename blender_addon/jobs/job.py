@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job as the add-on sees it: plain data that panels draw. No datablock is ever referred to from here."""
 
-import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -62,7 +61,6 @@ class Job:
     notes: list[str] = field(default_factory=list)
     delivered: bool = False
     cancelling: bool = False
-    submitted_at: float = field(default_factory=time.time)
 
     @property
     def id(self) -> str:

@@ -58,8 +58,8 @@ def outputs(components: Components) -> dict[str, torch.Tensor]:
     return {
         "text": text,
         "unet": components.unet(latents.to(dtype), 500, text.to(dtype), added_cond_kwargs=added).sample,
-        "image": components.vae.decode(latents.to(components.vae_dtype)).sample,
-        "latent": components.vae.encode(torch.rand(1, 3, 32, 32, generator=generator).to(components.vae_dtype))
+        "image": components.vae.decode(latents.to(components.vae.dtype)).sample,
+        "latent": components.vae.encode(torch.rand(1, 3, 32, 32, generator=generator).to(components.vae.dtype))
         .latent_dist.mean,
     }
 
@@ -142,8 +142,8 @@ def test_half_precision_keeps_a_vae_wide_that_would_overflow(family, weights, ot
     single = write_single_file(tmp_path / "mine.safetensors", other, family)
     loaded = library(weights, torch.float16)
     published, own = loaded.components(), loaded.components(CheckpointChoice(single))
-    assert published.dtype == published.vae_dtype == own.dtype == torch.float16
-    assert own.vae_dtype == (torch.float32 if family == "sdxl" else torch.float16)
+    assert published.dtype == published.vae.dtype == own.dtype == torch.float16
+    assert own.vae.dtype == (torch.float32 if family == "sdxl" else torch.float16)
     assert own.text_encoders[0].dtype == torch.float16
 
 

@@ -42,11 +42,6 @@ class Components:
         return self.unet.dtype
 
     @property
-    def vae_dtype(self) -> torch.dtype:
-        """What the VAE computes in: cast its input to it."""
-        return self.vae.dtype
-
-    @property
     def prediction_type(self) -> str:
         """"epsilon" or "v_prediction"."""
         return str(self.scheduler_config.get("prediction_type", "epsilon"))
