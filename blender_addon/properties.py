@@ -60,6 +60,8 @@ class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
                 ("OBJECT", "Whole Objects", "Every material slot of the selected objects"),
                 ("SLOT", "Active Material Slot", "The faces of each object's active material slot"),
                 ("FACES", "Selected Faces", "The faces selected in Edit Mode, blended into the rest at their border"),
+                ("VIEW", "What This View Shows", "The faces that this 3D viewport shows, taken for the front and "
+                 "blended into the rest at their border"),
             ]),
         "paint_uvs": bpy.props.EnumProperty(
             name="UV Map", description="Where the texture lies. Maps that are there are never touched", items=[

@@ -34,6 +34,7 @@ from .parameter_groups import WEIGHTS, parameter_values
 from .preferences import jobs_folder
 from .properties import settings_of
 from .texture.capture import capture_painted
+from .texture.view import View
 
 MESH_KINDS = ("mesh", "meshes", "uv_meshes")
 CONVERTIBLE = ("CURVE", "SURFACE", "META", "FONT")
@@ -206,11 +207,12 @@ def _capture_one(context: bpy.types.Context, task: TaskSpec, wanted: InputSpec, 
         (folder.inputs / f"{wanted.name}.txt").write_text(settings.prompt, encoding="utf-8")
         return (f"{wanted.name}.txt",) if settings.prompt.strip() else ()
     taken = meshes[:1] if wanted.kind == "mesh" else meshes
+    view = View.of(context) if wanted.kind == "uv_meshes" and settings.paint_scope == "VIEW" else None
     names = tuple(f"{wanted.name}.{number:03d}.npz" for number in range(1, len(taken) + 1))
     for item, name in zip(taken, names, strict=True):
         if wanted.kind == "uv_meshes":
             paints.append(capture_painted(item, folder.inputs / name, settings.mesh_source, settings.paint_scope,
-                                          settings.paint_uvs))
+                                          settings.paint_uvs, view))
         else:
             frame: Frame = "local" if wanted.kind == "mesh" else "world"
             capture_mesh(item, folder.inputs / name, settings.mesh_source, frame)

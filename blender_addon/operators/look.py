@@ -4,7 +4,12 @@
 import bpy
 
 from .. import results
+from ..backend.contract import PipelineSpec, TaskSpec
 from ..deliver.recipe import FOLDER
+from ..parameter_groups import tasks
+from ..preferences import backend_complaint
+from ..properties import settings_of
+from ..submission import missing_input, mode_of, submit_task
 from ..texture.looks import looks_of, remove_look, show_look, shown_look
 from ..texture.material import remove_material
 from .attempt import attempt
@@ -73,6 +78,37 @@ class MESHWRIGHT_OT_remove_look(LookOperator):
         return {"FINISHED"}
 
 
+class MESHWRIGHT_OT_refine_from_view(LookOperator):
+    """Paint what this view shows of the selected objects anew, by the prompt and the options of Texture, taking the
+    view for the front; it lies over the shown look and is blended into it at the border"""
+
+    bl_idname = "meshwright.refine_from_view"
+    bl_label = "Refine from This View"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not super().poll(context):
+            return False
+        missing = backend_complaint() or missing_input(context, texture_task()[1])
+        if missing:
+            cls.poll_message_set(missing)
+        return not missing
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = settings_of(context.scene)
+        kept, settings.paint_scope = settings.paint_scope, "VIEW"
+        try:
+            return attempt(self, lambda: submit_task(context, *texture_task()))
+        finally:
+            settings.paint_scope = kept
+
+
+def texture_task() -> tuple[PipelineSpec, TaskSpec]:
+    """The task that paints objects."""
+    return next((spec, task) for spec, task in tasks() if mode_of(task) == "texture")
+
+
 class MESHWRIGHT_OT_reroll_texture(LookOperator):
     """Paint once more with the next seed what was painted together. This texture stays among the looks"""
 
@@ -94,4 +130,4 @@ class MESHWRIGHT_OT_reroll_texture(LookOperator):
 
 
 CLASSES = (MESHWRIGHT_OT_show_look, MESHWRIGHT_OT_compare_looks, MESHWRIGHT_OT_remove_look,
-           MESHWRIGHT_OT_reroll_texture)
+           MESHWRIGHT_OT_refine_from_view, MESHWRIGHT_OT_reroll_texture)

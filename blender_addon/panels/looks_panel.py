@@ -27,6 +27,7 @@ class MESHWRIGHT_PT_looks(SidebarPanel, bpy.types.Panel):
         row.operator("meshwright.compare_looks", icon="ARROW_LEFTRIGHT")
         row.operator("meshwright.reroll_texture", icon="FILE_REFRESH")
         row.operator("meshwright.remove_look", text="", icon="TRASH")
+        layout.operator("meshwright.refine_from_view", icon="VIEW_CAMERA_UNSELECTED")
 
 
 CLASSES = (MESHWRIGHT_PT_looks,)

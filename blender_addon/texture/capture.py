@@ -7,68 +7,77 @@ the mesh when the texture arrives.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..backend.contract import BadInput, PaintedMesh
 from ..delivery_note import MeshSource, Paint
 from .unwrapping import smart_uvs
 from .uv_layout import MOST_OVERLAPPING, shared_area, uv_layout
+from .view import View
 
-Scope = Literal["OBJECT", "SLOT", "FACES"]
+Scope = Literal["OBJECT", "SLOT", "FACES", "VIEW"]
 UVChoice = Literal["AUTO", "NEW"]
 NEW_LAYER = "Meshwright"
 MARK = "meshwright_painted"
+_WANTED = {"OBJECT": "is left", "SLOT": "has the active material slot", "FACES": "is selected",
+           "VIEW": "is shown by this view"}
 MOST_LAYERS = 8
 """UV layers that a mesh can have."""
 MARGIN = 0.005
 """Room between new islands as a share of the square: ten texels of a 2048 texture."""
 
 
-def capture_painted(source: bpy.types.Object, path: Path, which: MeshSource, scope: Scope, choice: UVChoice) -> Paint:
+def capture_painted(source: bpy.types.Object, path: Path, which: MeshSource, scope: Scope, choice: UVChoice,
+                    view: View | None = None) -> Paint:
     """Write the object's mesh with UVs to an npz; how its texture will be delivered. Raises BadInput."""
-    mesh, paint = painted_mesh(source, which, scope, choice, path.with_suffix(".uvs.npy"))
+    mesh, paint = painted_mesh(source, which, scope, choice, path.with_suffix(".uvs.npy"), view)
     mesh.write(path)
     return paint
 
 
 def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choice: UVChoice,
-                 new_uvs: Path) -> tuple[PaintedMesh, Paint]:
+                 new_uvs: Path, view: View | None = None) -> tuple[PaintedMesh, Paint]:
     """The object's mesh with UVs and the faces to paint, and how to deliver its texture.
 
-    A new UV layer for the object's own mesh goes to the file `new_uvs` (npy, float32 [L, 2]). Raises BadInput for an
-    object that cannot take a texture.
+    A new UV layer for the object's own mesh goes to the file `new_uvs` (npy, float32 [L, 2]). With the scope "VIEW" the
+    faces that `view` shows are painted, and the mesh is turned so that it is seen as from the front. Raises BadInput
+    for an object that cannot take a texture.
     """
     _check_can_change(source)
     source.update_from_editmode()  # faces selected just now count
     with _copy_of(source) as copy:
-        mesh = copy.data
-        slots = _slots(copy, scope)
+        mesh, masked = copy.data, scope in ("FACES", "VIEW")
         triangles = _Triangles.of(mesh, len(copy.material_slots))
         if not len(triangles.loops):
             raise BadInput(f"{source.name} has no faces.", "Only a surface can be painted.", "Select another object.")
-        painted = triangles.painted(slots, scope)
+        shown = _shown(copy, triangles, which, view) if view else None
+        painted = _painted(copy, triangles, scope, shown)
         if not painted.any():
-            what = "is selected" if scope == "FACES" else "has the active material slot"
-            raise BadInput("There is nothing to paint.", f"No face of {source.name} {what}.",
-                           "Select faces in Edit Mode, or choose the whole object.")
+            raise BadInput("There is nothing to paint.", f"No face of {source.name} {_WANTED[scope]}.",
+                           "Choose other faces, or the whole object.")
+        slots = _slots(copy, triangles, painted, scope)
         _mark(mesh, painted, triangles)
         layer = mesh.uv_layers.active
-        faults = _faults(_corner_uvs(layer, triangles), painted, scope) if layer else ("it has no UV map",)
-        if layer and not faults and choice == "AUTO":
-            return _captured(copy, source.name, which, layer.name), Paint(
-                layer.name, "", slots, scope == "FACES")
-        _check_room(source, faults)
-        uvs = smart_uvs(mesh, MARGIN)
-        name = _add_layer(mesh, uvs)
+        faults = _faults(_corner_uvs(layer, triangles), painted, masked) if layer else ("it has no UV map",)
+        uvs = None
+        if layer is None or faults or choice == "NEW":
+            _check_room(source, faults)
+            uvs = smart_uvs(mesh, MARGIN)
+        name = str(layer.name) if uvs is None else _add_layer(mesh, uvs)
         captured = _captured(copy, source.name, which, name)
+    if view is not None and shown is not None:
+        captured = replace(captured, vertices=view.turned(captured.vertices), painted=shown > 0)
+    if uvs is None:
+        return captured, Paint(name, "", slots, masked)
     np.save(new_uvs, uvs)
     remark = f"{source.name} got a new UV map beside its own: {', '.join(faults)}." if layer and faults else ""
-    return captured, Paint(NEW_LAYER, new_uvs.name, slots, scope == "FACES", remark)
+    return captured, Paint(NEW_LAYER, new_uvs.name, slots, masked, remark)
 
 
 def _check_can_change(source: bpy.types.Object) -> None:
@@ -121,44 +130,62 @@ class _Triangles:
         material = np.minimum(material, max(slots, 1) - 1)
         return cls(vertices.reshape(-1, 3), loops.reshape(-1, 3), polygon, material[polygon], selected[polygon])
 
-    def painted(self, slots: tuple[int, ...], scope: Scope) -> np.ndarray:
-        """Which triangles are to be painted, bool [F]."""
-        if scope == "FACES":
-            return self.selected
-        return np.isin(self.material, slots) if scope == "SLOT" else np.ones(len(self.material), bool)
 
-
-def _slots(source: bpy.types.Object, scope: Scope) -> tuple[int, ...]:
-    """The material slots that change; an object without slots counts as having one."""
+def _painted(copy: bpy.types.Object, triangles: _Triangles, scope: Scope, shown: np.ndarray | None) -> np.ndarray:
+    """Which triangles are to be painted, bool [F]; with `shown` those of which a view shows anything."""
+    if scope == "FACES":
+        return triangles.selected
     if scope == "SLOT":
-        return (source.active_material_index,)
+        return triangles.material == copy.active_material_index
+    if shown is None:
+        return np.ones(len(triangles.polygon), bool)
+    seen: np.ndarray = np.isin(triangles.polygon + 1, shown)
+    return seen
+
+
+def _shown(copy: bpy.types.Object, triangles: _Triangles, which: MeshSource, view: View) -> np.ndarray:
+    """For each triangle that will be captured the number of the face that it comes from, 0 where the view does not
+    show it."""
+    _mark(copy.data, np.ones(len(triangles.polygon), bool), triangles)
+    with _seen(copy, which) as mesh:
+        seen = _Triangles.of(mesh, len(copy.material_slots))
+        faces = seen.vertices[:, _winding(copy.matrix_world)]
+        visible = view.visible(_placed(mesh, copy.matrix_world), faces)
+        numbers: np.ndarray = np.where(visible, _marks(mesh)[seen.polygon], 0)
+    return numbers
+
+
+def _slots(copy: bpy.types.Object, triangles: _Triangles, painted: np.ndarray, scope: Scope) -> tuple[int, ...]:
+    """The material slots that change; an object without slots counts as having one."""
     if scope == "OBJECT":
-        return tuple(range(max(len(source.material_slots), 1)))
-    triangles = _Triangles.of(source.data, len(source.material_slots))
-    return tuple(int(index) for index in np.unique(triangles.material[triangles.selected]))
+        return tuple(range(max(len(copy.material_slots), 1)))
+    return tuple(int(index) for index in np.unique(triangles.material[painted]))
 
 
 def _mark(mesh: bpy.types.Mesh, painted: np.ndarray, triangles: _Triangles) -> None:
-    """Keep in an attribute which faces are painted: modifiers forget selection, and some change materials."""
+    """Keep the painted faces' numbers in an attribute, from 1 on: modifiers forget selection, some change materials."""
     values = np.zeros(len(mesh.polygons), np.int32)
-    values[triangles.polygon[painted]] = 1
-    mesh.attributes.new(MARK, "INT", "FACE").data.foreach_set("value", values)
+    values[triangles.polygon[painted]] = triangles.polygon[painted] + 1
+    layer = mesh.attributes.get(MARK) or mesh.attributes.new(MARK, "INT", "FACE")
+    layer.data.foreach_set("value", values)
 
 
-def _marked(mesh: bpy.types.Mesh, triangles: _Triangles) -> np.ndarray:
-    """Which triangles come from marked faces, bool [F]."""
+def _marks(mesh: bpy.types.Mesh) -> np.ndarray:
+    """The numbers that faces [P] have from their marked ones, 0 for the others."""
     values = np.zeros(len(mesh.polygons), np.int32)
     if MARK in mesh.attributes and mesh.attributes[MARK].domain == "FACE":
         mesh.attributes[MARK].data.foreach_get("value", values)
-    marked: np.ndarray = values[triangles.polygon] == 1
-    return marked
+    return values
 
 
-def _faults(uvs: np.ndarray, painted: np.ndarray, scope: Scope) -> tuple[str, ...]:
-    """Why these UVs [F, 3, 2] cannot carry the texture of the painted faces; empty when they can."""
+def _faults(uvs: np.ndarray, painted: np.ndarray, masked: bool) -> tuple[str, ...]:
+    """Why these UVs [F, 3, 2] cannot carry the texture of the painted faces; empty when they can.
+
+    Of a `masked` texture the other faces see the same material.
+    """
     faults = uv_layout(uvs[painted]).faults
-    if scope == "FACES" and (shared := shared_area(uvs[painted], uvs[~painted])) > MOST_OVERLAPPING:
-        return *faults, f"faces that are not selected lie on {shared:.0%} of the selected ones' UV area"
+    if masked and (shared := shared_area(uvs[painted], uvs[~painted])) > MOST_OVERLAPPING:
+        return *faults, f"other faces lie on {shared:.0%} of the UV area that is to be painted"
     return faults
 
 
@@ -172,29 +199,46 @@ def _corner_uvs(layer: bpy.types.MeshUVLoopLayer, triangles: _Triangles) -> np.n
 
 def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str) -> PaintedMesh:
     """What views shall see of the copy `source` of the object `name`."""
-    if which == "EVALUATED":
-        bpy.context.view_layer.update()
-    seen = source.evaluated_get(bpy.context.evaluated_depsgraph_get()) if which == "EVALUATED" else source
-    mesh = seen.to_mesh()
-    try:
+    with _seen(source, which) as mesh:
         triangles = _Triangles.of(mesh, len(source.material_slots))
-        kept, painted = mesh.uv_layers.get(layer), _marked(mesh, triangles)
+        kept, painted = mesh.uv_layers.get(layer), _marks(mesh)[triangles.polygon] > 0
         if kept is None or not painted.any():
             raise BadInput(f"The modifiers of {name} leave nothing that can be painted.",
                            f"After them there are none of the faces, or no UV map {layer}.",
                            "Choose Without Modifiers, or apply them.")
-        vertices = np.empty(len(mesh.vertices) * 3, np.float32)
-        mesh.vertices.foreach_get("co", vertices)
-        uvs = _corner_uvs(kept, triangles)
-    finally:
-        seen.to_mesh_clear()
-    matrix = np.array(source.matrix_world, np.float64)
-    placed = (vertices.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
+        placed, uvs = _placed(mesh, source.matrix_world), _corner_uvs(kept, triangles)
     if not np.isfinite(placed).all():
         raise BadInput(f"{name} has vertices at no place.", "Some coordinates are infinite or not a number.",
                        "Delete these vertices or apply the modifiers that make them.")
-    mirrored = slice(None, None, -1) if np.linalg.det(matrix[:3, :3]) < 0 else slice(None)
-    return PaintedMesh(placed, triangles.vertices[:, mirrored], uvs[:, mirrored], painted)
+    turn = _winding(source.matrix_world)
+    return PaintedMesh(placed, triangles.vertices[:, turn], uvs[:, turn], painted)
+
+
+@contextmanager
+def _seen(source: bpy.types.Object, which: MeshSource) -> Iterator[bpy.types.Mesh]:
+    """The mesh with or without its modifiers."""
+    seen = source
+    if which == "EVALUATED":
+        bpy.context.view_layer.update()
+        seen = source.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    try:
+        yield seen.to_mesh()
+    finally:
+        seen.to_mesh_clear()
+
+
+def _placed(mesh: bpy.types.Mesh, matrix: Matrix) -> np.ndarray:
+    """Vertices float32 [V, 3] in the world."""
+    vertices = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", vertices)
+    world = np.array(matrix, np.float64)
+    placed: np.ndarray = (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
+    return placed
+
+
+def _winding(matrix: Matrix) -> slice:
+    """The order of a triangle's corners in the world: a mirrored one would face inwards."""
+    return slice(None, None, -1 if np.linalg.det(np.array(matrix, np.float64)[:3, :3]) < 0 else None)
 
 
 def _add_layer(mesh: bpy.types.Mesh, uvs: np.ndarray) -> str:

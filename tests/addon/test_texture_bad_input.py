@@ -144,7 +144,7 @@ def test_faces_that_are_not_selected_lend_no_uvs(crate: bpy.types.Object, tmp_pa
             polygon.select = polygon.index == selected
         captured, paint = painted_mesh(crate, "BASE", "FACES", "AUTO", tmp_path / f"uvs{number}.npy")
         assert paint.uv_layer == layer
-        assert ("not selected lie on 100%" in paint.remark) == (layer == NEW_LAYER)
+        assert ("other faces lie on 100%" in paint.remark) == (layer == NEW_LAYER)
         assert shared_area(captured.uvs[captured.painted], captured.uvs[~captured.painted]) < 0.01
 
 

@@ -14,6 +14,7 @@ from blender_addon.deliver import deliver
 from blender_addon.texture import looks
 from blender_addon.texture.capture import NEW_LAYER, capture_painted
 from blender_addon.texture.material import remove_material
+from blender_addon.texture.view import View
 
 from .textured import assert_kept, finished_texture, object_state, world_state
 
@@ -73,9 +74,9 @@ def hero(name: str = "hero") -> bpy.types.Object:
 
 
 def painted(items: list[bpy.types.Object], scope: str, choice: str, which: str, tmp_path: Path, number: int = 1,
-            **more: str) -> Path:
+            view: View | None = None, **more: str) -> Path:
     """Capture and deliver; the job's folder."""
-    paints = [capture_painted(item, tmp_path / f"mesh.{index:03d}.npz", which, scope, choice)
+    paints = [capture_painted(item, tmp_path / f"mesh.{index:03d}.npz", which, scope, choice, view)
               for index, item in enumerate(items, 1)]
     folder = finished_texture(tmp_path / f"job-{number}", items, paints, tmp_path, number, **more)
     assert sorted(deliver(folder).objects) == sorted(item.name for item in items)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import bmesh
 import bpy
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from .jobs_at_work import HERE, until
 from .test_artists_day import select
 from .test_operators import desk, only_job, refusal
 from .test_panels import drawn
+from .test_texture_view import view_from
 from .texture_weights import FOLDER
 from .textured import assert_kept, object_state
 
@@ -136,9 +138,6 @@ def test_selected_faces_in_edit_mode_wait_for_object_mode(easel: Extension) -> N
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.select_mode(type="FACE")
     bpy.ops.mesh.select_all(action="DESELECT")
-    item.data.polygons  # noqa: B018  the selection is set through the edit mesh
-    import bmesh
-
     mesh = bmesh.from_edit_mesh(item.data)
     mesh.faces.ensure_lookup_table()
     mesh.faces[2].select_set(True)
@@ -153,6 +152,9 @@ def test_selected_faces_in_edit_mode_wait_for_object_mode(easel: Extension) -> N
     finished(easel)
     alpha = pixels(item)[..., 3]
     assert 0.05 < (alpha > 0.5).mean() < 0.3, "about one side of six"
+    layer = np.array([corner.vector for corner in item.data.uv_layers[0].uv]).reshape(6, 4, 2)
+    column, row = (layer.mean(axis=1).T * SIZE).astype(int)
+    assert alpha[row, column].tolist() == [0, 0, 1, 0, 0, 0], "where the selected face lies"
     assert item.active_material.name == "crate texture"
 
 
@@ -186,3 +188,27 @@ def test_what_the_worker_refuses_is_told_with_a_way_out(easel: Extension) -> Non
     bpy.ops.meshwright.texture()
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and job.error.advice
+
+
+def test_what_the_view_shows_is_refined(easel: Extension) -> None:
+    """No viewport has a size without a window: the test puts the view in its place."""
+    item = crate("crate")
+    assert not bpy.ops.meshwright.refine_from_view.poll(), "nothing to refine yet"
+    bpy.ops.meshwright.texture()
+    finished(easel)
+    first = item.active_material
+    with pytest.raises(RuntimeError, match="no view to paint from"):
+        bpy.ops.meshwright.refine_from_view()
+    easel_view = easel.module("texture.view").View
+    bpy.context.scene.meshwright.prompt = "a blue star"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(easel_view, "of", lambda _context: easel_view(**vars(view_from(0))))
+        assert bpy.ops.meshwright.refine_from_view() == {"FINISHED"}
+    assert bpy.context.scene.meshwright.paint_scope == "OBJECT", "the choice in the panel stays"
+    finished(easel)
+    assert [look.name for look in item.meshwright_looks][1:] == ["a red crate, seed 3", "a blue star, seed 3"]
+    images = [node.image for node in item.active_material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    assert len(images) == 2, "the new paint lies over the first texture"
+    assert item.active_material["meshwright_under"] == first
+    shares = sorted((np.array(image.pixels)[3::4] > 0.5).mean() for image in images)
+    assert 0.05 < shares[0] < 0.35 and shares[1] == 1.0, "about one side of six"
