@@ -51,6 +51,7 @@ class Projector:
     _seeds: Seeds
     _blend: Blend
     _fill: Tensor
+    _any_seen: bool
 
     @classmethod
     def build(
@@ -87,12 +88,9 @@ class Projector:
             visible = visible_texels(rasterize_uvs(mesh, size), mesh, cameras, pictures)
         nearest = _nearest(reference)
         blend = Blend.of(seeds, visible, nearest if fill_cosine else None, 0.0 if reference else GRAZING_COSINE)
-        fill = nearest(blend.covered.view(size)).flatten()
-        return cls(texels, visible, size, fill_cosine, reference, seeds, blend, fill)
-
-    @property
-    def view_count(self) -> int:
-        return len(self.texels)
+        covered = blend.covered
+        fill = nearest(covered.view(size)).flatten()
+        return cls(texels, visible, size, fill_cosine, reference, seeds, blend, fill, bool(covered.any()))
 
     @property
     def view_size(self) -> int:
@@ -160,7 +158,7 @@ class Projector:
             *(exponent or 1.0, REFERENCE_EPSILON if self.reference else 0.0, texture, weight),
             device=device,
         )
-        if self._blend.covered.any():
+        if self._any_seen:
             texture = texture[:, self._fill.long()]
         return Baked(texture.view(channels, *self.texture_size), weight.view(self.texture_size))
 

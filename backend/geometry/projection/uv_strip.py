@@ -25,7 +25,7 @@ class UVStrip:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Width of each texture in the strip, in texels."""
+        """Width of each texture in the strip, in whole texels, rounded down."""
         return tuple(width * self.height // height for height, width in self.sizes)
 
     @property
@@ -40,14 +40,14 @@ class UVStrip:
             uvs: float [M, 2] in [0, 1]; what lies outside lands in a neighbour, see `wrap_uvs`.
             texture: int [M], which texture each belongs to.
         """
-        offset, ratio, total = self._places(uvs)
-        u = (uvs[:, 0] * ratio[texture.long()] + offset[texture.long()]) / total
+        offset, width, total = self._places(uvs)
+        u = (uvs[:, 0] * width[texture.long()] + offset[texture.long()]) / total
         return torch.stack([u, uvs[:, 1]], dim=1)
 
     def from_strip(self, uvs: Tensor, texture: Tensor) -> Tensor:
         """Inverse of `to_strip`."""
-        offset, ratio, total = self._places(uvs)
-        u = (uvs[:, 0] * total - offset[texture.long()]) / ratio[texture.long()]
+        offset, width, total = self._places(uvs)
+        u = (uvs[:, 0] * total - offset[texture.long()]) / width[texture.long()]
         return torch.stack([u, uvs[:, 1]], dim=1)
 
     def join(self, images: Sequence[Tensor]) -> Tensor:
@@ -67,7 +67,6 @@ class UVStrip:
         return strip.split(self.widths, dim=-1)
 
     def _places(self, uvs: Tensor) -> tuple[Tensor, Tensor, float]:
-        """Where each texture begins, its share, [T] each, and the sum of shares, in units of the height."""
-        ratios = [width / height for height, width in self.sizes]
-        offsets = list(accumulate(ratios, initial=0.0))
-        return uvs.new_tensor(offsets[:-1]), uvs.new_tensor(ratios), offsets[-1]
+        """Where each texture begins and its width, [T] each, and the sum of widths, in texels, as `split` cuts."""
+        *offsets, total = accumulate(self.widths, initial=0)
+        return uvs.new_tensor(offsets), uvs.new_tensor(self.widths), float(total)

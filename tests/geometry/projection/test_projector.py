@@ -21,7 +21,7 @@ from .meshes import RIG, globe, joined, quad
 
 def random_views(projector, channels=3, seed=0):
     size = projector.view_size
-    return torch.randn(projector.view_count, channels, size, size, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(len(projector.texels), channels, size, size, generator=torch.Generator().manual_seed(seed))
 
 
 def test_cosine_of_a_sphere():

@@ -109,6 +109,15 @@ def test_images_keep_their_place_in_a_strip():
     torch.testing.assert_close(second, torch.full((3, 64, 64), 0.7))
 
 
+def test_coordinates_keep_to_the_texels_that_split_cuts():
+    strip = UVStrip(((7, 3), (7, 3), (7, 5)), 512)
+    assert strip.widths == (219, 219, 365), "none of these widths comes out even"
+    borders = torch.tensor([0.0, 219.0, 438.0, 803.0])
+    start, end = (strip.to_strip(torch.tensor([[u, 0.5]] * 3), torch.arange(3))[:, 0] * 803 for u in (0.0, 1.0))
+    torch.testing.assert_close(start, borders[:-1])
+    torch.testing.assert_close(end, borders[1:])
+
+
 def test_mesh_keeps_its_surface_with_other_coordinates():
     mesh = globe()
     other = mesh.with_uvs(mesh.uvs.flip(1).contiguous())
