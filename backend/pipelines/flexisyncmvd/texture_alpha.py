@@ -17,7 +17,7 @@ def paint_alpha(mesh: PaintedMesh, size: int) -> NDArray[np.float32]:
     """How opaque the paint is, float32 [size, size] in [0, 1], row 0 at v = 1.
 
     1 on painted faces, fading over `FEATHER` texels towards edges that they share with unpainted ones; 0 on unpainted
-    faces. Gutters take what the nearest painted texel has, so that filtering does not darken seams.
+    faces. Gutters take what the nearest texel of a face has, so that filtering does not darken seams.
     """
     painted, others = (_covered(mesh, which, size) for which in (mesh.painted, ~mesh.painted))
     if not painted.any():
@@ -25,9 +25,10 @@ def paint_alpha(mesh: PaintedMesh, size: int) -> NDArray[np.float32]:
     border = _border_texels(mesh, size)
     distance = distance_transform_edt(~border) if border.any() else np.full((size, size), np.inf)
     alpha = np.clip(distance / FEATHER, 0, 1).astype(np.float32)
-    nearest = distance_transform_edt(~painted, return_distances=False, return_indices=True)
-    spread = alpha[tuple(nearest)]
-    return np.where(painted, alpha, np.where(others, 0, spread)).astype(np.float32)
+    alpha = np.where(painted, alpha, 0).astype(np.float32)
+    nearest = distance_transform_edt(~(painted | others), return_distances=False, return_indices=True)
+    spread: NDArray[np.float32] = alpha[tuple(nearest)]
+    return spread
 
 
 def _covered(mesh: PaintedMesh, faces: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
