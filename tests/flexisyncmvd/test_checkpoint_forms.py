@@ -17,19 +17,7 @@ from backend.pipelines.flexisyncmvd.checkpoint_components import Components
 from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint_plan import plan_checkpoint
 
-from .checkpoint_forms import LONGEST, TEXT_WIDTH, write_diffusers_folder, write_set, write_single_file
-
-FAMILIES = ("sd15", "sdxl")
-
-
-@pytest.fixture(scope="module", params=FAMILIES)
-def family(request) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def weights(family, tmp_path_factory) -> Path:
-    return write_set(tmp_path_factory.mktemp("models") / family, family, ("depth", "canny"), adapter=True)
+from .checkpoint_forms import LONGEST, TEXT_WIDTH, write_diffusers_folder, write_single_file
 
 
 @pytest.fixture(scope="module")

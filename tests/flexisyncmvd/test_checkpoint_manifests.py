@@ -59,6 +59,7 @@ def test_the_published_adapters_fit_the_published_unets(family):
 
 def test_a_published_adapter_attaches_at_full_size():
     unet = empty_network("unet", CONFIGS["sd15"]["unet"])
+    assert hasattr(unet, "_load_ip_adapter_weights"), "attach_adapter calls it, and diffusers has moved it"
     adapter = {"image_proj": {}, "ip_adapter": {}}
     for name, tensor in empty_file("sd15-ip_adapter").tensors.items():
         part, _, inner = name.partition(".")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From files to a painted mesh: the same whatever form the checkpoint has, another with another checkpoint."""
 
+import os
 import weakref
-from pathlib import Path
 
 import pytest
 import torch
@@ -23,16 +23,6 @@ from .checkpoint_forms import LONGEST, write_diffusers_folder, write_set, write_
 from .test_checkpoint_lora import kohya, linear_layers
 
 TINY = WeightSet("tiny", "Tiny", "", (), Licence("L", "", "", True), 0.1, 0.1, bundled=True)
-
-
-@pytest.fixture(scope="module", params=["sd15", "sdxl"])
-def family(request) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def weights(family, tmp_path_factory) -> Path:
-    return write_set(tmp_path_factory.mktemp("models") / family, family, ("depth", "canny"))
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +84,17 @@ def test_a_pipeline_is_kept_while_its_parts_are_the_same(weights):
     assert second.config.control_kinds == ["depth", "canny"] and len(second.controlnet.nets) == 2
     without = pipelines.pipeline()
     assert without.controlnet is None and without.image_encoder is None
+
+
+def test_a_file_written_anew_in_a_chosen_folder_is_read_anew(family, weights, tmp_path):
+    folder = write_diffusers_folder(tmp_path / "mine", family, seed=100)
+    for chosen in (folder, folder / "model_index.json"):
+        choice, kept = CheckpointChoice(chosen), CheckpointPipelines(TINY, weights, Resources()).library
+        kept.components(choice)
+        assert kept.holds(choice)
+        file = next((folder / "unet").glob("*.safetensors"))
+        os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+        assert not kept.holds(choice)
 
 
 def test_the_old_networks_are_gone_before_new_ones_are_read(weights, family, tmp_path):

@@ -76,6 +76,7 @@ def attach_adapter(unet: UNet2DConditionModel, adapter: Mapping[str, Mapping[str
     In the other order the projection's own attention would be replaced too (spec section 3).
     """
     detach_adapter(unet)
+    # Not public, but what diffusers' public `load_ip_adapter` ends in, which belongs to a pipeline and loads more.
     unet._load_ip_adapter_weights([adapter])
     unet.requires_grad_(False).eval()
 

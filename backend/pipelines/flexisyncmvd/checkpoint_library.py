@@ -17,7 +17,15 @@ from .checkpoint_choice import CheckpointChoice
 from .checkpoint_components import Components, Family
 from .checkpoint_files import Stored, open_component, open_stored, published_shapes, read_config
 from .checkpoint_networks import PlannedNetwork, plan
-from .checkpoint_plan import BASE, CONTROLNETS, STEMS, CheckpointPlan, family_of_unet, plan_checkpoint
+from .checkpoint_plan import (
+    BASE,
+    CONTROLNETS,
+    STEMS,
+    CheckpointPlan,
+    family_of_unet,
+    folder_or_file,
+    plan_checkpoint,
+)
 from .published_networks import MANIFEST_OF
 
 ADAPTER_FILE = Path("ip_adapter") / "ip-adapter-plus.safetensors"
@@ -133,6 +141,9 @@ class CheckpointLibrary:
 
 
 def _fingerprint(choice: CheckpointChoice) -> tuple[object, ...]:
-    """Changes with the choice, and when a chosen file was written anew."""
-    files = [choice.checkpoint, *(lora.path for lora in choice.loras)]
-    return choice, *(path.stat().st_mtime_ns for path in files if path is not None and path.exists())
+    """Changes with the choice, and when a chosen file, or one in a chosen folder, was written anew."""
+    files = [lora.path for lora in choice.loras]
+    if choice.checkpoint is not None:
+        checkpoint = folder_or_file(choice.checkpoint)
+        files += [checkpoint, *sorted(checkpoint.glob("*/*"))]  # each component has a folder
+    return choice, *((file, file.stat().st_mtime_ns) for file in files if file.exists())

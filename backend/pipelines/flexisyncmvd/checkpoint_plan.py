@@ -61,7 +61,7 @@ def plan_checkpoint(folder: Path, choice: CheckpointChoice, published: bool) -> 
     sources, schedule = _own_base(base, family), read_config(base / "scheduler", "scheduler_config.json")
     tokenizers = base
     if choice.checkpoint is not None:
-        path = _as_folder_or_file(choice.checkpoint)
+        path = _existing(choice.checkpoint)
         if path.is_dir():
             replaced, schedule, tokenizers = _from_folder(path, family, schedule, base)
         else:
@@ -87,9 +87,14 @@ def _own_base(base: Path, family: Family) -> dict[str, _Source]:
             for name in NETWORKS[family]}
 
 
-def _as_folder_or_file(path: Path) -> Path:
-    """The diffusers folder that was meant, also by its model_index.json, or the file."""
-    meant = path.parent if path.name == "model_index.json" else path
+def folder_or_file(path: Path) -> Path:
+    """The diffusers folder that is meant, also by its model_index.json, or the file."""
+    return path.parent if path.name == "model_index.json" else path
+
+
+def _existing(path: Path) -> Path:
+    """The folder or file. Raises CheckpointError where it is not there or holds no checkpoint of this kind."""
+    meant = folder_or_file(path)
     if not meant.exists():
         raise CHOSEN.error(f"{path.name} is not there.", f"{path} does not exist.")
     if meant.is_dir() and not (meant / "unet").is_dir():

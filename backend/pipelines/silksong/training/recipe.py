@@ -106,6 +106,8 @@ class Run:
         meshes = read_meshes(options.meshes) if options.meshes else ()
         held_out = min(max(len(meshes) // HELD_OUT_SHARE, 1), MOST_HELD_OUT)
         self.meshes, self.held_out_meshes = meshes[:-held_out] or meshes, meshes[-held_out:]
+        if len(meshes) == 1:
+            logger.warning("the only mesh is trained on and held out: the evaluation tells nothing about others")
 
     def source(self) -> Source:
         """Where the training objects come from."""
@@ -114,12 +116,12 @@ class Run:
         return DrawnObjects(Split.TRAINING, self.options.seed)
 
     def pool(self) -> Pool:
-        """The tokenized objects: from the file of an earlier call, or made now by the first process of each node."""
+        """The tokenized objects: from the file of an earlier call, or made now by the first process of all."""
         path = self.options.out / "pool.safetensors"
         preset, options = self.preset, self.options
         made_from = fingerprint(options.seed, preset.objects, preset.rule, preset.smallest_side,
                                 [(len(mesh.vertices), mesh.vertices.sum()) for mesh in self.meshes])
-        with self.accelerator.local_main_process_first():
+        with self.accelerator.main_process_first():
             pool, began = Pool.load(path, made_from), time.monotonic()
             if pool is None:
                 pool = make_pool(self.source(), preset.objects, preset, options.seed)
