@@ -43,6 +43,7 @@ class Cameras:
         return len(self.rotation)
 
     def __getitem__(self, index: slice | Sequence[int] | Tensor) -> Cameras:
+        """Some of the cameras, in that order."""
         return replace(
             self,
             rotation=self.rotation[index],
@@ -51,6 +52,7 @@ class Cameras:
         )
 
     def to(self, device: torch.device | str) -> Cameras:
+        """The same cameras on another device."""
         return replace(
             self,
             rotation=self.rotation.to(device),

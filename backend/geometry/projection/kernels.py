@@ -46,6 +46,7 @@ def launch(kernel: Kernel, shape: int | tuple[int, ...], *arguments: Any, device
 
 @wp.func
 def edge(p: wp.vec3, a: wp.vec3, b: wp.vec3) -> float:
+    """Twice the area of the triangle (a, p, b) in the xy plane, negative when it is clockwise."""
     return (p[0] - a[0]) * (b[1] - a[1]) - (p[1] - a[1]) * (b[0] - a[0])
 
 
@@ -63,12 +64,14 @@ def pixel_index(position: float, size: int, half: float) -> float:
 
 @wp.func
 def barycentrics(p: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3, offset: float) -> wp.vec3:
+    """Barycentric coordinates of p in the projected triangle; ``offset`` is added to twice its area."""
     denominator = edge(c, a, b) + offset
     return wp.vec3(edge(p, b, c) / denominator, edge(p, c, a) / denominator, edge(p, a, b) / denominator)
 
 
 @wp.func
 def perspective_weights(w: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3) -> wp.vec3:
+    """Screen-space barycentrics to those on the surface, by the corners' depths."""
     x = w[0] / a[2]
     y = w[1] / b[2]
     z = w[2] / c[2]
@@ -78,6 +81,7 @@ def perspective_weights(w: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3) -> wp.ve
 
 @wp.func
 def interpolate_depth(w: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3) -> float:
+    """Depth of the point with the weights ``w``."""
     return w[0] * a[2] + w[1] * b[2] + w[2] * c[2]
 
 

@@ -94,10 +94,12 @@ class Projector:
 
     @property
     def view_size(self) -> int:
+        """Pixels a side of the views, S."""
         return self.texels.shape[-1]
 
     @property
     def device(self) -> torch.device:
+        """Where all of its tensors are."""
         return self.texels.device
 
     @property

@@ -11,6 +11,7 @@ SHORTEST = wp.constant(1e-6)
 
 @wp.func
 def unit(v: wp.vec3) -> wp.vec3:
+    """The vector at length 1; 0 stays 0."""
     return v / wp.max(wp.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), SHORTEST)
 
 
@@ -24,11 +25,13 @@ def facing_cosine(position: wp.vec3, normal: wp.vec3, center: wp.vec3) -> float:
 
 @wp.func
 def interpolate3(values: wp.array(dtype=wp.vec3), corners: wp.array2d(dtype=wp.int32), f: int, w: wp.vec3) -> wp.vec3:
+    """Value of the corners' vectors at barycentrics ``w`` of face ``f``."""
     return w[0] * values[corners[f, 0]] + w[1] * values[corners[f, 1]] + w[2] * values[corners[f, 2]]
 
 
 @wp.func
 def interpolate2(values: wp.array(dtype=wp.vec2), corners: wp.array2d(dtype=wp.int32), f: int, w: wp.vec3) -> wp.vec2:
+    """As `interpolate3`, for vectors of two."""
     return w[0] * values[corners[f, 0]] + w[1] * values[corners[f, 1]] + w[2] * values[corners[f, 2]]
 
 
@@ -47,6 +50,7 @@ def interpolate_surface(
     uv: wp.array(dtype=wp.vec2, ndim=2),
     cosine: wp.array(dtype=wp.float32, ndim=2),
 ):
+    """Position, normal, UV and facing cosine of the surface that each covered pixel shows."""
     view, pixel = wp.tid()
     f = face[view, pixel]
     if f < 0:
@@ -85,6 +89,7 @@ def find_texels(
     texel: wp.array(dtype=wp.int32, ndim=2),
     cosine: wp.array(dtype=wp.float32, ndim=2),
 ):
+    """The nearest texel of each covered pixel, and its facing cosine."""
     view, pixel = wp.tid()
     f = face[view, pixel]
     if f < 0:

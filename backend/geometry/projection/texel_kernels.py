@@ -49,6 +49,7 @@ class Sight:
 
 @wp.func
 def share_of(rig: Rig, view: int, row: int, column: int, depth: float, tolerance: float, share: float) -> float:
+    """``share`` where the view's pixel lies in the picture and shows that depth, else 0."""
     if row < 0 or column < 0 or row >= rig.depth.shape[1] or column >= rig.depth.shape[2]:
         return 0.0
     shown = rig.depth[view, row, column]
@@ -94,6 +95,7 @@ def look(rig: Rig, view: int, point: wp.vec3, outward: wp.vec3) -> Sight:
 
 @wp.func
 def face_normal(surface: Surface, f: int) -> wp.vec3:
+    """Unit normal of face ``f``."""
     a = surface.vertices[surface.faces[f, 0]]
     b = surface.vertices[surface.faces[f, 1]]
     c = surface.vertices[surface.faces[f, 2]]

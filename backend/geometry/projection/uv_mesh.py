@@ -38,9 +38,11 @@ class UVMesh:
 
     @property
     def device(self) -> torch.device:
+        """Where all of its tensors are."""
         return self.vertices.device
 
     def to(self, device: torch.device | str) -> UVMesh:
+        """The same mesh on another device."""
         return UVMesh(*(part.to(device) for part in (self.vertices, self.faces, self.uvs, self.face_uvs, self.normals)))
 
     def with_uvs(self, uvs: Tensor, face_uvs: Tensor | None = None) -> UVMesh:

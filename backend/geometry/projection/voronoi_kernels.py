@@ -29,6 +29,7 @@ def nearest_in_row(seeds: wp.array(dtype=wp.uint8, ndim=3), column: wp.array(dty
 
 @wp.func
 def squared_distance(y: int, x: int, row: int, column: int) -> int:
+    """Between texels (y, x) and (row, column)."""
     return (y - row) * (y - row) + (x - column) * (x - column)
 
 
