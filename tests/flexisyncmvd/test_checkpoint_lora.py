@@ -23,22 +23,11 @@ from backend.pipelines.flexisyncmvd.checkpoint_lora_names import module_names, o
 from backend.pipelines.flexisyncmvd.checkpoint_networks import empty_network
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS
 
-from .checkpoint_forms import TINY_UNET, base_networks, write_set
+from .checkpoint_forms import TINY_UNET, base_networks
 
-FAMILIES = ("sd15", "sdxl")
 RANK, ALPHA = 3, 1.5
 Matrices = dict[tuple[str, str], tuple[Tensor, Tensor]]
 """down and up by network and layer, the layers named as published."""
-
-
-@pytest.fixture(scope="module", params=FAMILIES)
-def family(request) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def weights(family, tmp_path_factory) -> Path:
-    return write_set(tmp_path_factory.mktemp("models") / family, family)
 
 
 def linear_layers(family: str) -> Matrices:
@@ -241,15 +230,14 @@ def test_refusals_say_what_the_file_is(weights, family, tmp_path):
     assert "pickled file, which can run a program" in refusal(weights, tmp_path / "old.pt")
 
 
-@pytest.mark.parametrize("family_", FAMILIES)
-def test_names_agree_with_diffusers_own_conversion(family_):
+def test_names_agree_with_diffusers_own_conversion(family):
     """At full size, for every layer of the UNet: trainers name SDXL's in the original layout, SD 1.5's as diffusers."""
-    unet = empty_network("unet", CONFIGS[family_]["unet"])
+    unet = empty_network("unet", CONFIGS[family]["unet"])
     places = module_names({"unet": unet})
     layers = [name for name, module in unet.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
     written: dict[str, Tensor] = {}
     for index, layer in enumerate(layers):
-        original = original_name(layer, unet) if family_ == "sdxl" else layer
+        original = original_name(layer, unet) if family == "sdxl" else layer
         assert places["unet." + (original_name(layer, unet) or "")] == ("unet", layer)
         stem = "lora_unet_" + (original or "").replace(".", "_")
         assert places[stem] == ("unet", layer)
