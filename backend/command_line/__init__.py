@@ -11,6 +11,7 @@ from ..pipelines import registry
 from ..worker import job_run
 from .arguments import build_parser, worker_settings
 from .catalogue import print_specs
+from .configuration import with_configuration
 
 INTERRUPTED = 130
 
@@ -29,11 +30,14 @@ def main(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return _train(arguments[1], list(arguments[2:]))
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(with_configuration(arguments))
     if options.command == "worker":
         from ..worker.loop import serve
 
         serve(worker_settings(options))
+    if "sources" in options and not (options.sources or options.configured_sources):
+        parser.error(f"{options.command} needs files to work on")
     # Imported here and not above, so that the worker does not wait for trimesh.
     from .downloads import download_weights
     from .task_runs import run_task

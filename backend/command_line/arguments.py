@@ -11,6 +11,19 @@ from ..worker.settings import Settings
 
 HOME = Path.home() / ".cache" / "meshwright"
 FORMATS = ("glb", "ply", "obj", "stl")
+SOURCES_FLAG = "--sources"
+"""For configuration files: what is worked on where the command line names nothing."""
+UV_CHOICES = ("auto", "keep", "new")
+
+
+def commands() -> dict[str, tuple[PipelineSpec, TaskSpec]]:
+    """Every task by its command. Where an earlier pipeline offers the same, the later one's bears its name too."""
+    named: dict[str, tuple[PipelineSpec, TaskSpec]] = {}
+    for pipeline in registry.specs().values():
+        for task in pipeline.tasks:
+            name = task.name.replace("_", "-")
+            named[f"{pipeline.name}-{name}" if name in named else name] = pipeline, task
+    return named
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -18,16 +31,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backend", description="Meshwright's backend: generative pipelines for 3D artists."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_worker_options(commands.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
-    for pipeline in registry.specs().values():
-        for task in pipeline.tasks:
-            if task.inputs[0].kind != "uv_meshes":  # files with UVs are not read here yet: Blender sends them
-                _add_task(commands, pipeline, task)
-    _add_download(commands)
-    train = commands.add_parser("train", help="train a pipeline; its own options: train PIPELINE --help")
+    every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_worker_options(every.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
+    for name, (pipeline, task) in commands().items():
+        _add_task(every.add_parser(name, help=f"{task.description} ({pipeline.label})", description=task.description),
+                  pipeline, task)
+    _add_download(every)
+    train = every.add_parser("train", help="train a pipeline; its own options: train PIPELINE --help")
     train.add_argument("pipeline", choices=registry.trainable())
-    specs = commands.add_parser("specs", help="print what there is")
+    specs = every.add_parser("specs", help="print what there is")
     specs.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
@@ -45,6 +57,12 @@ def given_parameters(options: argparse.Namespace) -> dict[str, Value]:
     defaults = options.pipeline.weight_set(options.weights).parameter_defaults or {}
     known = {name: value for name, value in defaults.items() if name in given}
     return known | {name: value for name, value in given.items() if value is not None}
+
+
+def given_inputs(options: argparse.Namespace) -> dict[str, str | Path]:
+    """The task's further inputs that were given, by name: a text, or the path of a picture."""
+    given = {wanted.name: getattr(options, wanted.name) for wanted in options.task.inputs[1:]}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def given_batch(options: argparse.Namespace) -> int:
@@ -65,17 +83,23 @@ def _add_worker_options(parser: argparse.ArgumentParser) -> None:
                         help="times of earlier runs, for the time left (%(default)s)")
 
 
-def _add_task(commands: argparse._SubParsersAction, pipeline: PipelineSpec, task: TaskSpec) -> None:
-    name = task.name.replace("_", "-")
-    if name in commands.choices:  # an earlier pipeline offers the same
-        name = f"{pipeline.name}-{name}"
-    parser = commands.add_parser(name, help=f"{task.description} ({pipeline.label})", description=task.description)
+def _add_task(parser: argparse.ArgumentParser, pipeline: PipelineSpec, task: TaskSpec) -> None:
     source = "IMAGE" if task.inputs[0].kind == "image" else "MESH"
-    parser.add_argument("sources", nargs="+", type=Path, metavar=source,
+    parser.add_argument("sources", nargs="*", type=Path, metavar=source,
                         help=f"{task.inputs[0].description}. A folder stands for all such files in it")
+    parser.add_argument(SOURCES_FLAG, dest="configured_sources", action="append", type=Path, help=argparse.SUPPRESS)
+    _add_further_inputs(parser, task)
+    parser.add_argument("--config", type=Path, metavar="FILE",
+                        help="YAML file of options by name; those of the command line count before it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results, one in it each")
-    parser.add_argument("--format", choices=FORMATS, default="glb", help="of single parts (%(default)s)")
-    parser.set_defaults(seed=0, batch=1)
+    parser.add_argument("--keep-previews", action="store_true", help="keep what is shown while it runs, as files")
+    parser.set_defaults(seed=0, batch=1, uv="auto", format="glb")
+    if task.inputs[0].kind == "uv_meshes":
+        parser.add_argument("--uv", choices=UV_CHOICES,
+                            help="keep: the file's UVs; new: a new layout; auto: the file's where they can be painted "
+                                 "on (%(default)s)")
+    else:
+        parser.add_argument("--format", choices=FORMATS, help="of single parts (%(default)s)")
     if (most := task.inputs[0].largest_batch) > 1:
         parser.add_argument("--batch", type=int, metavar="N",
                             help=f"files that are computed together, from 1 to {most}: more are faster, and need more "
@@ -89,6 +113,13 @@ def _add_task(commands: argparse._SubParsersAction, pipeline: PipelineSpec, task
     for parameter in task.parameters:
         _add_parameter(options, parameter, pipeline.weights)
     parser.set_defaults(pipeline=pipeline, task=task)
+
+
+def _add_further_inputs(parser: argparse.ArgumentParser, task: TaskSpec) -> None:
+    for wanted in task.inputs[1:]:
+        picture = wanted.kind == "image"
+        parser.add_argument(f"--{wanted.name}", type=Path if picture else str, metavar="FILE" if picture else "TEXT",
+                            required=wanted.required, help=wanted.description)
 
 
 def _add_parameter(
@@ -109,8 +140,8 @@ def _add_parameter(
     options.add_argument(flag, type=kind, default=None, metavar=parameter.kind.upper(), help=text)
 
 
-def _add_download(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("download", help="fetch published weights")
+def _add_download(every: argparse._SubParsersAction) -> None:
+    parser = every.add_parser("download", help="fetch published weights")
     parser.add_argument("pipeline", choices=list(registry.specs()))
     parser.add_argument("weights", metavar="WEIGHTS", help="name of the set, as `specs` prints it")
     parser.add_argument("--accept-licence", action="store_true", help="you have read and accept the licence")

@@ -6,20 +6,31 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..contract import VARIANT_GROUP, Artifact, JobFolder, MeshwrightError, Remedy, Result, TaskSpec, read_mesh
 from ..contract.mesh_figures import COMPONENTS, MESH_FIGURES
 from ..geometry.mesh import TriangleMesh
 from ..geometry.mesh_files import NamedMesh, joined, write_parts
 
+if TYPE_CHECKING:  # it brings torch along, which not every task waits for
+    from ..geometry.uv_mesh_files import PaintedNode
+
 
 def write_results(
-    result: Result, folder: JobFolder, task: TaskSpec, name: str, target: Path, file_format: str
+    result: Result,
+    folder: JobFolder,
+    task: TaskSpec,
+    name: str,
+    target: Path,
+    file_format: str,
+    painted: "Sequence[PaintedNode]" = (),
 ) -> None:
     """Write into `target` every mesh as `<artifact>.<format>`, all other artifacts as they are, and result.json.
 
     Where the artist gave several meshes to be sorted, their groups become `<name>_volume0.obj` and so on, and one GLB
-    holds them all. Raises MeshwrightError when the folder cannot be written.
+    holds them all. Of meshes that were `painted`, `<name>.glb` holds all with their textures. Raises
+    MeshwrightError when the folder cannot be written.
     """
     parts = [_part(artifact, folder) for artifact in result.artifacts if artifact.kind == "mesh"]
     try:
@@ -29,6 +40,11 @@ def write_results(
         else:
             for part in parts:
                 write_parts(target / f"{part.name}.{file_format}", [part])
+        if painted:
+            from ..geometry.uv_mesh_files import write_painted
+
+            pictures = [folder.outputs / artifact.file for artifact in result.artifacts if artifact.kind == "image"]
+            write_painted(target / f"{name}.glb", painted, pictures)
         for artifact in result.artifacts:
             if artifact.kind != "mesh":
                 shutil.copy(folder.outputs / artifact.file, target / artifact.file)
@@ -62,8 +78,11 @@ def summary(result: Result, folder: JobFolder, name: str, target: Path) -> str:
     faces = sum(len(read_mesh(folder.outputs / artifact.file)[1]) for artifact in meshes)
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items())
     several = "variants" if meshes and meshes[0].group == VARIANT_GROUP else "parts"
-    words = "1 part" if len(meshes) == 1 else f"{len(meshes)} {several}"
-    lines = [f"{name}: {words}, {faces:,} faces, {sum(result.seconds.values()):.1f} s ({stages}) in {target}"]
+    words = f"1 part, {faces:,} faces" if len(meshes) == 1 else f"{len(meshes)} {several}, {faces:,} faces"
+    if sizes := [artifact.properties["texture_size"] for artifact in result.artifacts
+                 if "texture_size" in artifact.properties]:
+        words = f"{len(sizes)} texture{'s' * (len(sizes) > 1)} of {sizes[0]} x {sizes[0]}"
+    lines = [f"{name}: {words}, {sum(result.seconds.values()):.1f} s ({stages}) in {target}"]
     lines += [f"  {artifact.name}: {quality}" for artifact in meshes if (quality := _quality(artifact))]
     return "\n".join([*lines, *(f"  {note}" for note in result.notes)])
 

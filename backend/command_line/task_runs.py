@@ -2,26 +2,25 @@
 """A task on every given file, or several together: prepares the job folders, runs them, writes the results, sums up."""
 
 import argparse
-import re
-import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..contract import BadInput, Done, ErrorReport, Failed, JobFolder, MeshwrightError, Request, TaskSpec, write_mesh
-from .arguments import given_batch, given_parameters, worker_settings
+from ..contract import Done, ErrorReport, Event, Failed, JobFolder, MeshwrightError, Request
+from .arguments import given_batch, given_inputs, given_parameters, worker_settings
+from .inputs import Placed, named_sources, place, place_others
+from .previews import KeptPreviews
 from .progress_bar import ProgressBar
 from .results import keep_log, result_of_file, summary, write_results
 from .session import Outcome, Session
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 INTERRUPTED = 130
 
 
 def run_task(options: argparse.Namespace) -> int:
     """Run them all; a bad file does not stop the others. Returns 1 when any failed, 130 after Ctrl-C."""
-    sources = list(_named_sources(options.sources, options.task).items())
+    sources = list(named_sources(options.sources or options.configured_sources, options.task).items())
     batch = given_batch(options)
     failures: dict[str, ErrorReport] = {}
     with Session(worker_settings(options)) as session:
@@ -42,7 +41,7 @@ def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[s
     with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch:
         try:
             folder = JobFolder.create(Path(scratch) / "job")
-            placed = _placed(options.task, sources, folder, failures)
+            placed = _placed(options, sources, folder, failures)
             outcome = _run_job(session, options, placed, folder) if placed else None
         except MeshwrightError as error:
             return failures | dict.fromkeys(sources, error.report)
@@ -51,96 +50,71 @@ def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[s
                 if not session.interrupted:
                     failures |= _run_batch(session, options, {name: sources[name]})
         elif isinstance(outcome, Done | Failed):
-            for name, files in placed.items():
-                if error := _finish(outcome, folder, options, name, files[0] if len(placed) > 1 else ""):
+            for name, input_ in placed.items():
+                if error := _finish(outcome, folder, options, name, input_, len(placed) > 1):
                     failures[name] = error
     return failures
 
 
 def _placed(
-    task: TaskSpec, sources: Mapping[str, Path], folder: JobFolder, failures: dict[str, ErrorReport]
-) -> dict[str, tuple[str, ...]]:
-    """The names in the job's inputs of every file that can be read; the others go to `failures`."""
+    options: argparse.Namespace, sources: Mapping[str, Path], folder: JobFolder, failures: dict[str, ErrorReport]
+) -> dict[str, Placed]:
+    """What stands in the job's inputs for every file that can be read; the others go to `failures`."""
     placed = {}
     for number, (name, source) in enumerate(sources.items(), 1):
         try:
-            placed[name] = _place_input(task, source, folder, number)
+            placed[name] = place(options.task.inputs[0].kind, source, folder, number, options.uv)
         except MeshwrightError as error:
             failures[name] = error.report
+            continue
+        for remark in placed[name].remarks:
+            sys.stderr.write(f"{name}: {remark}\n")
     return placed
 
 
 def _run_job(
-    session: Session, options: argparse.Namespace, placed: Mapping[str, tuple[str, ...]], folder: JobFolder
+    session: Session, options: argparse.Namespace, placed: Mapping[str, Placed], folder: JobFolder
 ) -> Outcome:
     first, *others = placed
     name = f"{first} and {len(others)} more" if others else first
-    task: TaskSpec = options.task
-    inputs = {task.inputs[0].name: tuple(file for files in placed.values() for file in files)}
+    task = options.task
+    inputs = {task.inputs[0].name: tuple(file for input_ in placed.values() for file in input_.files)}
+    inputs |= place_others(given_inputs(options), folder)
     request = Request("job", task.name, options.pipeline.name, options.weights, name, options.seed,
                       given_parameters(options), inputs)
     bar = ProgressBar(name, task)
     try:
-        return session.run(request, folder, bar.show)
+        return session.run(request, folder, _shown(bar, options, name, folder))
     finally:
         bar.close()
 
 
+def _shown(bar: ProgressBar, options: argparse.Namespace, name: str, folder: JobFolder) -> Callable[[Event], None]:
+    if not options.keep_previews:
+        return bar.show
+    previews = KeptPreviews(folder, options.out / name / "previews")
+
+    def show(event: Event) -> None:
+        bar.show(event)
+        previews.keep(event)
+
+    return show
+
+
 def _finish(
-    outcome: Done | Failed, folder: JobFolder, options: argparse.Namespace, name: str, file: str
+    outcome: Done | Failed, folder: JobFolder, options: argparse.Namespace, name: str, placed: Placed, several: bool
 ) -> ErrorReport | None:
-    """Write what came of one source, or the log; returns its error. `file` is its input in a job of several or ""."""
+    """Write what came of one source, or the log; returns its error. `several` is whether the job had more of them."""
     target = options.out / name
+    file = placed.files[0] if several else ""
     error = outcome.error if isinstance(outcome, Failed) else outcome.result.files[file].error if file else None
     try:
         if error is None:
             result = result_of_file(outcome.result, file, name) if file else outcome.result
-            write_results(result, folder, options.task, name, target, options.format)
+            write_results(result, folder, options.task, name, target, options.format, placed.nodes)
             sys.stdout.write(summary(result, folder, name, target) + "\n")
         else:
             keep_log(folder, target)
     except MeshwrightError as unwritable:
         return unwritable.report
     return error
-
-
-def _named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
-    """Every file under a name of its own. Raises BadInput when a path is missing or a folder holds none."""
-    from ..geometry.mesh_files import MESH_SUFFIXES
-
-    suffixes = IMAGE_SUFFIXES if task.inputs[0].kind == "image" else MESH_SUFFIXES
-    files: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise BadInput(f"There is no {path}.", "Neither a file nor a folder has that name.", "Check the path.")
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes) if path.is_dir() else [path]
-        if not found:
-            raise BadInput(f"The folder {path} holds nothing to work on.", f"Looked for {', '.join(suffixes)}.",
-                           "Choose another folder.")
-        files += found
-    named: dict[str, Path] = {}
-    for file in files:
-        name, number = file.stem, 2
-        while name in named:
-            name, number = f"{file.stem}-{number}", number + 1
-        named[name] = file
-    return named
-
-
-def _place_input(task: TaskSpec, source: Path, folder: JobFolder, number: int) -> tuple[str, ...]:
-    """Bring the file, the job's `number`-th, into its inputs in the form that the task takes; returns the names there.
-    """
-    if task.inputs[0].kind == "image":
-        stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "picture"
-        name = (stem if number == 1 else f"{stem}.{number:03d}") + source.suffix.lower()
-        shutil.copy(source, folder.inputs / name)
-        return (name,)
-    from ..geometry.mesh_files import joined, read_parts
-
-    meshes = [part.mesh for part in read_parts(source)]
-    if task.inputs[0].kind == "mesh":
-        meshes = [joined(meshes)]
-    names = tuple(f"mesh.{mesh:03d}.npz" for mesh in range(number, number + len(meshes)))
-    for name, mesh in zip(names, meshes, strict=True):
-        write_mesh(folder.inputs / name, mesh.vertices, mesh.faces)
-    return names

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from numpy.typing import NDArray
 
 from ..contract import BadInput
 from .mesh import TriangleMesh
@@ -25,7 +26,8 @@ MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 _Y_UP_SUFFIXES = (".glb", ".gltf", ".obj")
 _OBJ_OPTIONS = {"split_objects": True, "group_material": False}
 _COLORED_SUFFIXES = (".glb", ".gltf", ".ply")
-_TO_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], np.float64)
+TO_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], np.float64)
+"""From Blender's frame to that of GLB and OBJ."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,30 @@ class NamedMesh:
     color: tuple[float, ...] | None = None
 
 
+@dataclass(frozen=True)
+class MeshNode:
+    """A mesh as its file holds it, and the matrix [4, 4] that takes it to the world in Blender's frame."""
+
+    name: str
+    mesh: trimesh.Trimesh
+    to_blender: NDArray[np.float64]
+
+
 def read_parts(path: Path) -> list[NamedMesh]:
     """One part per scene node that holds a mesh, by name, its transform applied, equal vertices merged.
 
     Raises BadInput for a file that holds no mesh, cannot be read, or is cut off.
     """
+    parts = []
+    for node in read_nodes(path):
+        placed = node.mesh.copy().apply_transform(node.to_blender)
+        placed.merge_vertices(merge_tex=True, merge_norm=True)
+        parts.append(NamedMesh(node.name, TriangleMesh.from_trimesh(placed)))
+    return parts
+
+
+def read_nodes(path: Path) -> list[MeshNode]:
+    """Every scene node that holds a mesh, by name, nothing changed. Raises BadInput as `read_parts` does."""
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise BadInput(f"{path.name} is of a kind that cannot be read.", f"Known are {', '.join(MESH_SUFFIXES)}.",
                        "Save it as GLB.")
@@ -51,19 +72,17 @@ def read_parts(path: Path) -> list[NamedMesh]:
         scene = _loaded(path)
     except Exception as error:  # loaders raise anything on a damaged file
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
-    to_blender = np.linalg.inv(_TO_Y_UP) if path.suffix.lower() in _Y_UP_SUFFIXES else np.eye(4)
-    parts = []
+    to_blender = np.linalg.inv(TO_Y_UP) if path.suffix.lower() in _Y_UP_SUFFIXES else np.eye(4)
+    nodes = []
     for node in sorted(scene.graph.nodes_geometry, key=str):  # the graph's own order changes from run to run
         transform, geometry = scene.graph[node]
         mesh = scene.geometry[geometry]
         if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces):
             _check(path, mesh)
-            placed = mesh.copy().apply_transform(to_blender @ transform)
-            placed.merge_vertices(merge_tex=True, merge_norm=True)
-            parts.append(NamedMesh(str(node), TriangleMesh.from_trimesh(placed)))
-    if not parts:
+            nodes.append(MeshNode(str(node), mesh, to_blender @ transform))
+    if not nodes:
         raise BadInput(f"{path.name} holds no mesh.", "It has no triangles, or is cut off.", "Choose another file.")
-    return parts
+    return nodes
 
 
 def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
@@ -75,7 +94,7 @@ def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
     for part in parts:
         mesh = part.mesh.to_trimesh()
         if path.suffix.lower() in _Y_UP_SUFFIXES:
-            mesh.apply_transform(_TO_Y_UP)
+            mesh.apply_transform(TO_Y_UP)
         if part.color is not None and path.suffix.lower() in _COLORED_SUFFIXES:
             mesh.visual = _coloring(path, mesh, part.color)
         scene.add_geometry(mesh, node_name=part.name, geom_name=part.name)

@@ -31,7 +31,7 @@ CHECK_SCRIPT = Path(__file__).with_name("import_check.py")
 REQUIREMENTS = Path(__file__).parents[1] / "backend" / "requirements.txt"
 _STAMP = "runtime.json"
 _MODULES = {"pillow": "PIL", "scikit-image": "skimage", "opencv-python-headless": "cv2", "python-fcl": "fcl",
-            "warp-lang": "warp", "fast-simplification": "fast_simplification"}
+            "warp-lang": "warp", "fast-simplification": "fast_simplification", "PyYAML": "yaml"}
 
 
 class Condition(StrEnum):

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mesh files with texture coordinates: read to be painted, written as GLB with the textures.
+
+What is written is what was read: positions, normals and transforms of the file, its UVs unless they were made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..contract import BadInput, PaintedMesh
+from .mesh_files import TO_Y_UP, MeshNode, read_nodes
+from .uv_layout import new_layout, uv_fault
+
+UVChoice = Literal["auto", "keep", "new"]
+"""The file's UVs where they can be painted on, else new ones; always the file's; always new ones."""
+ROUGHNESS = 0.99
+
+
+@dataclass(frozen=True)
+class PaintedNode:
+    """A mesh of a file, to be painted. `painted` has its corners in the order of `node`'s; `remark` is why its UVs are
+    new ones, or "".
+    """
+
+    node: MeshNode
+    painted: PaintedMesh
+    remark: str = ""
+
+
+def read_painted(path: Path, choice: UVChoice) -> list[PaintedNode]:
+    """Every mesh of the file, equal positions merged, with UVs.
+
+    Raises BadInput as `read_nodes` does, and where UVs shall be kept that are missing or cannot be painted on.
+    """
+    return [_painted(path, node, choice) for node in read_nodes(path)]
+
+
+def write_painted(path: Path, nodes: Sequence[PaintedNode], textures: Sequence[Path]) -> None:
+    """Write a GLB with each mesh under its name and a picture file as its base colour. Raises OSError."""
+    scene = trimesh.Scene()
+    for painted, texture in zip(nodes, textures, strict=True):
+        node = painted.node
+        with Image.open(texture) as image:
+            image.load()
+        material = trimesh.visual.material.PBRMaterial(
+            name=node.name, baseColorTexture=image, metallicFactor=0.0, roughnessFactor=ROUGHNESS)
+        mesh = _split_at_seams(node.mesh, _turned(node, painted.painted.uvs))
+        mesh.visual = trimesh.visual.TextureVisuals(mesh.visual.uv, material)
+        scene.add_geometry(mesh, node_name=node.name, geom_name=node.name, transform=TO_Y_UP @ node.to_blender)
+    path.write_bytes(scene.export(file_type="glb"))
+
+
+def _painted(path: Path, node: MeshNode, choice: UVChoice) -> PaintedNode:
+    placed = trimesh.Trimesh(trimesh.transform_points(node.mesh.vertices, node.to_blender),
+                             _turned(node, np.asarray(node.mesh.faces)), process=False)
+    placed.merge_vertices()
+    vertices, faces = placed.vertices.astype(np.float32), placed.faces.astype(np.int32)
+    uvs = _file_uvs(node)
+    fault = "" if choice == "new" else "It has no UVs." if uvs is None else uv_fault(vertices, faces, uvs)
+    if fault and choice == "keep":
+        raise BadInput(f"The UVs of {node.name} in {path.name} cannot be kept.", fault,
+                       "Unwrap it (in Blender: UV > Smart UV Project), or let new ones be made: --uv new.")
+    if uvs is None or fault or choice == "new":
+        uvs = new_layout(vertices, faces)
+    return PaintedNode(node, PaintedMesh(vertices, faces, uvs, np.ones(len(faces), bool)), fault)
+
+
+def _file_uvs(node: MeshNode) -> NDArray[np.float32] | None:
+    """The corners' UVs in the order of the placed faces, [F, 3, 2]; None where the file has none."""
+    known = getattr(node.mesh.visual, "uv", None)
+    if known is None or len(known) != len(node.mesh.vertices):
+        return None
+    return np.ascontiguousarray(_turned(node, np.asarray(known, np.float32)[node.mesh.faces]))
+
+
+def _turned(node: MeshNode, corners: NDArray) -> NDArray:
+    """Corners [F, 3, ...] between the file's order and the world's: a transform that mirrors turns the faces round."""
+    return np.ascontiguousarray(corners[:, ::-1]) if np.linalg.det(node.to_blender[:3, :3]) < 0 else corners
+
+
+def _split_at_seams(mesh: trimesh.Trimesh, uvs: NDArray[np.float32]) -> trimesh.Trimesh:
+    """The mesh with one vertex for every pair of vertex and UV, and with the normals that its file has, if any."""
+    pairs = np.column_stack([mesh.faces.reshape(-1), np.ascontiguousarray(uvs).reshape(-1, 2).view(np.int32)])
+    first, corners = trimesh.grouping.unique_rows(pairs)
+    vertex = mesh.faces.reshape(-1)[first]
+    # Asked for, normals are computed where the file has none; those of the file lie in the cache.
+    normals = mesh.vertex_normals[vertex] if "vertex_normals" in mesh._cache else None
+    return trimesh.Trimesh(mesh.vertices[vertex], corners.reshape(-1, 3), vertex_normals=normals,
+                           visual=trimesh.visual.TextureVisuals(uvs.reshape(-1, 2)[first]), process=False)
