@@ -13,7 +13,7 @@ from ..backend.contract.parameter import Value
 from ..delivery_note import DeliveryNote, Paint
 from ..texture.capture import MOST_LAYERS
 from ..texture.looks import add_look
-from ..texture.material import material_under, overlaid_material, texture_material
+from ..texture.material import composed, material_under, overlaid_material, texture_material
 from .names import fitted
 from .recipe import FOLDER, attach
 
@@ -84,8 +84,10 @@ def _paint(item: bpy.types.Object, paint: Paint, image: bpy.types.Image, folder:
     made: dict[bpy.types.Material | None, bpy.types.Material] = {}
     for old in dict.fromkeys(shown.values() if paint.masked else (None,)):
         under = material_under(old) if old and rerolled and old.get(FOLDER) == rerolled else old
-        made[old] = (overlaid_material(words, image, layer, under) if paint.masked
-                     else texture_material(words, image, layer))
+        if paint.masked and not (len(set(shown.values())) == 1 and composed(image, layer, under)):
+            made[old] = overlaid_material(words, image, layer, under)
+        else:
+            made[old] = texture_material(words, image, layer, under)
         attach(made[old], values)
     add_look(item, name, {index: made[old if paint.masked else None] for index, old in shown.items()})
 
@@ -94,7 +96,8 @@ def _look_name(folder: JobFolder, request: Request, note: DeliveryNote) -> str:
     """What was asked for, in few words, and the seed."""
     texts = [(folder.inputs / file).read_text("utf-8") for file in request.inputs.get("prompt", ())]
     asked = " ".join(" ".join(texts).split()) or note.picture or request.subject
-    return f"{textwrap.shorten(asked, LONGEST_WORDS, placeholder=' …')}, seed {request.seed}"
+    part = " (part)" if any(paint.masked for paint in note.paints) else ""
+    return f"{textwrap.shorten(asked, LONGEST_WORDS, placeholder=' …')}, seed {request.seed}{part}"
 
 
 def _layer_with(mesh: bpy.types.Mesh, uvs: np.ndarray) -> str:

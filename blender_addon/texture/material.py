@@ -2,17 +2,23 @@
 """The material that shows a new texture: of its own, or laid over the old one where only some faces were painted."""
 
 import bpy
+import numpy as np
 
 ROUGHNESS = 0.5
 UNDER = "meshwright_under"
-"""Custom property of an overlaid material: the one below."""
+"""Custom property of a material whose paint lies on another one: that one."""
 
 
-def texture_material(name: str, image: bpy.types.Image, uv_layer: str) -> bpy.types.Material:
-    """A Principled material with `image` as base colour, read by the UV layer of that name."""
+def texture_material(name: str, image: bpy.types.Image, uv_layer: str,
+                     under: bpy.types.Material | None = None) -> bpy.types.Material:
+    """A Principled material with `image` as base colour, read by the UV layer of that name; `under` is remembered as
+    the one that the image was composed with."""
     material = _plain(name)
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
-    _paint(material.node_tree, shader, image, uv_layer)
+    # What Solid view shows, and where Blender's own bake would go; an overlaid image would show holes there.
+    material.node_tree.nodes.active = _paint(material.node_tree, shader, image, uv_layer)
+    if under is not None:
+        material[UNDER] = under
     return material
 
 
@@ -25,6 +31,36 @@ def overlaid_material(name: str, image: bpy.types.Image, uv_layer: str,
     if under is not None:
         material[UNDER] = under
     return material
+
+
+def composed(image: bpy.types.Image, uv_layer: str, under: bpy.types.Material | None) -> bool:
+    """Fill what is transparent in `image` with the texture of `under`, where that is a material of `texture_material`
+    with the same UV layer and size: one image is seen in Solid view and exported like any other. False where it is not.
+    """
+    below = _texture_of(under, uv_layer) if under is not None else None
+    if below is None or tuple(below.size) != tuple(image.size) or below.channels != 4 or image.channels != 4:
+        return False
+    old, new = (np.empty(len(picture.pixels), np.float32) for picture in (below, image))
+    below.pixels.foreach_get(old)
+    image.pixels.foreach_get(new)
+    old, new = old.reshape(-1, 4), new.reshape(-1, 4)
+    new[:, :3] = old[:, :3] + (new[:, :3] - old[:, :3]) * new[:, 3:]
+    new[:, 3] = old[:, 3]
+    image.pixels.foreach_set(new.ravel())
+    image.update()
+    image.pack()
+    return True
+
+
+def _texture_of(material: bpy.types.Material, uv_layer: str) -> bpy.types.Image | None:
+    """The image of a material that shows it and nothing else by this UV layer."""
+    nodes = material.node_tree.nodes if material.node_tree else ()
+    if sorted(node.type for node in nodes) != ["BSDF_PRINCIPLED", "OUTPUT_MATERIAL", "TEX_IMAGE", "UVMAP"]:
+        return None
+    texture, layer = (next(node for node in nodes if node.type == kind) for kind in ("TEX_IMAGE", "UVMAP"))
+    wired = {(link.from_node.type, link.to_socket.name) for link in material.node_tree.links}
+    whole = wired == {("UVMAP", "Vector"), ("TEX_IMAGE", "Base Color"), ("BSDF_PRINCIPLED", "Surface")}
+    return texture.image if whole and layer.uv_map == uv_layer else None
 
 
 def material_under(material: bpy.types.Material) -> bpy.types.Material | None:
@@ -69,7 +105,6 @@ def _paint(tree: bpy.types.NodeTree, shader: bpy.types.Node, image: bpy.types.Im
     tree.links.new(coordinates.outputs["UV"], texture.inputs["Vector"])
     tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
     shader.inputs["Roughness"].default_value = ROUGHNESS
-    tree.nodes.active = texture  # what Solid view shows, and where Blender's own bake would go
     return texture
 
 

@@ -196,7 +196,7 @@ def test_what_the_view_shows_is_refined(easel: Extension) -> None:
     assert not bpy.ops.meshwright.refine_from_view.poll(), "nothing to refine yet"
     bpy.ops.meshwright.texture()
     finished(easel)
-    first = item.active_material
+    first, whole = item.active_material, pixels(item)
     with pytest.raises(RuntimeError, match="no view to paint from"):
         bpy.ops.meshwright.refine_from_view()
     easel_view = easel.module("texture.view").View
@@ -206,9 +206,11 @@ def test_what_the_view_shows_is_refined(easel: Extension) -> None:
         assert bpy.ops.meshwright.refine_from_view() == {"FINISHED"}
     assert bpy.context.scene.meshwright.paint_scope == "OBJECT", "the choice in the panel stays"
     finished(easel)
-    assert [look.name for look in item.meshwright_looks][1:] == ["a red crate, seed 3", "a blue star, seed 3"]
-    images = [node.image for node in item.active_material.node_tree.nodes if node.type == "TEX_IMAGE"]
-    assert len(images) == 2, "the new paint lies over the first texture"
+    assert [look.name for look in item.meshwright_looks][1:] == ["a red crate, seed 3", "a blue star, seed 3 (part)"]
     assert item.active_material["meshwright_under"] == first
-    shares = sorted((np.array(image.pixels)[3::4] > 0.5).mean() for image in images)
-    assert 0.05 < shares[0] < 0.35 and shares[1] == 1.0, "about one side of six"
+    kept = (pixels(item) == whole).all(axis=2)
+    assert 0.6 < kept.mean() < 0.97, "about one side of six is new"
+    assert (pixels(item)[..., 3] == 1).all(), "one image again: seen in Solid view, exported like any other"
+    bpy.ops.meshwright.reroll_texture()
+    finished(easel)
+    assert item.active_material["meshwright_under"] == first, "painted anew on the same ground"
