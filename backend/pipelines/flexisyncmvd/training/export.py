@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ....procedural.families import FAMILIES
+from ....training.command import build_export_parser
 from ....training.model_card import figures_table, sizes_in_words
 from ..checkpoint_plan import BASE, CONTROLNETS
 from ..schedule import ddpm_scheduler
@@ -130,13 +131,8 @@ def model_card(parameters: float, options: argparse.Namespace) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the weights folder."""
-    parser = argparse.ArgumentParser(description="Write a run's weights as a float16 set of weights.")
-    parser.add_argument("--run", type=Path, required=True, help="the training command's --out")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="starter")
+    parser = build_export_parser("set of weights", PRESETS)
     parser.add_argument("--objects", type=int, help="as the run had it")
-    parser.add_argument("--figures", type=Path, help="JSON that the figures command wrote")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parameters = write_set(options.run, PRESETS[options.preset], options.out)

@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,6 +27,7 @@ from ....procedural.assembly import stack
 from ....procedural.dataset import Split, object_at
 from ....procedural.dense_grid import distance_grid
 from ....procedural.primitives import ObjectBatch
+from ....training.figures_file import build_figures_parser, write_figures
 from ..checkpoint_pipeline import CheckpointPipelines
 from ..job import settings_of
 from ..painted_scene import PaintedScene
@@ -169,14 +168,10 @@ def starter_settings(device: str, options: Mapping[str, Value] = STARTER.paramet
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(description="Held-out figures of a FlexiSyncMVD set of weights.")
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write; pictures of the views beside it")
+    parser = build_figures_parser("a FlexiSyncMVD set of weights, with a picture of the views beside the file")
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--steps", type=int, help="in place of the set's own")
     parser.add_argument("--guidance", type=float, help="in place of the set's own")
-    parser.add_argument("--seed", type=int, default=0, help="the training run's seed: held-out objects belong to it")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
 
 
@@ -201,9 +196,7 @@ def main(arguments: Sequence[str]) -> int:
         "steps": settings.steps, "guidance": settings.guidance.scale, "view": 8 * settings.sizes.latent_view,
         "texture": settings.sizes.texture[0], "seed": options.seed, "device": options.device,
     }
-    result = {"settings": told, "threads": torch.get_num_threads(), "summary": summary(rows), "rows": rows}
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    logger.info("%s", json.dumps(result["summary"], indent=1))
+    write_figures(options.out, told, summary(rows), rows)
     return 0
 
 

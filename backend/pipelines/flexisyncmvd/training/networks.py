@@ -51,7 +51,7 @@ class TextGuidedDenoiser(nn.Module):
 def new_autoencoder(preset: Preset) -> AutoencoderKL:
     """An untrained autoencoder, at first nearly without noise in the latent."""
     autoencoder = AutoencoderKL(sample_size=preset.picture_size, **preset.autoencoder)
-    nn.init.constant_(autoencoder.quant_conv.bias[4:], -5.0)
+    nn.init.constant_(autoencoder.quant_conv.bias[4:], -7.0)
     return autoencoder
 
 

@@ -42,6 +42,7 @@ def _autoencoder(widths: tuple[int, ...], groups: int) -> dict[str, Any]:
         "up_block_types": ("UpDecoderBlock2D",) * len(widths),
         "layers_per_block": 1,
         "latent_channels": 4,
+        "mid_block_add_attention": False,
         "norm_num_groups": groups,
         "scaling_factor": 1.0,
     }
@@ -72,8 +73,8 @@ PRESETS: dict[str, Preset] = {
         unet=_unet((48, 64, 80), 16, 4, 128),
         hint_widths=(8, 16, 32, 48),
         text_encoder=_text_encoder(128, 2, 4),
-        autoencoder_stage=StageFigures(steps=2000, batch=48, rate=1.5e-3, warm_up=100, evaluate_every=1000),
-        denoiser_stage=StageFigures(steps=5000, batch=256, rate=1e-3, warm_up=300, evaluate_every=1250),
+        autoencoder_stage=StageFigures(steps=3000, batch=48, rate=1e-3, warm_up=100, evaluate_every=1000),
+        denoiser_stage=StageFigures(steps=4400, batch=256, rate=1e-3, warm_up=300, evaluate_every=1100),
         objects=12_000,
         picture_size=192,
         paintings=6,
