@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import bpy
+import numpy as np
 
 from .backend.contract import JobFolder
 from .backend.contract.json_form import from_json, to_json
@@ -37,12 +38,31 @@ class Reference:
 
 @dataclass(frozen=True)
 class Target:
-    """An object as it was at capture: world bounds (low, high) and world matrix, row by row."""
+    """An object as it was at capture: world bounds (low, high) and world matrix, row by row.
+
+    `standing` [3, 3], row by row, took its mesh from its own frame to the one that it was captured in: as it stands in
+    the scene, turned and scaled, but not moved.
+    """
 
     reference: Reference
     low: tuple[float, ...]
     high: tuple[float, ...]
     matrix: tuple[float, ...]
+    standing: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+    def as_it_stands(self, vertices: np.ndarray) -> np.ndarray:
+        """Vertices [V, 3] of the object's own frame in that of the captured mesh."""
+        standing: np.ndarray = vertices @ self._standing.T
+        return standing.astype(np.float32)
+
+    def own(self, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A mesh in the frame of the captured one (vertices [V, 3], faces [F, 3]) in the object's own, facing alike."""
+        faces = faces[:, ::-1] if np.linalg.det(self._standing) < 0 else faces
+        return (vertices @ np.linalg.inv(self._standing).T).astype(np.float32), faces
+
+    @property
+    def _standing(self) -> np.ndarray:
+        return np.reshape(np.array(self.standing, np.float64), (3, 3))
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ def _capture_one(context: bpy.types.Context, task: TaskSpec, wanted: InputSpec, 
             paints.append(capture_painted(item, folder.inputs / name, settings.mesh_source, settings.paint_scope,
                                           settings.paint_uvs, view))
         else:
-            frame: Frame = "local" if wanted.kind == "mesh" else "world"
+            frame: Frame = "standing" if wanted.kind == "mesh" else "world"
             capture_mesh(item, folder.inputs / name, settings.mesh_source, frame)
     return names
 

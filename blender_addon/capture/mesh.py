@@ -10,7 +10,7 @@ import numpy as np
 from ..backend.contract import BadInput, write_mesh
 from ..delivery_note import MeshSource, Target, reference
 
-Frame = Literal["local", "world"]
+Frame = Literal["standing", "world"]
 SMALLEST_SIDE = 1e-7
 """Of what an object's matrix makes of a cube, relative to the largest: below that is nothing but rounding."""
 
@@ -18,8 +18,9 @@ SMALLEST_SIDE = 1e-7
 def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame: Frame) -> None:
     """Write the object's triangles to an npz (vertices float32 [V, 3], faces int32 [F, 3]).
 
-    "EVALUATED" is the mesh after modifiers, "BASE" the one before. In the "local" frame the object's matrix is left
-    out, in "world" it is applied (metres); a mirrored matrix turns the faces, so that they keep facing outwards.
+    "EVALUATED" is the mesh after modifiers, "BASE" the one before. In the "world" frame the object's matrix is applied
+    (metres), in the "standing" frame all of it but the place, so that the mesh is upright and in proportion as it is
+    seen; a mirrored matrix turns the faces, so that they keep facing outwards.
     Edits that an object in Edit Mode holds back are part of it. Raises BadInput for an object that has no faces, or to
     which its matrix leaves none.
     """
@@ -34,15 +35,22 @@ def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame:
         evaluated.to_mesh_clear()
     if not len(faces):
         raise BadInput(f"{source.name} has no faces.", "Only a surface can be worked on.", "Select another object.")
-    if frame == "world":
-        matrix = np.array(source.matrix_world, np.float64)
-        vertices = (vertices @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
-        faces = faces[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else faces
+    linear = standing(source) if frame == "standing" else np.array(source.matrix_world.to_3x3(), np.float64)
+    place = np.array(source.matrix_world.translation) if frame == "world" else 0.0
+    vertices = (vertices @ linear.T + place).astype(np.float32)
+    faces = faces[:, ::-1] if np.linalg.det(linear) < 0 else faces
     if not np.isfinite(vertices).all():
         raise BadInput(f"{source.name} has vertices at no place.", "Some coordinates are infinite or not a number.",
                        "Delete these vertices (in Edit Mode select all that you see with a box, invert, delete), or "
                        "mend the modifiers that make them.")
     write_mesh(path, vertices, faces)
+
+
+def standing(source: bpy.types.Object) -> np.ndarray:
+    """What turns and scales the object, float64 [3, 3]; the identity where that leaves it flat and cannot be undone."""
+    linear = np.array(source.matrix_world.to_3x3(), np.float64)
+    sides = np.linalg.svd(linear, compute_uv=False)
+    return linear if sides[2] > SMALLEST_SIDE * sides[0] else np.eye(3)
 
 
 def _demand_extent(source: bpy.types.Object) -> None:
@@ -62,7 +70,7 @@ def target_of(source: bpy.types.Object) -> Target:
     matrix = np.array(source.matrix_world, np.float64)
     placed = corners @ matrix[:3, :3].T + matrix[:3, 3]
     return Target(reference(source), tuple(placed.min(axis=0).tolist()), tuple(placed.max(axis=0).tolist()),
-                  tuple(matrix.ravel().tolist()))
+                  tuple(matrix.ravel().tolist()), tuple(standing(source).ravel().tolist()))
 
 
 def triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:

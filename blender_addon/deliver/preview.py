@@ -105,6 +105,8 @@ def _update(shown: _Shown, job: Job) -> None:
         return
     item = item or _new_object(job, scene)
     item.data.clear_geometry()
+    if parent:  # turned and scaled back vertex by vertex: an object's matrix holds no shear
+        vertices, faces = shown.note.targets[0].own(vertices, faces)
     fill(item.data, vertices, faces)
     item.data.shade_flat()  # its winding is not consistent, which smooth shading would show as dents
     item.parent, item.matrix_basis = parent, matrix

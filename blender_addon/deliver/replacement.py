@@ -29,7 +29,7 @@ _TRANSFORMS = ("rotation_mode", "location", "rotation_euler", "rotation_quaterni
 def replace_target(request: Request, parts: Sequence[Part], note: DeliveryNote, scene: bpy.types.Scene,
                    view_layer: bpy.types.ViewLayer, values: Mapping[str, Value],
                    notes: list[str]) -> list[bpy.types.Object]:
-    """New objects where the target is, whose frame the meshes are in. Of variants, all but the first are to be hidden.
+    """New objects where the target is. Of variants, all but the first are to be hidden.
 
     A target that has gone leaves its world matrix, and the artist a remark.
     """
@@ -46,7 +46,8 @@ def replace_target(request: Request, parts: Sequence[Part], note: DeliveryNote, 
     for number, part in enumerate(parts, 1):
         variant = part.artifact.group == VARIANT_GROUP
         name = fitted(request.subject, f"{suffix}.v{number}" if variant and number > 1 else suffix)
-        made = bpy.data.objects.new(name, new_mesh(name, part.vertices, part.faces))
+        vertices, faces = target.own(part.vertices, part.faces) if target else (part.vertices, part.faces)
+        made = bpy.data.objects.new(name, new_mesh(name, vertices, faces))
         for home in homes or [scene.collection]:
             home.objects.link(made)
         attach(made, {**values, VARIANT: number, DELIVERY: delivery} if variant and len(parts) > 1 else values)

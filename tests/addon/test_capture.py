@@ -221,10 +221,11 @@ def test_mesh_frames_and_modifiers(extension: Extension, scene: bpy.types.Scene,
     modifier = cube.modifiers.new("Array", "ARRAY")
     modifier.count = 3
     bpy.context.view_layer.update()
-    capture_mesh(cube, tmp_path / "base.npz", "BASE", "local")
+    capture_mesh(cube, tmp_path / "base.npz", "BASE", "standing")
     vertices, faces = read_mesh(tmp_path / "base.npz")
-    assert len(vertices) == 8 and len(faces) == 12 and vertices.max() == 1.0
-    capture_mesh(cube, tmp_path / "evaluated.npz", "EVALUATED", "local")
+    assert len(vertices) == 8 and len(faces) == 12
+    assert np.abs(vertices).max(axis=0) == pytest.approx([2.0, 1.0, 1.0], abs=1e-6), "scaled, but not moved"
+    capture_mesh(cube, tmp_path / "evaluated.npz", "EVALUATED", "standing")
     assert len(read_mesh(tmp_path / "evaluated.npz")[1]) == 36
     capture_mesh(cube, tmp_path / "world.npz", "BASE", "world")
     vertices, faces = read_mesh(tmp_path / "world.npz")
@@ -237,7 +238,7 @@ def test_an_object_without_faces(extension: Extension, scene: bpy.types.Scene, t
     empty = bpy.data.objects.new("Points", bpy.data.meshes.new("Points"))
     scene.collection.objects.link(empty)
     with pytest.raises(extension.module("backend.contract").BadInput, match="Points has no faces"):
-        extension.module("capture").capture_mesh(empty, tmp_path / "mesh.npz", "BASE", "local")
+        extension.module("capture").capture_mesh(empty, tmp_path / "mesh.npz", "BASE", "standing")
 
 
 def test_the_targets_bounds_are_in_the_world(extension: Extension, scene: bpy.types.Scene) -> None:

@@ -67,20 +67,23 @@ def bench(extension: Extension, target: bpy.types.Object, tmp_path: Path) -> Ite
     bench.preview.remove(bench.job.id)
 
 
-def placed(matrix: Matrix) -> np.ndarray:
-    return np.array([matrix @ Matrix.Translation(corner).translation for corner in box(LOW, HIGH).tolist()])
+def placed(matrix: Matrix, captured: Matrix) -> np.ndarray:
+    """Where the box's corners are below `matrix`, in the frame of an object captured as it stood at `captured`."""
+    own = matrix @ captured.to_3x3().inverted().to_4x4()
+    return np.array([own @ Matrix.Translation(corner).translation for corner in box(LOW, HIGH).tolist()])
 
 
 def test_it_stands_where_the_target_stands_and_moves_with_it(bench: Bench, target: bpy.types.Object) -> None:
+    captured = target.matrix_world.copy()
     bench.tell()
-    assert world_vertices(bench.object) == pytest.approx(placed(target.matrix_world), abs=1e-5)
+    assert world_vertices(bench.object) == pytest.approx(placed(captured, captured), abs=1e-5)
     assert not any(polygon.use_smooth for polygon in bench.object.data.polygons)
     assert bench.object.name == "vase (preview)" and bench.object.show_in_front
     assert bench.object.hide_render and bench.object.hide_select and not bench.object.select_get()
     parent = cube("table", (0, 0, 0), (1, 1, 1))
     parent.matrix_world = Matrix.Rotation(0.5, 4, "X") @ Matrix.Diagonal((1, 3, 1, 1))
     target.parent = parent  # sheared from now on
-    assert world_vertices(bench.object) == pytest.approx(placed(target.matrix_world), abs=1e-5)
+    assert world_vertices(bench.object) == pytest.approx(placed(target.matrix_world, captured), abs=1e-5)
     assert not target.hide_get() and bpy.context.view_layer.objects.active != bench.object
 
 

@@ -43,7 +43,10 @@ def flat_result(extension: Extension, roof: bpy.types.Object, path: Path, **tran
     bpy.data.objects.remove(low)
     bpy.data.meshes.remove(mesh)
     note = note_on(extension, "replace", roof) | {"transfer": transfer}
-    return delivered(extension, woven_job(path, note, [arrays], "roof"))[0]
+    vertices, faces = arrays
+    linear = np.array(roof.matrix_world.to_3x3())  # woven as the roof stands
+    woven = (vertices @ linear.T).astype(np.float32), faces[:, ::-1] if np.linalg.det(linear) < 0 else faces
+    return delivered(extension, woven_job(path, note, [woven], "roof"))[0]
 
 
 def normals(image: bpy.types.Image) -> np.ndarray:

@@ -81,6 +81,14 @@ def low_ball(scene: bpy.types.Scene) -> tuple[np.ndarray, np.ndarray]:
     return arrays
 
 
+def facing_outwards(item: bpy.types.Object) -> bool:
+    """Whether the closed mesh encloses its volume, in the world."""
+    corners = world_vertices(item)[triangles(item.data)[1]] - np.array(item.matrix_world.translation)
+    volume = np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
+    mirrored = item.matrix_world.determinant() < 0  # Blender turns such faces itself when it draws them
+    return bool(volume > 0) != mirrored
+
+
 def delivered(extension: Extension, folder: JobFolder) -> list[bpy.types.Object]:
     report = extension.module("deliver").deliver(extension.module("backend.contract").JobFolder(folder.path))
     return [bpy.data.objects[name] for name in report.objects]
@@ -122,8 +130,9 @@ def test_it_stands_exactly_where_the_original_stands(
     new, = delivered(extension, woven_job(tmp_path / "job-1", note, [low_ball]))
     bpy.context.view_layer.update()
     assert np.array(new.matrix_world) == pytest.approx(np.array(ball.matrix_world), abs=1e-5)
-    expected = low_ball[0] @ np.array(ball.matrix_world)[:3, :3].T + np.array(ball.matrix_world)[:3, 3]
-    assert world_vertices(new) == pytest.approx(expected, abs=1e-4)
+    expected = low_ball[0] + np.array(ball.matrix_world.translation)
+    assert world_vertices(new) == pytest.approx(expected, abs=1e-4), "woven as it stands, and so delivered"
+    assert facing_outwards(new)
     assert new.parent == ball.parent and np.allclose(new.matrix_parent_inverse, ball.matrix_parent_inverse)
     assert list(new.users_collection) == [home]
     assert state_of(ball) == before and ball.hide_get() and ball.hide_render
@@ -218,7 +227,7 @@ def test_taken_over_from_the_form_that_was_captured(extension: Extension, scene:
     array.constant_offset_displace = (2, 0, 0)
     capture, path = extension.module("capture").capture_mesh, tmp_path / "mesh.npz"
     select(original)
-    capture(original, path, source, "local")
+    capture(original, path, source, "standing")
     with np.load(path) as data:
         mesh = data["vertices"], data["faces"]
     assert len(mesh[0]) == (16 if source == "EVALUATED" else 8)

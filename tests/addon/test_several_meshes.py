@@ -38,7 +38,8 @@ def test_one_job_each_the_active_one_first(desk: Extension, scene: bpy.types.Sce
         assert [item.reference.name for item in target.targets] == [job.request.subject]
         assert target.transfer.uvs and target.transfer.materials and target.transfer.source == "BASE"
         vertices, _ = read_mesh(job.folder.inputs / job.request.inputs["mesh"][0])
-        assert np.abs(vertices).max() == pytest.approx(0.5), "each in its own frame"
+        assert np.ptp(vertices, axis=0) == pytest.approx(bpy.data.objects[job.request.subject].dimensions, abs=1e-6)
+        assert vertices.mean(axis=0) == pytest.approx([0, 0, 0], abs=1e-6), "as it stands, around its own origin"
 
 
 def test_a_name_is_for_one_object(desk: Extension, scene: bpy.types.Scene, pieces: list[bpy.types.Object]) -> None:

@@ -8,6 +8,7 @@ import bpy
 
 from ...backend.contract import BadInput, JobFolder
 from ...capture import triangles
+from ...delivery_note import DeliveryNote
 from ..parts import read_checked
 from ..recipe import PREFIX
 from .decimation import workbench
@@ -47,7 +48,9 @@ def compare(item: bpy.types.Object, folder: JobFolder) -> None:
     Raises MeshwrightError when it cannot be read, and BadInput when the object has no fewer faces.
     """
     vertices, faces = read_checked(_captured(folder), "the original")
-    woven = Surface.of(*triangles(item.data))
+    own, woven_faces = triangles(item.data)
+    targets = DeliveryNote.read(folder).targets
+    woven = Surface.of(targets[0].as_it_stands(own) if targets else own, woven_faces)
     if len(woven.faces) >= len(faces):
         raise BadInput("There is nothing to compare with.", f"{item.name} has no fewer faces than the original.",
                        "Lower Longest, or keep the original.")
