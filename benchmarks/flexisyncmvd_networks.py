@@ -37,7 +37,7 @@ from backend.pipelines.flexisyncmvd.attention import ViewSharing, shared_attenti
 from backend.pipelines.flexisyncmvd.group_norm import group_norm
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Guidance
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline, fastest_attention
-from backend.pipelines.flexisyncmvd.placement import place
+from backend.pipelines.flexisyncmvd.placement import make_blocks_lean, place
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS
 from backend.pipelines.flexisyncmvd.random_draws import Draws
 from backend.pipelines.flexisyncmvd.rig import CameraRig
@@ -219,6 +219,8 @@ def measure(family: str, arguments: argparse.Namespace) -> dict:
     pipeline = build_pipeline(family, device, getattr(torch, arguments.dtype), arguments.tiny)
     if arguments.low_memory:
         pipeline.to("cpu")
+    if arguments.lean:
+        make_blocks_lean(pipeline)
     place(pipeline, Resources(str(device), low_memory=arguments.low_memory, compile=arguments.compile))
     together = not (arguments.low_memory or arguments.separate)
     sizes = Sizes(16, 64, 128, 128) if arguments.tiny else SIZES[family]
@@ -301,6 +303,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sdxl", action="store_true", help="SDXL, views of 1024 pixels")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--compile", action="store_true", help="compile the networks' blocks")
+    parser.add_argument("--lean", action="store_true", help="blocks with fewer passes over memory (lean_blocks.py)")
     parser.add_argument("--low-memory", action="store_true", help="networks wait on the CPU, signs one after the other")
     parser.add_argument("--separate", action="store_true", help="both signs of guidance one after the other")
     parser.add_argument("--check", action="store_true", help="also compare our kernels with torch's own")

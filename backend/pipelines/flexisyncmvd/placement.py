@@ -20,20 +20,19 @@ def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDP
         return pipeline
     order_for_tensor_cores(pipeline)
     if resources.low_memory:
-        if resources.device.startswith("cuda"):
-            make_blocks_lean(pipeline)
         pipeline.enable_model_cpu_offload(device=resources.device)
         return pipeline
     pipeline.to(resources.device)
     if resources.compile and resources.device.startswith("cuda"):
         compile_blocks(pipeline)
-    elif resources.device.startswith("cuda"):
-        make_blocks_lean(pipeline)
     return pipeline
 
 
 def make_blocks_lean(pipeline: FlexiSyncMVDPipeline) -> None:
-    """Save passes over memory in networks of half precision; a compiler would do it by itself."""
+    """Save passes over memory in networks of half precision; a compiler would do it by itself.
+
+    For the benchmark only, until it was seen to be right and faster on a GPU.
+    """
     for network in (pipeline.unet, pipeline.controlnet, pipeline.vae):
         if network is not None and network.dtype == torch.float16:
             make_lean(network)
