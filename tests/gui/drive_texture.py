@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist sees of a texture: the views while they are painted, the new look, a refined part."""
+
+import importlib
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+EXTENSION = "bl_ext.user_default.meshwright"
+
+
+def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
+    """`task` names the folder of the worker's code, the prompt, options, and how many seconds a job may take."""
+    queue = importlib.import_module(f"{EXTENSION}.jobs.engine")._queue
+    settings_of_worker = queue._worker_settings
+    queue._worker_settings = lambda: replace(settings_of_worker(), root=Path(task["root"]))
+    for item in list(bpy.data.objects):
+        bpy.data.objects.remove(item)
+    area = window.viewport
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    whole = {"window": bpy.context.window_manager.windows[0], "area": area, "region": region}
+    area.spaces.active.shading.type = "SOLID"
+    area.spaces.active.shading.color_type = "TEXTURE"
+    with bpy.context.temp_override(**whole):
+        bpy.ops.mesh.primitive_monkey_add()
+        bpy.context.object.name = "monkey"
+        bpy.ops.view3d.view_selected()
+        bpy.ops.ed.undo_push(message="A monkey")
+    settings = bpy.context.scene.meshwright
+    settings.prompt, settings.seed = task["prompt"], 3
+    for name, value in task["options"].items():
+        setattr(settings.texture, name, value)
+    yield from window.open_tab("Meshwright")
+    window.say("asked", list(bpy.ops.meshwright.texture()))
+    yield from _watch(window, task["seconds"], "1-views")
+    yield 2.0
+    window.photograph("2-look")
+    window.say("looks", [look.name for look in bpy.data.objects["monkey"].meshwright_looks])
+    with bpy.context.temp_override(**whole):
+        window.say("refined", list(bpy.ops.meshwright.refine_from_view()))
+    yield from _watch(window, task["seconds"], "3-refining")
+    yield 2.0
+    window.photograph("4-refined")
+    with bpy.context.temp_override(**whole):
+        bpy.ops.ed.undo()
+    window.say("looks undone", [look.name for look in bpy.data.objects["monkey"].meshwright_looks])
+
+
+def _watch(window: Any, seconds: float, photo: str) -> Generator[float, None, None]:
+    """Only look: Blender's own timer moves the queue on and shows the views."""
+    pictures = importlib.import_module(f"{EXTENSION}.job_pictures")
+    job, end = importlib.import_module(f"{EXTENSION}.jobs").jobs()[-1], time.monotonic() + seconds
+    icons = 0
+    while not job.ended and time.monotonic() < end:
+        yield 0.1
+        if pictures.icon_of(job):
+            icons += 1
+            if icons in (4, 12):
+                window.photograph(photo)
+    window.say(f"{photo} icons", icons)
+    window.say(f"{photo} state", str(job.state))
+    window.say(f"{photo} failure", f"{job.error}\n{job.error.details}" if job.error else "")
