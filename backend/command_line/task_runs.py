@@ -42,7 +42,7 @@ def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[s
         try:
             folder = JobFolder.create(Path(scratch) / "job")
             placed = _placed(options, sources, folder, failures)
-            outcome = _run_job(session, options, placed, folder) if placed else None
+            outcome = _run_job(session, options, placed, folder) if placed and not session.interrupted else None
         except MeshwrightError as error:
             return failures | dict.fromkeys(sources, error.report)
         if isinstance(outcome, Failed) and len(placed) > 1:

@@ -8,10 +8,11 @@ import torch
 import xatlas
 from numpy.typing import NDArray
 
-from .projection import UVMesh, uv_coverage, wrap_uvs
+from ..contract import BadInput
+from .projection import MOST_OVERLAP, UVMesh, uv_coverage, wrap_uvs
 
-MOST_OVERLAP = 0.02
-"""Share of the used texels that several faces may share: thin margins between islands."""
+SIZE = 1000.0
+"""Of the mesh while it is laid out: xatlas takes faces of an area below 1e-7 for none."""
 RESOLUTION, PADDING = 1024, 4
 """Texels of a new layout and between its islands."""
 
@@ -23,9 +24,7 @@ def uv_fault(vertices: NDArray[np.floating], faces: NDArray[np.integer], uvs: ND
     """
     if not np.isfinite(uvs).all() or np.ptp(uvs.reshape(-1, 2), axis=0).max() <= 0:
         return "All of its UVs are at one point."
-    each = torch.arange(3 * len(faces)).view(-1, 3)
-    coverage = uv_coverage(wrap_uvs(UVMesh.of(torch.from_numpy(vertices), torch.from_numpy(faces),
-                                              torch.from_numpy(uvs).reshape(-1, 2), each)))
+    coverage = uv_coverage(wrap_uvs(UVMesh.of_corners(*map(torch.from_numpy, (vertices, faces, uvs)))))
     if coverage.outside:
         return f"{coverage.outside:.1%} of its faces reach across the border of the texture."
     if coverage.overlapping > MOST_OVERLAP:
@@ -35,13 +34,18 @@ def uv_fault(vertices: NDArray[np.floating], faces: NDArray[np.integer], uvs: ND
 
 def new_layout(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float32]:
     """Texture coordinates float32 [F, 3, 2] in the unit square of every face's corners, v up, no two islands over
-    each other, all at one scale.
+    each other, all at one scale. Raises BadInput for a mesh without surface.
     """
+    extent = max(float(np.ptp(vertices, axis=0).max()), np.finfo(np.float32).tiny)
+    placed = (vertices - vertices.min(axis=0)) * (SIZE / extent)
     atlas = xatlas.Atlas()
-    atlas.add_mesh(np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.uint32))
+    atlas.add_mesh(np.ascontiguousarray(placed, np.float32), np.ascontiguousarray(faces, np.uint32))
     packing = xatlas.PackOptions()
     packing.resolution, packing.padding = RESOLUTION, PADDING
     atlas.generate(pack_options=packing)
+    if not (atlas.width and atlas.height):
+        raise BadInput("No UVs can be made for the mesh.", "It has no surface: all of its faces are flat to nothing.",
+                       "Choose another mesh.")
     _, corners, uvs = atlas[0]
     # They come as shares of width and height, which differ.
     size = np.array([atlas.width, atlas.height], np.float32)

@@ -10,6 +10,8 @@ import pytest
 import trimesh
 from PIL import Image
 
+from backend.contract import BadInput
+from backend.geometry.uv_layout import new_layout, uv_fault
 from backend.pipelines import registry
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.painted_scene import strip_size
@@ -144,6 +146,21 @@ def test_uvs_that_cannot_be_painted_on_are_refused_or_made_anew(texture, tmp_pat
     assert len(written.faces) == 12 and np.allclose(written.bounds, read.bounds)
     uvs = written.visual.uv
     assert uvs.min() >= 0 and uvs.max() <= 1 and len(np.unique(uvs.round(4), axis=0)) > 8
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+def test_new_uvs_lay_every_face_out_once_whatever_the_size(size):
+    ball = trimesh.creation.icosphere(3, radius=size)
+    uvs = new_layout(ball.vertices, ball.faces)
+    assert uvs.shape == (1280, 3, 2) and uvs.min() >= 0 and 0.9 < uvs.max() <= 1
+    assert not uv_fault(ball.vertices.astype(np.float32), ball.faces.astype(np.int32), uvs)
+    longest = np.linalg.norm(uvs - np.roll(uvs, 1, axis=1), axis=2).max()
+    assert longest < 0.06  # none is smeared across the texture, as islands folded back to shared vertices would be
+
+
+def test_a_line_gets_no_uvs():
+    with pytest.raises(BadInput, match="no surface"):
+        new_layout(np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0]]), np.array([[0, 1, 2]]))
 
 
 def test_overlapping_uvs_are_told_of(texture, tmp_path):

@@ -10,13 +10,14 @@ from .projector import Projector
 from .rasterizer import Fragments, rasterize, rasterize_views
 from .texel_bake import bake_texels
 from .uv_mesh import UVMesh, area_weighted_normals
-from .uv_space import UVCoverage, dilate, faces_in_texture, rasterize_uvs, uv_coverage, wrap_uvs
+from .uv_space import MOST_OVERLAP, UVCoverage, dilate, faces_in_texture, rasterize_uvs, uv_coverage, wrap_uvs
 from .uv_strip import UVStrip
 from .view_geometry import ViewGeometry, view_geometry, view_texels
 from .visibility import visible_texels
 from .voronoi import jump_flood, nearest_seeds
 
 __all__ = [
+    "MOST_OVERLAP",
     "Baked",
     "Cameras",
     "Fragments",

@@ -36,6 +36,12 @@ class UVMesh:
         normals = area_weighted_normals(vertices, faces) if normals is None else normals.float()
         return cls(*(part.contiguous() for part in (vertices, faces, uvs.float(), face_uvs.int(), normals)))
 
+    @classmethod
+    def of_corners(cls, vertices: Tensor, faces: Tensor, corner_uvs: Tensor) -> UVMesh:
+        """Take texture coordinates of every face's corners, [F, 3, 2]."""
+        each = torch.arange(3 * len(faces), device=corner_uvs.device).view(-1, 3)
+        return cls.of(vertices, faces, corner_uvs.reshape(-1, 2), each)
+
     @property
     def device(self) -> torch.device:
         """Where all of its tensors are."""

@@ -16,6 +16,8 @@ LAYERS = 5
 """Faces that a texel may show, nearest to +Z of the world first."""
 OUTSIDE = 1e-5
 """How far outside [0, 1] a coordinate may lie: rounding of an exporter."""
+MOST_OVERLAP = 0.02
+"""Share of the used texels that several faces may share before it is worth a remark: mirrored halves, thin margins."""
 LARGEST_WORK = 1 << 26
 """Texels, of all faces' bounding boxes together, that `uv_coverage` looks at."""
 DEGENERATE = 1e-12

@@ -11,13 +11,11 @@ from torch import Tensor
 
 from ...contract import BadInput, PaintedMesh
 from ...geometry.normalization import Normalization
-from ...geometry.projection import Cameras, UVMesh, UVStrip, orbit_cameras, uv_coverage, wrap_uvs
+from ...geometry.projection import MOST_OVERLAP, Cameras, UVMesh, UVStrip, orbit_cameras, uv_coverage, wrap_uvs
 from .rig import CameraRig
 from .settings import Scene
 
 MOST_FACES = 2_000_000
-MOST_OVERLAP = 0.02
-"""Share of the used texels that several faces may share before it is worth a remark: mirrored halves, thin margins."""
 CAMERA_DISTANCE = 4.0
 PERSPECTIVE = degrees(2 * atan(1 / CAMERA_DISTANCE))
 """Field of view at which a perspective camera sees as much around the origin as an orthographic one."""
@@ -89,9 +87,8 @@ def _checked(mesh: PaintedMesh) -> list[str]:
 
 def _uv_mesh(vertices: np.ndarray, faces: np.ndarray, corners: np.ndarray) -> UVMesh:
     """A mesh with a UV of its own for every corner."""
-    each = torch.arange(3 * len(faces)).view(-1, 3)
-    uvs = torch.from_numpy(np.ascontiguousarray(corners, np.float32)).reshape(-1, 2)
-    return UVMesh.of(torch.from_numpy(np.ascontiguousarray(vertices, np.float32)), torch.from_numpy(faces), uvs, each)
+    return UVMesh.of_corners(*(torch.from_numpy(np.ascontiguousarray(part)) for part in (
+        vertices.astype(np.float32), faces, corners.astype(np.float32))))
 
 
 def _joined(meshes: Sequence[PaintedMesh], squares: int) -> UVMesh:
