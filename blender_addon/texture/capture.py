@@ -24,6 +24,7 @@ from .view import View
 Scope = Literal["OBJECT", "SLOT", "FACES", "VIEW"]
 UVChoice = Literal["AUTO", "NEW"]
 NEW_LAYER = "Meshwright"
+"""Serves again for the next texture where the active layer still cannot carry one."""
 MARK = "meshwright_painted"
 _WANTED = {"OBJECT": "is left", "SLOT": "has the active material slot", "FACES": "is selected",
            "VIEW": "is shown by this view"}
@@ -65,6 +66,9 @@ def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choi
         _mark(mesh, painted, triangles)
         layer = mesh.uv_layers.active
         faults = _faults(_corner_uvs(layer, triangles), painted, masked) if layer else ("it has no UV map",)
+        earlier = mesh.uv_layers.get(NEW_LAYER)
+        if faults and earlier and not _faults(_corner_uvs(earlier, triangles), painted, masked):
+            layer, faults = earlier, ()
         uvs = None
         if layer is None or faults or choice == "NEW":
             _check_room(source, faults)

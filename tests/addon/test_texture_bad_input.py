@@ -132,6 +132,9 @@ def test_unusable_uvs_get_a_map_beside_them(crate: bpy.types.Object, tmp_path: P
     assert not uv_layout(captured.uvs).faults
     painted([crate], "OBJECT", "AUTO", "EVALUATED", tmp_path)
     assert_kept(before, object_state(crate), ("uv order",))
+    again, paint = painted_mesh(crate, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")
+    assert (paint.uv_layer, paint.new_uvs, paint.remark) == (NEW_LAYER, "", ""), "it serves again"
+    assert np.array_equal(again.uvs, captured.uvs)
 
 
 def test_faces_that_are_not_selected_lend_no_uvs(crate: bpy.types.Object, tmp_path: Path) -> None:
