@@ -12,8 +12,7 @@ from ..worker import job_run
 from .arguments import build_parser, worker_settings
 from .catalogue import print_specs
 from .configuration import with_configuration
-
-INTERRUPTED = 130
+from .session import INTERRUPTED
 
 
 def main(arguments: Sequence[str]) -> int:

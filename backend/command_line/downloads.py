@@ -10,9 +10,7 @@ from ..contract import DOWNLOAD_WEIGHTS, Done, Failed, JobFolder, PipelineSpec, 
 from ..pipelines import registry
 from .arguments import worker_settings
 from .progress_bar import ProgressBar
-from .session import Session
-
-INTERRUPTED = 130
+from .session import INTERRUPTED, Session
 
 
 def download_weights(options: argparse.Namespace) -> int:

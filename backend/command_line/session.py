@@ -13,10 +13,13 @@ from ..contract import (
     Failed,
     JobFolder,
     Request,
+    StageProgress,
 )
 from ..worker import Settings, Worker
 
 Outcome = Done | Failed | CancelledEvent
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 
 class Session:
@@ -28,11 +31,13 @@ class Session:
         self._outcome: Outcome | None = None
         self._job = ""
         self.interrupted = False
+        self.stages_began = False
+        """Whether the last job got as far as computing."""
 
     def run(self, request: Request, folder: JobFolder, show: Callable[[Event], None]) -> Outcome:
         """Run the job in `folder`, which holds its inputs already, and return its terminal event."""
         folder.write_request(request)
-        self._show, self._job, self._outcome = show, request.job, None
+        self._show, self._job, self._outcome, self.stages_began = show, request.job, None, False
         self._worker.submit(request.job, folder.path)
         while self._worker.run_next():
             pass
@@ -50,6 +55,7 @@ class Session:
     def _take(self, event: Event) -> None:
         if isinstance(event, TERMINAL_EVENTS):
             self._outcome = event
+        self.stages_began |= isinstance(event, StageProgress)
         self._show(event)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

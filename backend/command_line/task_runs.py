@@ -7,15 +7,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..contract import Done, ErrorReport, Event, Failed, JobFolder, MeshwrightError, Request
+from ..contract import Done, ErrorReport, Event, Failed, JobFolder, MeshwrightError, Remedy, Request
 from .arguments import given_batch, given_inputs, given_parameters, worker_settings
 from .inputs import Placed, named_sources, place, place_others
 from .previews import KeptPreviews
 from .progress_bar import ProgressBar
 from .results import keep_log, result_of_file, summary, write_results
-from .session import Outcome, Session
+from .session import INTERRUPTED, Outcome, Session
 
-INTERRUPTED = 130
+WEIGHTS_LACK = (Remedy.DOWNLOAD, Remedy.ACCEPT_LICENCE)
 
 
 def run_task(options: argparse.Namespace) -> int:
@@ -36,7 +36,9 @@ def run_task(options: argparse.Namespace) -> int:
 
 
 def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[str, Path]) -> dict[str, ErrorReport]:
-    """Run the files as one job; returns what failed, by name. Where the job fails as a whole, each runs for itself."""
+    """Run the files as one job; returns what failed, by name. Where the job fails as a whole, each runs for itself,
+    unless it was the weights, which would fail all of them alike.
+    """
     failures: dict[str, ErrorReport] = {}
     with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch:
         try:
@@ -45,7 +47,7 @@ def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[s
             outcome = _run_job(session, options, placed, folder) if placed and not session.interrupted else None
         except MeshwrightError as error:
             return failures | dict.fromkeys(sources, error.report)
-        if isinstance(outcome, Failed) and len(placed) > 1:
+        if isinstance(outcome, Failed) and len(placed) > 1 and not _weights_lack(session, outcome):
             for name in placed:
                 if not session.interrupted:
                     failures |= _run_batch(session, options, {name: sources[name]})
@@ -54,6 +56,11 @@ def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[s
                 if error := _finish(outcome, folder, options, name, input_, len(placed) > 1):
                     failures[name] = error
     return failures
+
+
+def _weights_lack(session: Session, outcome: Failed) -> bool:
+    """Whether the weights could not be loaded. Values that are not numbers, whose remedy is the same, come later."""
+    return outcome.error.remedy in WEIGHTS_LACK and not session.stages_began
 
 
 def _placed(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from backend.contract import MeshwrightError, Remedy
 from backend.geometry.mesh_files import read_parts
 from backend.pipelines.silksong import job
 from backend.worker import job_run
@@ -94,6 +95,32 @@ def test_a_batch_that_fails_as_a_whole_is_run_file_by_file(remesh, meshes, tmp_p
     assert ended.code == 1
     assert "1 of 2 failed" in ended.err and ended.err.count("cone.stl: Something went wrong") == 1
     assert (tmp_path / "out" / "box" / "box.glb").is_file()
+
+
+@pytest.mark.parametrize("when", ["load", "run"])
+def test_a_batch_without_weights_is_not_tried_again_file_by_file(remesh, meshes, tmp_path, monkeypatch, when):
+    """But values that are not numbers, which also ask for a new download, may be one file's alone."""
+    tried, real = [], job.run
+
+    def fail(*_):
+        tried.append(1)
+        raise MeshwrightError("The weights are not there.", "Why.", "Download them.", Remedy.DOWNLOAD)
+
+    def run(model, request, folder, resources, progress):
+        tried.append(1)
+        progress.stage("points", 1, 1)
+        if len(request.inputs["mesh"]) > 1 or request.subject == "cone":
+            raise MeshwrightError("Not a number.", "Why.", "Download them.", Remedy.DOWNLOAD)
+        return real(model, request, folder, resources, progress)
+
+    monkeypatch.setattr(job, when, fail if when == "load" else run)
+    ended = remesh(meshes / "box.ply", meshes / "cone.stl", "--out", tmp_path / "out", "--batch", "2")
+    assert ended.code == 1 and len(tried) == {"load": 1, "run": 3}[when]
+    if when == "load":
+        assert "2 of 2 failed" in ended.err and ended.err.count("The weights are not there.") == 2
+        assert (tmp_path / "out" / "cone" / "log.txt").is_file()
+    else:
+        assert "1 of 2 failed" in ended.err and (tmp_path / "out" / "box" / "box.glb").is_file()
 
 
 @pytest.mark.parametrize("batch", ["0", "17"])
