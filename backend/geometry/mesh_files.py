@@ -18,6 +18,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from ..contract import BadInput
+from .gltf_materials import with_materials
 from .mesh import TriangleMesh
 from .obj_indices import with_absolute_indices
 from .ply_polygons import PlyHeader, read_polygons
@@ -117,6 +118,10 @@ def _loaded(path: Path) -> trimesh.Scene:
     if suffix == ".obj":
         content = with_absolute_indices(path.read_bytes())
         return trimesh.load_scene(BytesIO(content), "obj", process=False, **_OBJ_OPTIONS)
+    if suffix in (".glb", ".gltf"):
+        beside = trimesh.resolvers.FilePathResolver(path)
+        content = with_materials(path.read_bytes())
+        return trimesh.load_scene(BytesIO(content), suffix[1:], resolver=beside, process=False)
     return _loaded_ply(path) if suffix == ".ply" else trimesh.load_scene(path, process=False)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from backend.contract import BadInput
 from backend.geometry.uv_layout import new_layout, uv_fault
+from backend.geometry.uv_mesh_files import read_painted
 from backend.pipelines import registry
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.painted_scene import strip_size
@@ -74,6 +75,19 @@ def two_boxes_glb(path: Path) -> Path:
     scene.graph.update("right", matrix=MIRRORED, geometry="box")
     path.write_bytes(scene.export(file_type="glb", include_normals=True))
     return path
+
+
+def without_materials(path: Path) -> None:
+    """Take all materials out of a GLB or glTF file."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[12:16], "little") if path.suffix == ".glb" else 0
+    scene = json.loads(content[20 : 20 + size] if size else content)
+    assert scene.pop("materials")
+    for mesh in scene["meshes"]:
+        for part in mesh["primitives"]:
+            del part["material"]
+    text = json.dumps(scene).encode()
+    path.write_bytes(content[:20] + text.ljust(size) + content[20 + size :] if size else text)
 
 
 def nodes(path: Path) -> dict[str, tuple[np.ndarray, trimesh.Trimesh]]:
@@ -156,6 +170,25 @@ def test_new_uvs_lay_every_face_out_once_whatever_the_size(size):
     assert not uv_fault(ball.vertices.astype(np.float32), ball.faces.astype(np.int32), uvs)
     longest = np.linalg.norm(uvs - np.roll(uvs, 1, axis=1), axis=2).max()
     assert longest < 0.06  # none is smeared across the texture, as islands folded back to shared vertices would be
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".gltf"])
+def test_uvs_without_a_material_are_kept(tmp_path, suffix):
+    """trimesh alone would lose them: a file that was never textured has no material."""
+    with_material = two_boxes_glb(tmp_path / "pair.glb")
+    scene = trimesh.load_scene(with_material, process=False)
+    files = {f"pair{suffix}": scene.export(file_type="glb")} if suffix == ".glb" else trimesh.exchange.gltf.export_gltf(
+        scene)
+    for name, content in files.items():
+        (tmp_path / name.replace("model", "pair")).write_bytes(content)
+    path = tmp_path / f"pair{suffix}"
+    without_materials(path)
+    read = read_painted(path, "keep")
+    assert len(read) == 2
+    box = painted_box()
+    for node in read:
+        uvs = [np.unique(uvs.reshape(-1, 2).round(4), axis=0) for uvs in (node.painted.uvs, box.uvs)]
+        assert np.allclose(*uvs, atol=1e-4)
 
 
 def test_a_line_gets_no_uvs():
