@@ -7,14 +7,21 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from ..contract import BadInput
+
+logger = logging.getLogger(__name__)
+
+Preset = TypeVar("Preset", bound=Any)
+"""A frozen dataclass with `objects` and stages, each with `steps` and `batch`."""
 
 
 def build_run_parser(pipeline: str, description: str, presets: Iterable[str]) -> argparse.ArgumentParser:
@@ -29,6 +36,33 @@ def build_run_parser(pipeline: str, description: str, presets: Iterable[str]) ->
     parser.add_argument("--batch", type=int, help="objects per step and process, in place of the preset's")
     parser.add_argument("--objects", type=int, help="training objects, in place of the preset's")
     return parser
+
+
+def build_export_parser(form: str, presets: Iterable[str]) -> argparse.ArgumentParser:
+    """Return the parser with the options of every export; ``form`` says in words what is written."""
+    parser = argparse.ArgumentParser(description=f"Write a run's weights as a float16 {form}.")
+    parser.add_argument("--run", type=Path, required=True, help="the training command's --out")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preset", choices=sorted(presets), default="starter")
+    parser.add_argument("--figures", type=Path, help="JSON that the figures command wrote")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def with_options(preset: Preset, options: argparse.Namespace, stages: Mapping[str, int | None]) -> Preset:
+    """Return the preset with ``--batch``, ``--objects`` and the given lengths of its stages in place of its own."""
+    for stage, steps in stages.items():
+        figures = getattr(preset, stage)
+        figures = replace(figures, steps=steps or figures.steps, batch=options.batch or figures.batch)
+        preset = replace(preset, **{stage: figures})
+    return replace(preset, objects=options.objects or preset.objects)
+
+
+def run_stages(stages: Iterable[Callable[[], bool]]) -> int:
+    """Train stage after stage until one stops before its last step; return the command's exit status."""
+    done = all(stage() for stage in stages)
+    logger.info("all steps done" if done else "stopped before the last step; continue with --resume")
+    return 0
 
 
 def deadline(options: argparse.Namespace) -> float:

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import Dinov2Model
 
 from ....procedural.families import FAMILIES
+from ....training.command import build_export_parser
 from ....training.model_card import figures_table, sizes_in_words
 from ..pipeline import PartPackerPipeline
 from ..sampler import flow_scheduler
@@ -127,13 +128,8 @@ def model_card(pipeline: PartPackerPipeline, run: Path, options: argparse.Namesp
 
 def main(arguments: Sequence[str]) -> int:
     """Write the weights folder."""
-    parser = argparse.ArgumentParser(description="Write a run's weights as a float16 pipeline folder.")
-    parser.add_argument("--run", type=Path, required=True, help="the training command's --out")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="starter")
+    parser = build_export_parser("pipeline folder", PRESETS)
     parser.add_argument("--image-encoder", help="the pretrained DINOv2 of the run, if it had one")
-    parser.add_argument("--figures", type=Path, help="JSON that the figures command wrote")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = build_pipeline(options.run, PRESETS[options.preset], options.image_encoder)

@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from ....procedural.dataset import Split, draw_objects
 from ....procedural.families import FAMILIES
 from ....procedural.primitives import ObjectBatch, union_distance
 from ....procedural.rendering import render
+from ....training.figures_file import build_figures_parser, write_figures
 from ..parts import extract_parts
 from ..pipeline import PartPackerPipeline
 
@@ -83,15 +82,11 @@ def summary(rows: list[dict]) -> dict[str, float | int]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the defaults are the starter weights' own."""
-    parser = argparse.ArgumentParser(description="Held-out figures of a PartPacker weights folder.")
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser = build_figures_parser("a PartPacker weights folder")
     parser.add_argument("--objects", type=int, default=64)
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--grid", type=int, default=128)
-    parser.add_argument("--seed", type=int, default=0, help="the training run's seed: held-out objects belong to it")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
 
 
@@ -110,9 +105,7 @@ def main(arguments: Sequence[str]) -> int:
         rows.append(figures_of_one(pipeline, truth, picture, options, seed=number))
         logger.info("%3d %s", number, rows[-1])
     settings = {name: getattr(options, name) for name in ("steps", "guidance", "grid", "seed", "device")}
-    result = {"settings": settings, "threads": torch.get_num_threads(), "summary": summary(rows), "rows": rows}
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    logger.info("%s", json.dumps(result["summary"], indent=1))
+    write_figures(options.out, settings, summary(rows), rows)
     return 0
 
 

@@ -7,7 +7,6 @@ import argparse
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +18,14 @@ from ....procedural.cameras import random_cameras
 from ....procedural.dataset import Split, draw_objects
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import on_white, render
-from ....training.command import build_run_parser, deadline, own_share, start_processes
+from ....training.command import (
+    build_run_parser,
+    deadline,
+    own_share,
+    run_stages,
+    start_processes,
+    with_options,
+)
 from ....training.stage import Stage
 from ..autoencoder import PartPackerAutoencoder
 from .evaluation import HeldOut, autoencoder_figures, denoiser_figures, true_inside
@@ -51,22 +57,14 @@ def train(arguments: Sequence[str]) -> int:
     """Run the training command; return its exit status."""
     options = build_parser().parse_args(arguments)
     run = Run(options)
-    done = run.train_autoencoder() if options.stage in ("autoencoder", "all") else True
-    if done and options.stage in ("denoiser", "all"):
-        done = run.train_denoiser()
-    logger.info("all steps done" if done else "stopped before the last step; continue with --resume")
-    return 0
+    stages = {"autoencoder": run.train_autoencoder, "denoiser": run.train_denoiser}
+    return run_stages(stages.values() if options.stage == "all" else [stages[options.stage]])
 
 
 def effective_preset(options: argparse.Namespace) -> Preset:
     """Return the preset with the options that replace some of its figures."""
-    preset = PRESETS[options.preset]
     lengths = {"autoencoder_stage": options.autoencoder_steps, "denoiser_stage": options.denoiser_steps}
-    for stage, steps in lengths.items():
-        figures = getattr(preset, stage)
-        figures = replace(figures, steps=steps or figures.steps, batch=options.batch or figures.batch)
-        preset = replace(preset, **{stage: figures})
-    return replace(preset, objects=options.objects or preset.objects)
+    return with_options(PRESETS[options.preset], options, lengths)
 
 
 class Run:

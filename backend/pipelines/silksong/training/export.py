@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from ....procedural.low_poly_families import FAMILIES
 from ....procedural.low_poly_solids import SOLIDS
+from ....training.command import build_export_parser
 from ....training.model_card import figures_table, sizes_in_words
 from ..pipeline import SilksongPipeline
 from .learning import SilksongLearner
@@ -100,13 +101,8 @@ def model_card(pipeline: SilksongPipeline, options: argparse.Namespace) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the weights folder."""
-    parser = argparse.ArgumentParser(description="Write a run's weights as a float16 pipeline folder.")
-    parser.add_argument("--run", type=Path, required=True, help="the training command's --out")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="starter")
+    parser = build_export_parser("pipeline folder", PRESETS)
     parser.add_argument("--from", type=Path, dest="weights", help="the weights that the run fine-tuned, if it did")
-    parser.add_argument("--figures", type=Path, help="JSON that the figures command wrote")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = build_pipeline(options.run, PRESETS[options.preset], options.weights)

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import logging
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import torch
 
 from ....geometry.deviation import deviations
 from ....geometry.mesh import TriangleMesh
 from ....procedural.dataset import Split
+from ....training.figures_file import build_figures_parser, write_figures
 from ..pipeline import SilksongPipeline
 from ..tokenizer import decode
 from .cleaning import CleaningRule
@@ -49,13 +47,9 @@ def figures_of_object(
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the defaults are the starter weights' own."""
-    parser = argparse.ArgumentParser(description="Held-out figures of a Mesh Silksong weights folder.")
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser = build_figures_parser("a Mesh Silksong weights folder")
     parser.add_argument("--objects", type=int, default=64)
     parser.add_argument("--temperature", type=float, default=0.5)
-    parser.add_argument("--seed", type=int, default=0, help="the training run's seed: held-out objects belong to it")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
 
 
@@ -74,9 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     seconds = [row["seconds"] for row in rows]
     figures = {**summary(rows), "seconds_mean": float(np.mean(seconds)), "seconds_largest": float(np.max(seconds))}
     settings = {name: getattr(options, name) for name in ("temperature", "seed", "device")}
-    result = {"settings": settings, "threads": torch.get_num_threads(), "summary": figures, "rows": rows}
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    logger.info("%s", json.dumps(figures, indent=1))
+    write_figures(options.out, settings, figures, rows)
     return 0
 
 

@@ -17,7 +17,7 @@ from diffusers import DiffusionPipeline
 
 from ....contract import BadInput
 from ....procedural.dataset import Split
-from ....training.command import build_run_parser, deadline, start_processes
+from ....training.command import build_run_parser, deadline, run_stages, start_processes, with_options
 from ....training.stage import Stage
 from ..checkpoint import PUBLISHED_FILE, load_published
 from ..pipeline import SilksongPipeline
@@ -54,18 +54,13 @@ def train(arguments: Sequence[str]) -> int:
     options = build_parser().parse_args(arguments)
     until = deadline(options)
     run = Run(options)
-    done = run.train(until)
-    logger.info("all steps done" if done else "stopped before the last step; continue with --resume")
-    return 0
+    return run_stages([lambda: run.train(until)])
 
 
 def effective_preset(options: argparse.Namespace) -> Preset:
     """Return the preset with the options that replace some of its figures."""
-    preset = PRESETS[options.preset]
-    figures = preset.stage
-    figures = replace(figures, steps=options.steps or figures.steps, batch=options.batch or figures.batch,
-                      rate=options.rate or figures.rate)
-    return replace(preset, stage=figures, objects=options.objects or preset.objects)
+    preset = with_options(PRESETS[options.preset], options, {"stage": options.steps})
+    return replace(preset, stage=replace(preset.stage, rate=options.rate or preset.stage.rate))
 
 
 def new_networks(preset: Preset) -> tuple[SilksongConditioner, SilksongTransformer]:
