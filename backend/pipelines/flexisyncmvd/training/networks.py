@@ -49,9 +49,19 @@ class TextGuidedDenoiser(nn.Module):
 
 
 def new_autoencoder(preset: Preset) -> AutoencoderKL:
-    """An untrained autoencoder, at first nearly without noise in the latent."""
+    """An untrained autoencoder, at first nearly without noise in the latent.
+
+    Convolutions keep their input's deviation. With torch's own start it fades from layer to layer, and a small network
+    takes many times the steps to find the colours.
+    """
     autoencoder = AutoencoderKL(sample_size=preset.picture_size, **preset.autoencoder)
-    nn.init.constant_(autoencoder.quant_conv.bias[4:], -7.0)
+    for module in autoencoder.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+    deviations = slice(preset.autoencoder["latent_channels"], None)
+    with torch.no_grad():
+        autoencoder.quant_conv.weight[deviations] *= 0.1
+        autoencoder.quant_conv.bias[deviations] = -7.0
     return autoencoder
 
 
