@@ -221,10 +221,8 @@ def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str
 @contextmanager
 def _seen(source: bpy.types.Object, which: MeshSource) -> Iterator[bpy.types.Mesh]:
     """The mesh with or without its modifiers."""
-    seen = source
-    if which == "EVALUATED":
-        bpy.context.view_layer.update()
-        seen = source.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    bpy.context.view_layer.update()  # also for the place of one that a script has just moved
+    seen = source.evaluated_get(bpy.context.evaluated_depsgraph_get()) if which == "EVALUATED" else source
     try:
         yield seen.to_mesh()
     finally:

@@ -151,6 +151,19 @@ def test_faces_that_are_not_selected_lend_no_uvs(crate: bpy.types.Object, tmp_pa
         assert shared_area(captured.uvs[captured.painted], captured.uvs[~captured.painted]) < 0.01
 
 
+@pytest.mark.parametrize("which", ["EVALUATED", "BASE"])
+def test_it_is_taken_where_it_stands(scene: bpy.types.Scene, tmp_path: Path, which: str) -> None:
+    item = hero()
+    item.modifiers["Subdivision"].show_viewport = False
+    item.data.shape_keys.key_blocks["tall"].value = 0
+    item.parent.location, item.parent.rotation_euler = (5, 6, 7), (0.4, 0, 0)
+    item.location.x += 3  # as a script moves it, without an update
+    captured, _ = painted_mesh(item, which, "OBJECT", "AUTO", tmp_path / "uvs.npy")
+    bpy.context.view_layer.update()
+    assert captured.vertices == pytest.approx(
+        np.array([item.matrix_world @ vertex.co for vertex in item.data.vertices]), abs=1e-5)
+
+
 def test_a_mesh_without_faces(crate: bpy.types.Object, tmp_path: Path) -> None:
     mesh = bpy.data.meshes.new("wire")
     mesh.from_pydata([(0, 0, 0), (1, 0, 0)], [(0, 1)], [])
