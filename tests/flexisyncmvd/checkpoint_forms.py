@@ -19,7 +19,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from backend.pipelines.flexisyncmvd.checkpoint_lora_names import original_name
+from backend.pipelines.flexisyncmvd.checkpoint.lora_names import original_name
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS, SCHEDULER
 
 LETTERS = [*string.ascii_lowercase, ",", "."]

@@ -12,10 +12,10 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
-from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice
-from backend.pipelines.flexisyncmvd.checkpoint_components import Components
-from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
-from backend.pipelines.flexisyncmvd.checkpoint_plan import plan_checkpoint
+from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice
+from backend.pipelines.flexisyncmvd.checkpoint.components import Components
+from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
+from backend.pipelines.flexisyncmvd.checkpoint.plan import plan_checkpoint
 
 from .checkpoint_forms import LONGEST, TEXT_WIDTH, write_diffusers_folder, write_single_file
 

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from backend.pipelines.checkpoint_shapes import CheckpointError
-from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice, Lora
-from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
-from backend.pipelines.flexisyncmvd.checkpoint_lora_names import module_names, original_name
-from backend.pipelines.flexisyncmvd.checkpoint_networks import empty_network
+from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
+from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
+from backend.pipelines.flexisyncmvd.checkpoint.lora_names import module_names, original_name
+from backend.pipelines.flexisyncmvd.checkpoint.networks import empty_network
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS
 
 from .checkpoint_forms import TINY_UNET, base_networks

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import save_file
 
 from backend.pipelines.checkpoint_shapes import CheckpointError
-from backend.pipelines.flexisyncmvd.checkpoint_adapter import attach_adapter, check_adapter
-from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice
-from backend.pipelines.flexisyncmvd.checkpoint_files import Stored, published_shapes
-from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
-from backend.pipelines.flexisyncmvd.checkpoint_networks import canonical, empty_network, plan, shapes_of
-from backend.pipelines.flexisyncmvd.checkpoint_single_file import converted
+from backend.pipelines.flexisyncmvd.checkpoint.adapter import attach_adapter, check_adapter
+from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice
+from backend.pipelines.flexisyncmvd.checkpoint.files import Stored, published_shapes
+from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
+from backend.pipelines.flexisyncmvd.checkpoint.networks import canonical, empty_network, plan, shapes_of
+from backend.pipelines.flexisyncmvd.checkpoint.single_file import converted
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS, MANIFEST_OF
 
 from .checkpoint_forms import original_unet, write_set

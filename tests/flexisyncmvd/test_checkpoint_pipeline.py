@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from backend.contract import Licence, Resources, WeightSet
 from backend.geometry.projection import UVMesh, orbit_cameras
-from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice, Lora
-from backend.pipelines.flexisyncmvd.checkpoint_pipeline import CheckpointPipelines
+from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
+from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.rig import CameraRig

@@ -11,10 +11,10 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
 from backend.pipelines.checkpoint_shapes import CheckpointError
-from backend.pipelines.flexisyncmvd.checkpoint_choice import CHECKPOINT_PARAMETERS, CheckpointChoice, Lora, chosen
-from backend.pipelines.flexisyncmvd.checkpoint_files import Stored
-from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
-from backend.pipelines.flexisyncmvd.checkpoint_single_file import converted
+from backend.pipelines.flexisyncmvd.checkpoint.choice import CHECKPOINT_PARAMETERS, CheckpointChoice, Lora, chosen
+from backend.pipelines.flexisyncmvd.checkpoint.files import Stored
+from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
+from backend.pipelines.flexisyncmvd.checkpoint.single_file import converted
 
 from .checkpoint_forms import write_diffusers_folder, write_set, write_single_file
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from backend.contract import PipelineSpec, WeightFile
-from backend.pipelines.flexisyncmvd.checkpoint_files import published_shapes
-from backend.pipelines.flexisyncmvd.checkpoint_library import CheckpointLibrary
+from backend.pipelines.flexisyncmvd.checkpoint.files import published_shapes
+from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.published_networks import MANIFEST_OF
 from backend.pipelines.flexisyncmvd.weight_sets import published_sets
 from backend.weights.licence_table import page

@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from backend.contract import BadInput, PaintedMesh, Resources
-from backend.pipelines.flexisyncmvd.checkpoint_choice import CheckpointChoice, Lora
-from backend.pipelines.flexisyncmvd.checkpoint_pipeline import CheckpointPipelines
+from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
+from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
 from backend.pipelines.flexisyncmvd.training.captions import words
 from backend.pipelines.flexisyncmvd.training.export import write_set
 from backend.pipelines.flexisyncmvd.training.fine_tuning import LORA_FILE, main

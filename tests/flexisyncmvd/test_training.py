@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 from backend.contract import Resources
 from backend.geometry.box_unwrap import box_unwrap
 from backend.geometry.projection import orbit_cameras, rasterize_views, view_geometry
-from backend.pipelines.flexisyncmvd.checkpoint_pipeline import CheckpointPipelines
+from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
 from backend.pipelines.flexisyncmvd.prompts import DIRECTIONS
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.training import export

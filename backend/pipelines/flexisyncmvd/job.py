@@ -21,8 +21,8 @@ from ...contract import (
     WeightSet,
 )
 from ..picture_files import read_picture
-from .checkpoint_choice import chosen
-from .checkpoint_pipeline import CheckpointPipelines
+from .checkpoint.choice import chosen
+from .checkpoint.pipeline import CheckpointPipelines
 from .conditioning import ControlKind
 from .denoising import StepOutcome, SyncMode
 from .noise_prediction import Guidance

@@ -5,7 +5,7 @@ Options bear the published pipeline's own names (spec section 5).
 """
 
 from ...contract import Choice, InputSpec, Parameter, PipelineSpec, StageSpec, TaskSpec
-from .checkpoint_choice import CHECKPOINT_PARAMETERS
+from .checkpoint.choice import CHECKPOINT_PARAMETERS
 from .weight_sets import published_sets
 
 NEGATIVE_PROMPT = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
 from ....training.model_card import figures_table, sizes_in_words
-from ..checkpoint_plan import BASE, CONTROLNETS
+from ..checkpoint.plan import BASE, CONTROLNETS
 from ..schedule import ddpm_scheduler
 from .captions import MATERIALS
 from .colour_kinds import COLOURS

@@ -28,7 +28,7 @@ from ....procedural.dataset import Split, object_at
 from ....procedural.dense_grid import distance_grid
 from ....procedural.primitives import ObjectBatch
 from ....training.figures_file import build_figures_parser, write_figures
-from ..checkpoint_pipeline import CheckpointPipelines
+from ..checkpoint.pipeline import CheckpointPipelines
 from ..job import settings_of
 from ..painted_scene import PaintedScene
 from ..pipeline import FlexiSyncMVDPipeline, TextureOutput

@@ -22,8 +22,8 @@ from transformers import CLIPTokenizer
 from ....training.command import deadline, start_processes
 from ....training.schedule import StageFigures
 from ....training.stage import Stage
-from ..checkpoint_components import Components
-from ..checkpoint_library import CheckpointLibrary
+from ..checkpoint.components import Components
+from ..checkpoint.library import CheckpointLibrary
 from ..prompts import token_ids
 from ..schedule import TRAIN_STEPS, ddpm_scheduler
 from .low_rank import add_low_rank, save_low_rank

@@ -21,9 +21,9 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from ..checkpoint_shapes import Shapes
-from ..reports import LoadReport, ignore
-from .checkpoint_files import Stored, check_shapes
+from ...checkpoint_shapes import Shapes
+from ...reports import LoadReport, ignore
+from .files import Stored, check_shapes
 
 Build = Callable[[Mapping[str, Any]], nn.Module]
 Change = Callable[[str, Tensor], Tensor]

@@ -8,9 +8,9 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
-from ..checkpoint_shapes import Shapes
-from ..reports import LoadReport, ignore
-from .checkpoint_files import Stored, check_shapes
+from ...checkpoint_shapes import Shapes
+from ...reports import LoadReport, ignore
+from .files import Stored, check_shapes
 
 PARTS = ("image_proj", "ip_adapter")
 LABEL = "picture adapter"

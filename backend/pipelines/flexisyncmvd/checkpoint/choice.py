@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...contract import Choice, Parameter
-from ...contract.parameter import Value
+from ....contract import Choice, Parameter
+from ....contract.parameter import Value
 
 Prediction = Literal["auto", "epsilon", "v_prediction"]
 LORA_SLOTS = 3

@@ -10,14 +10,15 @@ from diffusers import ControlNetModel
 from torch import nn
 from transformers import CLIPTokenizer, CLIPVisionModelWithProjection
 
-from ..checkpoint_shapes import Origin, Shapes
-from ..reports import LoadReport, ignore
-from .checkpoint_adapter import Adapter, attach_adapter, check_adapter, detach_adapter, read_adapter
-from .checkpoint_choice import CheckpointChoice
-from .checkpoint_components import Components, Family
-from .checkpoint_files import Stored, open_component, open_stored, published_shapes, read_config
-from .checkpoint_networks import PlannedNetwork, plan
-from .checkpoint_plan import (
+from ...checkpoint_shapes import Origin, Shapes
+from ...reports import LoadReport, ignore
+from ..published_networks import MANIFEST_OF
+from .adapter import Adapter, attach_adapter, check_adapter, detach_adapter, read_adapter
+from .choice import CheckpointChoice
+from .components import Components, Family
+from .files import Stored, open_component, open_stored, published_shapes, read_config
+from .networks import PlannedNetwork, plan
+from .plan import (
     BASE,
     CONTROLNETS,
     STEMS,
@@ -26,7 +27,6 @@ from .checkpoint_plan import (
     folder_or_file,
     plan_checkpoint,
 )
-from .published_networks import MANIFEST_OF
 
 ADAPTER_FILE = Path("ip_adapter") / "ip-adapter-plus.safetensors"
 IMAGE_ENCODER = Path("ip_adapter") / "image_encoder"
@@ -35,7 +35,7 @@ FULLER_SET = Origin("Choose or download weights that have it, or leave it out.")
 
 
 class CheckpointLibrary:
-    """One set of weights in a folder (its layout: `checkpoint_plan`).
+    """One set of weights in a folder (its layout: `plan`).
 
     Args:
         folder: of the set; nothing outside it and the chosen files is read, nothing is fetched.

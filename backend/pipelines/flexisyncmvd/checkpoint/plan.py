@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint_shapes import PUBLISHED, Origin
-from .checkpoint_choice import CheckpointChoice
-from .checkpoint_components import FAMILY_NAMES, Family
-from .checkpoint_family import LATENT_CHANNELS, family_of, predicts_velocity, reaches_zero_snr
-from .checkpoint_files import CHOSEN, Stored, open_component, open_stored, published_shapes, read_config
-from .checkpoint_lora import LoraFile, LoraSum
-from .checkpoint_networks import PlannedNetwork, empty_network, plan, shapes_of
-from .checkpoint_single_file import converted, parts_in
-from .published_networks import MANIFEST_OF
+from ...checkpoint_shapes import PUBLISHED, Origin
+from ..published_networks import MANIFEST_OF
+from .choice import CheckpointChoice
+from .components import FAMILY_NAMES, Family
+from .family import LATENT_CHANNELS, family_of, predicts_velocity, reaches_zero_snr
+from .files import CHOSEN, Stored, open_component, open_stored, published_shapes, read_config
+from .lora import LoraFile, LoraSum
+from .networks import PlannedNetwork, empty_network, plan, shapes_of
+from .single_file import converted, parts_in
 
 BASE, CONTROLNETS = "base", "controlnet"
 NETWORKS: Mapping[Family, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import nn
 
-from .checkpoint_networks import canonical
+from .networks import canonical
 
 Place = tuple[str, str]
 """Network ("unet", "text_encoder", "text_encoder_2") and the layer's name in it."""

@@ -2,9 +2,9 @@
 """Which family a single file belongs to, told by the names and shapes of its tensors; what it is if it is no checkpoint
 that can be used."""
 
-from ..checkpoint_shapes import CheckpointError, Shapes
-from .checkpoint_components import Family
-from .checkpoint_files import Stored
+from ...checkpoint_shapes import CheckpointError, Shapes
+from .components import Family
+from .files import Stored
 
 UNET = "model.diffusion_model."
 FIRST_LAYER = UNET + "input_blocks.0.0.weight"

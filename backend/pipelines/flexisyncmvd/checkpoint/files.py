@@ -13,10 +13,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .. import checkpoint_shapes
-from ..checkpoint_shapes import PUBLISHED, Origin, Shapes, absent, read_manifest
+from ... import checkpoint_shapes
+from ...checkpoint_shapes import PUBLISHED, Origin, Shapes, absent, read_manifest
 
-MANIFESTS = Path(__file__).parent / "manifests"
+MANIFESTS = Path(__file__).parents[1] / "manifests"
 SUFFIX = ".safetensors"
 PICKLED = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 COUNTED = "position_ids"

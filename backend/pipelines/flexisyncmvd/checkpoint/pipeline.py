@@ -9,14 +9,14 @@ import torch
 from diffusers import MultiControlNetModel
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
-from ...contract import Resources, WeightSet
-from ..reports import LoadReport, ignore
-from .checkpoint_choice import CheckpointChoice
-from .checkpoint_components import Components
-from .checkpoint_library import AS_PUBLISHED, CheckpointLibrary
-from .pipeline import FlexiSyncMVDPipeline
-from .placement import place
-from .schedule import ddpm_scheduler
+from ....contract import Resources, WeightSet
+from ...reports import LoadReport, ignore
+from ..pipeline import FlexiSyncMVDPipeline
+from ..placement import place
+from ..schedule import ddpm_scheduler
+from .choice import CheckpointChoice
+from .components import Components
+from .library import AS_PUBLISHED, CheckpointLibrary
 
 _SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "rescale_betas_zero_snr")
 """What the DDPM sampler takes from a checkpoint's scheduler: how the network was trained, not how it was sampled."""

@@ -17,9 +17,9 @@ from diffusers.loaders.single_file_utils import (
 )
 from torch import Tensor
 
-from .checkpoint_components import Family
-from .checkpoint_family import UNET
-from .checkpoint_files import Stored
+from .components import Family
+from .family import UNET
+from .files import Stored
 
 Config = Mapping[str, Any]
 
