@@ -108,7 +108,7 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     """Queue an earlier job's request once more with the same inputs; another seed and other options if given.
 
     With `superseded`, the empty or object of the earlier result, the new one takes its place and that one is hidden.
-    A texture is painted anew on what was there before the earlier one.
+    A texture with another seed is painted on what was there before the earlier one.
     Raises MeshwrightError when the earlier job's folder has gone.
     """
     if not (earlier.path / "request.json").is_file():
@@ -121,7 +121,8 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     folder = JobFolder.create(jobs_folder() / request.job)
     shutil.copytree(earlier.inputs, folder.inputs, dirs_exist_ok=True)
     note = DeliveryNote.read(earlier)
-    note = replace(note, rerolled=earlier.path.name if note.mode == "texture" else "")
+    if note.mode == "texture" and seed is not None:
+        note = replace(note, rerolled=earlier.path.name)
     if superseded is not None:
         note = replace(note, superseded=reference(superseded))
         if note.mode == "place":

@@ -212,5 +212,9 @@ def test_what_the_view_shows_is_refined(easel: Extension) -> None:
     assert 0.6 < kept.mean() < 0.97, "about one side of six is new"
     assert (pixels(item)[..., 3] == 1).all(), "one image again: seen in Solid view, exported like any other"
     bpy.ops.meshwright.reroll_texture()
+    cancelled = only_job(easel)
+    bpy.ops.meshwright.cancel_job(job=cancelled.id)
+    until(lambda: cancelled.ended, easel.module("jobs").poll_once, WAIT)
+    bpy.ops.meshwright.retry_job(job=cancelled.id)
     finished(easel)
     assert item.active_material["meshwright_under"] == first, "painted anew on the same ground"
