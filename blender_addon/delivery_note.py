@@ -68,14 +68,15 @@ class Target:
 @dataclass(frozen=True)
 class Paint:
     """How a target takes its texture: the UV layer's name, the file of a new one (npy [L, 2] in the job's inputs), the
-    material slots that change, whether the old look stays where the image is transparent, and what the artist should
-    read with the result."""
+    material slots that change, whether the old look stays where the image is transparent, what the artist should read
+    with the result, and a checksum of the mesh's corners, which a new UV layer must fit."""
 
     uv_layer: str
     new_uvs: str = ""
     slots: tuple[int, ...] = (0,)
     masked: bool = False
     remark: str = ""
+    corners: int = 0
 
 
 @dataclass(frozen=True)

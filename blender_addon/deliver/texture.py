@@ -11,7 +11,7 @@ import numpy as np
 from ..backend.contract import Artifact, JobFolder, MeshwrightError, Remedy, Request, Result
 from ..backend.contract.parameter import Value
 from ..delivery_note import DeliveryNote, Paint
-from ..texture.capture import MOST_LAYERS
+from ..texture.capture import MOST_LAYERS, corner_checksum
 from ..texture.looks import add_look
 from ..texture.material import composed, material_under, overlaid_material, texture_material
 from .names import fitted
@@ -64,9 +64,9 @@ def _unfit(item: bpy.types.Object, paint: Paint, folder: JobFolder) -> str:
         return "is linked from another file now"
     if not paint.new_uvs:
         return "" if paint.uv_layer in layers else f"has no UV map {paint.uv_layer} any more"
-    uvs = np.load(folder.inputs / paint.new_uvs)
-    if len(uvs) != len(item.data.loops):
+    if corner_checksum(item.data) != paint.corners:
         return "was edited meanwhile"
+    uvs = np.load(folder.inputs / paint.new_uvs)
     if _layer_with(item.data, uvs):
         return ""
     return "has no room for another UV map" if len(layers) >= MOST_LAYERS or item.data.library else ""

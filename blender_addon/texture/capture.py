@@ -5,6 +5,7 @@ Nothing on the artist's object changes here. A new layer is tried on a copy, sav
 the mesh when the texture arrives.
 """
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -74,14 +75,21 @@ def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choi
             _check_room(source, faults)
             uvs = smart_uvs(mesh, MARGIN)
         name = str(layer.name) if uvs is None else _add_layer(mesh, uvs)
-        captured = _captured(copy, source.name, which, name)
+        captured, corners = _captured(copy, source.name, which, name), corner_checksum(mesh)
     if view is not None and shown is not None:
         captured = replace(captured, vertices=view.turned(captured.vertices), painted=shown > 0)
     if uvs is None:
         return captured, Paint(name, "", slots, masked)
     np.save(new_uvs, uvs)
     remark = f"{source.name} got a new UV map beside its own: {', '.join(faults)}." if layer and faults else ""
-    return captured, Paint(NEW_LAYER, new_uvs.name, slots, masked, remark)
+    return captured, Paint(NEW_LAYER, new_uvs.name, slots, masked, remark, corners)
+
+
+def corner_checksum(mesh: bpy.types.Mesh) -> int:
+    """Of the vertices of all corners in their order: UVs fit no mesh with another one. Only in Object Mode."""
+    corners = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("vertex_index", corners)
+    return zlib.crc32(corners.tobytes())
 
 
 def _check_can_change(source: bpy.types.Object) -> None:

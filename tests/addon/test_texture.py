@@ -204,6 +204,16 @@ def test_an_object_edited_or_deleted_meanwhile_loses_nothing(crate: bpy.types.Ob
     assert bpy.data.images["crate texture"].use_fake_user
 
 
+def test_new_uvs_are_not_laid_on_other_faces_of_the_same_number(crate: bpy.types.Object, tmp_path: Path) -> None:
+    _, paint = painted_mesh(crate, "BASE", "OBJECT", "NEW", tmp_path / "uvs.npy")
+    crate.shape_key_clear()
+    crate.data.flip_normals()
+    layers = list(crate.data.uv_layers.keys())
+    painted, notes = textured(crate, paint, tmp_path)
+    assert not painted and "was edited meanwhile" in notes[0]
+    assert list(crate.data.uv_layers.keys()) == layers
+
+
 def test_uv_faults_are_found() -> None:
     square = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]], np.float32)
     assert uv_layout(square).faults == ()

@@ -38,7 +38,7 @@ _VIEWS = (
     Parameter("views", "int", 8, "Views Around", "Cameras in a ring around the object", 4, 12, 1, advanced=True),
     Parameter("top_cameras", "bool", True, "Views from Above", "Two more cameras, above front and back", advanced=True),
     Parameter("latent_view_size", "choice", "96", "View Size", "Pixels of each view's picture", advanced=True,
-              choices=(Choice("24", "192", "For the starter weights"),
+              choices=(Choice("24", "192", "For small weights only"),
                        Choice("32", "256", "For small weights only"), Choice("64", "512", "Fast, coarse"),
                        Choice("96", "768", "For SD 1.5"), Choice("128", "1024", "For SDXL"))),
     Parameter("lens", "choice", "orthographic", "Lens", "How the cameras see", advanced=True, choices=(
