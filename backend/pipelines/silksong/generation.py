@@ -27,6 +27,8 @@ TOKENS_PER_REPORT = 8
 
 Streamer = Callable[[NDArray[np.int64]], None]
 """Told the new tokens `[rows, n]` as they come, -1 from a row's end on."""
+
+
 class TokenGenerator:
     """Generates `rows` sequences of at most `max_tokens` tokens at a time; its cache and graphs serve many runs."""
 
