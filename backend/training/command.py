@@ -7,7 +7,7 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,8 +24,13 @@ Preset = TypeVar("Preset", bound=Any)
 """A frozen dataclass with `objects` and stages, each with `steps` and `batch`."""
 
 
-def build_run_parser(pipeline: str, description: str, presets: Iterable[str]) -> argparse.ArgumentParser:
-    """Return the parser of ``train PIPELINE`` with the options of every recipe; a recipe adds its own."""
+def build_run_parser(
+    pipeline: str, description: str, presets: Iterable[str], stages: Sequence[str] = ()
+) -> argparse.ArgumentParser:
+    """Return the parser of ``train PIPELINE`` with the options of every recipe; a recipe adds its own.
+
+    With several ``stages`` one of them can be chosen, and each one's length given.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m backend train {pipeline}", description=description)
     parser.add_argument("--preset", choices=sorted(presets), default="starter")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, curves and logs")
@@ -35,6 +40,10 @@ def build_run_parser(pipeline: str, description: str, presets: Iterable[str]) ->
     parser.add_argument("--stop-at", type=int, help="stop cleanly after this step of the stage and save")
     parser.add_argument("--batch", type=int, help="objects per step and process, in place of the preset's")
     parser.add_argument("--objects", type=int, help="training objects, in place of the preset's")
+    if stages:
+        parser.add_argument("--stage", choices=[*stages, "all"], default="all")
+    for stage in stages:
+        parser.add_argument(f"--{stage}-steps", type=int, help="length of the stage and of its schedule")
     return parser
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Textures for the artist's own object: nothing of it changes but its look, and the old look is one click away."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -16,16 +15,9 @@ from blender_addon.texture import looks
 from blender_addon.texture.capture import NEW_LAYER, painted_mesh
 from blender_addon.texture.uv_layout import uv_layout
 
+from .textured import registered_looks
 
-@pytest.fixture(autouse=True)
-def registered_looks(scene: bpy.types.Scene) -> Iterator[None]:
-    for cls in looks.CLASSES:
-        bpy.utils.register_class(cls)
-    looks.register()
-    yield
-    looks.unregister()
-    for cls in reversed(looks.CLASSES):
-        bpy.utils.unregister_class(cls)
+__all__ = ["registered_looks"]
 
 
 @pytest.fixture

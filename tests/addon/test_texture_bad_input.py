@@ -13,8 +13,8 @@ from blender_addon.texture import looks
 from blender_addon.texture.capture import NEW_LAYER, painted_mesh
 from blender_addon.texture.uv_layout import shared_area, uv_layout
 
-from .test_texture_keeps import hero, painted, registered_looks
-from .textured import assert_kept, finished_texture, object_state, world_state
+from .test_texture_keeps import hero, painted
+from .textured import assert_kept, finished_texture, object_state, registered_looks, world_state
 
 __all__ = ["registered_looks"]
 

@@ -2,7 +2,6 @@
 """The artist's mesh is sacred: every array before and after capture and delivery, back to the old look, and undo."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -16,20 +15,11 @@ from blender_addon.texture.capture import NEW_LAYER, capture_painted
 from blender_addon.texture.material import remove_material
 from blender_addon.texture.view import View
 
-from .textured import assert_kept, finished_texture, object_state, world_state
+from .textured import assert_kept, finished_texture, object_state, registered_looks, world_state
+
+__all__ = ["registered_looks"]
 
 SLOTS = ("skin", "cloth", "metal")
-
-
-@pytest.fixture(autouse=True)
-def registered_looks(scene: bpy.types.Scene) -> Iterator[None]:
-    for cls in looks.CLASSES:
-        bpy.utils.register_class(cls)
-    looks.register()
-    yield
-    looks.unregister()
-    for cls in reversed(looks.CLASSES):
-        bpy.utils.unregister_class(cls)
 
 
 def hero(name: str = "hero") -> bpy.types.Object:

@@ -13,8 +13,8 @@ from blender_addon.texture.capture import painted_mesh
 from blender_addon.texture.view import View
 
 from .test_texture_bad_input import crate
-from .test_texture_keeps import hero, painted, registered_looks
-from .textured import assert_kept, object_state, world_state
+from .test_texture_keeps import hero, painted
+from .textured import assert_kept, object_state, registered_looks, world_state
 
 __all__ = ["crate", "registered_looks"]
 

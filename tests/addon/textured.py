@@ -1,20 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the texture tests share: everything of an object that a texture must not touch, and textures to deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import bpy
 import numpy as np
+import pytest
 
 from backend.contract import Artifact, JobFolder, Request, Result
 from blender_addon.capture import target_of
 from blender_addon.delivery_note import DeliveryNote, Paint
+from blender_addon.texture import looks
 
 BLUE = (0.0, 0.0, 1.0, 1.0)
 _VALUES = {"FLOAT": ("value", 1), "INT": ("value", 1), "BOOLEAN": ("value", 1), "FLOAT_VECTOR": ("vector", 3),
            "FLOAT2": ("vector", 2), "FLOAT_COLOR": ("color", 4), "BYTE_COLOR": ("color", 4), "INT8": ("value", 1),
            "INT16_2D": ("value", 2), "INT32_2D": ("value", 2), "QUATERNION": ("value", 4), "FLOAT4X4": ("value", 16)}
+
+
+@pytest.fixture(autouse=True)
+def registered_looks(scene: bpy.types.Scene) -> Iterator[None]:
+    """For tests without the installed extension: objects can have looks."""
+    for cls in looks.CLASSES:
+        bpy.utils.register_class(cls)
+    looks.register()
+    yield
+    looks.unregister()
+    for cls in reversed(looks.CLASSES):
+        bpy.utils.unregister_class(cls)
 
 
 def _read(items: bpy.types.bpy_prop_collection, name: str, width: int) -> bytes:

@@ -134,8 +134,8 @@ def write_number(path):
     torch.save(3, path)
 
 
-def write_nothing(_path):
-    pass
+def write_nothing(path):
+    path.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

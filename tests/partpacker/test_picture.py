@@ -129,8 +129,8 @@ def too_faint(path):
     image.save(path)
 
 
-def absent(_path):
-    pass
+def absent(path):
+    path.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

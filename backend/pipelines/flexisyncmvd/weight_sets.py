@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ...contract import Licence, WeightFile, WeightSet
 from ...contract.parameter import Value
+from ..starter_licence import STARTER_LICENCE
 
 _RESTRICTIONS = (
     "You may use the weights and what you make with them, commercially too; the makers claim no rights in your "
@@ -19,6 +20,7 @@ _RESTRICTIONS = (
     "predicting crime. Who passes on the weights, or a model made from them, must pass on the licence and bind the "
     "next user to the same restrictions."
 )
+
 _SUMMARY = "These words are our summary; what counts are the licences on the model pages: read them before you accept."
 _ADAPTER = "IP-Adapter with its image encoder is by Tencent AI Lab, Apache-2.0. "
 
@@ -29,6 +31,7 @@ SD15_LICENCE = Licence(
          f"{_RESTRICTIONS} {_SUMMARY}",
     commercial_use=True,
 )
+
 SDXL_LICENCE = Licence(
     name="CreativeML Open RAIL++-M",
     url="https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
@@ -37,13 +40,6 @@ SDXL_LICENCE = Licence(
     commercial_use=True,
 )
 
-STARTER_LICENCE = Licence(
-    name="GPL-3.0-or-later",
-    url="https://www.gnu.org/licenses/gpl-3.0.html",
-    text="These weights are part of Meshwright. They were trained from scratch on objects that Meshwright draws itself "
-         "and are under the same licence as its code. You own what you make with them.",
-    commercial_use=True,
-)
 STARTER = WeightSet(
     name="starter",
     label="Starter",
@@ -99,11 +95,13 @@ _SD15_ALL = (
     *_controlnet("lllyasviel/control_v11p_sd15_canny", "canny"),
     *_adapter("models/ip-adapter-plus_sd15.safetensors"),
 )
+
 _SDXL_SMALL = (
     *_diffusers(SDXL, {"unet": _HALF, "text_encoder": _TEXT, "text_encoder_2": _TEXT}, ("tokenizer", "tokenizer_2")),
     *_files(HALF_VAE, "", "base/vae/", ("config.json", _NETWORK)),
     *_controlnet("diffusers/controlnet-depth-sdxl-1.0", "depth"),
 )
+
 _SDXL_ALL = (
     *_SDXL_SMALL,
     *_controlnet("diffusers/controlnet-canny-sdxl-1.0", "canny"),

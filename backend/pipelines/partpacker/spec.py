@@ -2,6 +2,7 @@
 """PartPacker as the artist sees it: image to parts, mesh through the autoencoder, mesh to two packed volumes."""
 
 from ...contract import Choice, InputSpec, Licence, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from ..starter_licence import STARTER_LICENCE
 
 NVIDIA_LICENCE = Licence(
     name="NVIDIA Source Code License",
@@ -14,12 +15,6 @@ NVIDIA_LICENCE = Licence(
         "Apache-2.0."
     ),
     commercial_use=False,
-)
-STARTER_LICENCE = Licence(
-    name="GPL-3.0-or-later",
-    url="https://www.gnu.org/licenses/gpl-3.0.html",
-    text="Trained by Meshwright on shapes that it drew itself. Use the results for anything.",
-    commercial_use=True,
 )
 
 GRID_RESOLUTIONS = (64, 96, 128, 256, 320, 384, 448, 512)

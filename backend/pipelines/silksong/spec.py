@@ -2,6 +2,7 @@
 """Mesh Silksong as the artist sees it: a dense mesh to clean low poly in its place, a broken mesh to a manifold one."""
 
 from ...contract import InputSpec, Licence, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from ..starter_licence import STARTER_LICENCE
 
 SILKSONG_LICENCE = Licence(
     name="Mesh Silksong model page",
@@ -12,12 +13,6 @@ SILKSONG_LICENCE = Licence(
         "accept, and do not rely on commercial use unless they allow it."
     ),
     commercial_use=False,
-)
-STARTER_LICENCE = Licence(
-    name="GPL-3.0-or-later",
-    url="https://www.gnu.org/licenses/gpl-3.0.html",
-    text="Trained by Meshwright on shapes that it drew itself. Use the results for anything.",
-    commercial_use=True,
 )
 
 REMESH = TaskSpec(

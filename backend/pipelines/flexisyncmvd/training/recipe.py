@@ -44,11 +44,7 @@ NORMALIZED_ON = 1024
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the training command's options."""
     description = "Train a small set of Stable Diffusion's networks to paint procedural objects by caption and depth."
-    parser = build_run_parser("flexisyncmvd", description, PRESETS)
-    parser.add_argument("--stage", choices=[AUTOENCODER, DENOISER, "all"], default="all")
-    parser.add_argument("--autoencoder-steps", type=int, help="length of the stage and of its schedule")
-    parser.add_argument("--denoiser-steps", type=int, help="length of the stage and of its schedule")
-    return parser
+    return build_run_parser("flexisyncmvd", description, PRESETS, (AUTOENCODER, DENOISER))
 
 
 def train(arguments: Sequence[str]) -> int:

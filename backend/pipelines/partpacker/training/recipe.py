@@ -44,10 +44,7 @@ NORMALIZED_ON = 4096
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the training command's options."""
     description = "Train PartPacker's autoencoder and denoiser on procedural objects."
-    parser = build_run_parser("partpacker", description, PRESETS)
-    parser.add_argument("--stage", choices=["autoencoder", "denoiser", "all"], default="all")
-    parser.add_argument("--autoencoder-steps", type=int, help="length of the stage and of its schedule")
-    parser.add_argument("--denoiser-steps", type=int, help="length of the stage and of its schedule")
+    parser = build_run_parser("partpacker", description, PRESETS, ("autoencoder", "denoiser"))
     parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
     parser.add_argument("--image-encoder", help="folder or name of a pretrained DINOv2, which then stays frozen")
     return parser
