@@ -34,10 +34,10 @@ from transformers import (
 from backend.contract import Resources
 from backend.geometry.projection import UVMesh, orbit_cameras
 from backend.pipelines.flexisyncmvd.attention import ViewSharing, shared_attention
-from backend.pipelines.flexisyncmvd.group_norm import group_norm
+from backend.pipelines.flexisyncmvd.group_norm import add_to, group_norm
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Guidance
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline, fastest_attention
-from backend.pipelines.flexisyncmvd.placement import make_blocks_lean, place
+from backend.pipelines.flexisyncmvd.placement import place
 from backend.pipelines.flexisyncmvd.published_networks import CONFIGS
 from backend.pipelines.flexisyncmvd.random_draws import Draws
 from backend.pipelines.flexisyncmvd.rig import CameraRig
@@ -192,7 +192,7 @@ def one_texture(
     pipeline: FlexiSyncMVDPipeline, mesh: UVMesh, settings: Settings, times: StageTimes, profile: Callable[[], Any]
 ) -> Tensor:
     """The pipeline's stages one after the other, each measured."""
-    rig, draws = CameraRig(), Draws(0)
+    rig, draws = CameraRig(), Draws(0, mesh.device)
     cameras = orbit_cameras([(pose.elevation, pose.azimuth) for pose in rig.poses], device=mesh.device)
     scene, sizes = Scene(mesh, rig, cameras), settings.sizes
     picture = Image.new("RGB", (512, 512), (180, 90, 40))
@@ -219,8 +219,6 @@ def measure(family: str, arguments: argparse.Namespace) -> dict:
     pipeline = build_pipeline(family, device, getattr(torch, arguments.dtype), arguments.tiny)
     if arguments.low_memory:
         pipeline.to("cpu")
-    if arguments.lean:
-        make_blocks_lean(pipeline)
     place(pipeline, Resources(str(device), low_memory=arguments.low_memory, compile=arguments.compile))
     together = not (arguments.low_memory or arguments.separate)
     sizes = Sizes(16, 64, 128, 128) if arguments.tiny else SIZES[family]
@@ -270,8 +268,8 @@ def compare_kernels(device: torch.device) -> dict[str, float]:
     torch.manual_seed(0)
     x = (torch.randn(4, 640, 64, 64, device=device) * 2 + 1).half().to(memory_format=torch.channels_last)
     norm = nn.GroupNorm(32, 640).to(device)
-    shift = torch.randn(4, 640, device=device)
-    expected = nn.functional.silu(norm(x.float() + shift[..., None, None]))
+    shift = torch.randn(4, 640, device=device).half()
+    expected = nn.functional.silu(norm(x.float() + shift[..., None, None].float()))
     rig = CameraRig()
     query, key, value = torch.randn(3, 2, 10, 1024, 8, 40, device=device).unbind()
     sharing = ViewSharing(rig.neighbours, (rig.front,), 1.0)
@@ -281,7 +279,9 @@ def compare_kernels(device: torch.device) -> dict[str, float]:
     ])
     shared = fastest_attention(shared_attention)(query.half(), key.half(), value.half(), sharing)
     normed = group_norm(x, norm.half(), shift, activate=True)
-    pairs = {"group norm": (normed, expected), "shared attention": (shared, exact)}
+    summed = add_to(x.clone(), shift[0], x)
+    sums = 2 * x.float() + shift[0][:, None, None].float()
+    pairs = {"group norm": (normed, expected), "sum": (summed, sums), "shared attention": (shared, exact)}
     return {name: float((ours - exact).abs().max()) for name, (ours, exact) in pairs.items()}
 
 
@@ -303,7 +303,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sdxl", action="store_true", help="SDXL, views of 1024 pixels")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--compile", action="store_true", help="compile the networks' blocks")
-    parser.add_argument("--lean", action="store_true", help="blocks with fewer passes over memory (lean_blocks.py)")
     parser.add_argument("--low-memory", action="store_true", help="networks wait on the CPU, signs one after the other")
     parser.add_argument("--separate", action="store_true", help="both signs of guidance one after the other")
     parser.add_argument("--check", action="store_true", help="also compare our kernels with torch's own")

@@ -37,7 +37,8 @@ def array(tensor: Tensor, dtype: Any) -> wp.array:
 def launch(kernel: Kernel, shape: int | tuple[int, ...], *arguments: Any, device: torch.device) -> None:
     """Run a kernel where its tensors lie, in order with torch's own work. Tensors must be contiguous."""
     converted = [
-        array(value, parameter.type.dtype) if isinstance(value, Tensor) else value
+        wp.from_torch(value.detach(), dtype=parameter.type.dtype, return_ctype=True) if isinstance(value, Tensor)
+        else value
         for parameter, value in zip(kernel.adj.args, arguments, strict=True)
     ]
     stream = wp.stream_from_torch(torch.cuda.current_stream(device)) if device.type == "cuda" else None

@@ -63,7 +63,8 @@ def denoise(
     mode: SyncMode = SyncMode.TEXTURE,
     on_step: Callable[[StepOutcome], None] = lambda _outcome: None,
 ) -> Tensor:
-    """Latents [V, 4, s, s] in float32. `backgrounds` [14, 4, s, s] are scaled colour latents, on the device of all."""
+    """Latents [V, 4, s, s] in float32. `backgrounds` [14, 4, s, s] are scaled colour latents, on the device
+    of all that is drawn and computed."""
     state = _start(projection, plan, backgrounds, views, draws)
     for step in plan.steps:
         scales = [scales[step.index] for scales in plan.scales]
@@ -71,7 +72,7 @@ def denoise(
         outcome = _advance(state, prediction, projection, plan, step, backgrounds, draws, mode)
         if step.palette_after is not Palette.UNCHANGED:
             choices = DRAWN_FROM[step.palette_after]
-            state.colours = draws.colours(step.index + 1, views, choices).to(backgrounds.device)
+            state.colours = draws.colours(step.index + 1, views, choices)
         on_step(outcome)
     return state.views
 
@@ -79,13 +80,13 @@ def denoise(
 def _start(
     projection: Projection, plan: Plan, backgrounds: Tensor, views: int, draws: Draws
 ) -> _State:
-    device, shape = backgrounds.device, (views, *backgrounds.shape[1:])
-    around = draws.normal("initial_latents", shape).to(device)
-    texture = draws.normal("noise_texture", (shape[1], *projection.texture_size)).to(device)
-    noise = draws.normal("initial_background_noise", shape).to(device)
+    shape = (views, *backgrounds.shape[1:])
+    around = draws.normal("initial_latents", shape)
+    texture = draws.normal("noise_texture", (shape[1], *projection.texture_size))
+    noise = draws.normal("initial_background_noise", shape)
     alpha_bar = float(plan.alphas_cumprod[plan.steps[0].timestep + 1])
     on_ground = _on_ground(projection.render(texture), around, alpha_bar, noise)
-    return _State(on_ground, texture, draws.colours(0, views, DRAWN_FROM[Palette.ALL]).to(device))
+    return _State(on_ground, texture, draws.colours(0, views, DRAWN_FROM[Palette.ALL]))
 
 
 def _advance(
@@ -100,18 +101,18 @@ def _advance(
 ) -> StepOutcome:
     levels = NoiseLevels.between(plan.alphas_cumprod, step.timestep, step.previous)
     clean = levels.clean(state.views, prediction.guided, plan.prediction_type)
-    device, shape, name = clean.device, tuple(state.views.shape), f"step{step.index}"
+    shape, name = tuple(state.views.shape), f"step{step.index}"
     if not step.synchronised:
-        noise = draws.normal(f"{name}.view_noise", shape).to(device)
+        noise = draws.normal(f"{name}.view_noise", shape)
         state.views = levels.step(clean, state.views, noise)
         return StepOutcome(step, state.views, clean, prediction, None)
     if mode is SyncMode.TEXTURE:
-        noise = draws.normal(f"{name}.texture_noise", tuple(state.texture.shape)).to(device)
+        noise = draws.normal(f"{name}.texture_noise", tuple(state.texture.shape))
         done = step_texture(projection, levels, clean, state.texture, step.exponent, noise)
     else:
-        noise = draws.normal(f"{name}.view_noise", shape).to(device)
+        noise = draws.normal(f"{name}.view_noise", shape)
         done = step_views(projection, levels, clean, state.views, step.exponent, noise)
-    noise = draws.normal(f"{name}.background_noise", shape).to(device)
+    noise = draws.normal(f"{name}.background_noise", shape)
     state.texture = done.texture if done.texture is not None else state.texture
     state.views = _on_ground(done.views, backgrounds[state.colours].float(), levels.alpha_bar, noise)
     return StepOutcome(step, state.views, clean, prediction, done)

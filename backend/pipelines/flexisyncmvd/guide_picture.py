@@ -33,7 +33,7 @@ def draw_guide(
         prediction = predictor.predict(latents, step, [scales[step.index] for scales in plan.scales])
         levels = NoiseLevels.between(plan.alphas_cumprod, step.timestep, step.previous)
         clean = levels.clean(latents, prediction.guided, plan.prediction_type)
-        noise = draws.normal(f"guide{step.index}.noise", tuple(latents.shape)).to(latents.device)
+        noise = draws.normal(f"guide{step.index}.noise", tuple(latents.shape))
         latents = levels.step(clean, latents, noise)
         on_step(step.index + 1)
     return latents

@@ -149,7 +149,7 @@ class NoisePredictor:
 
     def _pass(self, part: tuple[str, ...], views: Tensor, timestep: int, scales: Sequence[float]) -> Tensor:
         rows = views.repeat(len(part), 1, 1, 1)
-        at = torch.tensor(timestep, device=views.device)
+        at = torch.full((), timestep, device=views.device)  # filled there: a copy would wait for the step before
         down, middle = self._residuals(part, rows, at, scales)
         return self._unet(
             rows,

@@ -123,7 +123,8 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         seed: int,
         reports: Reports,
     ) -> TextureOutput:
-        told, draws = reports.stage, Draws(seed)
+        told, device = reports.stage, self.device_of_networks
+        draws = Draws(seed, device)
         told("prepare", 0, 4)
         prompts = self.encode_prompts(*texts, scene.rig, settings.reference)
         told("prepare", 1, 4)
@@ -134,7 +135,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         backgrounds = self.encode_backgrounds(settings.sizes.latent_view, draws, reports.check)
         told("prepare", 4, 4)
         if guide and image is None:
-            image = self.draw_guide(*texts, controls, scene.rig, settings, Draws(seed), reports)
+            image = self.draw_guide(*texts, controls, scene.rig, settings, Draws(seed, device), reports)
         conditions = Conditions(prompts, controls, self.encode_image_prompt(image, image_scale))
         latents = self.denoise(conditions, projector, backgrounds, scene.rig, settings, draws, reports)
         views = self.decode(latents, settings.decoded_together, told)
@@ -199,7 +200,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         if latent_view not in self._colours:
             self._colours[latent_view] = encode_colours(self.vae, 8 * latent_view, self.device_of_networks, check)
         mean, deviation = self._colours[latent_view]
-        sample = mean + deviation * draws.normal("colour_latents", tuple(mean.shape)).to(mean.device)
+        sample = mean + deviation * draws.normal("colour_latents", tuple(mean.shape))
         return sample * self.vae.config.scaling_factor
 
     @fastest_attention
@@ -219,7 +220,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         conditions = Conditions(ViewPrompts(positive, negative), front, self.encode_image_prompt(None, 0.0))
         predictor = self._predictor(conditions, None, guidance_of_guide(settings.guidance), settings, reports)
         side, pace = settings.sizes.latent_view, Pace(self.device_of_networks)
-        latents = draws.normal("guide", (1, 4, side, side)).to(self.device_of_networks)
+        latents = draws.normal("guide", (1, 4, side, side))
 
         def after(done: int) -> None:
             pace.step()

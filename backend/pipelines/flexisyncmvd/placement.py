@@ -19,20 +19,20 @@ def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDP
     if resources.device == "cpu":
         return pipeline
     order_for_tensor_cores(pipeline)
+    on_cuda = resources.device.startswith("cuda")
+    compiled = resources.compile and on_cuda and not resources.low_memory
+    if compiled:
+        compile_blocks(pipeline)
+    elif on_cuda:
+        make_blocks_lean(pipeline)
     if resources.low_memory:
         pipeline.enable_model_cpu_offload(device=resources.device)
         return pipeline
-    pipeline.to(resources.device)
-    if resources.compile and resources.device.startswith("cuda"):
-        compile_blocks(pipeline)
-    return pipeline
+    return pipeline.to(resources.device)
 
 
 def make_blocks_lean(pipeline: FlexiSyncMVDPipeline) -> None:
-    """Save passes over memory in networks of half precision; a compiler would do it by itself.
-
-    For the benchmark only, until it was seen to be right and faster on a GPU.
-    """
+    """Save passes over memory in networks of half precision; a compiler does it by itself."""
     for network in (pipeline.unet, pipeline.controlnet, pipeline.vae):
         if network is not None and network.dtype == torch.float16:
             make_lean(network)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -51,13 +52,16 @@ class TextGuidedDenoiser(nn.Module):
 def new_autoencoder(preset: Preset) -> AutoencoderKL:
     """An untrained autoencoder, at first nearly without noise in the latent.
 
-    Convolutions keep their input's deviation. With torch's own start it fades from layer to layer, and a small network
-    takes many times the steps to find the colours.
+    Convolutions keep their input's deviation, and residual blocks add little at first. With torch's own start colours
+    fade from layer to layer, and a small network takes many times the steps to find them.
     """
     autoencoder = AutoencoderKL(sample_size=preset.picture_size, **preset.autoencoder)
     for module in autoencoder.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+    for module in autoencoder.modules():
+        if isinstance(module, ResnetBlock2D):
+            module.conv2.weight.data *= 0.1
     deviations = slice(preset.autoencoder["latent_channels"], None)
     with torch.no_grad():
         autoencoder.quant_conv.weight[deviations] *= 0.1

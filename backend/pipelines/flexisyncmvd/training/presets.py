@@ -69,13 +69,13 @@ def _text_encoder(width: int, layers: int, heads: int) -> dict[str, int]:
 PRESETS: dict[str, Preset] = {
     # 4.5 M parameters in all: 9 MB in float16, small enough for git and for a CPU.
     "starter": Preset(
-        autoencoder=_autoencoder((32, 48, 64, 64), 16),
-        unet=_unet((48, 64, 80), 16, 4, 128),
+        autoencoder=_autoencoder((32, 48, 64, 64), 8),
+        unet=_unet((48, 64, 80), 4, 4, 128),
         hint_widths=(8, 16, 32, 48),
         text_encoder=_text_encoder(128, 2, 4),
-        autoencoder_stage=StageFigures(steps=3000, batch=48, rate=1e-3, warm_up=100, evaluate_every=1000),
-        denoiser_stage=StageFigures(steps=4400, batch=256, rate=1e-3, warm_up=300, evaluate_every=1100),
-        objects=12_000,
+        autoencoder_stage=StageFigures(steps=2000, batch=48, rate=1e-3, warm_up=100, evaluate_every=1000),
+        denoiser_stage=StageFigures(steps=3600, batch=256, rate=2e-3, warm_up=300, evaluate_every=1200),
+        objects=8_000,
         picture_size=192,
         paintings=6,
     ),
