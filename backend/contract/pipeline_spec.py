@@ -21,7 +21,8 @@ class InputSpec:
     "meshes", with UVs and the faces that are to be painted.
 
     `largest_batch` is how many files of a single thing ("image", "mesh") one job may hold, which are then computed
-    together, each for itself.
+    together, each for itself. `textured_by` names the options, and of each the values, that also ask for the texture
+    that each of "uv_meshes" has so far.
     """
 
     name: str
@@ -30,6 +31,11 @@ class InputSpec:
     description: str
     required: bool = True
     largest_batch: int = 1
+    textured_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def textured(self, values: Mapping[str, Value]) -> bool:
+        """Whether the meshes shall bring the texture that they have so far. Values that are not given ask for none."""
+        return any(values.get(name) in asking for name, asking in self.textured_by.items())
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pictures that each ControlNet of a run follows, rendered once for all steps (spec 2.11)."""
 
+import torch
 from torch import Tensor
 
 from ...contract import BadInput
-from ...geometry.projection import Projector
+from ...geometry.projection import rasterize_views, view_texels
 from .conditioning import ControlKind, condition_geometry, condition_image, smooth
 from .settings import Scene, Settings
 
@@ -24,9 +25,11 @@ def control_pictures(scene: Scene, settings: Settings) -> dict[ControlKind, Tens
 
 def texture_so_far(scene: Scene, settings: Settings) -> Tensor:
     """The mesh with its texture so far in every view, on white. Raises BadInput where it has none."""
-    if scene.texture is None:
+    if scene.so_far is None:
         raise BadInput("There is no texture to start from.", "Tile control follows the texture that is there.",
                        "Give the mesh an image texture, or choose another control.")
-    projector = Projector.build(scene.mesh, scene.cameras, settings.sizes.view, tuple(scene.texture.shape[1:]),
-                                fill_cosine=False, reference=settings.reference)
-    return smooth(projector.render(scene.texture)[:, :-1], 8 * settings.sizes.latent_view)
+    mesh, texture = scene.so_far.mesh, scene.so_far.texture
+    fragments = rasterize_views(mesh, scene.cameras, settings.sizes.view, reference=settings.reference)
+    texels, _ = view_texels(mesh, scene.cameras, fragments, (texture.shape[1], texture.shape[2]))
+    colours = texture.flatten(1)[:, texels.clamp(min=0).long()].transpose(0, 1)
+    return smooth(torch.where(texels[:, None] >= 0, colours, 1.0), 8 * settings.sizes.latent_view)

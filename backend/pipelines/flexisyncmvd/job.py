@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texturing as a job: meshes with UVs and a prompt in, one texture for each of them out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,8 @@ from .texture_run import Reports
 
 PROMPT_OF_PICTURES = "best quality, high quality"
 """What stands for a prompt where only a picture is given: the networks need one."""
+TEXELS_SO_FAR = 16
+"""The most texels, along a side, of a texture that views follow, for each pixel of their latents: two a pixel."""
 SHEET = "views.png"
 GUIDE = "guide.png"
 
@@ -63,9 +66,10 @@ def _texture(
     meshes = [PaintedMesh.read(folder.inputs / name) for name in names]
     prompt, picture = _prompt(request, folder), _picture(request, folder)
     rig = CameraRig.even(int(options["views"]), bool(options["top_cameras"]))
-    turned = [PaintedMesh(_blender_to_rig(mesh.vertices), mesh.faces, mesh.uvs, mesh.painted) for mesh in meshes]
-    perspective = options["lens"] == "perspective"
-    whole = PaintedScene.build(turned, rig, perspective, float(options["mesh_scale"]), resources.device)
+    turned = [replace(mesh, vertices=_blender_to_rig(mesh.vertices)) for mesh in meshes]
+    perspective, fill = options["lens"] == "perspective", float(options["mesh_scale"])
+    so_far = TEXELS_SO_FAR * int(options["latent_view_size"]) if ControlKind.TILE in controls_of(request) else 0
+    whole = PaintedScene.build(turned, rig, perspective, fill, resources.device, so_far)
     for remark in whole.remarks:
         progress.warn(remark)
     settings = settings_of(request, whole.squares, resources)
@@ -95,6 +99,11 @@ def _texture(
     return Result(tuple(artifacts))
 
 
+def controls_of(request: Request) -> list[ControlKind]:
+    """The pictures that the views shall follow."""
+    return [ControlKind(kind) for kind in str(request.parameters["cond_type"]).split("+")]
+
+
 def settings_of(request: Request, squares: int, resources: Resources) -> Settings:
     """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
     options = request.parameters
@@ -117,7 +126,7 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
             float(options["mvd_end"]), float(options["mvd_exp_start"]), float(options["mvd_exp_end"]),
             float(options["ref_attention_end"]), float(options["shuffle_bg_change"]), float(options["shuffle_bg_end"]),
         ),
-        controls={ControlKind(kind): control for kind in str(options["cond_type"]).split("+")},
+        controls=dict.fromkeys(controls_of(request), control),
         mode=SyncMode(str(options["sync_mode"])),
         views_per_chunk=2 if spare else None,
         decoded_together=1 if spare else 2,

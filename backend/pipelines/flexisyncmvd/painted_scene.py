@@ -8,12 +8,13 @@ from math import atan, degrees
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ...contract import BadInput, PaintedMesh
 from ...geometry.normalization import Normalization
 from ...geometry.projection import MOST_OVERLAP, Cameras, UVMesh, UVStrip, orbit_cameras, uv_coverage, wrap_uvs
 from .rig import CameraRig
-from .settings import Scene
+from .settings import Scene, TextureSoFar
 
 MOST_FACES = 2_000_000
 CAMERA_DISTANCE = 4.0
@@ -43,18 +44,22 @@ class PaintedScene:
         perspective: bool,
         fill: float,
         device: torch.device | str,
+        so_far: int = 0,
     ) -> "PaintedScene":
         """From meshes whose vertices are in the rig's frame (y up, the front towards +z). `fill` is the share of half a
-        picture that the painted faces reach in the view where they are largest. Raises BadInput.
+        picture that the painted faces reach in the view where they are largest; `so_far` the most texels a side of the
+        textures that the meshes bring, 0 where these are not wanted. Raises BadInput.
         """
         remarks = tuple(remark for mesh in meshes for remark in _checked(mesh))
         squares = len(meshes) + (not all(mesh.painted.all() for mesh in meshes))
         poses = [(pose.elevation, pose.azimuth) for pose in rig.poses]
         cameras = orbit_cameras(poses, distance=CAMERA_DISTANCE, field_of_view=PERSPECTIVE if perspective else None)
-        whole = _joined(meshes, squares)
+        whole = _joined(meshes)
         painted = np.concatenate([mesh.vertices[mesh.faces[mesh.painted]].reshape(-1, 3) for mesh in meshes])
-        placed = replace(whole, vertices=_fit(whole.vertices, painted, cameras, fill))
-        return cls(Scene(placed.to(device), rig, cameras.to(device)), len(meshes), squares, remarks)
+        placed = replace(whole, vertices=_fit(whole.vertices, painted, cameras, fill)).to(device)
+        look = _so_far(meshes, placed, so_far) if so_far else None
+        scene = Scene(_in_strip(placed, meshes, squares), rig, cameras.to(device), look)
+        return cls(scene, len(meshes), squares, remarks)
 
 
 def strip_size(height: int, squares: int) -> tuple[int, int]:
@@ -91,18 +96,38 @@ def _uv_mesh(vertices: np.ndarray, faces: np.ndarray, corners: np.ndarray) -> UV
         vertices.astype(np.float32), faces, corners.astype(np.float32))))
 
 
-def _joined(meshes: Sequence[PaintedMesh], squares: int) -> UVMesh:
-    """All meshes as one, where the artist placed them, their UVs in the strip."""
+def _joined(meshes: Sequence[PaintedMesh]) -> UVMesh:
+    """All meshes as one, where the artist placed them, each with the UVs of its own square, three a face."""
     vertices = np.concatenate([mesh.vertices for mesh in meshes])
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)])
-    painted = np.concatenate([mesh.painted for mesh in meshes])
+    return wrap_uvs(_uv_mesh(vertices, faces, np.concatenate([mesh.uvs for mesh in meshes])))
+
+
+def _in_strip(whole: UVMesh, meshes: Sequence[PaintedMesh], squares: int) -> UVMesh:
+    """The joined mesh with its UVs in a strip of so many squares: one for each mesh, and where there are more the last
+    one for the faces that are not painted."""
     square = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
-    square[~painted] = squares - 1
-    whole = wrap_uvs(_uv_mesh(vertices, faces, np.concatenate([mesh.uvs for mesh in meshes])))
+    if squares > len(meshes):
+        square[~np.concatenate([mesh.painted for mesh in meshes])] = squares - 1
     # Only the corners of faces that are not painted can still lie outside.
-    inside, of_corner = whole.uvs.clamp(0, 1), torch.from_numpy(square).repeat_interleave(3)
+    inside, of_corner = whole.uvs.clamp(0, 1), torch.from_numpy(square).to(whole.device).repeat_interleave(3)
     return whole.with_uvs(UVStrip(((1, 1),) * squares, 1).to_strip(inside, of_corner))
+
+
+def _so_far(meshes: Sequence[PaintedMesh], whole: UVMesh, largest: int) -> TextureSoFar:
+    """The textures that the meshes have, side by side, each a square of at most `largest` texels a side."""
+    pictures = [mesh.texture for mesh in meshes if mesh.texture is not None]
+    if len(pictures) < len(meshes):
+        raise BadInput("There is no texture to follow.", "A mesh came without the one that it has so far.",
+                       "Give every object a material and start from the panel again, or follow something else.")
+    side = min(max(max(picture.shape[:2]) for picture in pictures), largest)
+    squares = [
+        functional.interpolate(torch.from_numpy(picture).to(whole.device).permute(2, 0, 1)[None] / 255, (side, side),
+                               mode="bilinear", antialias=True)[0]
+        for picture in pictures
+    ]
+    return TextureSoFar(_in_strip(whole, meshes, len(meshes)), torch.cat(squares, dim=2))
 
 
 def _fit(vertices: Tensor, painted: np.ndarray, cameras: Cameras, fill: float) -> Tensor:

@@ -83,5 +83,6 @@ _CHANGED: dict[str, Callable[[Any], Translated]] = {
     "rgb_tex_size": _texture_size,
     "camera_azims": _views,
     "no_top_cameras": lambda value: ({"top_cameras": not value}, []),
+    "cond_type": lambda value: ({"cond_type": "tile" if value == "render" else value}, []),
     "keep_mesh_uv": lambda value: ({"uv": "keep" if value else "auto"}, []),
 }

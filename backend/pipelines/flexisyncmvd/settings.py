@@ -49,10 +49,18 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class TextureSoFar:
+    """The texture that a mesh has, float32 [3, H, W] in [0, 1], and the mesh with the UVs of all its faces in it."""
+
+    mesh: UVMesh
+    texture: Tensor
+
+
+@dataclass(frozen=True)
 class Scene:
-    """The mesh in the rig's frame, who looks at it, and its texture so far [3, H, W] for tile control."""
+    """The mesh in the rig's frame, who looks at it, and for tile control what it shows so far."""
 
     mesh: UVMesh
     rig: CameraRig
     cameras: Cameras
-    texture: Tensor | None = None
+    so_far: TextureSoFar | None = None

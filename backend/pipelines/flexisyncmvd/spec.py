@@ -25,6 +25,9 @@ _MAIN = (
         Choice("canny", "Edges", "Where surfaces break"),
         Choice("depth+normal", "Depth and Normals", "Both at once (SD 1.5)"),
         Choice("depth+canny", "Depth and Edges", "Both at once"),
+        Choice("tile", "Texture So Far", "What the object shows now: the same, painted more finely or in another way "
+               "(SDXL Complete, or a tile ControlNet of your own)"),
+        Choice("depth+tile", "Depth and Texture", "Where surfaces are, and what they show now (as above)"),
     )),
     Parameter("conditioning_scale", "float", 0.7, "Strength", "How closely the views follow the mesh at first",
               0.0, 2.0, 0.05),
@@ -84,7 +87,8 @@ TEXTURE = TaskSpec(
     label="Texture",
     description="Paint the selected objects from all sides at once, from words or a picture. The mesh stays as it is",
     inputs=(
-        InputSpec("mesh", "uv_meshes", "A mesh", "Select one or several mesh objects"),
+        InputSpec("mesh", "uv_meshes", "A mesh", "Select one or several mesh objects",
+                  textured_by={"cond_type": ("tile", "depth+tile")}),
         InputSpec("prompt", "text", "A prompt", "What the object shall look like", required=False),
         InputSpec("image", "image", "A picture", "One that the texture shall resemble", required=False),
     ),

@@ -23,11 +23,13 @@ class Lora:
 
 @dataclass(frozen=True)
 class CheckpointChoice:
-    """A checkpoint instead of the set's own base, LoRAs on top of it, and what its network predicts."""
+    """A checkpoint instead of the set's own base, LoRAs on top of it, what its network predicts, and a ControlNet for
+    tile instead of the set's own."""
 
     checkpoint: Path | None = None
     loras: tuple[Lora, ...] = ()
     prediction: Prediction = "auto"
+    tile: Path | None = None
 
 
 def _slot(number: int) -> tuple[Parameter, Parameter]:
@@ -49,6 +51,9 @@ CHECKPOINT_PARAMETERS = (
                        Choice("epsilon", "Noise", "Most checkpoints"),
                        Choice("v_prediction", "Velocity", "Checkpoints that are called v-pred"))),
     *(parameter for number in range(1, LORA_SLOTS + 1) for parameter in _slot(number)),
+    Parameter("tile_controlnet", "file", "", "Tile ControlNet",
+              "Your own ControlNet to follow the texture so far, of the weights' family, as one safetensors file or a "
+              "diffusers folder; for SD 1.5 it is called control_v11f1e_sd15_tile", advanced=True),
 )
 """Options of every task that paints with a checkpoint."""
 
@@ -60,6 +65,7 @@ def chosen(parameters: Mapping[str, Value]) -> CheckpointChoice:
         file, weight = (parameters[parameter.name] for parameter in _slot(number))
         if file and weight:
             loras.append(Lora(Path(str(file)), float(weight)))
-    checkpoint = Path(str(parameters["checkpoint"])) if parameters["checkpoint"] else None
+    checkpoint, tile = (Path(str(path)) if (path := parameters[name]) else None
+                        for name in ("checkpoint", "tile_controlnet"))
     prediction: Prediction = parameters["prediction"]  # type: ignore[assignment]
-    return CheckpointChoice(checkpoint, tuple(loras), prediction)
+    return CheckpointChoice(checkpoint, tuple(loras), prediction, tile)

@@ -18,6 +18,7 @@ from .choice import CheckpointChoice
 from .components import Components, Family
 from .files import Stored, open_component, open_stored, published_shapes, read_config
 from .networks import PlannedNetwork, plan
+from .own_controlnet import plan_own_controlnet
 from .plan import (
     BASE,
     CONTROLNETS,
@@ -32,6 +33,9 @@ ADAPTER_FILE = Path("ip_adapter") / "ip-adapter-plus.safetensors"
 IMAGE_ENCODER = Path("ip_adapter") / "image_encoder"
 AS_PUBLISHED = CheckpointChoice()
 FULLER_SET = Origin("Choose or download weights that have it, or leave it out.")
+WITH_TILE = Origin("Choose SDXL Complete or a Tile ControlNet of your own (under Advanced), or follow something else.")
+DEPTH, TILE = "depth", "tile"
+"""The ControlNet that every set has, and the one that may be the artist's own."""
 
 
 class CheckpointLibrary:
@@ -69,7 +73,8 @@ class CheckpointLibrary:
         let go first. `report` is told what is being read and may raise to cancel. Raises CheckpointError.
         """
         checkpoint = None if self.holds(choice) else plan_checkpoint(self.folder, choice, self.published)
-        networks = {kind: self._plan_controlnet(kind) for kind in controls if kind not in self._controlnets}
+        networks = {kind: self._plan_controlnet(kind, choice.tile if kind == TILE else None)
+                    for kind in controls if kind not in self._controlnets or (kind == TILE and checkpoint is not None)}
         encoder = self._plan_image_encoder() if picture and self._image_encoder is None else None
         adapter = self._open_adapter(checkpoint) if picture and self._adapter is None else None
         self._let_go(checkpoint is not None, controls, picture)
@@ -88,6 +93,7 @@ class CheckpointLibrary:
         """Make room for what will be read."""
         if replaced:
             self._checkpoint, self._adapter_is_in = None, False
+            self._controlnets.pop(TILE, None)  # it may have been the last choice's own
         elif self._adapter_is_in and not picture and self._checkpoint is not None:
             detach_adapter(self._checkpoint.unet)
             self._adapter_is_in = False
@@ -114,12 +120,15 @@ class CheckpointLibrary:
         self._checkpoint = Components(planned.family, networks["unet"], networks["vae"], encoders, tokenizers,
                                       planned.scheduler_config)
 
-    def _plan_controlnet(self, kind: str) -> PlannedNetwork:
+    def _plan_controlnet(self, kind: str, own: Path | None = None) -> PlannedNetwork:
+        """The set's, or the artist's `own`."""
         folder = self.folder / CONTROLNETS / kind
+        if own is not None:
+            return plan_own_controlnet(f"own {kind} ControlNet", own, read_config(self.folder / CONTROLNETS / DEPTH))
         if not folder.is_dir():
             known = sorted(path.name for path in (self.folder / CONTROLNETS).glob("*") if path.is_dir())
-            raise FULLER_SET.error(f"These weights cannot follow {kind} pictures.",
-                                    f"They can follow {', '.join(known) or 'none'}.")
+            what, origin = (f"{kind} pictures", FULLER_SET) if kind != TILE else ("the texture so far", WITH_TILE)
+            raise origin.error(f"These weights cannot follow {what}.", f"They can follow {', '.join(known) or 'none'}.")
         stored = open_component(folder, STEMS["controlnet"])
         return plan(f"{kind} ControlNet", "controlnet", read_config(folder), stored, self._published("controlnet"))
 
@@ -146,4 +155,6 @@ def _fingerprint(choice: CheckpointChoice) -> tuple[object, ...]:
     if choice.checkpoint is not None:
         checkpoint = folder_or_file(choice.checkpoint)
         files += [checkpoint, *sorted(checkpoint.glob("*/*"))]  # each component has a folder
+    if choice.tile is not None:
+        files += [choice.tile, *sorted(choice.tile.glob("*"))]
     return choice, *((file, file.stat().st_mtime_ns) for file in files if file.exists())
