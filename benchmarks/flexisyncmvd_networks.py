@@ -95,7 +95,7 @@ def build_pipeline(family: str, device: torch.device, dtype: torch.dtype, tiny: 
     configs = {name: dict(config) for name, config in CONFIGS[family].items()}
     if tiny:
         configs = _tiny(configs)
-    before = torch.get_default_dtype()
+    before, scheduler = torch.get_default_dtype(), ddpm_scheduler()
     torch.set_default_dtype(dtype)
     try:
         with device:
@@ -104,7 +104,7 @@ def build_pipeline(family: str, device: torch.device, dtype: torch.dtype, tiny: 
                 text_encoder=CLIPTextModel(CLIPTextConfig(**configs["text_encoder"])),
                 tokenizer=CountedTokens(),
                 unet=UNet2DConditionModel.from_config(configs["unet"]),
-                scheduler=ddpm_scheduler(),
+                scheduler=scheduler,
                 controlnet=MultiControlNetModel([ControlNetModel.from_config(configs["controlnet"])]),
                 image_encoder=CLIPVisionModelWithProjection(CLIPVisionConfig(**configs["image_encoder"])),
                 feature_extractor=CLIPImageProcessor(),

@@ -6,6 +6,7 @@ import copy
 import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from backend.pipelines.flexisyncmvd.group_norm import group_norm
@@ -70,5 +71,6 @@ def test_controlnet_and_vae():
     latents = torch.randn(1, 4, 4, 4)
     expected = vae.decode(latents).sample
     make_lean(vae.half().to(memory_format=torch.channels_last))
+    assert all(type(block) is not ResnetBlock2D for block in vae.modules())
     result = vae.decode(latents.half()).sample.float()
     torch.testing.assert_close(result, expected, atol=0.03 * expected.abs().max().item(), rtol=0)

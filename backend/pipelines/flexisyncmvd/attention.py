@@ -5,14 +5,14 @@ A batch holds the views once for each sign of guidance; signs never mix. Views a
 memory asks for it, which changes nothing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, groupby, pairwise
 
 import torch
-from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
+from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -133,16 +133,49 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return scaled_dot_product_attention(*(tensor.transpose(1, 2) for tensor in (query, key, value))).transpose(1, 2)
 
 
-@contextmanager
-def sharing_views(unet: UNet2DConditionModel, sharing: ViewSharing) -> Iterator[None]:
+class AttentionOfOneSign(AttnProcessor2_0):
+    """Self-attention of rows that are the same for all `signs`: computed once."""
+
+    def __init__(self, signs: int) -> None:
+        super().__init__()
+        self._signs = signs
+
+    def __call__(self, attn: Attention, hidden_states: Tensor, *args: object, **kwargs: object) -> Tensor:
+        """`hidden_states` [signs * views, tokens, width] to the same shape."""
+        rows = len(hidden_states) // self._signs
+        return super().__call__(attn, hidden_states[:rows], *args, **kwargs).repeat(self._signs, 1, 1)
+
+
+def sharing_views(unet: UNet2DConditionModel, sharing: ViewSharing) -> AbstractContextManager[None]:
     """Within, the UNet's self-attention is shared between views; its processors come back afterwards."""
-    before = dict(unet.attn_processors)
-    own_layers = [name for name in before if name.endswith("attn1.processor")]
-    shared = dict.fromkeys(own_layers, ViewSharingAttention(sharing))
-    if unet.config.addition_embed_type is None:  # else the texts are in the time's embedding already
-        shared[own_layers[0]] = ViewSharingAttention(sharing, alike=True)
-    unet.set_attn_processor(before | shared)
+    shared = dict.fromkeys(_self_attention(unet), ViewSharingAttention(sharing))
+    if _begins_alike(unet):
+        shared[next(iter(shared))] = ViewSharingAttention(sharing, alike=True)
+    return _processors_changed(unet, shared)
+
+
+def beginning_once(network: ControlNetModel, signs: int) -> AbstractContextManager[None]:
+    """Within, the first self-attention of a ControlNet that is given the same views for all signs is computed once."""
+    first = _self_attention(network)[:1] if _begins_alike(network) else []
+    return _processors_changed(network, dict.fromkeys(first, AttentionOfOneSign(signs)))
+
+
+def _self_attention(network: UNet2DConditionModel | ControlNetModel) -> list[str]:
+    return [name for name in network.attn_processors if name.endswith("attn1.processor")]
+
+
+def _begins_alike(network: UNet2DConditionModel | ControlNetModel) -> bool:
+    """Whether texts are first read after the first self-attention, and not in the time's embedding already."""
+    return network.config.addition_embed_type is None
+
+
+@contextmanager
+def _processors_changed(
+    network: UNet2DConditionModel | ControlNetModel, changes: Mapping[str, object]
+) -> Iterator[None]:
+    before = dict(network.attn_processors)
+    network.set_attn_processor(before | changes)
     try:
         yield
     finally:
-        unet.set_attn_processor(before)
+        network.set_attn_processor(before)

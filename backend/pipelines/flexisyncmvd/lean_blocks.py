@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """diffusers' blocks with fewer passes over memory, for half precision on CUDA without a compiler. Weights stay theirs.
 
-At these sizes a third of the time would go into turning pictures between memory layouts, adding biases, dividing by one,
-and products of strided halves.
+At these sizes a third of the time would go into turning pictures between memory layouts, adding biases, dividing by
+one, and products of strided halves.
 """
 
 import torch
@@ -75,6 +75,7 @@ def make_lean(network: nn.Module) -> None:
 
 
 def _is_plain(block: ResnetBlock2D) -> bool:
-    """As in Stable Diffusion: no change of size, the time as a shift, SiLU, an unscaled sum."""
-    return (block.upsample is None and block.downsample is None and block.time_embedding_norm == "default"
-            and isinstance(block.nonlinearity, nn.SiLU) and not block.skip_time_act and block.output_scale_factor == 1)
+    """As in Stable Diffusion: no change of size, the time as a shift if at all, SiLU, an unscaled sum."""
+    return (block.upsample is None and block.downsample is None and isinstance(block.nonlinearity, nn.SiLU)
+            and (block.time_emb_proj is None or (block.time_embedding_norm == "default" and not block.skip_time_act))
+            and block.output_scale_factor == 1)

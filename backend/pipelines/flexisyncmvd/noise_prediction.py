@@ -12,7 +12,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
 from ..reports import ignore
-from .attention import ViewSharing, sharing_views
+from .attention import ViewSharing, beginning_once, sharing_views
 from .prompts import TextEncoding, ViewPrompts
 from .schedule import ControlSchedule, Step
 
@@ -104,8 +104,8 @@ class NoisePredictor:
         self._passes = [signs] if guidance.together else [(sign,) for sign in signs]
         self._texts = {part: _joined([getattr(prompts, sign) for sign in part]) for part in self._passes}
         self._added = {part: self._added_conditions(part, conditions.image, time_ids) for part in self._passes}
-        copies = 1 if guidance.guess_mode or not guidance.together else len(signs)
-        self._images = [control.images.repeat(copies, 1, 1, 1) for control in self._controls]
+        self._hinted_signs = 1 if guidance.guess_mode or not guidance.together else len(signs)
+        self._images = [control.images.repeat(self._hinted_signs, 1, 1, 1) for control in self._controls]
 
     def _added_conditions(
         self, part: tuple[str, ...], image: Sequence[Tensor], time_ids: Tensor | None
@@ -130,6 +130,7 @@ class NoisePredictor:
                 for block in (*network.down_blocks, network.mid_block, *getattr(network, "up_blocks", ())):
                     stack.enter_context(block.register_forward_pre_hook(lambda *_: self._check()))
             for control in self._controls:
+                stack.enter_context(beginning_once(control.network, self._hinted_signs))
                 stack.enter_context(_computed_once(control.network, "controlnet_cond_embedding", ROWS_OF_HINTS))
             if self._unet.config.encoder_hid_dim_type == "ip_image_proj":
                 stack.enter_context(_computed_once(self._unet, "encoder_hid_proj", None))
