@@ -47,12 +47,16 @@ def named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
     return named
 
 
-def place(kind: InputKind, source: Path, folder: JobFolder, number: int, uv: "UVChoice") -> Placed:
-    """Bring the file, the job's `number`-th, into its inputs in the form of that kind. Raises BadInput."""
+def place(
+    kind: InputKind, source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool = False
+) -> Placed:
+    """Bring the file, the job's `number`-th, into its inputs in the form of that kind; `textured` with the texture that
+    it shows so far. Raises BadInput.
+    """
     if kind == "image":
         return Placed((_place_image(source, folder, number),))
     if kind == "uv_meshes":
-        return _place_painted(source, folder, number, uv)
+        return _place_painted(source, folder, number, uv, textured)
     meshes = [part.mesh for part in read_parts(source)]
     if kind == "mesh":
         meshes = [joined(meshes)]
@@ -89,10 +93,10 @@ def _place_image(source: Path, folder: JobFolder, number: int) -> str:
     return name
 
 
-def _place_painted(source: Path, folder: JobFolder, number: int, uv: "UVChoice") -> Placed:
+def _place_painted(source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool) -> Placed:
     from ..geometry.uv_mesh_files import read_painted
 
-    nodes = tuple(read_painted(source, uv))
+    nodes = tuple(read_painted(source, uv, textured))
     names = _mesh_names(number, len(nodes))
     for name, node in zip(names, nodes, strict=True):
         node.painted.write(folder.inputs / name)

@@ -67,10 +67,11 @@ def _placed(
     options: argparse.Namespace, sources: Mapping[str, Path], folder: JobFolder, failures: dict[str, ErrorReport]
 ) -> dict[str, Placed]:
     """What stands in the job's inputs for every file that can be read; the others go to `failures`."""
-    placed = {}
+    placed, wanted = {}, options.task.inputs[0]
+    textured = wanted.textured(given_parameters(options))
     for number, (name, source) in enumerate(sources.items(), 1):
         try:
-            placed[name] = place(options.task.inputs[0].kind, source, folder, number, options.uv)
+            placed[name] = place(wanted.kind, source, folder, number, options.uv, textured)
         except MeshwrightError as error:
             failures[name] = error.report
             continue

@@ -62,15 +62,17 @@ def read_parts(path: Path) -> list[NamedMesh]:
     return parts
 
 
-def read_nodes(path: Path) -> list[MeshNode]:
-    """Every scene node that holds a mesh, by name, nothing changed. Raises BadInput as `read_parts` does."""
+def read_nodes(path: Path, materials: bool = False) -> list[MeshNode]:
+    """Every scene node that holds a mesh, by name, nothing changed; with `materials` also the pictures beside an OBJ
+    file. Raises BadInput as `read_parts` does.
+    """
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise BadInput(f"{path.name} is of a kind that cannot be read.", f"Known are {', '.join(MESH_SUFFIXES)}.",
                        "Save it as GLB.")
     if path.is_file() and not path.stat().st_size:
         raise BadInput(f"{path.name} is empty.", "The file has no content.", "Choose another file.")
     try:
-        scene = _loaded(path)
+        scene = _loaded(path, materials)
     except Exception as error:  # loaders raise anything on a damaged file
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     to_blender = np.linalg.inv(TO_Y_UP) if path.suffix.lower() in _Y_UP_SUFFIXES else np.eye(4)
@@ -113,13 +115,13 @@ def joined(meshes: Sequence[TriangleMesh]) -> TriangleMesh:
     )
 
 
-def _loaded(path: Path) -> trimesh.Scene:
-    suffix = path.suffix.lower()
+def _loaded(path: Path, materials: bool) -> trimesh.Scene:
+    suffix, beside = path.suffix.lower(), trimesh.resolvers.FilePathResolver(path)
     if suffix == ".obj":
         content = with_absolute_indices(path.read_bytes())
-        return trimesh.load_scene(BytesIO(content), "obj", process=False, **_OBJ_OPTIONS)
+        resolver = beside if materials else None
+        return trimesh.load_scene(BytesIO(content), "obj", process=False, resolver=resolver, **_OBJ_OPTIONS)
     if suffix in (".glb", ".gltf"):
-        beside = trimesh.resolvers.FilePathResolver(path)
         content = with_materials(path.read_bytes())
         return trimesh.load_scene(BytesIO(content), suffix[1:], resolver=beside, process=False)
     return _loaded_ply(path) if suffix == ".ply" else trimesh.load_scene(path, process=False)

@@ -7,7 +7,7 @@ What is written is what was read: positions, normals and transforms of the file,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from PIL import Image
 
 from ..contract import BadInput, PaintedMesh
 from .mesh_files import TO_Y_UP, MeshNode, read_nodes
+from .mesh_textures import base_colour, carried_over, check_one_material_each
 from .uv_layout import new_layout, uv_fault
 
 UVChoice = Literal["auto", "keep", "new"]
@@ -36,12 +37,17 @@ class PaintedNode:
     remark: str = ""
 
 
-def read_painted(path: Path, choice: UVChoice) -> list[PaintedNode]:
-    """Every mesh of the file, equal positions merged, with UVs.
+def read_painted(path: Path, choice: UVChoice, textured: bool = False) -> list[PaintedNode]:
+    """Every mesh of the file, equal positions merged, with UVs; with `textured` also with the picture that it shows.
 
-    Raises BadInput as `read_nodes` does, and where UVs shall be kept that are missing or cannot be painted on.
+    Raises BadInput as `read_nodes` does, where UVs shall be kept that are missing or cannot be painted on, and where
+    there is no picture.
     """
-    return [_painted(path, node, choice) for node in read_nodes(path)]
+    if not textured:
+        return [_painted(path, node, choice) for node in read_nodes(path)]
+    nodes = read_nodes(path, materials=True)
+    check_one_material_each(path)
+    return [_with_texture(path, _painted(path, node, choice)) for node in nodes]
 
 
 def write_painted(path: Path, nodes: Sequence[PaintedNode], textures: Sequence[Path]) -> None:
@@ -72,6 +78,18 @@ def _painted(path: Path, node: MeshNode, choice: UVChoice) -> PaintedNode:
     if uvs is None or fault or choice == "new":
         uvs = new_layout(vertices, faces)
     return PaintedNode(node, PaintedMesh(vertices, faces, uvs, np.ones(len(faces), bool)), fault)
+
+
+def _with_texture(path: Path, node: PaintedNode) -> PaintedNode:
+    """The node with what its material shows, in the layout that it has now."""
+    texture, uvs = base_colour(node.node.mesh), _file_uvs(node.node)
+    if texture is None or uvs is None:
+        raise BadInput(f"{node.node.name} in {path.name} has no texture to follow.",
+                       "It has no UVs." if uvs is None else "Its material has no picture of its colours.",
+                       "Give it one, or follow something else: --cond-type depth.")
+    if not np.array_equal(uvs, node.painted.uvs):
+        texture = carried_over(texture, uvs, node.painted.uvs)
+    return replace(node, painted=replace(node.painted, texture=texture))
 
 
 def _file_uvs(node: MeshNode) -> NDArray[np.float32] | None:

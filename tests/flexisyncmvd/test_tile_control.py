@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Following the texture so far: each object's own reaches the pictures, and a ControlNet of the artist's own is taken."""
+"""Following the texture so far: each object's own reaches the pictures, and a ControlNet of one's own is taken."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -97,8 +97,8 @@ def without(tmp_path_factory) -> Path:
 def texture(tmp_path, monkeypatch):
     """Runs a texture job of two boxes with a set of weights and options; the pixels of the first one."""
     settings_of = job.settings_of
-    monkeypatch.setattr(job, "settings_of", lambda request, squares, resources: replace(
-        settings_of(request, squares, resources), sizes=Sizes(8, strip_size(64, squares), 64, strip_size(512, squares))))
+    monkeypatch.setattr(job, "settings_of", lambda *given: replace(
+        settings_of(*given), sizes=Sizes(8, strip_size(64, given[1]), 64, strip_size(512, given[1]))))
 
     def run(folder: Path, *meshes: PaintedMesh, **options: object) -> np.ndarray:
         place = JobFolder.create(tmp_path / f"job{len(list(tmp_path.glob('job*')))}")
