@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`texture` from the shell with the files that artists have: each painted rightly, or refused in words, nothing lost."""
+"""`texture` from the shell with files as artists have them: painted rightly or refused in words, nothing is lost."""
 
 from pathlib import Path
 

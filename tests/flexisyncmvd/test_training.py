@@ -18,10 +18,11 @@ from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.training import export
 from backend.pipelines.flexisyncmvd.training.captions import MATERIALS, OBJECTS, caption_table, words
 from backend.pipelines.flexisyncmvd.training.colour_kinds import COLOURS, hsv_of, rgb_of
-from backend.pipelines.flexisyncmvd.training.figures import colour_share, held_out_mesh, scene_of
+from backend.pipelines.flexisyncmvd.training.figures import colour_share
 from backend.pipelines.flexisyncmvd.training.networks import fold_normalization, new_autoencoder
 from backend.pipelines.flexisyncmvd.training.paint import Paint, painted, random_paint
 from backend.pipelines.flexisyncmvd.training.presets import PRESETS
+from backend.pipelines.flexisyncmvd.training.procedural_meshes import scene_of, unwrapped_object
 from backend.pipelines.flexisyncmvd.training.recipe import train
 from backend.pipelines.flexisyncmvd.training.vocabulary import read_vocabulary, write_vocabulary
 from backend.pipelines.flexisyncmvd.weight_sets import STARTER
@@ -52,7 +53,7 @@ def chair() -> SurfaceViews:
 
 
 def test_rays_see_what_the_rasteriser_sees_of_the_mesh(chair: SurfaceViews) -> None:
-    scene = scene_of(held_out_mesh("chair", 5), CameraRig(), 0.9, "cpu")
+    scene = scene_of(unwrapped_object(Split.HELD_OUT, "chair", 5), CameraRig(), 0.9, "cpu")
     cameras = orbit_cameras(POSES)
     seen = view_geometry(scene.mesh, cameras, rasterize_views(scene.mesh, cameras, 48))
     assert (seen.mask == chair.mask).float().mean() > 0.97
@@ -115,7 +116,7 @@ def test_folding_normalises_the_latents_and_keeps_the_pictures() -> None:
 
 
 def test_a_box_unwrap_neither_overlaps_nor_stretches() -> None:
-    mesh = held_out_mesh("mug", 3)
+    mesh = unwrapped_object(Split.HELD_OUT, "mug", 3)
     corners, uvs = mesh.vertices[mesh.faces].astype(float), box_unwrap(mesh.vertices, mesh.faces).astype(float)
     assert uvs.min() >= 0
     assert uvs.max() <= 1
@@ -129,7 +130,7 @@ def test_a_box_unwrap_neither_overlaps_nor_stretches() -> None:
 
 
 def test_a_share_of_a_plain_texture_is_all_or_nothing() -> None:
-    scene = scene_of(held_out_mesh("table", 1), CameraRig(), 0.9, "cpu")
+    scene = scene_of(unwrapped_object(Split.HELD_OUT, "table", 1), CameraRig(), 0.9, "cpu")
     red = torch.tensor([0.8, 0.1, 0.1])[:, None, None].expand(3, 64, 64)
     assert colour_share(red, scene, "red") == 1.0
     assert colour_share(red, scene, "blue") == 0.0

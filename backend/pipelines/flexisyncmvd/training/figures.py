@@ -20,17 +20,11 @@ from torch import Tensor
 
 from ....contract import PaintedMesh, Request, Resources
 from ....contract.parameter import Value
-from ....geometry.box_unwrap import box_unwrap
-from ....geometry.isosurface import extract_isosurface
 from ....geometry.projection import Projector, faces_in_texture
-from ....procedural.assembly import stack
-from ....procedural.dataset import Split, object_at
-from ....procedural.dense_grid import distance_grid
-from ....procedural.primitives import ObjectBatch
+from ....procedural.dataset import Split
 from ....training.figures_file import build_figures_parser, write_figures
 from ..checkpoint.pipeline import CheckpointPipelines
 from ..job import settings_of
-from ..painted_scene import PaintedScene
 from ..pipeline import FlexiSyncMVDPipeline, TextureOutput
 from ..rig import CameraRig
 from ..schedule import SyncSchedule
@@ -40,11 +34,9 @@ from ..weight_sets import STARTER
 from .captions import WORDINGS, caption
 from .colour_kinds import COLOURS, hsv_of
 from .evaluation import prompts
+from .procedural_meshes import scene_of, unwrapped_object
 
 logger = logging.getLogger(__name__)
-
-GRID = 64
-"""Cells a side of the grid that held-out objects are meshed on."""
 
 
 class ViewsByThemselves(CameraRig):
@@ -65,29 +57,13 @@ class Case:
     mesh: PaintedMesh
 
 
-def held_out_mesh(family: str, number: int, seed: int = 0, grid: int = GRID) -> PaintedMesh:
-    """A held-out object as an unwrapped mesh in Blender's frame, its front along -Y."""
-    batch = ObjectBatch.from_arrays(stack([object_at(Split.HELD_OUT, number, seed, family)]))
-    mesh = extract_isosurface(-distance_grid(batch, grid))
-    x, y, z = mesh.vertices.T
-    vertices = np.stack([y, -x, z], axis=1).astype(np.float32)
-    faces = mesh.faces.astype(np.int32)
-    return PaintedMesh(vertices, faces, box_unwrap(vertices, faces), np.ones(len(faces), bool))
-
-
 def cases(count: int, seed: int) -> list[Case]:
     """Prompts of all colours, each with another held-out object."""
     return [
-        Case(colour, caption(colour, material, family, WORDINGS[0], ""), held_out_mesh(family, number, seed))
+        Case(colour, caption(colour, material, family, WORDINGS[0], ""),
+             unwrapped_object(Split.HELD_OUT, family, number, seed))
         for number, (colour, material, family) in enumerate(prompts(count))
     ]
-
-
-def scene_of(mesh: PaintedMesh, rig: CameraRig, fill: float, device: str) -> Scene:
-    """The mesh before the rig's cameras."""
-    x, y, z = mesh.vertices.T
-    turned = PaintedMesh(np.stack([x, z, -y], axis=1), mesh.faces, mesh.uvs, mesh.painted)
-    return PaintedScene.build([turned], rig, False, fill, device).scene
 
 
 def colour_share(texture: Tensor, scene: Scene, colour: str) -> float:
