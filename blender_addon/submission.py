@@ -209,11 +209,12 @@ def _capture_one(context: bpy.types.Context, task: TaskSpec, wanted: InputSpec, 
         return (f"{wanted.name}.txt",) if settings.prompt.strip() else ()
     taken = meshes[:1] if wanted.kind == "mesh" else meshes
     view = View.of(context) if wanted.kind == "uv_meshes" and settings.paint_scope == "VIEW" else None
+    textured = wanted.textured(parameter_values(getattr(settings, task.name), task))
     names = tuple(f"{wanted.name}.{number:03d}.npz" for number in range(1, len(taken) + 1))
     for item, name in zip(taken, names, strict=True):
         if wanted.kind == "uv_meshes":
             paints.append(capture_painted(item, folder.inputs / name, settings.mesh_source, settings.paint_scope,
-                                          settings.paint_uvs, view))
+                                          settings.paint_uvs, view, textured))
         else:
             frame: Frame = "standing" if wanted.kind == "mesh" else "world"
             capture_mesh(item, folder.inputs / name, settings.mesh_source, frame)

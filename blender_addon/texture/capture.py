@@ -18,6 +18,7 @@ from mathutils import Matrix
 
 from ..backend.contract import BadInput, PaintedMesh
 from ..delivery_note import MeshSource, Paint
+from .present_look import baked_look
 from .unwrapping import smart_uvs
 from .uv_layout import MOST_OVERLAPPING, shared_area, uv_layout
 from .view import View
@@ -36,20 +37,21 @@ MARGIN = 0.005
 
 
 def capture_painted(source: bpy.types.Object, path: Path, which: MeshSource, scope: Scope, choice: UVChoice,
-                    view: View | None = None) -> Paint:
-    """Write the object's mesh with UVs to an npz; how its texture will be delivered. Raises BadInput."""
-    mesh, paint = painted_mesh(source, which, scope, choice, path.with_suffix(".uvs.npy"), view)
+                    view: View | None = None, textured: bool = False) -> Paint:
+    """Write the object's mesh with UVs to an npz; how its texture will be delivered. Raises MeshwrightError."""
+    mesh, paint = painted_mesh(source, which, scope, choice, path.with_suffix(".uvs.npy"), view, textured)
     mesh.write(path)
     return paint
 
 
 def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choice: UVChoice,
-                 new_uvs: Path, view: View | None = None) -> tuple[PaintedMesh, Paint]:
+                 new_uvs: Path, view: View | None = None, textured: bool = False) -> tuple[PaintedMesh, Paint]:
     """The object's mesh with UVs and the faces to paint, and how to deliver its texture.
 
     A new UV layer for the object's own mesh goes to the file `new_uvs` (npy, float32 [L, 2]). With the scope "VIEW" the
-    faces that `view` shows are painted, and the mesh is turned so that it is seen as from the front. Raises BadInput
-    for an object that cannot take a texture.
+    faces that `view` shows are painted, and the mesh is turned so that it is seen as from the front. With `textured` it
+    brings what it shows now. Raises BadInput for an object that cannot take a texture, MeshwrightError where Blender
+    cannot bake.
     """
     _check_can_change(source)
     source.update_from_editmode()  # faces selected just now count
@@ -76,6 +78,8 @@ def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choi
             uvs = smart_uvs(mesh, MARGIN)
         name = str(layer.name) if uvs is None else _add_layer(mesh, uvs)
         captured, corners = _captured(copy, source.name, which, name), corner_checksum(mesh)
+        if textured:
+            captured = replace(captured, texture=baked_look(copy, which, name, source.name))
     if view is not None and shown is not None:
         captured = replace(captured, vertices=view.turned(captured.vertices), painted=shown > 0)
     if uvs is None:

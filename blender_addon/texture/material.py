@@ -13,7 +13,7 @@ def texture_material(name: str, image: bpy.types.Image, uv_layer: str,
                      under: bpy.types.Material | None = None) -> bpy.types.Material:
     """A Principled material with `image` as base colour, read by the UV layer of that name; `under` is remembered as
     the one that the image was composed with."""
-    material = _plain(name)
+    material = plain_material(name)
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     # What Solid view shows, and where Blender's own bake would go; an overlaid image would show holes there.
     material.node_tree.nodes.active = _paint(material.node_tree, shader, image, uv_layer)
@@ -26,7 +26,7 @@ def overlaid_material(name: str, image: bpy.types.Image, uv_layer: str,
                       under: bpy.types.Material | None) -> bpy.types.Material:
     """A copy of the material `under`, a plain one for an empty slot, that shows the image where its alpha is 1 and the
     old surface where it is 0 or outside the UV square."""
-    material = _plain(name) if under is None else _copied(under, name)
+    material = plain_material(name) if under is None else copied_material(under, name)
     _lay_over(material.node_tree, image, uv_layer)
     if under is not None:
         material[UNDER] = under
@@ -77,14 +77,16 @@ def remove_material(material: bpy.types.Material) -> None:
             bpy.data.images.remove(image)
 
 
-def _plain(name: str) -> bpy.types.Material:
+def plain_material(name: str) -> bpy.types.Material:
+    """A new material with nodes: Blender's own default."""
     material = bpy.data.materials.new(name)
     if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes
         material.use_nodes = True
     return material
 
 
-def _copied(under: bpy.types.Material, name: str) -> bpy.types.Material:
+def copied_material(under: bpy.types.Material, name: str) -> bpy.types.Material:
+    """A copy of the material under this name, with nodes."""
     material = under.copy()
     material.name = name
     if bpy.app.version < (5, 0, 0) and not material.use_nodes:

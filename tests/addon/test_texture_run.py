@@ -43,6 +43,7 @@ def easel(desk: Extension, weights: Path, monkeypatch: pytest.MonkeyPatch) -> It
     settings = bpy.context.scene.meshwright
     settings.image, settings.prompt, settings.seed = None, "a red crate", 3
     group = settings.texture
+    group.weights = "sd15"
     group.steps, group.views, group.top_cameras, group.log_interval = 5, 4, False, 1
     group.texture_size, group.latent_view_size, group.guidance_scale = str(SIZE), "32", 2.0
     yield desk

@@ -18,7 +18,7 @@ def install() -> None:
     folder = Path(os.environ[FOLDER])
     if not folder.exists():
         with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
-            write_set(Path(draft) / "set", "sd15").rename(folder)
+            write_set(Path(draft) / "set", "sd15", ("depth", "tile")).rename(folder)
     spec = registry.spec("flexisyncmvd")
     small = replace(spec.weight_set("sd15"), bundled=True)  # these tell their own sizes, published ones do not
     registry.specs()["flexisyncmvd"] = replace(spec, weights=(small,))
