@@ -219,7 +219,7 @@ def measure(family: str, arguments: argparse.Namespace) -> dict:
     pipeline = build_pipeline(family, device, getattr(torch, arguments.dtype), arguments.tiny)
     if arguments.low_memory:
         pipeline.to("cpu")
-    place(pipeline, Resources(str(device), low_memory=arguments.low_memory, compile=arguments.compile))
+    place(pipeline, Resources(str(device), low_memory=arguments.low_memory))
     together = not (arguments.low_memory or arguments.separate)
     sizes = Sizes(16, 64, 128, 128) if arguments.tiny else SIZES[family]
     settings = Settings(
@@ -302,7 +302,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sd15", action="store_true", help="Stable Diffusion 1.5, views of 768 pixels")
     parser.add_argument("--sdxl", action="store_true", help="SDXL, views of 1024 pixels")
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--compile", action="store_true", help="compile the networks' blocks")
     parser.add_argument("--low-memory", action="store_true", help="networks wait on the CPU, signs one after the other")
     parser.add_argument("--separate", action="store_true", help="both signs of guidance one after the other")
     parser.add_argument("--check", action="store_true", help="also compare our kernels with torch's own")

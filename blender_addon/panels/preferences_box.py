@@ -51,7 +51,7 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
     )
     compile_networks: bpy.props.BoolProperty(
         name="Compile Networks",
-        description="The first job takes about 10 s longer, later ones with the published "
+        description="PartPacker's first job takes about 10 s longer, later ones with the published "
                     "weights are a few percent faster. NVIDIA GPUs only",
     )
     run_in: bpy.props.EnumProperty(
