@@ -6,7 +6,7 @@ Options bear the published pipeline's own names (spec section 5).
 
 from ...contract import Choice, InputSpec, Parameter, PipelineSpec, StageSpec, TaskSpec
 from .checkpoint.choice import CHECKPOINT_PARAMETERS
-from .weight_sets import published_sets
+from .weight_sets import STARTER, published_sets
 
 NEGATIVE_PROMPT = "oversmoothed, blurry, depth of field, out of focus, low quality, bloom, glowing effect."
 TEXTURE_SIZES = (512, 1024, 2048, 4096)
@@ -107,7 +107,10 @@ SPEC = PipelineSpec(
     label="FlexiSyncMVD",
     summary="A mesh becomes textured from all sides at once",
     tasks=(TEXTURE,),
-    weights=published_sets(
-        sdxl_defaults={"latent_view_size": "128", "conditioning_scale": 0.3, "conditioning_scale_end": 0.7}
+    weights=(
+        STARTER,
+        *published_sets(
+            sdxl_defaults={"latent_view_size": "128", "conditioning_scale": 0.3, "conditioning_scale_end": 0.7}
+        ),
     ),
 )

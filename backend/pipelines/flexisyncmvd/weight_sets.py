@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published weights that FlexiSyncMVD paints with: where they are, what they weigh, their terms. Free of torch.
+"""The weights that FlexiSyncMVD paints with: where they are, what they weigh, their terms. Free of torch.
 
-The sets of one family share a folder: who has the small one fetches only the rest of the large one.
+Of the published sets those of one family share a folder: who has the small one fetches only the rest of the large one.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ STARTER = WeightSet(
     memory_gib=1.0,
     bundled=True,
     parameter_defaults={
-        "steps": 12, "guidance_scale": 4.0, "latent_view_size": "24", "texture_size": "512",
+        "steps": 20, "guidance_scale": 2.5, "latent_view_size": "32", "texture_size": "512",
         "conditioning_scale": 1.0, "conditioning_scale_end": 1.0, "control_guidance_end": 1.0,
     },
 )
