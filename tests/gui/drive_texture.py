@@ -4,8 +4,6 @@
 import importlib
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -14,10 +12,7 @@ EXTENSION = "bl_ext.user_default.meshwright"
 
 
 def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
-    """`task` names the folder of the worker's code, the prompt, options, and how many seconds a job may take."""
-    queue = importlib.import_module(f"{EXTENSION}.jobs.engine")._queue
-    settings_of_worker = queue._worker_settings
-    queue._worker_settings = lambda: replace(settings_of_worker(), root=Path(task["root"]))
+    """`task` names the prompt, options, and how many seconds a job may take."""
     for item in list(bpy.data.objects):
         bpy.data.objects.remove(item)
     area = window.viewport

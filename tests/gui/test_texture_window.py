@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texturing in a real Blender window with tiny random weights: views, look, a refined part."""
+"""Texturing in a real Blender window with the starter weights: views, look, a refined part."""
 
 import subprocess
 import sys
@@ -13,16 +13,7 @@ from .photograph import Outcome, Session
 from .test_window import REPOSITORY, keep_photos
 
 JOB_SECONDS, VISIT_SECONDS = 200, 480
-WORKER = """
-import os, sys
-os.environ["MESHWRIGHT_TEST_TEXTURE_WEIGHTS"] = {weights!r}
-os.chdir({repository!r})
-code = (
-    "import sys; from tests.addon.texture_weights import install; from backend.command_line import main; install(); "
-    "sys.exit(main(sys.argv[1:]))"
-)
-os.execv(sys.executable, [sys.executable, "-c", code, *sys.argv[1:]])
-"""
+PROMPT = "a red wooden monkey"
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 
 
@@ -32,17 +23,10 @@ def outcome(blender_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Out
     built = tmp_path_factory.mktemp("built")
     subprocess.run([sys.executable, "build_addon.py", "--no-wheels", "--out", str(built)], cwd=REPOSITORY, check=True,
                    timeout=120)
-    folder = tmp_path_factory.mktemp("session")
-    session = Session(blender_root, folder, Path(sys.executable))
+    session = Session(blender_root, tmp_path_factory.mktemp("session"), Path(sys.executable))
     session.install(next(built.glob("meshwright-*.zip")))
-    code = folder / "worker" / "backend"
-    code.mkdir(parents=True)
-    (code / "__init__.py").touch()
-    child = WORKER.format(weights=str(folder / "weights"), repository=str(REPOSITORY))
-    (code / "__main__.py").write_text(child, encoding="utf-8")
-    options = {"steps": 12, "log_interval": 1, "texture_size": "512", "latent_view_size": "32", "guidance_scale": 2.0}
     visit = session.visit(Path(__file__).with_name("drive_texture.py"), {
-        "root": str(code.parent), "prompt": "a red monkey", "options": options, "seconds": JOB_SECONDS}, VISIT_SECONDS)
+        "prompt": PROMPT, "options": {"log_interval": 1}, "seconds": JOB_SECONDS}, VISIT_SECONDS)
     keep_photos(visit)
     return visit
 
@@ -57,7 +41,7 @@ def test_the_views_are_seen_while_they_are_painted(outcome: Outcome) -> None:
 
 
 def test_each_texture_is_a_look_and_one_undo_step(outcome: Outcome) -> None:
-    assert outcome.said["looks"] == outcome.said["looks undone"] == ["Before", "a red monkey, seed 3"]
+    assert outcome.said["looks"] == outcome.said["looks undone"] == ["Before", f"{PROMPT}, seed 3"]
 
 
 def test_photos_show_colour_where_there_was_grey(outcome: Outcome) -> None:
@@ -69,7 +53,17 @@ def test_photos_show_colour_where_there_was_grey(outcome: Outcome) -> None:
     assert look[viewport].mean() > 0.2 and refined[viewport].mean() > 0.2, "no texture in the viewport"
 
 
+def test_the_monkey_is_as_red_as_was_asked(outcome: Outcome) -> None:
+    for photo in ("2-look", "4-refined"):
+        red, green, blue = _pixels(outcome.photos[photo])[250:900, 380:1000].transpose(2, 0, 1)
+        painted = _colourful(outcome.photos[photo])[250:900, 380:1000]
+        assert ((red > 1.5 * green) & (red > 1.5 * blue))[painted].mean() > 0.8
+
+
+def _pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"), np.float32)
+
+
 def _colourful(path: Path) -> np.ndarray:
     """Which pixels are far from grey, bool [H, W]."""
-    pixels = np.asarray(Image.open(path).convert("RGB"), np.float32)
-    return np.ptp(pixels, axis=2) > 60
+    return np.ptp(_pixels(path), axis=2) > 60
