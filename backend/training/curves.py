@@ -35,9 +35,10 @@ class Curves:
             writer = csv.writer(file)
             writer.writerow(["step", "name", "value"])
             writer.writerows(self.rows)
-        names = sorted({name for _, name, _ in self.rows})
-        if not names:
-            return
+        if self.rows:
+            self._draw(sorted({name for _, name, _ in self.rows}))
+
+    def _draw(self, names: list[str]) -> None:
         columns = min(3, len(names))
         figure, panels = pyplot.subplots(-(-len(names) // columns), columns, figsize=(4.5 * columns, 9), squeeze=False)
         for panel in panels.flat[len(names) :]:

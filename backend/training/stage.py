@@ -68,7 +68,7 @@ class Stage:
             if self.step % SAVE_EVERY == 0:
                 self.save()
             if self.step % self.figures.evaluate_every == 0 or self.step == self.figures.steps:
-                self._evaluate(evaluate)
+                self.evaluate(evaluate)
         if self.step > first:
             self.save()
         return self.step >= self.figures.steps
@@ -102,7 +102,8 @@ class Stage:
             text = " ".join(f"{name} {value:.4f}" for name, value in terms.items())
             logger.info("%s step %d/%d %s %.1f ms", self.folder.name, self.step, self.figures.steps, text, 1e3 * pace)
 
-    def _evaluate(self, evaluate: Evaluate) -> None:
+    def evaluate(self, evaluate: Evaluate) -> None:
+        """Measure the averaged weights in the first process; log and keep the figures."""
         began = time.monotonic()
         # Evaluation has shapes of its own; compiling for them would take longer than it saves.
         with self.averaged(), torch.compiler.set_stance("force_eager"):

@@ -2,6 +2,10 @@
 """Fine-tuning on a folder of textured meshes: what is rendered of them, resuming, and that the results are loaded."""
 
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,27 +13,40 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from backend.contract import BadInput, PaintedMesh, Resources
-from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
+from backend.contract import BadInput, JobFolder, PaintedMesh, Request, Resources
+from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
-from backend.pipelines.flexisyncmvd.training.captions import words
-from backend.pipelines.flexisyncmvd.training.export import write_set
-from backend.pipelines.flexisyncmvd.training.fine_tuning import LORA_FILE, main
-from backend.pipelines.flexisyncmvd.training.networks import new_autoencoder, new_denoiser
-from backend.pipelines.flexisyncmvd.training.presets import PRESETS
+from backend.pipelines.flexisyncmvd.painted_scene import strip_size
+from backend.pipelines.flexisyncmvd.rig import CameraRig
+from backend.pipelines.flexisyncmvd.settings import Sizes
+from backend.pipelines.flexisyncmvd.spec import SPEC
+from backend.pipelines.flexisyncmvd.training import fine_tuning
+from backend.pipelines.flexisyncmvd.training.colour_kinds import COLOURS, hsv_of
+from backend.pipelines.flexisyncmvd.training.figures import colour_share
+from backend.pipelines.flexisyncmvd.training.fine_tuning import CONTROLNET_FOLDER, LORA_FILE
+from backend.pipelines.flexisyncmvd.training.procedural_meshes import scene_of, unwrapped_object, write_folder
 from backend.pipelines.flexisyncmvd.training.textured_meshes import (
     CAPTIONS,
+    RenderedMesh,
+    read_captions,
     read_textured_mesh,
     render_folder,
     render_textured_mesh,
 )
-from backend.pipelines.flexisyncmvd.training.vocabulary import read_vocabulary, write_vocabulary
 from backend.pipelines.flexisyncmvd.weight_sets import STARTER
+from backend.procedural.dataset import Split
+from backend.training.curves import Curves
+from backend.weights.location import set_folder
 
 from .painted_meshes import painted_box
+from .test_job import FAST, Watcher
+from .worker_child import TINY, TINY_SPEC
 
+WEIGHTS = set_folder(SPEC, STARTER, Path())
+"""The starter weights."""
+GRID = 32
 SIZE = 64
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -55,21 +72,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained set of weights."""
-    run, preset = tmp_path_factory.mktemp("run"), PRESETS["smoke"]
-    write_vocabulary(run / "tokenizer", words())
-    torch.manual_seed(0)
-    (run / "autoencoder").mkdir()
-    save_file(new_autoencoder(preset).state_dict(), run / "autoencoder" / "normalized.safetensors")
-    (run / "denoiser").mkdir()
-    denoiser = new_denoiser(preset, read_vocabulary(run / "tokenizer"))
-    save_file(dict(denoiser.named_parameters()), run / "denoiser" / "average.safetensors")
-    write_set(run, preset, run / "set")
-    return run / "set"
-
-
 def test_views_show_the_textures_from_their_sides(folder: Path) -> None:
     views = render_textured_mesh(read_textured_mesh(folder / "two.glb"), "a box", SIZE, "cpu")
     assert views.captions[4] == "a box, front view."
@@ -93,32 +95,110 @@ def test_a_folder_says_what_is_wrong_with_it(folder: Path, tmp_path: Path) -> No
         render_folder(tmp_path, SIZE, "cpu")
 
 
-@pytest.mark.parametrize("what", ["lora", "controlnet"])
-def test_a_resumed_run_takes_the_same_steps_and_its_result_is_loaded(
-    what: str, folder: Path, weights: Path, tmp_path: Path
-) -> None:
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    options = ["--weights", str(weights), "--meshes", str(folder), "--size", str(SIZE), "--batch", "2", "--steps", "4",
-               "--what", what, "--rank", "2", "--rate", "1e-2"]
-    assert main([*options, "--out", str(whole)]) == 0
-    assert main([*options, "--out", str(halves), "--stop-at", "2"]) == 0
-    assert main([*options, "--out", str(halves), "--resume"]) == 0
-    expected, actual = (load_file(run / what / "average.safetensors") for run in (whole, halves))
-    assert expected.keys() == actual.keys()
-    assert all(torch.equal(expected[key], actual[key]) for key in expected)
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Folders of coarse drawn objects in two colours, to learn from and held out."""
+    path = tmp_path_factory.mktemp("drawn")
+    write_folder(path / "meshes", 6, Split.TRAINING, 0, GRID, 128)
+    write_folder(path / "held_out", 2, Split.HELD_OUT, 0, GRID, 128)
+    return path / "meshes", path / "held_out"
 
-    layer = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
-    pipelines = CheckpointPipelines(STARTER, weights, Resources())
-    before = pipelines.pipeline(controls=["depth"])
-    plain = before.unet.get_submodule(layer).weight.clone()
-    if what == "lora":
-        choice = CheckpointChoice(loras=(Lora(halves / LORA_FILE),))
-        tuned = pipelines.pipeline(choice, controls=["depth"]).unet.get_submodule(layer).weight
-        product = actual[f"unet.{layer}.up"] @ actual[f"unet.{layer}.down"]
-        assert product.abs().max() > 1e-5
-        torch.testing.assert_close(tuned - plain, product, rtol=1e-2, atol=1e-5)
-    else:
-        tuned = load_file(halves / "controlnet" / "diffusion_pytorch_model.safetensors")
-        key = "controlnet_down_blocks.0.weight"
-        torch.testing.assert_close(tuned[key], actual[f"controlnet.{key}"])
-        assert not torch.equal(tuned[key], before.controlnet.nets[0].state_dict()[key])
+
+def test_drawn_meshes_are_white_above_and_coloured_below(drawn: tuple[Path, Path]) -> None:
+    captions = read_captions(drawn[0])
+    assert captions["chair-0005.glb"] == "a blue and white plastic chair"
+    views = render_textured_mesh(read_textured_mesh(drawn[0] / "chair-0005.glb"), "a chair", SIZE, "cpu")
+    hsv = hsv_of(views.pictures[:8, :3].transpose(0, 1))  # the cameras that look from the sides
+    shown = views.pictures[:8, 3] > 0
+    rows = shown.any(dim=0).any(dim=1).nonzero()
+    middle = int(rows.amin() + rows.amax()) // 2
+    upper, lower = (slice(None), slice(0, middle - 1)), (slice(None), slice(middle + 2, None))
+    assert COLOURS["white"].holds(hsv)[upper][shown[upper]].float().mean() > 0.95
+    assert COLOURS["blue"].holds(hsv)[lower][shown[lower]].float().mean() > 0.95
+
+
+@cache
+def rendered(folder: Path, size: int, device: torch.device) -> list[RenderedMesh]:
+    """What ``render_folder`` gives."""
+    return render_folder(folder, size, device)
+
+
+@pytest.fixture
+def fine_tune(drawn: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs fine-tuning of the starter weights at a small size; a folder is rendered once, and curves are not drawn."""
+    monkeypatch.setattr(fine_tuning, "EVALUATIONS", 1)
+    monkeypatch.setattr(fine_tuning, "HELD_OUT_VIEWS", 20)
+    monkeypatch.setattr(fine_tuning, "render_folder", rendered)
+    monkeypatch.setattr(Curves, "_draw", lambda *_: None)
+    common = ["--weights", str(WEIGHTS), "--meshes", str(drawn[0]), "--held-out", str(drawn[1]), "--size", str(SIZE),
+              "--batch", "4", "--rank", "8"]
+
+    def run(out: Path, *options: str) -> None:
+        assert fine_tuning.main([*common, "--out", str(out), *options]) == 0
+
+    return run
+
+
+def resumed(fine_tune: Callable[..., None], what: str, steps: int, rate: str, tmp_path: Path) -> Path:
+    """The folder of a run that was stopped and resumed: it has the weights and figures of one that never was, and its
+    loss on held-out meshes has fallen.
+    """
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    options = ["--what", what, "--steps", str(steps), "--rate", rate]
+    fine_tune(whole, *options)
+    fine_tune(halves, *options, "--stop-at", str(steps // 2))
+    assert not (halves / LORA_FILE).exists() and not (halves / CONTROLNET_FOLDER).exists()
+    fine_tune(halves, *options, "--resume")
+    for name in ("weights", "average", "exp_avg", "exp_avg_sq"):
+        expected, actual = (load_file(run / what / f"{name}.safetensors") for run in (whole, halves))
+        assert expected.keys() == actual.keys()
+        assert all(torch.equal(expected[key], actual[key]) for key in expected), name
+    losses = [
+        [float(line.split(",")[2]) for line in (run / what / "curves.csv").read_text().splitlines()
+         if ",loss_held_out," in line]
+        for run in (whole, halves)
+    ]
+    assert losses[0] == losses[1] and len(losses[0]) == 2
+    assert losses[0][1] < 0.95 * losses[0][0], "it learns what the weights did not know"
+    return halves
+
+
+def test_a_lora_paints_what_it_was_tuned_on(
+    fine_tune: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of "a red and white chair" the starter weights paint the white alone; tuned on two colours, red comes too."""
+    run = resumed(fine_tune, "lora", 16, "2e-2", tmp_path)
+    settings_of = job.settings_of
+    monkeypatch.setattr(job, "settings_of", lambda request, squares, resources: replace(
+        settings_of(request, squares, resources),
+        sizes=Sizes(SIZE // 8, strip_size(SIZE, squares), SIZE, strip_size(128, squares))))
+    mesh = unwrapped_object(Split.HELD_OUT, "chair", 5, grid=GRID)
+    scene, model = scene_of(mesh, CameraRig(), 0.9, "cpu"), job.load(TINY, WEIGHTS, Resources(), Watcher())
+
+    def red_share(name: str, **options: object) -> float:
+        folder = JobFolder.create(tmp_path / name)
+        mesh.write(folder.inputs / "mesh.npz")
+        (folder.inputs / "prompt.txt").write_text("a red and white plastic chair", "utf-8")
+        inputs = {"mesh": ("mesh.npz",), "prompt": ("prompt.txt",)}
+        wanted = FAST | {"conditioning_scale": 1.0, "conditioning_scale_end": 1.0} | options
+        request = Request("job", "texture", "flexisyncmvd", "tiny", "chair", 0, wanted, inputs).validated(TINY_SPEC)
+        (texture,) = job.run(model, request, folder, Resources(), Watcher()).artifacts
+        pixels = np.array(Image.open(folder.outputs / texture.file), np.float32) / 255.0
+        return colour_share(torch.from_numpy(pixels).permute(2, 0, 1), scene, "red")
+
+    plain, half, tuned = (red_share(f"job{weight}", lora=str(run / LORA_FILE), lora_weight=weight)
+                          for weight in (0.0, 0.5, 1.0))
+    assert plain < half < tuned and tuned > plain + 0.15
+
+
+def test_a_controlnet_is_tuned_resumed_and_loaded(fine_tune: Callable[..., None], tmp_path: Path) -> None:
+    run = resumed(fine_tune, "controlnet", 6, "3e-3", tmp_path)
+    mine = shutil.copytree(WEIGHTS, tmp_path / "set")
+    shutil.rmtree(mine / "controlnet" / "depth")
+    shutil.copytree(run / CONTROLNET_FOLDER, mine / "controlnet" / "depth")
+    average = load_file(run / "controlnet" / "average.safetensors")
+    before, after = (CheckpointPipelines(STARTER, folder, Resources()).pipeline(controls=["depth"]).controlnet.nets[0]
+                     for folder in (WEIGHTS, mine))
+    key = "controlnet_down_blocks.0.weight"
+    torch.testing.assert_close(after.state_dict()[key].float(), average[f"controlnet.{key}"])
+    assert not torch.equal(after.state_dict()[key], before.state_dict()[key])

@@ -21,7 +21,7 @@ from transformers import CLIPTokenizer
 
 from ....training.command import deadline, start_processes
 from ....training.schedule import StageFigures
-from ....training.stage import Stage
+from ....training.stage import Evaluate, Stage
 from ..checkpoint.components import Components
 from ..checkpoint.library import CheckpointLibrary
 from ..prompts import token_ids
@@ -34,8 +34,13 @@ from .textured_meshes import RenderedMesh, render_folder
 logger = logging.getLogger(__name__)
 
 LORA, CONTROLNET = "lora", "controlnet"
-LORA_FILE = "lora.safetensors"
+LORA_FILE, CONTROLNET_FOLDER = "lora.safetensors", "depth"
+"""What a finished run leaves in ``--out``, beside the checkpoints."""
 NO_WISH = 0.1
+EVALUATIONS = 4
+"""With held-out meshes, in a run; and one before it."""
+HELD_OUT_VIEWS = 128
+"""Drawn from the held-out meshes' views, each time the same with the same noise."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,26 @@ class FineTuning:
         return (posterior.mean + posterior.std * noise) * self.autoencoder.config.scaling_factor
 
 
+class HeldOutLoss:
+    """What ``loss`` is on views that are not learnt from: the same views, timesteps and noise every time."""
+
+    def __init__(self, loss: FineTuning, module: nn.Module) -> None:
+        self.loss, self.module = loss, module
+
+    @torch.no_grad()
+    def __call__(self) -> dict[str, float]:
+        """The mean of about ``HELD_OUT_VIEWS`` views."""
+        generator = torch.Generator(self.loss.views.tokens.device).manual_seed(0)
+        losses = [self.loss(self.module, generator)[0] for _ in range(-(-HELD_OUT_VIEWS // self.loss.batch))]
+        return {"loss_held_out": float(torch.stack(losses).mean())}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(description="Fine-tune a set of weights on a folder of textured meshes.")
     parser.add_argument("--weights", type=Path, required=True, help="folder of a set of SD 1.5's form")
     parser.add_argument("--meshes", type=Path, required=True, help="folder with GLB or OBJ files and captions.jsonl")
+    parser.add_argument("--held-out", type=Path, help="another such folder: the loss on it is measured, before too")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, curves and results")
     parser.add_argument("--what", choices=[LORA, CONTROLNET], default=LORA)
     parser.add_argument("--rank", type=int, default=16, help="of the LoRA")
@@ -110,6 +130,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop cleanly after this time and save")
     parser.add_argument("--stop-at", type=int, help="stop cleanly after this step and save")
     return parser
+
+
+def learning_on(
+    folder: Path, components: Components, options: argparse.Namespace, device: torch.device
+) -> FineTuning:
+    """The loss on a folder of meshes. Raises BadInput."""
+    meshes = render_folder(folder, options.size, device)
+    views = RenderedViews.of(meshes, components.tokenizers[0], device)
+    logger.info("%s: %d views of %d meshes", folder, len(views.tokens), len(meshes))
+    return FineTuning(views, components.vae, components.prediction_type, options.batch)
 
 
 def trainable(components: Components, options: argparse.Namespace) -> TextGuidedDenoiser:
@@ -130,8 +160,8 @@ def write_result(components: Components, stage: Stage, options: argparse.Namespa
         save_low_rank(options.out / LORA_FILE, average, "unet.")
         return options.out / LORA_FILE
     with stage.averaged():
-        components.controlnets["depth"].save_pretrained(options.out / CONTROLNET)
-    return options.out / CONTROLNET
+        components.controlnets["depth"].save_pretrained(options.out / CONTROLNET_FOLDER)
+    return options.out / CONTROLNET_FOLDER
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -141,17 +171,19 @@ def main(arguments: Sequence[str]) -> int:
     library = CheckpointLibrary(options.weights, torch.float32, accelerator.device, published=False)
     components = library.components(controls=["depth"])
     denoiser = trainable(components, options)
-    meshes = render_folder(options.meshes, options.size, accelerator.device)
-    views = RenderedViews.of(meshes, components.tokenizers[0], accelerator.device)
-    logger.info("%d views of %d meshes", len(views.tokens), len(meshes))
+    learning = learning_on(options.meshes, components, options, accelerator.device)
     rate = options.rate or {LORA: 1e-4, CONTROLNET: 1e-5}[options.what]
     figures = StageFigures(steps=options.steps, batch=options.batch, rate=rate, warm_up=min(100, options.steps),
-                           evaluate_every=options.steps)
+                           evaluate_every=max(options.steps // EVALUATIONS, 1))
     stage = Stage(accelerator, denoiser, figures, options.out / options.what, options.seed)
     if options.resume:
         stage.resume()
-    learning = FineTuning(views, components.vae, components.prediction_type, options.batch)
-    done = stage.run(learning, dict, until, options.stop_at)
+    evaluate: Evaluate = dict
+    if options.held_out:
+        evaluate = HeldOutLoss(learning_on(options.held_out, components, options, accelerator.device), denoiser)
+        if stage.step == 0:
+            stage.evaluate(evaluate)
+    done = stage.run(learning, evaluate, until, options.stop_at)
     if done and accelerator.is_main_process:
         logger.info("written: %s", write_result(components, stage, options))
     logger.info("all steps done" if done else "stopped before the last step; continue with --resume")
