@@ -3,7 +3,8 @@
 
     accelerate launch -m tests.training.launched WORK_FOLDER COMMANDS_JSON
 
-``COMMANDS_JSON`` is a list of argument lists of ``python -m backend``. Process R leaves ``process-R.json`` in the work
+``COMMANDS_JSON`` is a list of argument lists of ``python -m backend``, or of fine-tuning after the word ``fine-tune``.
+Process R leaves ``process-R.json`` in the work
 folder: what it wrote or renamed below the folder, and per stage that ended its objects and its weights, by their sums.
 """
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from backend.command_line import main
+from backend.pipelines.flexisyncmvd.training import fine_tuning
 from backend.pipelines.partpacker.training.learning import AutoencoderLearning, DenoiserLearning
 from backend.training.stage import Stage
 
@@ -70,6 +72,9 @@ def watch_stages() -> list[dict]:
 if __name__ == "__main__":
     folder, rank = Path(sys.argv[1]), os.environ["RANK"]
     writes, stages = watch_writes(folder), watch_stages()
-    codes = [main(arguments) for arguments in json.loads(sys.argv[2])]
+    codes = [
+        fine_tuning.main(arguments[1:]) if arguments[0] == "fine-tune" else main(arguments)
+        for arguments in json.loads(sys.argv[2])
+    ]
     notes = {"codes": codes, "writes": list(writes), "stages": stages}
     (folder / f"process-{rank}.json").write_text(json.dumps(notes))
