@@ -10,6 +10,7 @@ import trimesh
 from PIL import Image
 from safetensors.torch import save_file
 
+from backend.geometry import uv_layout
 from backend.pipelines.flexisyncmvd import painted_scene
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 
@@ -107,6 +108,14 @@ def test_too_many_faces(texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(painted_scene, "MOST_FACES", 11)
     ended = texture(box_obj(tmp_path / "crate.obj"), *PROMPT, "--out", tmp_path / "out")
     refused(ended, "The mesh has 12 faces. At most 11 are taken. Decimate it first")
+
+
+def test_too_many_faces_for_new_uvs(texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uv_layout, "MOST_FACES", 11)
+    source = box_obj(tmp_path / "crate.obj")
+    assert texture(source, *PROMPT, "--out", tmp_path / "out").code == 0, "its own UVs serve"
+    refused(texture(source, *PROMPT, "--out", tmp_path / "new", "--uv", "new"),
+            "No UVs can be made for a mesh of 12 faces. At most 11 are laid out here. Unwrap it first")
 
 
 @pytest.mark.parametrize("failures", [1, 2])
