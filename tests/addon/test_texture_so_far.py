@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
-from backend.contract import BadInput, PaintedMesh
+from backend.contract import BadInput, MeshwrightError, PaintedMesh
 from blender_addon.texture.capture import painted_mesh
 
 from .conftest import Extension
@@ -207,6 +207,18 @@ def test_an_object_without_material_has_nothing_to_follow(tmp_path: Path) -> Non
     with pytest.raises(BadInput, match=r"box has no texture to follow\. It has no material\. Give it one"):
         captured(item, tmp_path)
     assert world_state() == before | {"objects": ["box"], "meshes": ["Cube"]}
+
+
+@pytest.mark.usefixtures("scene")
+def test_without_cycles_nothing_is_baked(tmp_path: Path) -> None:
+    item, before = box(material("red", RED)), world_state()
+    bpy.ops.preferences.addon_disable(module="cycles")
+    try:
+        with pytest.raises(MeshwrightError, match=r"What box shows now cannot be baked.*Enable Cycles"):
+            captured(item, tmp_path)
+    finally:
+        bpy.ops.preferences.addon_enable(module="cycles")
+    assert world_state() == before
 
 
 def test_two_objects_are_painted_after_what_they_show(easel: Extension) -> None:

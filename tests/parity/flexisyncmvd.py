@@ -13,9 +13,11 @@ from torch import Tensor
 
 from backend.geometry.projection import Cameras, Projector, orbit_cameras, rasterize_views, view_geometry
 from backend.pipelines.flexisyncmvd.attention import ViewSharing, ViewSharingAttention, sharing_views
-from backend.pipelines.flexisyncmvd.conditioning import ControlKind, condition_image, edges, smooth
+from backend.pipelines.flexisyncmvd.conditioning import ControlKind, condition_image, edges
+from backend.pipelines.flexisyncmvd.control_pictures import texture_so_far
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import TRAIN_STEPS, ddpm_scheduler
+from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes, TextureSoFar
 from backend.pipelines.flexisyncmvd.sync_step import NoiseLevels, step_texture
 from tests.flexisyncmvd.micro_batches import micro_batches
 
@@ -111,10 +113,9 @@ def conditioning(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(kind, pictures, golden.output(kind), PICTURE_TOLERANCE)
     source = golden.output("canny.source_uint8").permute(0, 3, 1, 2)
     yield Comparison("canny of the golden picture", edges((source + 0.5) / 255), golden.output("canny"), 0)
-    texture = golden.input("texture_rgb")
-    projector = Projector.build(mesh, cameras, config["rgb_view_size"], tuple(texture.shape[1:]), fill_cosine=False,
-                                reference=True)
-    rendered = smooth(projector.render(texture)[:, :-1], config["output_size"])
+    scene = Scene(mesh, CameraRig(), cameras, TextureSoFar(mesh, golden.input("texture_rgb")))
+    sizes = Sizes(config["output_size"] // 8, 0, config["rgb_view_size"], 0)
+    rendered = texture_so_far(scene, Settings(sizes, reference=True))
     yield Comparison("render", rendered, golden.output("render"), PICTURE_TOLERANCE)
 
 
