@@ -50,7 +50,7 @@ STARTER = WeightSet(
     memory_gib=1.0,
     bundled=True,
     parameter_defaults={
-        "steps": 20, "guidance_scale": 2.5, "latent_view_size": "32", "texture_size": "512",
+        "steps": 12, "guidance_scale": 2.5, "latent_view_size": "32", "texture_size": "512",
         "conditioning_scale": 1.0, "conditioning_scale_end": 1.0, "control_guidance_end": 1.0,
     },
 )
