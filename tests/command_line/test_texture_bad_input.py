@@ -94,6 +94,12 @@ def test_a_long_prompt_is_told_of(texture, tmp_path: Path) -> None:
     assert "The prompt is too long: its last words were not read." in ended.out + ended.err
 
 
+def test_a_picture_that_is_none(texture, tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_text("not a picture")
+    source = box_obj(tmp_path / "crate.obj")
+    refused(texture(source, "--image", tmp_path / "red.png", "--out", tmp_path / "out"), "is not a picture")
+
+
 @pytest.mark.parametrize(("shapes", "words"), [
     ({"model.diffusion_model.double_blocks.0.img_attn.qkv.weight": (8, 8)}, "Flux family"),
     ({"something": (1,)}, "not a checkpoint that Meshwright knows"),

@@ -180,6 +180,8 @@ BOX = painted_box()
 @pytest.mark.parametrize(("mesh", "words"), [
     (replace(BOX, painted=np.zeros(12, bool)), "nothing to paint"),
     (replace(BOX, uvs=np.full_like(BOX.uvs, 0.5)), "no usable UVs"),
+    (replace(BOX, uvs=np.full_like(BOX.uvs, np.nan)), "no usable UVs"),
+    (replace(BOX, faces=BOX.faces[:0], uvs=BOX.uvs[:0], painted=BOX.painted[:0]), "nothing to paint"),
     (replace(BOX, uvs=BOX.uvs + np.array([0.5, 0])), "across the border"),
     (replace(BOX, vertices=np.full_like(BOX.vertices, np.nan)), "damaged"),
     (replace(BOX, vertices=np.zeros_like(BOX.vertices)), "no size"),
