@@ -17,7 +17,7 @@ from .test_artists_day import select
 from .test_operators import desk, only_job, refusal
 from .test_panels import drawn
 from .test_texture_view import view_from
-from .texture_weights import FOLDER
+from .texture_weights import FOLDER, TOO_LARGE
 from .textured import assert_kept, object_state
 
 __all__ = ["desk"]
@@ -189,6 +189,21 @@ def test_what_the_worker_refuses_is_told_with_a_way_out(easel: Extension) -> Non
     bpy.ops.meshwright.texture()
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and job.error.advice
+
+
+def test_when_the_memory_runs_out_nothing_is_lost(easel: Extension) -> None:
+    item = crate("crate")
+    before = object_state(item)
+    bpy.context.scene.meshwright.prompt = TOO_LARGE
+    bpy.ops.meshwright.texture()
+    job = easel.module("jobs").wait(only_job(easel).id, WAIT)
+    assert job.state == "failed" and "memory is not enough" in job.error.what and "low-memory mode" in job.error.advice
+    assert job.error.what.replace(" ", "") in "".join(drawn(easel, "jobs")).replace(" ", "")
+    assert object_state(item) == before and not item.meshwright_looks
+    bpy.context.scene.meshwright.prompt = "a red crate"
+    bpy.ops.meshwright.texture()
+    finished(easel)
+    assert item.active_material.name == "crate texture", "the next one is painted"
 
 
 def test_what_the_view_shows_is_refined(easel: Extension) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 FOLDER = "MESHWRIGHT_TEST_TEXTURE_WEIGHTS"
+TOO_LARGE = "a picture too large for the memory"
+"""The prompt at which the memory runs out."""
 
 
 def install() -> None:
@@ -23,3 +25,19 @@ def install() -> None:
     small = replace(spec.weight_set("sd15"), bundled=True)  # these tell their own sizes, published ones do not
     registry.specs()["flexisyncmvd"] = replace(spec, weights=(small,))
     job_run.locate = lambda _spec, _weights, _models: folder
+    _run_out_of_memory_at(TOO_LARGE)
+
+
+def _run_out_of_memory_at(prompt: str) -> None:
+    import torch
+
+    from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
+
+    paint = FlexiSyncMVDPipeline.__call__
+
+    def scarce(self, scene, wanted, *others, **options):
+        if wanted == prompt:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return paint(self, scene, wanted, *others, **options)
+
+    FlexiSyncMVDPipeline.__call__ = scarce
