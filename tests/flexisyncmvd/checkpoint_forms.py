@@ -100,14 +100,18 @@ def base_networks(family: str, seed: int) -> dict[str, nn.Module]:
     return {name: randomised(network, seed + index) for index, (name, network) in enumerate(networks.items())}
 
 
+def tiny_controlnet(family: str, seed: int) -> ControlNetModel:
+    """A ControlNet that goes with the family's tiny UNet."""
+    unet = TINY_UNET[family]
+    config = {name: unet[name] for name in unet if name not in ("out_channels", "up_block_types", "sample_size")}
+    return randomised(ControlNetModel.from_config({**config, **_HINT}), seed)
+
+
 def write_set(folder: Path, family: str, controls: tuple[str, ...] = ("depth",), adapter: bool = False) -> Path:
     """A set of weights in the layout that the download makes."""
     write_diffusers_folder(folder / "base", family)
-    unet = TINY_UNET[family]
     for index, kind in enumerate(controls):
-        config = {name: unet[name] for name in unet if name not in ("out_channels", "up_block_types", "sample_size")}
-        network = randomised(ControlNetModel.from_config({**config, **_HINT}), 50 + index)
-        network.save_pretrained(folder / "controlnet" / kind)
+        tiny_controlnet(family, 50 + index).save_pretrained(folder / "controlnet" / kind)
     if adapter:
         write_adapter(folder / "ip_adapter", family)
     return folder
