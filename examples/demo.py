@@ -2,8 +2,9 @@
 """One picture becomes parts in a scene, as on an artist's desk but without a window: `python dev.py demo` runs this.
 
 The built extension is installed into the bpy module; its operators start the real worker as a process of its own, with
-the starter weights. A copy of the part with the most faces is remeshed. Then the parts are photographed beside the
-picture, assembled and exploded, and beside them the remeshed part as it was and as it is.
+the starter weights. A copy of the part with the most faces is remeshed, and a copy of the whole is textured by a
+prompt. Then the parts are photographed beside the picture, assembled and exploded, and beside them the textured whole
+and the remeshed part as it was and as it is.
 """
 
 import argparse
@@ -25,6 +26,7 @@ EXTENSION = "bl_ext.user_default.meshwright"
 EXPLODE = 0.7
 TURN = math.radians(-30)
 GAP = 0.3  # metres between what is photographed
+PROMPT = "a red wooden {thing}"  # the picture's name says what the thing is
 BAR = 28
 
 
@@ -89,6 +91,21 @@ def remesh(part: bpy.types.Object, terminal: Terminal) -> tuple[Any, bpy.types.O
     return job, dense, low
 
 
+def texture(parts: Sequence[bpy.types.Object], prompt: str, terminal: Terminal) -> tuple[Any, bpy.types.Object]:
+    """Press Texture for the parts' copy, joined to one object, and wait; the job and the object."""
+    bpy.ops.object.select_all(action="DESELECT")
+    for part in parts:
+        part.select_set(True)
+    bpy.context.view_layer.objects.active = parts[0]
+    bpy.ops.object.duplicate()
+    bpy.ops.object.join()
+    bpy.ops.object.parent_clear(type="CLEAR_KEEP_TRANSFORM")
+    whole = bpy.context.view_layer.objects.active
+    bpy.context.scene.meshwright.prompt = prompt
+    bpy.ops.meshwright.texture()
+    return finished(terminal), whole
+
+
 def finished(terminal: Terminal) -> Any:
     """Wait for the newest job; it, delivered into the scene. Ends the program on an error."""
     jobs = module("jobs")
@@ -124,8 +141,10 @@ def exploded_copy(root: bpy.types.Object, parts: list[bpy.types.Object]) -> bpy.
     return copy
 
 
-def photograph(image: Path, root: bpy.types.Object, pair: Sequence[bpy.types.Object], path: Path) -> None:
-    """Input, assembled, exploded, and the pair with its edges drawn, in one row."""
+def photograph(
+    image: Path, root: bpy.types.Object, whole: bpy.types.Object, pair: Sequence[bpy.types.Object], path: Path
+) -> None:
+    """Input, assembled, exploded, textured, and the pair with its edges drawn, in one row."""
     parts = sorted(root.children, key=lambda item: item.name)
     copy = exploded_copy(root, parts)
     card = studio.picture_card(image, height=1.0)
@@ -133,11 +152,12 @@ def photograph(image: Path, root: bpy.types.Object, pair: Sequence[bpy.types.Obj
     studio.place(root, parts, studio.bounds([card])[1].x + GAP, TURN)
     studio.place(copy, copy.children, studio.bounds(parts)[1].x + GAP, TURN)
     edge = studio.bounds(copy.children)[1].x
-    for item in pair:
+    for item in (whole, *pair):
         studio.place(item, [item], edge + GAP, TURN)
         edge = studio.bounds([item])[1].x
+    for item in pair:
         studio.draw_edges(item)
-    studio.build([card, *parts, *copy.children, *pair])
+    studio.build([card, *parts, *copy.children, whole, *pair])
     studio.render(path)
 
 
@@ -153,7 +173,7 @@ def summary(job: Any, objects: Sequence[bpy.types.Object], made: str) -> str:
 
 
 def main() -> None:
-    """Install, generate, export, remesh, photograph, save, sum up."""
+    """Install, generate, export, texture, remesh, photograph, save, sum up."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for name in ("--extension", "--image", "--out"):
         parser.add_argument(name, type=Path, required=True)
@@ -168,15 +188,18 @@ def main() -> None:
     root = bpy.context.view_layer.objects.active
     parts = list(root.children)
     export_parts(root, scene)
+    prompt = PROMPT.format(thing=arguments.image.stem)
+    painted, whole = texture(parts, prompt, terminal)
     woven, dense, low = remesh(max(parts, key=lambda part: len(part.data.polygons)), terminal)
     terminal.say("photographing the parts")
     begin = time.monotonic()
     dense_faces = len(dense.data.polygons)
-    photograph(arguments.image, root, (dense, low), photo)
+    photograph(arguments.image, root, whole, (dense, low), photo)
     seconds = time.monotonic() - begin
     bpy.ops.file.pack_all()
     bpy.ops.wm.save_as_mainfile(filepath=str(blend), compress=True)
     terminal.say(summary(job, parts, f"{len(parts)} parts"))
+    terminal.say(summary(painted, [whole], f'textured by "{prompt}"'))
     terminal.say(summary(woven, [low], f"remeshed from {dense_faces:,} faces"))
     terminal.say(f"  {'Photographing':<26}{seconds:7.1f} s\nWritten:")
     for path in (blend, photo, scene):

@@ -12,7 +12,7 @@ import _cycles  # Cycles' own module: the only place that tells whether a denois
 import bpy
 from mathutils import Euler, Matrix, Vector
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH, HEIGHT = 1440, 576
 SAMPLES = 8
 EDGE_THICKNESS = 0.008  # of the object's longest side
 BACKDROP_GREY = (0.55, 0.55, 0.57, 1.0)
