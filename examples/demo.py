@@ -101,6 +101,7 @@ def texture(parts: Sequence[bpy.types.Object], prompt: str, terminal: Terminal) 
     bpy.ops.object.join()
     bpy.ops.object.parent_clear(type="CLEAR_KEEP_TRANSFORM")
     whole = bpy.context.view_layer.objects.active
+    whole.name = f"{parts[0].parent.name} whole"
     bpy.context.scene.meshwright.prompt = prompt
     bpy.ops.meshwright.texture()
     return finished(terminal), whole

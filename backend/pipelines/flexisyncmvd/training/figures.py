@@ -129,6 +129,7 @@ def summary(rows: Sequence[Mapping[str, float | int | str]]) -> dict[str, float]
         "prompts_with_80_percent": float((shares >= 0.8).sum()),
         "difference_together": float(together.mean()),
         "difference_alone": float(alone.mean()),
+        "prompts_nearer_together": float((together < alone).sum()),
         "seconds_mean": float(seconds.mean()),
         "seconds_largest": float(seconds.max()),
     }
