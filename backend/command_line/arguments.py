@@ -78,7 +78,7 @@ def _add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--second-device", default="", metavar="DEVICE", help="where decoders run, if elsewhere")
     parser.add_argument("--low-memory", action="store_true", help="keep weights off the GPU until needed; slower")
     parser.add_argument("--compile", action="store_true",
-                        help="compile PartPacker's networks: the first run about 10 s slower, later ones faster (NVIDIA)")
+                        help="compile PartPacker's networks: the first run 10 s slower, later ones faster (NVIDIA)")
     parser.add_argument("--statistics", type=Path, default=HOME / "statistics.json", metavar="FILE",
                         help="times of earlier runs, for the time left (%(default)s)")
 

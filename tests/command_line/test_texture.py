@@ -234,8 +234,8 @@ def test_a_published_configuration(texture, tmp_path, monkeypatch):
     assert ended.code == 0, ended.err
     request = seen[0]
     assert request.seed == 1234
-    assert {name: request.parameters[name] for name in ("steps", "guidance_rescale", "views", "top_cameras")} == {
-        "steps": 5, "guidance_rescale": 0.7, "views": 4, "top_cameras": False}
+    expected = {"steps": 5, "guidance_rescale": 0.7, "camera_azims": "-180 -90 0 90", "top_cameras": False}
+    assert {name: request.parameters[name] for name in expected} == expected
     assert "config.yaml: latent_tex_size has no effect" in ended.err
     assert "config.yaml: rgb_tex_size 300 becomes 512." in ended.err
     assert json.loads((tmp_path / "out" / "crate" / "result.json").read_text())["artifacts"]
@@ -246,9 +246,9 @@ def test_a_published_configuration(texture, tmp_path, monkeypatch):
     ("- steps", "holds no options"),
     ("steps: [", "cannot be read"),
     ("steps: [3, 4]", "steps cannot be [3, 4]"),
-    ("camera_azims: [0, 10]", "Cameras stand evenly around"),
     ("t2i_model: SD3", "SD1.5 and SDXL"),
     ("rgb_tex_size: 9000", "up to 4096"),
+    ("prompt: a red chair\ncamera_azims: [0, 10]", "3 to 16 angles"),
 ])
 def test_a_configuration_that_cannot_be_followed(texture, tmp_path, text, words):
     (tmp_path / "config.yaml").write_text(text)

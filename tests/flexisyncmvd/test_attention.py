@@ -38,7 +38,10 @@ def attend(query, key, value):
 
 @pytest.mark.parametrize("chunk", [None, 1, 3])
 @pytest.mark.parametrize("weight", [0.0, 1.0, 0.5])
-@pytest.mark.parametrize("rig", [RIG, CameraRig.even(5), CameraRig.even(4, top_cameras=False)], ids=["10", "7", "4"])
+@pytest.mark.parametrize("rig", [
+    RIG, CameraRig(CameraRig.even(5)), CameraRig(CameraRig.even(4), top_cameras=False),
+    CameraRig(CameraRig.even(4), bottom_cameras=True),
+], ids=lambda rig: f"{len(rig.poses)}")
 def test_views_read_their_neighbours(rig, weight, chunk):
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 2, len(rig.poses), 6, 2, 4).unbind()
@@ -73,7 +76,7 @@ def test_both_signs_in_one_batch_are_as_one_after_the_other(family):
     sample = torch.randn(4, 4, 16, 16)
     width = unet.config.cross_attention_dim
     text, pooled = torch.randn(8, 3, width), torch.randn(8, 16)
-    rig = CameraRig.even(4, top_cameras=False)
+    rig = CameraRig(CameraRig.even(4), top_cameras=False)
     sizes = torch.tensor([[128.0, 128, 0, 0, 128, 128]])
 
     def outputs(rows):

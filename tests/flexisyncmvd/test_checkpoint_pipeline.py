@@ -31,7 +31,7 @@ def scene() -> Scene:
     corners = torch.tensor([[-0.8, -0.8, 0.1], [0.8, -0.6, 0.2], [0.1, 0.8, 0.0]])
     faces = torch.tensor([[0, 1, 2], [3, 5, 4]])
     uvs = torch.tensor([[0.02, 0.02], [0.48, 0.05], [0.2, 0.95], [0.52, 0.02], [0.7, 0.95], [0.98, 0.05]])
-    rig = CameraRig.even(4, top_cameras=False)
+    rig = CameraRig(CameraRig.even(4), top_cameras=False)
     cameras = orbit_cameras([(pose.elevation, pose.azimuth) for pose in rig.poses])
     mesh = UVMesh.of(torch.cat([corners, corners - 0.01]), faces, uvs, torch.tensor([[0, 1, 2], [3, 4, 5]]))
     return Scene(mesh, rig, cameras)

@@ -9,7 +9,7 @@ import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
-from backend.geometry.projection import Projector, UVMesh, orbit_cameras
+from backend.geometry.projection import Projector, UVMesh, orbit_cameras, rasterize_views
 from backend.pipelines.flexisyncmvd.backgrounds import COLOURS, composite
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind, condition_geometry, condition_image, smooth
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Control, Guidance, NoisePredictor
@@ -193,6 +193,16 @@ def test_the_object_fills_its_largest_view(perspective):
     assert (whole.objects, whole.squares, whole.remarks) == (2, 2, ())
     corners = whole.scene.mesh.corner_uvs()
     assert corners[:12, :, 0].max() <= 0.5 <= corners[12:, :, 0].min()
+
+
+@pytest.mark.parametrize(("below", "seen"), [(False, 0), (True, 2)])
+def test_only_cameras_below_see_the_underside(below, seen):
+    rig = CameraRig(bottom_cameras=below)
+    scene = PaintedScene.build([painted_box()], rig, False, 0.9, "cpu").scene
+    shown = rasterize_views(scene.mesh, scene.cameras, 64).face.unique()
+    corners = scene.mesh.vertices[scene.mesh.faces.long()][shown[shown >= 0].long()]
+    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert int((normals[:, 1] < -0.99 * normals.norm(dim=1)).sum()) == seen
 
 
 def test_unpainted_faces_have_a_square_of_their_own():

@@ -65,7 +65,7 @@ def test_strength_of_controlnets_rises_unless_the_original_is_asked_for():
 
 @pytest.mark.parametrize("table", TABLES["rigs"], ids=lambda table: f"{len(table['azims'])}-{table['max_batch']}")
 def test_rigs(table):
-    rig = CameraRig(tuple(map(float, table["azims"])), table["top"], reference=True)
+    rig = CameraRig(tuple(map(float, table["azims"])), top_cameras=table["top"], reference=True)
     assert [[pose.elevation, pose.azimuth] for pose in rig.poses] == table["poses"]
     assert [list(views) for views in rig.neighbours] == table["attention_mask"]
     assert [rig.front] == table["ref_views"]
@@ -80,8 +80,18 @@ def test_the_front_is_what_is_nearest_to_it():
 
 
 def test_even_rigs():
-    assert CameraRig.even(8) == CameraRig()
-    assert CameraRig.even(6).azimuths == (-180.0, -120.0, -60.0, 0.0, 60.0, 120.0)
+    assert CameraRig(CameraRig.even(8)) == CameraRig()
+    assert CameraRig(CameraRig.even(6)).azimuths == (-180.0, -120.0, -60.0, 0.0, 60.0, 120.0)
+
+
+def test_cameras_above_and_below_look_at_front_and_back():
+    rig = CameraRig((0.0, 90.0, 180.0, 270.0), 10.0, bottom_cameras=True, height=60.0)
+    assert [pose.elevation for pose in rig.poses] == [10.0] * 4 + [60.0, 60.0, -60.0, -60.0]
+    assert [pose.azimuth for pose in rig.poses[4:]] == [0.0, 180.0] * 2
+    assert rig.neighbours[4:] == ((0, 4), (2, 5), (0, 6), (2, 7))
+    assert [positive_direction(pose) for pose in rig.poses[4:]] == ["top", "top", "bottom", "bottom"]
+    below = CameraRig((0.0, 90.0, 180.0, 270.0), top_cameras=False, bottom_cameras=True)
+    assert below.neighbours[4:] == ((0, 4), (2, 5))
 
 
 def test_prompts_of_poses():

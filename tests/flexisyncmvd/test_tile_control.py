@@ -46,7 +46,7 @@ def box(color: tuple[int, int, int] | None, x: float = 0.0) -> PaintedMesh:
 
 def pictures(*meshes: PaintedMesh, kind: ControlKind = ControlKind.TILE) -> torch.Tensor:
     """What the ControlNet sees of meshes in the rig's frame, [V, 3, 256, 256]."""
-    whole = PaintedScene.build(meshes, CameraRig.even(4, top_cameras=False), False, 0.9, "cpu", 64)
+    whole = PaintedScene.build(meshes, CameraRig(CameraRig.even(4), top_cameras=False), False, 0.9, "cpu", 64)
     settings = Settings(Sizes(32, 32, 256, 64), controls={kind: ControlSchedule()})
     return control_pictures(whole.scene, settings)[kind]
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texturing as a job: meshes with UVs and a prompt in, one texture for each of them out."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from .settings import Settings, Sizes
 from .texture_alpha import paint_alpha
 from .texture_run import Reports
 
+NUMBERS_OF_AZIMUTHS = range(3, 17)
 PROMPT_OF_PICTURES = "best quality, high quality"
 """What stands for a prompt where only a picture is given: the networks need one."""
 TEXELS_SO_FAR = 16
@@ -65,7 +67,7 @@ def _texture(
     names = request.inputs["mesh"]
     meshes = [PaintedMesh.read(folder.inputs / name) for name in names]
     prompt, picture = _prompt(request, folder), _picture(request, folder)
-    rig = CameraRig.even(int(options["views"]), bool(options["top_cameras"]))
+    rig = rig_of(request)
     turned = [replace(mesh, vertices=_blender_to_rig(mesh.vertices)) for mesh in meshes]
     perspective, fill = options["lens"] == "perspective", float(options["mesh_scale"])
     so_far = TEXELS_SO_FAR * int(options["latent_view_size"]) if ControlKind.TILE in controls_of(request) else 0
@@ -104,12 +106,31 @@ def controls_of(request: Request) -> list[ControlKind]:
     return [ControlKind(kind) for kind in str(request.parameters["cond_type"]).split("+")]
 
 
+def rig_of(request: Request) -> CameraRig:
+    """The cameras. Raises BadInput for azimuths that cannot be read."""
+    options, written = request.parameters, str(request.parameters["camera_azims"])
+    try:
+        azimuths = tuple(float(number) for number in written.replace(",", " ").split())
+    except ValueError:
+        azimuths = (math.nan,)
+    if not all(map(math.isfinite, azimuths)) or (azimuths and len(azimuths) not in NUMBERS_OF_AZIMUTHS):
+        fewest, most = NUMBERS_OF_AZIMUTHS[0], NUMBERS_OF_AZIMUTHS[-1]
+        raise BadInput(f"Azimuths cannot be {written!r}.", f"They are {fewest} to {most} angles in degrees.",
+                       "Write them like -90, 0, 90, or nothing for cameras evenly around.")
+    return CameraRig(
+        azimuths or CameraRig.even(int(options["views"])), float(options["camera_elevation"]),
+        bool(options["top_cameras"]), bool(options["bottom_cameras"]), float(options["top_elevation"]),
+        bool(options["reference"]),
+    )
+
+
 def settings_of(request: Request, squares: int, resources: Resources) -> Settings:
     """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
     options = request.parameters
     spare = resources.low_memory or resources.chunk_scale < 1
-    latent_view, texture = int(options["latent_view_size"]), int(options["texture_size"])
+    latent_view, reference = int(options["latent_view_size"]), bool(options["reference"])
     picture = 8 * latent_view
+    texture = picture if reference else int(options["texture_size"])  # the original makes it as large as the latent one
     control = ControlSchedule(
         float(options["conditioning_scale"]), float(options["conditioning_scale_end"]),
         float(options["control_guidance_start"]), float(options["control_guidance_end"]),
@@ -130,7 +151,7 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
         mode=SyncMode(str(options["sync_mode"])),
         views_per_chunk=2 if spare else None,
         decoded_together=1 if spare else 2,
-        reference=bool(options["reference"]),
+        reference=reference,
     )
 
 
@@ -195,6 +216,5 @@ def _written(
         pixels = np.concatenate([pixels, paint_alpha(mesh, len(pixels))[..., None]], axis=2)
     file = f"texture.{number:03d}.png"
     Image.fromarray((pixels * 255).round().astype(np.uint8)).save(folder.outputs / file)
-    views = int(request.parameters["views"]) + 2 * bool(request.parameters["top_cameras"])
-    properties = {"texture_size": len(pixels), "views": views}
+    properties = {"texture_size": len(pixels), "views": len(rig_of(request).poses)}
     return Artifact(request.subject, "image", file, group=source, properties=properties)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ...contract import BadInput
-from .rig import CameraRig
 from .spec import TEXTURE_SIZES
 
 _MODELS = {"sd1.5": "sd15", "sdxl": "sdxl"}
@@ -68,12 +67,9 @@ def _texture_size(value: Any) -> Translated:
 
 
 def _views(value: Any) -> Translated:
-    whole = isinstance(value, list) and value and all(isinstance(azimuth, int | float) for azimuth in value)
-    even = CameraRig.even(len(value)).azimuths if whole else ()
-    if not whole or {round(azimuth % 360, 3) for azimuth in value} != {round(azimuth % 360, 3) for azimuth in even}:
-        raise BadInput(f"camera_azims cannot be {value}.", "Cameras stand evenly around, one of them at -180.",
-                       "Give their number instead: views: 8.")
-    return {"views": len(value)}, []
+    """A list, as the original has it, or the text that the option is otherwise."""
+    listed = value if isinstance(value, list) else [value]
+    return {"camera_azims": " ".join(map(str, listed))}, []
 
 
 _CHANGED: dict[str, Callable[[Any], Translated]] = {

@@ -19,26 +19,35 @@ class Pose:
 
 @dataclass(frozen=True)
 class CameraRig:
-    """A ring of cameras at elevation 0, and two that look down on front and back.
+    """A ring of cameras, two that look down on front and back, and two that look up at them.
 
-    `azimuths` in degrees, in the order in which neighbours attend to each other; the ring closes. `reference` finds the
-    front as the original does, which takes an azimuth of -10 for one of 350 and so for no front.
+    All angles in degrees. `azimuths` are in the order in which neighbours attend to each other; the ring closes.
+    `height` is the elevation of the cameras above, and below zero of those below. `reference` finds the front as the
+    original does, which takes an azimuth of -10 for one of 350 and so for no front.
     """
 
     azimuths: tuple[float, ...] = AZIMUTHS
+    elevation: float = 0.0
     top_cameras: bool = True
+    bottom_cameras: bool = False
+    height: float = TOP_ELEVATION
     reference: bool = False
 
-    @classmethod
-    def even(cls, count: int, top_cameras: bool = True) -> "CameraRig":
-        """`count` cameras evenly around the object, one of them before its front if the count is even."""
-        return cls(tuple(-180.0 + 360.0 * i / count for i in range(count)), top_cameras)
+    @staticmethod
+    def even(count: int) -> tuple[float, ...]:
+        """Azimuths of `count` cameras evenly around, one of them before the front if the count is even."""
+        return tuple(-180.0 + 360.0 * i / count for i in range(count))
 
     @cached_property
     def poses(self) -> tuple[Pose, ...]:
-        """The ring, then the top cameras; azimuths in [0, 360)."""
-        tops = (Pose(TOP_ELEVATION, 0.0), Pose(TOP_ELEVATION, 180.0)) if self.top_cameras else ()
-        return (*(Pose(0.0, azimuth % 360) for azimuth in self.azimuths), *tops)
+        """The ring, the cameras above, the cameras below; azimuths in [0, 360)."""
+        ring = (Pose(self.elevation, azimuth % 360) for azimuth in self.azimuths)
+        return (*ring, *(Pose(elevation, azimuth) for elevation in self._heights for azimuth in (0.0, 180.0)))
+
+    @property
+    def _heights(self) -> tuple[float, ...]:
+        """Elevations of the pairs before front and back."""
+        return (self.height,) * self.top_cameras + (-self.height,) * self.bottom_cameras
 
     @cached_property
     def front(self) -> int:
@@ -58,5 +67,6 @@ class CameraRig:
         """For each view the views whose keys and values it attends to."""
         count = len(self.azimuths)
         ring = [((i - 1) % count, i, (i + 1) % count) for i in range(count)]
-        tops = [(self.front, count), (self.back, count + 1)] if self.top_cameras else []
-        return (*ring, *tops)
+        pairs = [(seen, count + 2 * pair + side) for pair in range(len(self._heights))
+                 for side, seen in enumerate((self.front, self.back))]
+        return (*ring, *pairs)

@@ -31,8 +31,8 @@ class Settings:
     """How a texture is made. `controls` names each kind of picture that the views follow, with its strength.
 
     `reference` keeps what is wrong in the original: order of the ControlNets' strengths, normal pictures, truncated
-    prompts, jump flooding. `views_per_chunk` and `decoded_together` bound the memory of attention and of the
-    autoencoder, and change nothing else.
+    prompts, jump flooding; a job's rig and sizes keep the rest. `views_per_chunk` and `decoded_together` bound the
+    memory of attention and of the autoencoder, and change nothing else.
     """
 
     sizes: Sizes

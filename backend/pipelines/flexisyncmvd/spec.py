@@ -39,7 +39,15 @@ _MAIN = (
 )
 _VIEWS = (
     Parameter("views", "int", 8, "Views Around", "Cameras in a ring around the object", 4, 12, 1, advanced=True),
+    Parameter("camera_azims", "text", "", "Azimuths", "Where the ring's cameras stand, in degrees: 0 before the front, "
+              "90 at the right. Empty: evenly around", advanced=True),
+    Parameter("camera_elevation", "float", 0.0, "Ring Elevation", "How many degrees the ring's cameras look down",
+              -60.0, 60.0, 5.0, advanced=True),
     Parameter("top_cameras", "bool", True, "Views from Above", "Two more cameras, above front and back", advanced=True),
+    Parameter("bottom_cameras", "bool", False, "Views from Below", "Two more cameras, below front and back",
+              advanced=True),
+    Parameter("top_elevation", "float", 30.0, "Above and Below", "How many degrees these look down, and up",
+              10.0, 90.0, 5.0, advanced=True),
     Parameter("latent_view_size", "choice", "96", "View Size", "Pixels of each view's picture", advanced=True,
               choices=(Choice("24", "192", "For small weights only"),
                        Choice("32", "256", "For small weights only"), Choice("64", "512", "Fast, coarse"),
