@@ -116,15 +116,16 @@ def published_sets(
     """The catalogue, with the options' defaults that suit each family.
 
     Sizes are those of the tensors in the manifests, in the precision in which they are published. The memory is what
-    the original takes for ten views with depth; the complete sets' further networks are added to it.
+    ten views with depth and a picture take on an H200 (docs/performance.md); the complete sets' further networks are
+    added.
     """
     return (
         WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENCE,
-                  gigabytes=2.9, memory_gib=7.5, parameter_defaults=sd15_defaults, folder="sd15"),
+                  gigabytes=2.9, memory_gib=6.8, parameter_defaults=sd15_defaults, folder="sd15"),
         WeightSet("sd15_all", "SD 1.5 Complete", "With normals, canny edges, and a picture as prompt", _SD15_ALL,
-                  SD15_LICENCE, gigabytes=6.9, memory_gib=9.0, parameter_defaults=sd15_defaults, folder="sd15"),
+                  SD15_LICENCE, gigabytes=6.9, memory_gib=8.2, parameter_defaults=sd15_defaults, folder="sd15"),
         WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENCE,
-                  gigabytes=9.6, memory_gib=16.5, parameter_defaults=sdxl_defaults, folder="sdxl"),
+                  gigabytes=9.6, memory_gib=15.3, parameter_defaults=sdxl_defaults, folder="sdxl"),
         WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the texture so far, and a picture as prompt",
                   _SDXL_ALL, SDXL_LICENCE, gigabytes=18.0, memory_gib=20.0, parameter_defaults=sdxl_defaults,
                   folder="sdxl"),
