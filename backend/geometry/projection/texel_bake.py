@@ -8,40 +8,60 @@ say only where its pixels show that very depth. For colours: interpolated latent
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from . import kernels, texel_kernels
 from .baked import GRAZING_COSINE, Baked
 from .cameras import Cameras
-from .rasterizer import rasterize_views
+from .rasterizer import Fragments, rasterize_views
 from .uv_mesh import UVMesh
 from .uv_space import rasterize_uvs
 from .visibility import rig_of, surface_of
 from .voronoi import nearest_seeds
 
+TEXELS_AT_ONCE = 1 << 21
+
 
 def bake_texels(
-    mesh: UVMesh, cameras: Cameras, views: Tensor, texture_size: int | tuple[int, int], exponent: float
+    mesh: UVMesh,
+    cameras: Cameras,
+    views: Tensor,
+    texture_size: int | tuple[int, int],
+    exponent: float,
+    shown: Fragments | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Baked:
     """Blend square colour views [V, 3, S, S] into one texture, in float32.
 
     Weights are as in `Projector.bake`; texel centres lie at (j + 0.5) / W, where renderers have them. Of overlapping
-    charts one face is taken.
+    charts one face is taken. Texels that no view sees take the nearest seen one's colour.
+
+    Args:
+        shown: what the views show, of `rasterize_views`, if that is more than the mesh; else it is found here.
+        check: called between parts of the work; may raise to end it.
     """
-    size = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
-    layout = rasterize_uvs(mesh, size, layers=1)
-    rig = rig_of(cameras, rasterize_views(mesh, cameras, views.shape[-1]))
+    height, width = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
+    layout = rasterize_uvs(mesh, (height, width), layers=1)
+    rig = rig_of(cameras, shown or rasterize_views(mesh, cameras, views.shape[-1]))
     pictures = views.float().permute(0, 2, 3, 1).contiguous()
-    color = torch.zeros(size[0] * size[1], 3, device=mesh.device)
-    weight = torch.zeros(size[0] * size[1], device=mesh.device)
-    kernels.launch(
-        texel_kernels.gather_views,
-        len(weight),
-        *(surface_of(mesh, layout, 0), rig, pictures, exponent or 1.0, GRAZING_COSINE, color, weight),
-        device=mesh.device,
-    )
-    weight = weight.view(size)
+    color = torch.zeros(height, width, 3, device=mesh.device)
+    weight = torch.zeros(height, width, device=mesh.device)
+    rows = max(1, TEXELS_AT_ONCE // width)
+    for first in range(0, height, rows):
+        check()
+        band = slice(first, first + rows)
+        kernels.launch(
+            texel_kernels.gather_views,
+            weight[band].numel(),
+            *(surface_of(mesh, layout, 0, band), rig, pictures, exponent or 1.0, GRAZING_COSINE),
+            *(color[band].view(-1, 3), weight[band].view(-1)),
+            device=mesh.device,
+        )
+    check()
+    color = color.view(-1, 3)
     if (weight > 0).any():
         color = color[nearest_seeds(weight > 0).flatten().long()]
-    return Baked(color.T.reshape(3, *size), weight)
+    return Baked(color.T.reshape(3, height, width), weight)

@@ -65,12 +65,12 @@ def rig_of(cameras: Cameras, fragments: Fragments) -> texel_kernels.Rig:
     return rig
 
 
-def surface_of(mesh: UVMesh, layout: Fragments, layer: int) -> texel_kernels.Surface:
-    """The mesh and one layer of its texture for kernels."""
+def surface_of(mesh: UVMesh, layout: Fragments, layer: int, rows: slice = slice(None)) -> texel_kernels.Surface:
+    """The mesh and one layer of its texture, or of some rows of it, for kernels."""
     surface = texel_kernels.Surface()
     surface.vertices = kernels.array(mesh.vertices, wp.vec3)
     surface.normals = kernels.array(mesh.normals, wp.vec3)
     surface.faces = kernels.array(mesh.faces, wp.int32)
-    surface.face = kernels.array(layout.face[layer].flatten(), wp.int32)
-    surface.barycentric = kernels.array(layout.barycentric[layer].flatten(0, 1), wp.vec3)
+    surface.face = kernels.array(layout.face[layer, rows].flatten(), wp.int32)
+    surface.barycentric = kernels.array(layout.barycentric[layer, rows].flatten(0, 1), wp.vec3)
     return surface

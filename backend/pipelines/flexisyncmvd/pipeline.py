@@ -19,10 +19,11 @@ from transformers import (
 )
 
 from ...contract import BadInput
-from ...geometry.projection import Projector, bake_texels
+from ...geometry.projection import Projector
 from ..pacing import Pace
 from ..reports import StageReport, ignore
 from .attention import ViewSharing
+from .baking import EXPONENT, bake_squares
 from .control_pictures import control_pictures
 from .decoding import decode_views, encode_colours
 from .denoising import Plan, StepOutcome, denoise
@@ -37,7 +38,6 @@ from .settings import Scene, Settings
 from .spec import NEGATIVE_PROMPT
 from .texture_run import SILENT, Reports, TextureOutput, finite
 
-BAKE_EXPONENT = 6.0
 fastest_attention = sdpa_kernel(
     [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
     set_priority=True,
@@ -139,9 +139,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         conditions = Conditions(prompts, controls, self.encode_image_prompt(image, image_scale))
         latents = self.denoise(conditions, projector, backgrounds, scene.rig, settings, draws, reports)
         views = self.decode(latents, settings.decoded_together, told)
-        told("bake", 0, 1)
-        texture = self.bake(views, scene, settings)
-        told("bake", 1, 1)
+        texture = self.bake(views, scene, settings, reports)
         return TextureOutput(texture=texture, views=views, latents=latents, guide=image if guide else None)
 
     def check(self, settings: Settings, picture: bool) -> None:
@@ -283,12 +281,13 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         """Pictures of all views, `rows` at a time, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
         return decode_views(self.vae, latents, rows, lambda done: progress("decode", done, len(latents)))
 
-    def bake(self, views: Tensor, scene: Scene, settings: Settings) -> Tensor:
+    def bake(self, views: Tensor, scene: Scene, settings: Settings, reports: Reports = SILENT) -> Tensor:
         """The views' pictures blended in the texture, float32 [3, H, W]."""
         sizes = settings.sizes
         if not settings.reference:
-            return bake_texels(scene.mesh, scene.cameras, views, sizes.texture, BAKE_EXPONENT).texture.clamp(0, 1)
+            size = (sizes.texture, sizes.texture) if isinstance(sizes.texture, int) else sizes.texture
+            return bake_squares(scene.mesh, scene.cameras, views, size, reports)
         projector = Projector.build(scene.mesh, scene.cameras, sizes.view, sizes.texture, fill_cosine=False,
                                     reference=True)
         views = functional.interpolate(views, (sizes.view, sizes.view), mode="nearest-exact")
-        return projector.bake(views, BAKE_EXPONENT).texture.clamp(0, 1)
+        return projector.bake(views, EXPONENT).texture.clamp(0, 1)
