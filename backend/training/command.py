@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from ..contract import BadInput
+from ..contract import BadInput, MeshwrightError
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,15 @@ def run_stages(stages: Iterable[Callable[[], bool]]) -> int:
     done = all(stage() for stage in stages)
     logger.info("all steps done" if done else "stopped before the last step; continue with --resume")
     return 0
+
+
+def exit_status(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Run a command that is started by itself; tell an error on stderr, as ``python -m backend`` does, and return 1."""
+    try:
+        return command(arguments)
+    except MeshwrightError as error:
+        sys.stderr.write(f"{error.report.what}\n{error.report.why}\n{error.report.advice}\n")
+        return 1
 
 
 def deadline(options: argparse.Namespace) -> float:

@@ -17,8 +17,11 @@ from safetensors.torch import load_file
 
 from backend.contract import BadInput, JobFolder, PaintedMesh, Request, Resources
 from backend.pipelines.flexisyncmvd import job
+from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
+from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
 from backend.pipelines.flexisyncmvd.painted_scene import strip_size
+from backend.pipelines.flexisyncmvd.prompts import encode, token_ids
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.settings import Sizes
 from backend.pipelines.flexisyncmvd.spec import SPEC
@@ -26,6 +29,7 @@ from backend.pipelines.flexisyncmvd.training import fine_tuning
 from backend.pipelines.flexisyncmvd.training.colour_kinds import COLOURS, hsv_of
 from backend.pipelines.flexisyncmvd.training.figures import colour_share
 from backend.pipelines.flexisyncmvd.training.fine_tuning import CONTROLNET_FOLDER, LORA_FILE
+from backend.pipelines.flexisyncmvd.training.networks import TwoTextDenoiser
 from backend.pipelines.flexisyncmvd.training.procedural_meshes import scene_of, unwrapped_object, write_folder
 from backend.pipelines.flexisyncmvd.training.textured_meshes import (
     CAPTIONS,
@@ -40,6 +44,7 @@ from backend.procedural.dataset import Split
 from backend.training.curves import Curves
 from backend.weights.location import set_folder
 
+from .checkpoint_forms import write_set
 from .painted_meshes import painted_box
 from .test_job import FAST, Watcher
 from .worker_child import TINY, TINY_SPEC
@@ -95,6 +100,67 @@ def test_a_folder_says_what_is_wrong_with_it(folder: Path, tmp_path: Path) -> No
         render_folder(tmp_path, SIZE, "cpu")
 
 
+def test_the_command_ends_with_words_and_renders_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fine_tuning, "render_folder", lambda *_: pytest.fail("something was rendered"))
+    stray, other = tmp_path / "stray", tmp_path / "other"
+    for bad, text in ((stray, b'{"mesh": "gone.glb", "prompt": "a box"}'), (other, "é".encode("latin-1"))):
+        bad.mkdir()
+        (bad / CAPTIONS).write_bytes(text)
+    good = {"--weights": WEIGHTS, "--meshes": folder, "--out": tmp_path / "run"}
+    for bad, words in (({"--meshes": tmp_path}, "holds no captions.jsonl"), ({"--held-out": stray}, "gone.glb is not"),
+                       ({"--held-out": other}, "not UTF-8"), ({"--size": 100}, "multiple of 8"),
+                       ({"--weights": tmp_path / "none"}, "is not there")):
+        options = [str(part) for pair in (good | bad).items() for part in pair]
+        assert fine_tuning.main(options) == 1
+        told = capsys.readouterr().err
+        assert words in told and "Traceback" not in told
+
+
+@cache
+def rendered(folder: Path, size: int, device: torch.device) -> list[RenderedMesh]:
+    """What ``render_folder`` gives."""
+    return render_folder(folder, size, device)
+
+
+@pytest.mark.parametrize("what", ["lora", "controlnet"])
+def test_both_families_are_tuned_and_loaded_again(
+    what: str, family: str, weights: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning, "render_folder", rendered)
+    monkeypatch.setattr(Curves, "_draw", lambda *_: None)
+    mine = shutil.copytree(weights, tmp_path / "set")
+    options = ["--weights", str(weights), "--meshes", str(folder), "--out", str(tmp_path), "--size", str(SIZE)]
+    assert fine_tuning.main([*options, "--what", what, "--steps", "2", "--batch", "2", "--rate", "1e-2"]) == 0
+    choice = CheckpointChoice()
+    if what == "lora":
+        choice = CheckpointChoice(loras=(Lora(tmp_path / LORA_FILE, 1.0),))
+    else:
+        shutil.copytree(tmp_path / CONTROLNET_FOLDER, mine / "controlnet" / "depth", dirs_exist_ok=True)
+    before, after = (CheckpointLibrary(source, torch.float32, "cpu", published=False).components(chosen, ["depth"])
+                     for source, chosen in ((weights, CheckpointChoice()), (mine, choice)))
+    assert after.family == family
+    tuned, kept = ("unet", "depth") if what == "lora" else ("depth", "unet")
+    networks = [{"unet": parts.unet.state_dict(), "depth": parts.controlnets["depth"].state_dict()}
+                for parts in (before, after)]
+    same = {name: [torch.equal(value, networks[1][name][key]) for key, value in networks[0][name].items()]
+            for name in ("unet", "depth")}
+    assert all(same[kept]) and not all(same[tuned])
+
+
+def test_sdxl_hears_what_texturing_tells_it(tmp_path: Path) -> None:
+    """The text and the sizes are those of inference."""
+    library = CheckpointLibrary(write_set(tmp_path, "sdxl"), torch.float32, "cpu", published=False)
+    parts = library.components(controls=["depth"])
+    model = TwoTextDenoiser(parts.text_encoders, parts.controlnets["depth"], parts.unet)
+    tokens = torch.cat([token_ids(tokenizer, "a box", "") for tokenizer in parts.tokenizers])
+    expected = encode(list(zip(parts.tokenizers, parts.text_encoders, strict=True)), "a box", [""], "cpu")
+    text, added = model.read(tokens[None], SIZE)
+    assert added is not None and added["time_ids"].tolist() == [[SIZE, SIZE, 0, 0, SIZE, SIZE]]
+    torch.testing.assert_close((text, added["text_embeds"]), (expected.sequence, expected.pooled))
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of coarse drawn objects in two colours, to learn from and held out."""
@@ -115,12 +181,6 @@ def test_drawn_meshes_are_white_above_and_coloured_below(drawn: tuple[Path, Path
     upper, lower = (slice(None), slice(0, middle - 1)), (slice(None), slice(middle + 2, None))
     assert COLOURS["white"].holds(hsv)[upper][shown[upper]].float().mean() > 0.95
     assert COLOURS["blue"].holds(hsv)[lower][shown[lower]].float().mean() > 0.95
-
-
-@cache
-def rendered(folder: Path, size: int, device: torch.device) -> list[RenderedMesh]:
-    """What ``render_folder`` gives."""
-    return render_folder(folder, size, device)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 
 import sys
 
+from ....training.command import exit_status
 from .recipe import train
 
 if __name__ == "__main__":
-    sys.exit(train(sys.argv[1:]))
+    sys.exit(exit_status(train, sys.argv[1:]))

@@ -19,23 +19,27 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from ....training.command import deadline, start_processes
+from ....contract import BadInput
+from ....training.command import deadline, exit_status, start_processes
 from ....training.schedule import StageFigures
 from ....training.stage import Evaluate, Stage
-from ..checkpoint.components import Components
+from ..checkpoint.components import Components, Family
 from ..checkpoint.library import CheckpointLibrary
 from ..prompts import token_ids
 from ..schedule import TRAIN_STEPS, ddpm_scheduler
 from .low_rank import add_low_rank, save_low_rank
-from .networks import TextGuidedDenoiser
+from .networks import TextGuidedDenoiser, TwoTextDenoiser
 from .pool import random_backgrounds
-from .textured_meshes import RenderedMesh, render_folder
+from .textured_meshes import RenderedMesh, read_captions, render_folder
 
 logger = logging.getLogger(__name__)
 
 LORA, CONTROLNET = "lora", "controlnet"
 LORA_FILE, CONTROLNET_FOLDER = "lora.safetensors", "depth"
 """What a finished run leaves in ``--out``, beside the checkpoints."""
+SIZES: dict[Family, int] = {"sd15": 512, "sdxl": 1024}
+"""Pixels of a view's side that the published networks were trained for."""
+LATENT_PIXEL = 8
 NO_WISH = 0.1
 EVALUATIONS = 4
 """With held-out meshes, in a run; and one before it."""
@@ -46,7 +50,7 @@ HELD_OUT_VIEWS = 128
 @dataclass(frozen=True)
 class RenderedViews:
     """All views of all meshes: ``pictures`` uint8 [N, 4, S, S] with alpha, ``depth`` uint8 [N, 1, S, S], token ids
-    ``tokens`` int64 [N, 77], ``no_wish`` [77]."""
+    ``tokens`` int64 [N, 77], those of SDXL's second tokenizer behind them, and ``no_wish`` for no text at all."""
 
     pictures: Tensor
     depth: Tensor
@@ -54,14 +58,19 @@ class RenderedViews:
     no_wish: Tensor
 
     @classmethod
-    def of(cls, meshes: Sequence[RenderedMesh], tokenizer: CLIPTokenizer, device: torch.device) -> RenderedViews:
+    def of(
+        cls, meshes: Sequence[RenderedMesh], tokenizers: Sequence[CLIPTokenizer], device: torch.device
+    ) -> RenderedViews:
         """Put the views one after the other."""
         def bytes_of(values: list[Tensor]) -> Tensor:
             return (torch.cat(values) * 255.0).round().to(device, torch.uint8)
 
-        tokens = [token_ids(tokenizer, caption, "") for mesh in meshes for caption in mesh.captions]
+        def tokens_of(text: str) -> Tensor:
+            return torch.cat([token_ids(tokenizer, text, "") for tokenizer in tokenizers])
+
+        tokens = [tokens_of(caption) for mesh in meshes for caption in mesh.captions]
         return cls(bytes_of([mesh.pictures for mesh in meshes]), bytes_of([mesh.depth for mesh in meshes]),
-                   torch.stack(tokens).to(device), token_ids(tokenizer, "", "").to(device))
+                   torch.stack(tokens).to(device), tokens_of("").to(device))
 
 
 class FineTuning:
@@ -115,7 +124,7 @@ class HeldOutLoss:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(description="Fine-tune a set of weights on a folder of textured meshes.")
-    parser.add_argument("--weights", type=Path, required=True, help="folder of a set of SD 1.5's form")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of a set of SD 1.5's form or SDXL's")
     parser.add_argument("--meshes", type=Path, required=True, help="folder with GLB or OBJ files and captions.jsonl")
     parser.add_argument("--held-out", type=Path, help="another such folder: the loss on it is measured, before too")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, curves and results")
@@ -124,7 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=4, help="views per step and process")
     parser.add_argument("--rate", type=float, help="1e-4 for a LoRA, 1e-5 for a ControlNet if not given")
-    parser.add_argument("--size", type=int, default=512, help="pixels of a view's side")
+    parser.add_argument("--size", type=int, help="pixels of a view's side; 512, for SDXL 1024, if not given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop cleanly after this time and save")
@@ -132,19 +141,32 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def check(options: argparse.Namespace) -> None:
+    """Raise BadInput for what would only be found out after the rendering."""
+    if options.size is not None and (options.size < LATENT_PIXEL or options.size % LATENT_PIXEL):
+        raise BadInput(f"Views cannot have {options.size} pixels a side.",
+                       f"A pixel of the latent stands for {LATENT_PIXEL}.", f"Choose a multiple of {LATENT_PIXEL}.")
+    for folder in filter(None, (options.meshes, options.held_out)):
+        read_captions(folder)
+
+
 def learning_on(
     folder: Path, components: Components, options: argparse.Namespace, device: torch.device
 ) -> FineTuning:
     """The loss on a folder of meshes. Raises BadInput."""
-    meshes = render_folder(folder, options.size, device)
-    views = RenderedViews.of(meshes, components.tokenizers[0], device)
+    meshes = render_folder(folder, options.size or SIZES[components.family], device)
+    views = RenderedViews.of(meshes, components.tokenizers, device)
     logger.info("%s: %d views of %d meshes", folder, len(views.tokens), len(meshes))
     return FineTuning(views, components.vae, components.prediction_type, options.batch)
 
 
 def trainable(components: Components, options: argparse.Namespace) -> TextGuidedDenoiser:
     """The set's networks, of which only what is fine-tuned learns."""
-    denoiser = TextGuidedDenoiser(components.text_encoders[0], components.controlnets["depth"], components.unet)
+    depth, unet = components.controlnets["depth"], components.unet
+    if components.family == "sdxl":
+        denoiser: TextGuidedDenoiser = TwoTextDenoiser(components.text_encoders, depth, unet)
+    else:
+        denoiser = TextGuidedDenoiser(components.text_encoders[0], depth, unet)
     denoiser.requires_grad_(False).train()
     if options.what == LORA:
         add_low_rank(denoiser.unet, options.rank)
@@ -165,8 +187,13 @@ def write_result(components: Components, stage: Stage, options: argparse.Namespa
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the fine-tuning; return its exit status."""
+    """Run the fine-tuning; return its exit status: 1 for an error that is told on stderr."""
+    return exit_status(_fine_tune, arguments)
+
+
+def _fine_tune(arguments: Sequence[str]) -> int:
     options = build_parser().parse_args(arguments)
+    check(options)
     until, accelerator = deadline(options), start_processes(options)
     library = CheckpointLibrary(options.weights, torch.float32, accelerator.device, published=False)
     components = library.components(controls=["depth"])

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from .presets import Preset
 
@@ -38,15 +40,39 @@ class TextGuidedDenoiser(nn.Module):
     def forward(self, noisy: Tensor, timestep: Tensor, tokens: Tensor, depth: Tensor, controlled: Tensor) -> Tensor:
         """The UNet's output for latents [B, 4, s, s] at ``timestep`` [B]; ``tokens`` [B, 77], ``depth`` pictures
         [B, 3, 8 s, 8 s] in [0, 1], of which only rows with ``controlled`` [B] 1 count."""
-        text = self.text_encoder(tokens).last_hidden_state
-        down, middle = self.controlnet(noisy, timestep, text, depth, return_dict=False)
+        text, added = self.read(tokens, depth.shape[-1])
+        down, middle = self.controlnet(noisy, timestep, text, depth, added_cond_kwargs=added, return_dict=False)
         kept = controlled[:, None, None, None]
         return self.unet(
-            noisy, timestep, text,
+            noisy, timestep, text, added_cond_kwargs=added,
             down_block_additional_residuals=[residual * kept for residual in down],
             mid_block_additional_residual=middle * kept,
             return_dict=False,
         )[0]
+
+    def read(self, tokens: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """What the UNet and the ControlNet take of the text, for pictures of ``size`` pixels."""
+        return self.text_encoder(tokens).last_hidden_state, None
+
+
+class TwoTextDenoiser(TextGuidedDenoiser):
+    """SDXL's: the ``tokens`` of its second text encoder follow those of the first, and sizes go along (spec 2.13)."""
+
+    def __init__(
+        self, text_encoders: Sequence[CLIPTextModel | CLIPTextModelWithProjection], controlnet: ControlNetModel,
+        unet: UNet2DConditionModel,
+    ) -> None:
+        super().__init__(text_encoders[0], controlnet, unet)
+        self.text_encoder_2 = text_encoders[1]
+
+    def read(self, tokens: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Both texts side by side; the second as a whole, and the size as that of the original, uncropped."""
+        encoders = (self.text_encoder, self.text_encoder_2)
+        outputs = [encoder(part, output_hidden_states=True)
+                   for encoder, part in zip(encoders, tokens.chunk(2, dim=1), strict=True)]
+        sizes = torch.tensor([size, size, 0, 0, size, size], device=tokens.device).expand(len(tokens), -1)
+        added = {"text_embeds": outputs[1].text_embeds, "time_ids": sizes}
+        return torch.cat([output.hidden_states[-2] for output in outputs], dim=-1), added
 
 
 def new_autoencoder(preset: Preset) -> AutoencoderKL:

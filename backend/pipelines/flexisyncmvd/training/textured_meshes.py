@@ -55,7 +55,11 @@ def read_captions(folder: Path) -> dict[str, str]:
         raise BadInput(f"{folder} holds no {CAPTIONS}.", "It says what each mesh shows.",
                        'Write a line such as {"mesh": "chair.glb", "prompt": "a red chair"} for each mesh.')
     captions = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} cannot be read.", "It is not UTF-8.", "Save it as UTF-8.") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -66,6 +70,10 @@ def read_captions(folder: Path) -> dict[str, str]:
                            'Write {"mesh": "chair.glb", "prompt": "a red chair"}.') from error
     if not captions:
         raise BadInput(f"{path} is empty.", "There is nothing to learn from.", "Add a line for each mesh.")
+    for name in captions:
+        if not (folder / name).is_file():
+            raise BadInput(f"{folder / name} is not there.", f"{CAPTIONS} names it.",
+                           "Put it into the folder, or take out its line.")
     return captions
 
 
