@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..contract import BadInput, MeshwrightError
 from ..pipelines import registry
 from ..worker import job_run
-from .arguments import build_parser, worker_settings
+from .arguments import build_parser, with_dashes, worker_settings
 from .catalogue import print_specs
 from .configuration import with_configuration
 from .session import INTERRUPTED
@@ -30,7 +30,7 @@ def _run(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return _train(arguments[1], list(arguments[2:]))
     parser = build_parser()
-    options = parser.parse_args(with_configuration(arguments))
+    options = parser.parse_args(with_dashes(with_configuration(arguments)))
     if options.command == "worker":
         from ..worker.loop import serve
 

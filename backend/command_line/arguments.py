@@ -2,6 +2,8 @@
 """The command line's grammar, drawn from the pipelines' specs."""
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..contract import Parameter, PipelineSpec, TaskSpec, WeightSet
@@ -14,6 +16,7 @@ FORMATS = ("glb", "ply", "obj", "stl")
 SOURCES_FLAG = "--sources"
 """For configuration files: what is worked on where the command line names nothing."""
 UV_CHOICES = ("auto", "keep", "new")
+_NEGATIVE = re.compile(r"-\.?\d")
 
 
 def commands() -> dict[str, tuple[PipelineSpec, TaskSpec]]:
@@ -42,6 +45,22 @@ def build_parser() -> argparse.ArgumentParser:
     specs = every.add_parser("specs", help="print what there is")
     specs.add_argument("--json", action="store_true", help="as JSON")
     return parser
+
+
+def with_dashes(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--azimuths -90,0,90` as `--azimuths=-90,0,90`, for all of the task's texts: argparse takes
+    what starts with a dash for an option, but no option starts with a number.
+    """
+    known = commands().get(arguments[0]) if arguments else None
+    texts = {_flag(wanted.name) for wanted in (*known[1].parameters, *known[1].inputs[1:]) if wanted.kind == "text"
+             } if known else set()
+    joined: list[str] = []
+    for word in arguments:
+        if joined and joined[-1] in texts and _NEGATIVE.match(word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def worker_settings(options: argparse.Namespace) -> Settings:
@@ -118,7 +137,7 @@ def _add_task(parser: argparse.ArgumentParser, pipeline: PipelineSpec, task: Tas
 def _add_further_inputs(parser: argparse.ArgumentParser, task: TaskSpec) -> None:
     for wanted in task.inputs[1:]:
         picture = wanted.kind == "image"
-        parser.add_argument(f"--{wanted.name}", type=Path if picture else str, metavar="FILE" if picture else "TEXT",
+        parser.add_argument(_flag(wanted.name), type=Path if picture else str, metavar="FILE" if picture else "TEXT",
                             required=wanted.required, help=wanted.description)
 
 
@@ -131,13 +150,17 @@ def _add_parameter(
         if kept.parameter_defaults and parameter.name in kept.parameter_defaults
     ]
     text = f"{parameter.description}: {parameter.expectation()} ({', '.join(defaults)})".replace("%", "%%")
-    flag = "--" + parameter.name.replace("_", "-")
+    flag = _flag(parameter.name)
     if parameter.kind == "bool":
         options.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
     kind = {"int": int, "float": float}.get(parameter.kind, str)
     # The range is checked with the request, in the same words as everywhere.
     options.add_argument(flag, type=kind, default=None, metavar=parameter.kind.upper(), help=text)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _add_download(every: argparse._SubParsersAction) -> None:

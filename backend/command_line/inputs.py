@@ -3,7 +3,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..contract import BadInput, JobFolder, TaskSpec, write_mesh
 from ..contract.pipeline_spec import InputKind
 from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
+from ..pipelines.picture_files import read_picture
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..geometry.uv_mesh_files import PaintedNode, UVChoice
@@ -47,16 +48,34 @@ def named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
     return named
 
 
+def check_others(given: Mapping[str, str | Path], task: TaskSpec) -> None:
+    """Look at the task's further inputs before any mesh is read, which may take minutes. Raises BadInput for a picture
+    that is missing or cannot be read, and where nothing is given of words and picture that are both optional: one of
+    them is needed.
+    """
+    source, *hints = task.inputs
+    said = any(value.strip() if isinstance(value, str) else value for value in given.values())
+    if source.kind != "image" and len(hints) > 1 and not any(wanted.required for wanted in hints) and not said:
+        raise BadInput(f"{task.label} has nothing to go by.",
+                       f"Neither {' nor '.join(wanted.label.lower() for wanted in hints)} was given.",
+                       f"Give one: {' or '.join(f'--{wanted.name}' for wanted in hints)}.")
+    for value in given.values():
+        if isinstance(value, Path):
+            _demand(value)
+            read_picture(value)
+
+
 def place(
-    kind: InputKind, source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool = False
+    kind: InputKind, source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool,
+    tell: Callable[[str], None]
 ) -> Placed:
     """Bring the file, the job's `number`-th, into its inputs in the form of that kind; `textured` with the texture that
-    it shows so far. Raises BadInput.
+    it shows so far. `tell` is told of what takes long before it begins. Raises BadInput.
     """
     if kind == "image":
         return Placed((_place_image(source, folder, number),))
     if kind == "uv_meshes":
-        return _place_painted(source, folder, number, uv, textured)
+        return _place_painted(source, folder, number, uv, textured, tell)
     meshes = [part.mesh for part in read_parts(source)]
     if kind == "mesh":
         meshes = [joined(meshes)]
@@ -67,11 +86,10 @@ def place(
 
 
 def place_others(given: Mapping[str, str | Path], folder: JobFolder) -> dict[str, tuple[str, ...]]:
-    """Bring the task's further inputs, by name, into the job's: a text, or the path of a picture. Raises BadInput."""
+    """Bring the task's further inputs, by name, into the job's: a text, or the path of a picture, as checked."""
     placed = {}
     for name, value in given.items():
         if isinstance(value, Path):
-            _demand(value)
             file = f"{name}{value.suffix.lower()}"
             shutil.copy(value, folder.inputs / file)
         else:
@@ -93,10 +111,12 @@ def _place_image(source: Path, folder: JobFolder, number: int) -> str:
     return name
 
 
-def _place_painted(source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool) -> Placed:
+def _place_painted(
+    source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool, tell: Callable[[str], None]
+) -> Placed:
     from ..geometry.uv_mesh_files import read_painted
 
-    nodes = tuple(read_painted(source, uv, textured))
+    nodes = tuple(read_painted(source, uv, textured, tell))
     names = _mesh_names(number, len(nodes))
     for name, node in zip(names, nodes, strict=True):
         node.painted.write(folder.inputs / name)

@@ -5,11 +5,12 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from ..contract import Done, ErrorReport, Event, Failed, JobFolder, MeshwrightError, Remedy, Request
 from .arguments import given_batch, given_inputs, given_parameters, worker_settings
-from .inputs import Placed, named_sources, place, place_others
+from .inputs import Placed, check_others, named_sources, place, place_others
 from .previews import KeptPreviews
 from .progress_bar import ProgressBar
 from .results import keep_log, result_of_file, summary, write_results
@@ -22,6 +23,8 @@ def run_task(options: argparse.Namespace) -> int:
     """Run them all; a bad file does not stop the others. Returns 1 when any failed, 130 after Ctrl-C."""
     sources = list(named_sources(options.sources or options.configured_sources, options.task).items())
     batch = given_batch(options)
+    options.task.validated(given_parameters(options))
+    check_others(given_inputs(options), options.task)
     failures: dict[str, ErrorReport] = {}
     with Session(worker_settings(options)) as session:
         for first in range(0, len(sources), batch):
@@ -71,13 +74,17 @@ def _placed(
     textured = wanted.textured(given_parameters(options))
     for number, (name, source) in enumerate(sources.items(), 1):
         try:
-            placed[name] = place(wanted.kind, source, folder, number, options.uv, textured)
+            placed[name] = place(wanted.kind, source, folder, number, options.uv, textured, partial(_tell, name))
         except MeshwrightError as error:
             failures[name] = error.report
             continue
         for remark in placed[name].remarks:
-            sys.stderr.write(f"{name}: {remark}\n")
+            _tell(name, remark)
     return placed
+
+
+def _tell(name: str, text: str) -> None:
+    sys.stderr.write(f"{name}: {text}\n")
 
 
 def _run_job(

@@ -15,6 +15,8 @@ SIZE = 1000.0
 """Of the mesh while it is laid out: xatlas takes faces of an area below 1e-7 for none."""
 RESOLUTION, PADDING = 1024, 4
 """Texels of a new layout and between its islands."""
+FEW_FACES = 10_000
+"""Of a mesh that is laid out within moments: nobody need be told before."""
 MOST_FACES = 500_000
 """Of a mesh that is laid out: xatlas takes half a minute for 100,000, grows faster than their number, and does not stop
 when it is asked to."""

@@ -6,7 +6,7 @@ What is written is what was read: positions, normals and transforms of the file,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from PIL import Image
 from ..contract import BadInput, PaintedMesh
 from .mesh_files import TO_Y_UP, MeshNode, read_nodes
 from .mesh_textures import base_colour, carried_over, check_one_material_each
-from .uv_layout import new_layout, uv_fault
+from .uv_layout import FEW_FACES, new_layout, uv_fault
 
 UVChoice = Literal["auto", "keep", "new"]
 """The file's UVs where they can be painted on, else new ones; always the file's; always new ones."""
@@ -37,17 +37,18 @@ class PaintedNode:
     remark: str = ""
 
 
-def read_painted(path: Path, choice: UVChoice, textured: bool = False) -> list[PaintedNode]:
+def read_painted(path: Path, choice: UVChoice, textured: bool, tell: Callable[[str], None]) -> list[PaintedNode]:
     """Every mesh of the file, equal positions merged, with UVs; with `textured` also with the picture that it shows.
+    `tell` is told of every new layout that takes more than moments, before it begins.
 
     Raises BadInput as `read_nodes` does, where UVs shall be kept that are missing or cannot be painted on, and where
     there is no picture.
     """
     if not textured:
-        return [_painted(path, node, choice) for node in read_nodes(path)]
+        return [_painted(path, node, choice, tell) for node in read_nodes(path)]
     nodes = read_nodes(path, materials=True)
     check_one_material_each(path)
-    return [_with_texture(path, _painted(path, node, choice)) for node in nodes]
+    return [_with_texture(path, _painted(path, node, choice, tell)) for node in nodes]
 
 
 def write_painted(path: Path, nodes: Sequence[PaintedNode], textures: Sequence[Path]) -> None:
@@ -65,7 +66,7 @@ def write_painted(path: Path, nodes: Sequence[PaintedNode], textures: Sequence[P
     path.write_bytes(scene.export(file_type="glb"))
 
 
-def _painted(path: Path, node: MeshNode, choice: UVChoice) -> PaintedNode:
+def _painted(path: Path, node: MeshNode, choice: UVChoice, tell: Callable[[str], None]) -> PaintedNode:
     placed = trimesh.Trimesh(trimesh.transform_points(node.mesh.vertices, node.to_blender),
                              _turned(node, np.asarray(node.mesh.faces)), process=False)
     placed.merge_vertices()
@@ -76,6 +77,8 @@ def _painted(path: Path, node: MeshNode, choice: UVChoice) -> PaintedNode:
         raise BadInput(f"The UVs of {node.name} in {path.name} cannot be kept.", fault,
                        "Unwrap it (in Blender: UV > Smart UV Project), or let new ones be made: --uv new.")
     if uvs is None or fault or choice == "new":
+        if len(faces) > FEW_FACES:
+            tell(f"Laying out UVs of {node.name} ({len(faces):,} faces): this can take a minute or more …")
         uvs = new_layout(vertices, faces)
     return PaintedNode(node, PaintedMesh(vertices, faces, uvs, np.ones(len(faces), bool)), fault)
 

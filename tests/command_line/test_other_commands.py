@@ -3,6 +3,10 @@
 
 import importlib
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -104,3 +108,14 @@ def test_training_options_reach_the_recipe(pipeline, capsys):
 
 def test_the_worker_finds_real_weights_through_the_weights_room():
     assert job_run.locate.__module__ == "backend.weights.location"
+
+
+def test_what_transformers_says_to_programmers_is_not_shown():
+    """Without torchvision it tells which image processor it takes, as soon as that is named."""
+    script = ("import runpy, sys, contextlib\nsys.argv = ['backend', 'specs']\n"
+              "with contextlib.suppress(SystemExit):\n    runpy.run_module('backend', run_name='__main__')\n"
+              "from transformers import CLIPImageProcessor")
+    quiet = {name: value for name, value in os.environ.items() if name != "TRANSFORMERS_VERBOSITY"}
+    ended = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], env=quiet,
+                           capture_output=True, text=True, check=True)
+    assert "generate-parts" in ended.stdout and ended.stderr == ""

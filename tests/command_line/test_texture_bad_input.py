@@ -2,6 +2,7 @@
 """`texture` from the shell with files as artists have them: painted rightly or refused in words, nothing is lost."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import trimesh
 from PIL import Image
 from safetensors.torch import save_file
 
-from backend.geometry import uv_layout
+from backend.command_line.arguments import build_parser, with_dashes
+from backend.contract import BadInput
+from backend.geometry import uv_layout, uv_mesh_files
 from backend.pipelines.flexisyncmvd import painted_scene
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 
@@ -94,10 +97,26 @@ def test_a_long_prompt_is_told_of(texture, tmp_path: Path) -> None:
     assert "The prompt is too long: its last words were not read." in ended.out + ended.err
 
 
-def test_a_picture_that_is_none(texture, tmp_path: Path) -> None:
-    (tmp_path / "red.png").write_text("not a picture")
-    source = box_obj(tmp_path / "crate.obj")
-    refused(texture(source, "--image", tmp_path / "red.png", "--out", tmp_path / "out"), "is not a picture")
+@pytest.mark.parametrize(("asked", "words"), [
+    (("--image", "red.png"), "red.png is not a picture."),
+    (("--image", "cut.png", *PROMPT), "cut.png cannot be read."),
+    (("--image", "none.png", *PROMPT), "There is no none.png."),
+    ((), "Texture has nothing to go by.\nNeither a prompt nor a picture was given.\nGive one: --prompt or --image."),
+    (("--prompt", "  "), "Neither a prompt nor a picture"),
+    ((*PROMPT, "--checkpoint", "none.safetensors"), "none.safetensors"),
+    ((*PROMPT, "--mvd-end", "9"), "Blend Until cannot be 9.0."),
+], ids=["no picture", "cut off", "missing", "nothing", "blank", "no checkpoint", "out of range"])
+def test_what_is_asked_is_looked_at_before_any_mesh(
+    texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...], words: str
+) -> None:
+    """And told by the artist's own file, not by the job's copy of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(uv_mesh_files, "read_nodes", lambda *_: pytest.fail("a mesh is read"))
+    Path("red.png").write_text("not a picture")
+    Image.new("RGB", (40, 60), (200, 30, 30)).save("cut.png")
+    Path("cut.png").write_bytes(Path("cut.png").read_bytes()[:60])
+    refused(texture(box_obj(Path("crate.obj")), "--out", "out", *asked), words)
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(("shapes", "words"), [
@@ -122,6 +141,31 @@ def test_too_many_faces_for_new_uvs(texture, tmp_path: Path, monkeypatch: pytest
     assert texture(source, *PROMPT, "--out", tmp_path / "out").code == 0, "its own UVs serve"
     refused(texture(source, *PROMPT, "--out", tmp_path / "new", "--uv", "new"),
             "No UVs can be made for a mesh of 12 faces. At most 11 are laid out here. Unwrap it first")
+
+
+def test_a_long_layout_is_told_of_before_it_begins(
+    texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv_mesh_files, "FEW_FACES", 11)
+    monkeypatch.setattr(uv_mesh_files, "new_layout", stopped := Mock(side_effect=BadInput("Stopped.", "", "")))
+    source = box_obj(tmp_path / "crate.obj")
+    ended = texture(source, *PROMPT, "--out", tmp_path / "out", "--uv", "new")
+    assert stopped.called
+    assert ended.err.startswith("crate: Laying out UVs of Crate (12 faces): this can take ")
+    assert ended.err.index("Laying out") < ended.err.index("Stopped.")
+
+
+def test_nothing_is_told_of_a_short_layout(tmp_path: Path) -> None:
+    uv_mesh_files.read_painted(box_obj(tmp_path / "crate.obj"), "new", False, pytest.fail)
+
+
+@pytest.mark.parametrize("given", [("--camera-azims", "-90,0,90"), ("--camera-azims=-90,0,90",),
+                                   ("--camera-azims", "-90 0 90")])
+def test_azimuths_may_begin_with_a_minus(given: tuple[str, ...]) -> None:
+    words = ["texture", "crate.obj", "--out", "out", *given, "--prompt", "-5 degrees: ice", "--steps", "5"]
+    options = build_parser().parse_args(with_dashes(words))
+    assert options.camera_azims.replace(",", " ") == "-90 0 90"
+    assert (options.prompt, options.steps) == ("-5 degrees: ice", 5)
 
 
 @pytest.mark.parametrize("failures", [1, 2])
