@@ -132,7 +132,7 @@ def test_a_checkpoint_of_another_family(texture, tmp_path: Path, shapes: dict, w
 def test_too_many_faces(texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painted_scene, "MOST_FACES", 11)
     ended = texture(box_obj(tmp_path / "crate.obj"), *PROMPT, "--out", tmp_path / "out")
-    refused(ended, "The mesh has 12 faces. At most 11 are taken. Decimate it first")
+    refused(ended, "The mesh has 12 faces. At most 11 are taken. Decimate")
 
 
 def test_too_many_faces_for_new_uvs(texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
