@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from backend.contract import BadInput, Cancelled, JobFolder, MeshwrightError, PaintedMesh, Request, Resources
-from backend.pipelines.flexisyncmvd import job
+from backend.pipelines.flexisyncmvd import job, painted_scene
 from backend.pipelines.flexisyncmvd.painted_scene import strip_size
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.settings import Sizes
@@ -19,7 +19,7 @@ from tests.flexisyncmvd.painted_meshes import painted_box
 from tests.flexisyncmvd.worker_child import TINY, TINY_SPEC
 
 FAST = {"steps": 5, "latent_view_size": "32", "texture_size": "512", "views": 4, "top_cameras": False,
-        "guidance_scale": 2.0, "log_interval": 2}
+        "guidance_scale": 2.0, "log_interval": 2, "negative_prompt": "blurry"}
 
 
 class Watcher:
@@ -194,9 +194,18 @@ def test_bad_meshes_are_refused(texture, mesh, words):
 
 def test_overlap_and_long_prompts_are_told(texture):
     watcher = Watcher()
-    texture(replace(BOX, uvs=np.concatenate([BOX.uvs[:6], BOX.uvs[:6]])), prompt="chair " * 20, watcher=watcher)
+    mesh = replace(BOX, uvs=np.concatenate([BOX.uvs[:6], BOX.uvs[:6]]))
+    texture(mesh, prompt="chair " * 20, negative_prompt="blurry " * 20, watcher=watcher)
     assert [remark for remark in watcher.remarks if "UVs overlap on" in remark]
-    assert [remark for remark in watcher.remarks if "too long" in remark]
+    for name in ("The prompt is", "The negative prompt is"):
+        assert [remark for remark in watcher.remarks if remark.startswith(f"{name} too long")]
+
+
+def test_faces_of_all_meshes_count(texture, monkeypatch):
+    monkeypatch.setattr(painted_scene, "MOST_FACES", 23)
+    texture(BOX)
+    with pytest.raises(BadInput, match="The 2 meshes together have 24 faces"):
+        texture(BOX, painted_box((3, 0, 0)))
 
 
 @pytest.mark.parametrize("azimuths", ["front", "0, 90", "0 90 nan", " ".join(map(str, range(17)))])

@@ -77,13 +77,15 @@ def _texture(
     settings = settings_of(request, whole.squares, resources)
     led = picture is not None or bool(options["guide"])
     pipeline = model.pipeline(chosen(options), [kind.value for kind in settings.controls], led, progress.loading)
-    if words_cut(pipeline.tokenizer, prompt):
-        progress.warn("The prompt is too long: its last words were not read.")
+    negative_prompt = str(options["negative_prompt"])
+    for text, name in ((prompt, "prompt"), (negative_prompt, "negative prompt")):
+        if words_cut(pipeline.tokenizer, text):
+            progress.warn(f"The {name} is too long: its last words were not read.")
     output = pipeline(
         whole.scene,
         prompt,
         settings,
-        negative_prompt=str(options["negative_prompt"]),
+        negative_prompt=negative_prompt,
         image=picture,
         guide=bool(options["guide"]),
         image_scale=float(options["ip_adapter_scale"]),

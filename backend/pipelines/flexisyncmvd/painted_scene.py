@@ -50,6 +50,7 @@ class PaintedScene:
         picture that the painted faces reach in the view where they are largest; `so_far` the most texels a side of the
         textures that the meshes bring, 0 where these are not wanted. Raises BadInput.
         """
+        _check_size(meshes)
         remarks = tuple(remark for mesh in meshes for remark in _checked(mesh))
         squares = len(meshes) + (not all(mesh.painted.all() for mesh in meshes))
         poses = [(pose.elevation, pose.azimuth) for pose in rig.poses]
@@ -67,15 +68,20 @@ def strip_size(height: int, squares: int) -> tuple[int, int]:
     return UVStrip(((1, 1),) * squares, height).texture_size
 
 
+def _check_size(meshes: Sequence[PaintedMesh]) -> None:
+    faces = sum(len(mesh.faces) for mesh in meshes)
+    if faces > MOST_FACES:
+        what = "The mesh has" if len(meshes) == 1 else f"The {len(meshes)} meshes together have"
+        raise BadInput(f"{what} {faces:,} faces.", f"At most {MOST_FACES:,} are taken.",
+                       "Decimate first, or texture the parts one by one.")
+
+
 def _checked(mesh: PaintedMesh) -> list[str]:
     if not mesh.painted.any():
         raise BadInput("There is nothing to paint.", "No face of the mesh is chosen.", "Choose faces or whole objects.")
     if not np.isfinite(mesh.vertices).all():
         raise BadInput("The mesh is damaged.", "Some of its vertices are not at numbers.",
                        "Run Mesh > Clean Up in Blender, or select another object.")
-    if len(mesh.faces) > MOST_FACES:
-        raise BadInput(f"The mesh has {len(mesh.faces):,} faces.", f"At most {MOST_FACES:,} are taken.",
-                       "Decimate it first, or texture its parts one by one.")
     if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.painted].reshape(-1, 2), axis=0).max() <= 0:
         raise BadInput("The mesh has no usable UVs.", "All of them are at one point.",
                        "Unwrap it (UV > Smart UV Project), or let Meshwright make a new UV layer.")
