@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _run(arguments)
     except MeshwrightError as error:
-        sys.stderr.write(f"{error.report.what}\n{error.report.why}\n{error.report.advice}\n")
+        sys.stderr.write(error.report.lines)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

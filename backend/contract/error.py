@@ -31,6 +31,11 @@ class ErrorReport:
     def __str__(self) -> str:
         return " ".join(text for text in (self.what, self.why, self.advice) if text)
 
+    @property
+    def lines(self) -> str:
+        """What, why and advice in a line each, as commands tell it."""
+        return f"{self.what}\n{self.why}\n{self.advice}\n"
+
 
 class MeshwrightError(Exception):
     """An error that is worth telling the artist. `report` is what crosses the boundary."""

@@ -79,7 +79,7 @@ def exit_status(command: Callable[[Sequence[str]], int], arguments: Sequence[str
     try:
         return command(arguments)
     except MeshwrightError as error:
-        sys.stderr.write(f"{error.report.what}\n{error.report.why}\n{error.report.advice}\n")
+        sys.stderr.write(error.report.lines)
         return 1
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -29,6 +29,13 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 Loss = Callable[[nn.Module, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 """From the prepared module and the step's own generator to the loss and the terms that the log shows."""
 Evaluate = Callable[[], dict[str, float]]
+
+
+def write_whole(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file that is there whole or not at all, whenever the run is stopped."""
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, partial)
+    partial.replace(path)
 
 
 class Stage:
@@ -150,10 +157,7 @@ class Stage:
         return True
 
     def _write(self, name: str, values: list[Tensor]) -> None:
-        tensors = {key: value.contiguous().cpu() for key, value in zip(self.names, values, strict=True)}
-        partial = self.folder / f"{name}.partial"
-        save_file(tensors, partial)
-        partial.replace(self.folder / f"{name}.safetensors")
+        write_whole(self.folder / f"{name}.safetensors", dict(zip(self.names, values, strict=True)))
 
     def _read(self, name: str) -> list[Tensor]:
         tensors = load_file(self.folder / f"{name}.safetensors")

@@ -14,8 +14,7 @@ EXTENSION = "bl_ext.user_default.meshwright"
 def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     """`task` names the picture and how many seconds the job may take."""
     window.say("enabled", EXTENSION in bpy.context.preferences.addons)
-    for item in list(bpy.data.objects):
-        bpy.data.objects.remove(item)
+    window.empty_scene()
     yield from window.open_tab("Meshwright")
     bpy.context.scene.meshwright.image = bpy.data.images.load(task["image"])
     window.viewport.tag_redraw()
@@ -28,10 +27,8 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     window.click(*button)
     yield 1.0
     yield from _wait_for_the_job(window, task["seconds"])
-    area = window.viewport
-    area.spaces.active.shading.color_type = "MATERIAL"
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(area=area, region=region):
+    window.viewport.spaces.active.shading.color_type = "MATERIAL"
+    with window.pointed():
         bpy.ops.view3d.view_all()
     yield 2.0
     window.photograph("3-parts")

@@ -13,12 +13,8 @@ EXTENSION = "bl_ext.user_default.meshwright"
 
 def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     """`task` names how many seconds the job may take."""
-    for item in list(bpy.data.objects):
-        bpy.data.objects.remove(item)
-    area = window.viewport
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    whole = {"window": bpy.context.window_manager.windows[0], "area": area, "region": region}
-    with bpy.context.temp_override(**whole):
+    window.empty_scene()
+    with window.pointed():
         bpy.ops.mesh.primitive_cylinder_add(vertices=96)
         dense = bpy.context.object
         dense.name, dense.scale = "drum", (-1.0, 1.5, 0.8)
@@ -32,7 +28,7 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     yield 2.0
     window.photograph("2-in-its-place")
     window.say("delivered", _visible())
-    with bpy.context.temp_override(**whole):
+    with window.pointed():
         bpy.ops.ed.undo()
     yield 1.0
     window.say("undone", _visible())

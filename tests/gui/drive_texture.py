@@ -13,14 +13,10 @@ EXTENSION = "bl_ext.user_default.meshwright"
 
 def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     """`task` names the prompt, options, and how many seconds a job may take."""
-    for item in list(bpy.data.objects):
-        bpy.data.objects.remove(item)
-    area = window.viewport
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    whole = {"window": bpy.context.window_manager.windows[0], "area": area, "region": region}
-    area.spaces.active.shading.type = "SOLID"
-    area.spaces.active.shading.color_type = "TEXTURE"
-    with bpy.context.temp_override(**whole):
+    window.empty_scene()
+    window.viewport.spaces.active.shading.type = "SOLID"
+    window.viewport.spaces.active.shading.color_type = "TEXTURE"
+    with window.pointed():
         bpy.ops.mesh.primitive_monkey_add()
         bpy.context.object.name = "monkey"
         bpy.ops.view3d.view_selected()
@@ -35,12 +31,12 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     yield 2.0
     window.photograph("2-look")
     window.say("looks", [look.name for look in bpy.data.objects["monkey"].meshwright_looks])
-    with bpy.context.temp_override(**whole):
+    with window.pointed():
         window.say("refined", list(bpy.ops.meshwright.refine_from_view()))
     yield from _watch(window, task["seconds"], "3-refining")
     yield 2.0
     window.photograph("4-refined")
-    with bpy.context.temp_override(**whole):
+    with window.pointed():
         bpy.ops.ed.undo()
     window.say("looks undone", [look.name for look in bpy.data.objects["monkey"].meshwright_looks])
 

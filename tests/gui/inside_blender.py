@@ -11,6 +11,7 @@ import subprocess
 import traceback
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -35,6 +36,17 @@ class Window:
     def sidebar(self) -> bpy.types.Region:
         """The viewport's sidebar."""
         return next(region for region in self.viewport.regions if region.type == "UI")
+
+    def pointed(self) -> Any:
+        """A context in which operators take the mouse to be over the viewport."""
+        area = self.viewport
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        return bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region)
+
+    def empty_scene(self) -> None:
+        """Take the default cube, camera and light away."""
+        for item in list(bpy.data.objects):
+            bpy.data.objects.remove(item)
 
     def say(self, key: str, value: object) -> None:
         """Tell the test something."""

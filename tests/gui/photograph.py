@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
 SIZE = (1600, 1200)  # high enough for all of the tab's panels
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # Inside a mount namespace of its own, so that no mount is seen or left behind outside: the host's files appear
@@ -39,6 +40,13 @@ class Outcome:
     photos: Mapping[str, Path]
     log: str
 
+    def keep(self) -> None:
+        """Copy pictures and log to the folder that MESHWRIGHT_GUI_PHOTOS names, for a person to look at."""
+        if folder := os.environ.get("MESHWRIGHT_GUI_PHOTOS"):
+            for name, path in self.photos.items():
+                shutil.copy(path, Path(folder) / f"{name}.png")
+            (Path(folder) / "blender.log").write_text(self.log, encoding="utf-8")
+
 
 class Session:
     """A user of that Blender: settings, extensions and pictures live in the empty `folder`.
@@ -47,7 +55,7 @@ class Session:
     """
 
     def __init__(self, root: Path, folder: Path, python: Path) -> None:
-        self._root, self._folder = root, folder
+        self._root, self.folder = root, folder
         launcher = folder / "host-python"
         launcher.write_text(HOST_PYTHON.format(python=python), encoding="utf-8")
         launcher.chmod(0o755)
@@ -60,31 +68,33 @@ class Session:
 
     def install(self, archive: Path, seconds: float = 120.0) -> str:
         """Install and enable an extension zip as `blender --command extension install-file` does; returns the log."""
-        shutil.copy(archive, self._folder / "extension.zip")
+        shutil.copy(archive, self.folder / "extension.zip")
         return self._run(["blender", "--command", "extension", "install-file", "--repo", "user_default", "--enable",
-                          str(self._folder / "extension.zip")], {}, seconds)
+                          str(self.folder / "extension.zip")], {}, seconds)
 
     def visit(self, script: Path, task: Mapping[str, object], seconds: float) -> Outcome:
         """Open the window and run the script's `drive(window, task)` in it. Raises TimeoutError when it hangs."""
         for source in (HERE / "inside_blender.py", script):
-            shutil.copy(source, self._folder / source.name)
-        job = {"folder": str(self._folder), "script": str(self._folder / script.name), "task": dict(task)}
+            shutil.copy(source, self.folder / source.name)
+        job = {"folder": str(self.folder), "script": str(self.folder / script.name), "task": dict(task)}
         geometry = "x".join(map(str, SIZE))
         log = self._run(["xvfb-run", "-a", "-s", f"-screen 0 {geometry}x24 -dpi 96 -nolisten tcp", "blender",
                          "--window-geometry", "0", "0", *map(str, SIZE), "--python",
-                         str(self._folder / "inside_blender.py")], {"MESHWRIGHT_VISIT": json.dumps(job)}, seconds)
-        answer = self._folder / "said.json"
+                         str(self.folder / "inside_blender.py")], {"MESHWRIGHT_VISIT": json.dumps(job)}, seconds)
+        answer = self.folder / "said.json"
         if not answer.is_file():
             raise TimeoutError(f"Blender ended before its script did:\n{log[-3000:]}")
-        photos = {path.stem: path for path in sorted(self._folder.glob("*.png"))}
-        return Outcome(json.loads(answer.read_text(encoding="utf-8")), photos, log)
+        photos = {path.stem: path for path in sorted(self.folder.glob("*.png"))}
+        outcome = Outcome(json.loads(answer.read_text(encoding="utf-8")), photos, log)
+        outcome.keep()
+        return outcome
 
     def _run(self, command: list[str], environment: Mapping[str, str], seconds: float) -> str:
         words = [f"{name}={value}" for name, value in {**self._environment, **environment}.items()]
         begin = time.monotonic()
         done = subprocess.run(
             ["timeout", "--kill-after=5", str(seconds), "unshare", "--mount", "--propagation", "private", "sh", "-ec",
-             ENTER, "sh", str(self._root), str(self._folder), *words, *command],
+             ENTER, "sh", str(self._root), str(self.folder), *words, *command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             env={**os.environ, "PATH": SYSTEM_PATH})
         if time.monotonic() - begin > seconds:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A remesh in a real Blender window with the starter weights: watched, delivered, undone."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +8,15 @@ import pytest
 from PIL import Image
 
 from .photograph import Outcome, Session
-from .test_window import REPOSITORY, keep_photos
 
 JOB_SECONDS, VISIT_SECONDS = 300, 420
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def outcome(blender_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """One visit serves all tests."""
-    built = tmp_path_factory.mktemp("built")
-    subprocess.run([sys.executable, "build_addon.py", "--no-wheels", "--out", str(built)], cwd=REPOSITORY, check=True,
-                   timeout=120)
-    session = Session(blender_root, tmp_path_factory.mktemp("session"), Path(sys.executable))
-    session.install(next(built.glob("meshwright-*.zip")))
-    visit = session.visit(Path(__file__).with_name("drive_remesh.py"), {"seconds": JOB_SECONDS}, VISIT_SECONDS)
-    keep_photos(visit)
-    return visit
+def outcome(session: Session) -> Outcome:
+    """One visit serves all tests: it takes a minute."""
+    return session.visit(Path(__file__).with_name("drive_remesh.py"), {"seconds": JOB_SECONDS}, VISIT_SECONDS)
 
 
 def test_it_is_seen_growing(outcome: Outcome) -> None:

@@ -1,48 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real Blender window: the built extension's panel is drawn, its button pressed, and parts arrive in the scene."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from .photograph import SIZE, Outcome, Session
+from .photograph import REPOSITORY, SIZE, Outcome, Session
 
-REPOSITORY = Path(__file__).parents[2]
 JOB_SECONDS, VISIT_SECONDS = 240, 420
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def outcome(blender_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(session: Session) -> Outcome:
     """One visit serves all tests: it takes a minute."""
-    built = tmp_path_factory.mktemp("built")
-    subprocess.run([sys.executable, "build_addon.py", "--no-wheels", "--out", str(built)], cwd=REPOSITORY, check=True,
-                   timeout=120)
-    folder = tmp_path_factory.mktemp("session")
-    session = Session(blender_root, folder, Path(sys.executable))
-    installing = session.install(next(built.glob("meshwright-*.zip")))
-    assert "Traceback" not in installing, installing
-    picture = folder / "input" / "chair.png"
+    picture = session.folder / "input" / "chair.png"
     picture.parent.mkdir()
     shutil.copy(REPOSITORY / "examples" / "chair.png", picture)
-    visit = session.visit(Path(__file__).with_name("drive_generate.py"),
-                          {"image": str(picture), "seconds": JOB_SECONDS}, VISIT_SECONDS)
-    keep_photos(visit)
-    return visit
-
-
-def keep_photos(visit: Outcome) -> None:
-    """Copy pictures and log to the folder that MESHWRIGHT_GUI_PHOTOS names, for a person to look at."""
-    if folder := os.environ.get("MESHWRIGHT_GUI_PHOTOS"):
-        for name, path in visit.photos.items():
-            shutil.copy(path, Path(folder) / f"{name}.png")
-        (Path(folder) / "blender.log").write_text(visit.log, encoding="utf-8")
+    return session.visit(Path(__file__).with_name("drive_generate.py"),
+                         {"image": str(picture), "seconds": JOB_SECONDS}, VISIT_SECONDS)
 
 
 def test_panel_is_drawn_without_python_errors(outcome: Outcome) -> None:

@@ -22,7 +22,7 @@ PIXELS_A_THREAD = 32
     return wp::vec_t<4, float>(float(four.part[0]), float(four.part[1]), float(four.part[2]), float(four.part[3]));
 """)
 def load_four(source: wp.array(dtype=wp.float16), index: int) -> wp.vec4:
-    """Numbers 4 * index and the next three. Warp itself would read them one by one: twice the time."""
+    """Numbers 4 * index and the next three; the snippet is the body. Warp by itself reads one by one, and slower."""
 
 
 @wp.func_native("""
@@ -31,7 +31,7 @@ def load_four(source: wp.array(dtype=wp.float16), index: int) -> wp.vec4:
     reinterpret_cast<Four*>(target.data)[index] = four;
 """)
 def store_four(target: wp.array(dtype=wp.float16), index: int, value: wp.vec4):
-    """Write numbers 4 * index and the next three."""
+    """Write numbers 4 * index and the next three; the snippet is the body."""
 
 
 @wp.kernel

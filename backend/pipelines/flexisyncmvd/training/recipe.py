@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from accelerate.utils import set_seed
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ....procedural.dataset import Split, draw_objects
 from ....procedural.primitives import ObjectBatch
@@ -24,7 +24,7 @@ from ....training.command import (
     start_processes,
     with_options,
 )
-from ....training.stage import Stage
+from ....training.stage import Stage, write_whole
 from .captions import caption_table, words
 from .evaluation import autoencoder_figures, denoiser_figures
 from .learning import AutoencoderLearning, DenoiserLearning
@@ -139,9 +139,7 @@ class Run:
             mean, deviation = latents.mean(dim=1), latents.std(dim=1)
             logger.info("latents before folding: mean %s, deviation %s", mean.tolist(), deviation.tolist())
             fold_normalization(autoencoder, mean, deviation)
-            partial = path.with_suffix(".partial")
-            save_file({name: tensor.cpu() for name, tensor in autoencoder.state_dict().items()}, partial)
-            partial.replace(path)
+            write_whole(path, autoencoder.state_dict())
         self.accelerator.wait_for_everyone()
         autoencoder = new_autoencoder(self.preset)
         autoencoder.load_state_dict(load_file(path))

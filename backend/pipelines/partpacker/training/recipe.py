@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate.utils import set_seed
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ....procedural.cameras import random_cameras
 from ....procedural.dataset import Split, draw_objects
@@ -26,7 +26,7 @@ from ....training.command import (
     start_processes,
     with_options,
 )
-from ....training.stage import Stage
+from ....training.stage import Stage, write_whole
 from ..autoencoder import PartPackerAutoencoder
 from .evaluation import HeldOut, autoencoder_figures, denoiser_figures, true_inside
 from .learning import AutoencoderLearning, DenoiserLearning, new_autoencoder, new_conditioned_denoiser
@@ -137,9 +137,7 @@ class Run:
         latents = encode_pool(autoencoder, self.objects[:NORMALIZED_ON], self.preset, self._generator(3))
         logger.info("latents before folding: mean %.3f, deviation %.3f", latents.mean(), latents.std())
         fold_normalization(autoencoder, latents)
-        partial = path.with_suffix(".partial")
-        save_file({name: tensor.cpu() for name, tensor in autoencoder.state_dict().items()}, partial)
-        partial.replace(path)
+        write_whole(path, autoencoder.state_dict())
 
     def train_denoiser(self) -> bool:
         """Train denoiser and image encoder on the trained autoencoder's latents; return whether all is done."""
