@@ -108,6 +108,12 @@ def start_processes(options: argparse.Namespace) -> Accelerator:
     return accelerator
 
 
+def own_generator(number: int, seed: int, accelerator: Accelerator) -> torch.Generator:
+    """Return a generator for one purpose, by its ``number`` below 100, and this process, on its device."""
+    seed = seed * 100 + number + 1_000_003 * accelerator.process_index
+    return torch.Generator(accelerator.device).manual_seed(seed)
+
+
 def own_share(count: int, accelerator: Accelerator) -> slice:
     """Return which of ``count`` objects this process trains on: every object belongs to one process.
 

@@ -81,12 +81,18 @@ def encoded(color: tuple[float, ...]) -> np.ndarray:
     return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
-@pytest.mark.usefixtures("scene")
-def test_an_image_comes_as_it_is(tmp_path: Path) -> None:
+def ramp_material() -> bpy.types.Material:
+    """One that shows the ramp."""
     made = material("paint", RED)
     texture = made.node_tree.nodes.new("ShaderNodeTexImage")
     texture.image = ramp()
     made.node_tree.links.new(texture.outputs["Color"], shader_of(made).inputs["Base Color"])
+    return made
+
+
+@pytest.mark.usefixtures("scene")
+def test_an_image_comes_as_it_is(tmp_path: Path) -> None:
+    made = ramp_material()
     shader_of(made).inputs["Metallic"].default_value = 1.0  # its diffuse colour is black
     item = box(made)
     state = object_state(item)
@@ -113,10 +119,7 @@ def test_every_slot_shows_in_the_map_that_will_be_painted(tmp_path: Path, choice
 @pytest.mark.usefixtures("scene")
 def test_the_look_is_carried_over_from_uvs_that_cannot_be_painted(tmp_path: Path) -> None:
     """All sides lie on the same half of the image; laid out anew each still shows it."""
-    made = material("paint", RED)
-    texture = made.node_tree.nodes.new("ShaderNodeTexImage")
-    texture.image = ramp()
-    made.node_tree.links.new(texture.outputs["Color"], shader_of(made).inputs["Base Color"])
+    made = ramp_material()
     item = box(made)
     corners = np.tile([[0, 0], [0.5, 0], [0.5, 1], [0, 1]], (6, 1)).astype(np.float32)
     item.data.uv_layers[0].uv.foreach_set("vector", corners.ravel())

@@ -19,6 +19,7 @@ from ....procedural.primitives import ObjectBatch
 from ....training.command import (
     build_run_parser,
     deadline,
+    own_generator,
     own_share,
     run_stages,
     start_processes,
@@ -78,9 +79,7 @@ class Run:
             self.tokenizer = read_vocabulary(options.out / TOKENIZER)
 
     def _generator(self, number: int) -> torch.Generator:
-        """A generator for one purpose and this process."""
-        seed = self.options.seed * 100 + number + 1_000_003 * self.accelerator.process_index
-        return torch.Generator(self.device).manual_seed(seed)
+        return own_generator(number, self.options.seed, self.accelerator)
 
     @cached_property
     def views(self) -> ViewPool:

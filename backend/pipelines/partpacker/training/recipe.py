@@ -21,6 +21,7 @@ from ....procedural.rendering import on_white, render
 from ....training.command import (
     build_run_parser,
     deadline,
+    own_generator,
     own_share,
     run_stages,
     start_processes,
@@ -83,9 +84,7 @@ class Run:
         )
 
     def _generator(self, number: int) -> torch.Generator:
-        """A generator for one purpose and this process."""
-        seed = self.options.seed * 100 + number + 1_000_003 * self.accelerator.process_index
-        return torch.Generator(self.device).manual_seed(seed)
+        return own_generator(number, self.options.seed, self.accelerator)
 
     @cached_property
     def held_out(self) -> HeldOut:
