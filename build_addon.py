@@ -76,7 +76,7 @@ def fetch(wheel: Wheel) -> Path:
 
 
 def sources() -> Iterator[tuple[str, Path]]:
-    """(path in the zip, file): the add-on at the root, the backend in its own folder, the licence."""
+    """(path in the zip, file): the add-on at the root, the backend in its own folder, the license."""
     for root, prefix in ((ADDON, ""), (BACKEND, "backend/")):
         for path in root.rglob("*"):
             inside = path.relative_to(root)

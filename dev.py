@@ -290,10 +290,10 @@ def lint() -> int:
 
 
 def demo(image: Path) -> int:
-    """Build the extension, install it into headless Blender and let it turn a picture into parts; see examples/."""
+    """Build the extension, install it into headless Blender and let it turn an image into parts; see examples/."""
     setup()
     if not image.is_file():
-        stop(f"There is no picture {image}.")
+        stop(f"There is no image {image}.")
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="meshwright-demo-") as name:
         folder = Path(name)
@@ -316,7 +316,7 @@ def main() -> int:
     commands.add_parser("setup", help="make .venv with everything that tests and demo need")
     commands.add_parser("lint", help="style and types")
     commands.add_parser("test", help="run the tests that need no display; further words go to pytest")
-    shown = commands.add_parser("demo", help="parts from a picture, painted, remeshed: out/demo.png, out/demo.blend")
+    shown = commands.add_parser("demo", help="parts from an image, painted, remeshed: out/demo.png, out/demo.blend")
     shown.add_argument("--image", type=Path, default=HERE / "examples" / "chair.png")
     arguments, further = parser.parse_known_args()
     if further and arguments.command != "test":

@@ -2,7 +2,7 @@
 """Times texturing at its full published size: `python -m benchmarks.flexisyncmvd --sd15 --sdxl`.
 
 Weights are random and made on the GPU, so nothing is downloaded; the networks are the published ones in size, with a
-depth ControlNet and an IP-Adapter "plus", and their pictures mean nothing. The mesh is a bumpy ball of 100,352 faces.
+depth ControlNet and an IP-Adapter "plus", and their images mean nothing. The mesh is a bumpy ball of 100,352 faces.
 Everything runs once with six steps before the clock starts: they have every kind of step.
 """
 
@@ -79,16 +79,18 @@ def one_texture(
     rig, draws = CameraRig(), Draws(0, mesh.device)
     cameras = orbit_cameras([(pose.elevation, pose.azimuth) for pose in rig.poses], device=mesh.device)
     scene, sizes = Scene(mesh, rig, cameras), settings.sizes
-    picture = Image.new("RGB", (512, 512), (180, 90, 40))
+    image = Image.new("RGB", (512, 512), (180, 90, 40))
     prompts = times.measure("prompts", lambda: pipeline.encode_prompts("a wooden chair", "blurry", rig))
-    image = times.measure("image prompt", lambda: pipeline.encode_image_prompt(picture, 0.5))
+    image_prompt = times.measure("image prompt", lambda: pipeline.encode_image_prompt(image, 0.5))
     projector = times.measure("latent projector", lambda: pipeline.latent_projector(scene, settings))
     controls = times.measure("conditions", lambda: pipeline.prepare_controls(scene, settings))
     grounds = times.measure("backgrounds", lambda: pipeline.encode_backgrounds(sizes.latent_view, draws))
     with profile():
         latents = times.measure(
             "denoise",
-            lambda: pipeline.denoise(Conditions(prompts, controls, image), projector, grounds, rig, settings, draws),
+            lambda: pipeline.denoise(
+                Conditions(prompts, controls, image_prompt), projector, grounds, rig, settings, draws
+            ),
         )
     views = times.measure("decode", lambda: pipeline.decode(latents, settings.decoded_together))
     texture = times.measure("bake", lambda: pipeline.bake(views, scene, settings))
@@ -156,7 +158,7 @@ def compare_kernels(device: torch.device) -> dict[str, float]:
     expected = nn.functional.silu(norm(x.float() + shift[..., None, None].float()))
     rig = CameraRig()
     query, key, value = torch.randn(3, 2, 10, 1024, 8, 40, device=device).unbind()
-    sharing = ViewSharing(rig.neighbours, (rig.front,), 1.0)
+    sharing = ViewSharing(rig.neighbors, (rig.front,), 1.0)
     exact = torch.stack([
         torch.stack([_attention_of_view(query[s], key[s], value[s], sharing, view) for view in range(10)])
         for s in range(2)
@@ -172,7 +174,7 @@ def compare_kernels(device: torch.device) -> dict[str, float]:
 def _attention_of_view(query: Tensor, key: Tensor, value: Tensor, sharing: ViewSharing, view: int) -> Tensor:
     """[tokens, heads, width] of one view in single precision, written out."""
     results = []
-    for sources in (sharing.neighbours[view], sharing.references):
+    for sources in (sharing.neighbors[view], sharing.references):
         keys, values = (torch.cat([part[source] for source in sources]) for part in (key, value))
         scores = torch.einsum("thd,shd->hts", query[view], keys) / query.shape[-1] ** 0.5
         results.append(torch.einsum("hts,shd->thd", scores.softmax(-1), values))

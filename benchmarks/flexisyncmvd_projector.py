@@ -71,7 +71,7 @@ def projector_figures(device: torch.device, repeats: int) -> dict:
     latent = Projector.build(mesh, cameras, LATENT_SIZE, TEXTURE_SIZE)
     views, latents = _random_views(3, VIEW_SIZE, device), _random_views(4, LATENT_SIZE, device)
     texture = projector.bake(views, EXPONENT).texture
-    timed("rasterise", lambda: rasterize_views(mesh, cameras, VIEW_SIZE))
+    timed("rasterize", lambda: rasterize_views(mesh, cameras, VIEW_SIZE))
     timed("geometry of every pixel", lambda: view_geometry(mesh, cameras, fragments))
     timed("texel and cosine of every pixel", lambda: view_texels(mesh, cameras, fragments, (TEXTURE_SIZE,) * 2))
     timed("RGB projector, whole", lambda: Projector.build(mesh, cameras, VIEW_SIZE, TEXTURE_SIZE, fill_cosine=False))
@@ -82,7 +82,7 @@ def projector_figures(device: torch.device, repeats: int) -> dict:
     timed("the same into 4096²", lambda: bake_texels(mesh, cameras, views, 4096, EXPONENT))
     timed("bake latents", lambda: latent.bake(latents, EXPONENT))
     figures = {"faces": len(mesh.faces), "views": len(POSES), "view size": VIEW_SIZE, "texture size": TEXTURE_SIZE}
-    figures |= {"milliseconds": times, "rasterise and geometry": times["rasterise"] + times["geometry of every pixel"]}
+    figures |= {"milliseconds": times, "rasterize and geometry": times["rasterize"] + times["geometry of every pixel"]}
     return figures
 
 
@@ -160,7 +160,7 @@ def write_projector(figures: dict) -> None:
     sys.stdout.write(f"{figures['faces']} faces, {figures['views']} views of {figures['view size']}²\n")
     for name, milliseconds in figures["milliseconds"].items():
         sys.stdout.write(f"{name:44} {milliseconds:10.2f} ms\n")
-    sys.stdout.write(f"{'rasterise and geometry':44} {figures['rasterise and geometry']:10.2f} ms\n")
+    sys.stdout.write(f"{'rasterize and geometry':44} {figures['rasterize and geometry']:10.2f} ms\n")
 
 
 def compare_projectors(device: torch.device, other: Path | None) -> dict[str, float]:

@@ -30,13 +30,13 @@ PUBLISHED = {
     "denoiser": {},
     "autoencoder": {},
     "image_encoder": {"hidden_size": 1536, "num_hidden_layers": 40, "num_attention_heads": 24, "image_size": 518},
-    "pipeline": {"tokens_per_volume": 4096, "picture_size": 518},
+    "pipeline": {"tokens_per_volume": 4096, "image_size": 518},
 }
 TINY = {
     "denoiser": {"width": 64, "layers": 2, "heads": 4, "condition_width": 48},
     "autoencoder": {"width": 64, "heads": 4, "decoder_layers": 2},
     "image_encoder": {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56},
-    "pipeline": {"tokens_per_volume": 32, "picture_size": 56},
+    "pipeline": {"tokens_per_volume": 32, "image_size": 56},
 }
 TRUNCATION = 0.02
 GUIDANCE_SCALE = 7.0
@@ -109,7 +109,7 @@ def build_pipeline(sizes: dict[str, dict], device: torch.device, dtype: torch.dt
     return PartPackerPipeline(image_encoder, denoiser, autoencoder, flow_scheduler(), **sizes["pipeline"])
 
 
-def example_picture() -> np.ndarray:
+def example_image() -> np.ndarray:
     """RGBA uint8 [512, 512, 4]: a shaded disc on transparent ground."""
     y, x = np.mgrid[:512, :512]
     disc = (y - 256) ** 2 + (x - 256) ** 2 < 200**2
@@ -120,7 +120,7 @@ def run(pipeline: PartPackerPipeline, times: StageTimes, steps: int, resolution:
     """One generation through the pipeline's stages; numbers of queries and triangles."""
     autoencoder = pipeline.autoencoder
     autoencoder.queried_points = 0
-    image = times.measure("picture", lambda: pipeline.prepare_picture(example_picture()))
+    image = times.measure("image", lambda: pipeline.prepare_image(example_image()))
     condition = times.measure("condition", lambda: pipeline.encode_condition(image))
     noise = pipeline.prepare_latents(seed=0)
     latent = times.measure("flow", lambda: pipeline.denoise(noise, condition, steps, GUIDANCE_SCALE))
@@ -139,7 +139,7 @@ def run(pipeline: PartPackerPipeline, times: StageTimes, steps: int, resolution:
 def precision_errors(pipeline: PartPackerPipeline) -> dict[str, float]:
     """Relative rms difference of one guided step and of field values, the run's precision against float32."""
     tokens = pipeline.config.tokens_per_volume
-    condition = pipeline.encode_condition(pipeline.prepare_picture(example_picture()))
+    condition = pipeline.encode_condition(pipeline.prepare_image(example_image()))
     latent = pipeline.prepare_latents(seed=0)
     points = torch.rand(1, 4096, 3, device=latent.device) * 2 - 1
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Meshwright: pictures become parts in the scene. This module only registers; the rooms are beside it."""
+"""Meshwright: images become parts in the scene. This module only registers; the rooms are beside it."""
 
 import importlib
 import sys

@@ -2,7 +2,7 @@
 """Where a result goes, as plain data: `delivery.json` in the job folder. Written by capture, read by deliver.
 
 Datablocks are named by `session_uid`, which survives renaming and undo, and by name for another session of Blender.
-Coordinates are Blender's world frame, metres.
+Coordinates are Blender's world frame, meters.
 """
 
 import uuid
@@ -109,7 +109,7 @@ class DeliveryNote:
     fit: bool = False
     targets: tuple[Target, ...] = ()
     paints: tuple[Paint, ...] = ()
-    picture: str = ""
+    image: str = ""
     superseded: Reference | None = None
     transfer: Transfer = Transfer()
     rerolled: str = ""

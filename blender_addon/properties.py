@@ -10,7 +10,7 @@ from .parameter_groups import GROUPS
 NAME = "meshwright"
 
 
-def _show_picture(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+def _show_image(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     if settings.image is not None:
         make_thumbnail(settings.image)
 
@@ -20,15 +20,15 @@ class MESHWRIGHT_PG_settings(bpy.types.PropertyGroup):
 
     __annotations__ = {name: bpy.props.PointerProperty(type=group) for name, group in GROUPS.items()} | {
         "image": bpy.props.PointerProperty(
-            name="Picture", type=bpy.types.Image, update=_show_picture,
-            description="A picture of one object, on transparent or plain ground"),
+            name="Image", type=bpy.types.Image, update=_show_image,
+            description="An image of one object, on transparent or plain ground"),
         "subject": bpy.props.StringProperty(
-            name="Name", description="What the parts are named after. Empty: the picture's or the object's name"),
+            name="Name", description="What the parts are named after. Empty: the image's or the object's name"),
         "prompt": bpy.props.StringProperty(name="Prompt", description="What it shall look like, in words"),
-        "use_picture": bpy.props.BoolProperty(
-            name="Use Picture", description="Let the picture chosen above lead as well, or alone without a prompt"),
+        "use_image": bpy.props.BoolProperty(
+            name="Use Image", description="Let the image chosen above lead as well, or alone without a prompt"),
         "seed": bpy.props.IntProperty(
-            name="Seed", min=0, max=MAXIMUM_SEED, description="The same seed and picture give the same result"),
+            name="Seed", min=0, max=MAXIMUM_SEED, description="The same seed and image give the same result"),
         "random_seed": bpy.props.BoolProperty(
             name="Random", description="Take another seed with each press of the button"),
         "size": bpy.props.FloatProperty(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_pictures, jobs, operators, panels, parameter_groups, preferences, properties, recent
+from . import deliver, job_images, jobs, operators, panels, parameter_groups, preferences, properties, recent
 from .panels import preferences_box
 from .setup import operators as setup_operators
 from .texture import looks
@@ -15,9 +15,9 @@ CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLAS
 
 
 def _show(listed: Sequence[jobs.Job]) -> None:
-    """Previews of the work so far: meshes in the scene, pictures in the list of jobs."""
+    """Previews of the work so far: meshes in the scene, images in the list of jobs."""
     deliver.preview.show(listed)
-    job_pictures.show(listed)
+    job_images.show(listed)
 
 
 def register() -> None:
@@ -29,13 +29,13 @@ def register() -> None:
     jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
                   show=_show)
     deliver.preview.register()
-    job_pictures.register()
+    job_images.register()
     setup_operators.register(jobs.end_worker)
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
-    job_pictures.unregister()
+    job_images.unregister()
     deliver.preview.unregister()
     jobs.unregister()
     setup_operators.stop()

@@ -93,11 +93,11 @@ def _write_job(context: bpy.types.Context, spec: PipelineSpec, task: TaskSpec, m
     return request, folder
 
 
-def submit_download(spec: PipelineSpec, weights: WeightSet, accepted_licence: str) -> jobs.Job:
-    """Queue the download of a set of weights whose licence the artist was shown and accepted."""
+def submit_download(spec: PipelineSpec, weights: WeightSet, accepted_license: str) -> jobs.Job:
+    """Queue the download of a set of weights whose license the artist was shown and accepted."""
     request = Request(job=_job_name("download"), task=DOWNLOAD_WEIGHTS.name, pipeline=spec.name, weights=weights.name,
                       subject=f"{spec.label} · {weights.label}",
-                      parameters={"accepted_licence": accepted_licence}).validated(spec)
+                      parameters={"accepted_license": accepted_license}).validated(spec)
     folder = JobFolder.create(jobs_folder() / request.job)
     folder.write_request(request)
     return jobs.submit(request, folder)
@@ -113,7 +113,7 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     """
     if not (earlier.path / "request.json").is_file():
         raise MeshwrightError("The inputs of this result are no longer there.", f"{earlier.path} has gone.",
-                              "Start from the panel with the picture again.")
+                              "Start from the panel with the image again.")
     request = earlier.read_request()
     request = replace(request, job=_job_name(request.task), seed=request.seed if seed is None else seed,
                       parameters=request.parameters if parameters is None else parameters)
@@ -140,7 +140,7 @@ def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
 
 
 def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequence[bpy.types.Object]) -> str:
-    """The artist's name for the thing, or the picture's, the mesh's, or that of what several meshes belong to."""
+    """The artist's name for the thing, or the image's, the mesh's, or that of what several meshes belong to."""
     if settings.subject.strip():
         return str(settings.subject.strip())
     kinds = {wanted.kind for wanted in task.inputs}
@@ -155,7 +155,7 @@ def subject_of(settings: bpy.types.PropertyGroup, task: TaskSpec, meshes: Sequen
 def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
     """What the artist still has to give for this task, in words, or ""; cheap enough for a poll.
 
-    A task whose words and picture are both optional needs one of them.
+    A task whose words and image are both optional needs one of them.
     """
     settings, meshes = settings_of(context.scene), None
     hints = [wanted for wanted in task.inputs if wanted.kind in ("text", "image")]
@@ -166,10 +166,10 @@ def missing_input(context: bpy.types.Context, task: TaskSpec) -> str:
         if wanted.required and not given:
             return f"{wanted.label} is missing: {_other_selection(context, wanted) or wanted.description.lower()}"
     if hints and not any(wanted.required for wanted in hints):
-        if settings.use_picture and settings.image is None:
-            return "A picture is missing: choose one above, or switch Use Picture off"
-        if not settings.prompt.strip() and not settings.use_picture:
-            return "A prompt is missing: write what it shall look like, or switch Use Picture on"
+        if settings.use_image and settings.image is None:
+            return "An image is missing: choose one above, or switch Use Image off"
+        if not settings.prompt.strip() and not settings.use_image:
+            return "A prompt is missing: write what it shall look like, or switch Use Image on"
     return ""
 
 
@@ -185,10 +185,10 @@ def _other_selection(context: bpy.types.Context, wanted: InputSpec) -> str:
     return f"select the objects below {inside[0]} (Select › Select Grouped › Children)" if inside else ""
 
 
-def used_picture(settings: bpy.types.PropertyGroup, task: TaskSpec) -> bpy.types.Image | None:
-    """The picture that the task takes: where it needs none, only if the artist asks for it."""
+def used_image(settings: bpy.types.PropertyGroup, task: TaskSpec) -> bpy.types.Image | None:
+    """The image that the task takes: where it needs none, only if the artist asks for it."""
     wanted = next((wanted for wanted in task.inputs if wanted.kind == "image"), None)
-    return settings.image if wanted and (wanted.required or settings.use_picture) else None
+    return settings.image if wanted and (wanted.required or settings.use_image) else None
 
 
 def _capture(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types.Object], folder: JobFolder,
@@ -202,8 +202,8 @@ def _capture_one(context: bpy.types.Context, task: TaskSpec, wanted: InputSpec, 
                  folder: JobFolder, paints: list[Paint]) -> tuple[str, ...]:
     settings = settings_of(context.scene)
     if wanted.kind == "image":
-        picture = used_picture(settings, task)
-        return (capture_image(picture, folder.inputs, context.scene),) if picture else ()
+        image = used_image(settings, task)
+        return (capture_image(image, folder.inputs, context.scene),) if image else ()
     if wanted.kind == "text":
         (folder.inputs / f"{wanted.name}.txt").write_text(settings.prompt, encoding="utf-8")
         return (f"{wanted.name}.txt",) if settings.prompt.strip() else ()
@@ -228,11 +228,11 @@ def _note(context: bpy.types.Context, task: TaskSpec, meshes: Sequence[bpy.types
         raise BadInput("Nothing is selected to fit the result into.", "The place is 'In the Selected Object'.",
                        "Select an object, or place the result at the 3D cursor.")
     used = context.selected_objects if fit else [] if mode == "place" else meshes
-    picture = used_picture(settings, task)
+    image = used_image(settings, task)
     transfer = Transfer(settings.keep_materials, settings.keep_uvs, settings.keep_weights, settings.mesh_source)
     return DeliveryNote(mode=mode, scene=reference(context.scene), cursor=tuple(context.scene.cursor.location),
                         size=settings.size, fit=fit, targets=tuple(target_of(item) for item in used),
-                        picture=picture.name if picture else "", transfer=transfer)
+                        image=image.name if image else "", transfer=transfer)
 
 
 def _job_name(task: str) -> str:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One picture becomes parts in a scene, as on an artist's desk but without a window: `python dev.py demo` runs this.
+"""One image becomes parts in a scene, as on an artist's desk but without a window: `python dev.py demo` runs this.
 
 The built extension is installed into the bpy module; its operators start the real worker as a process of its own, with
 the starter weights. A copy of the part with the most faces is remeshed, and a copy of the whole is textured by a
-prompt. Then the parts are photographed beside the picture, assembled and exploded, and beside them the textured whole
+prompt. Then the parts are photographed beside the image, assembled and exploded, and beside them the textured whole
 and the remeshed part as it was and as it is.
 """
 
@@ -25,8 +25,8 @@ import studio
 EXTENSION = "bl_ext.user_default.meshwright"
 EXPLODE = 0.7
 TURN = math.radians(-30)
-GAP = 0.3  # metres between what is photographed
-PROMPT = "a red wooden {thing}"  # the picture's name says what the thing is
+GAP = 0.3  # meters between what is photographed
+PROMPT = "a red wooden {thing}"  # the image's name says what the thing is
 BAR = 28
 
 
@@ -148,7 +148,7 @@ def photograph(
     """Input, assembled, exploded, textured, and the pair with its edges drawn, in one row."""
     parts = sorted(root.children, key=lambda item: item.name)
     copy = exploded_copy(root, parts)
-    card = studio.picture_card(image, height=1.0)
+    card = studio.image_card(image, height=1.0)
     bpy.context.view_layer.update()
     studio.place(root, parts, studio.bounds([card])[1].x + GAP, TURN)
     studio.place(copy, copy.children, studio.bounds(parts)[1].x + GAP, TURN)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small photo studio in Blender for the demo's picture: backdrop, soft light, a card with the input, a camera.
+"""A small photo studio in Blender for the demo's image: backdrop, soft light, a card with the input, a camera.
 
-Everything is in metres, Z up; the camera looks along +Y, so subjects stand in a row along X.
+Everything is in meters, Z up; the camera looks along +Y, so subjects stand in a row along X.
 """
 
 import math
@@ -15,7 +15,7 @@ from mathutils import Euler, Matrix, Vector
 WIDTH, HEIGHT = 1440, 576
 SAMPLES = 8
 EDGE_THICKNESS = 0.008  # of the object's longest side
-BACKDROP_GREY = (0.55, 0.55, 0.57, 1.0)
+BACKDROP_GRAY = (0.55, 0.55, 0.57, 1.0)
 
 
 def bounds(objects: Iterable[bpy.types.Object]) -> tuple[Vector, Vector]:
@@ -34,10 +34,10 @@ def place(root: bpy.types.Object, parts: Sequence[bpy.types.Object], x: float, t
     bpy.context.view_layer.update()
 
 
-def picture_card(image: Path, height: float) -> bpy.types.Object:
-    """The input picture on a white card of that height, standing on the ground with its left edge at X = 0."""
-    picture = bpy.data.images.load(str(image))
-    width = height * picture.size[0] / picture.size[1]
+def image_card(file: Path, height: float) -> bpy.types.Object:
+    """The input image on a white card of that height, standing on the ground with its left edge at X = 0."""
+    image = bpy.data.images.load(str(file))
+    width = height * image.size[0] / image.size[1]
     card = _mesh_object("Input", [(0, 0, 0), (width, 0, 0), (width, 0, height), (0, 0, height)], [(0, 1, 2, 3)])
     uv = card.data.uv_layers.new(name="UVMap")
     uv.uv.foreach_set("vector", [0, 0, 1, 0, 1, 1, 0, 1])
@@ -48,7 +48,7 @@ def picture_card(image: Path, height: float) -> bpy.types.Object:
     nodes.clear()
     output, emission = nodes.new("ShaderNodeOutputMaterial"), nodes.new("ShaderNodeEmission")
     texture, over_white = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeMixRGB")
-    texture.image = picture
+    texture.image = image
     over_white.inputs["Color1"].default_value = (0.9, 0.9, 0.9, 1.0)
     links.new(texture.outputs["Alpha"], over_white.inputs["Fac"])
     links.new(texture.outputs["Color"], over_white.inputs["Color2"])
@@ -131,13 +131,13 @@ def _backdrop(middle: Vector, size: float) -> None:
     material = bpy.data.materials.new("Backdrop")
     material.use_nodes = True
     principled = material.node_tree.nodes["Principled BSDF"]
-    principled.inputs["Base Color"].default_value = BACKDROP_GREY
+    principled.inputs["Base Color"].default_value = BACKDROP_GRAY
     principled.inputs["Roughness"].default_value = 0.9
     sheet.data.materials.append(material)
 
 
 def _area_light(name: str, location: Vector, target: Vector, size: float, strength: float) -> None:
-    """`strength` is in watts for a scene of one metre; light falls off with the square of the distance."""
+    """`strength` is in watts for a scene of one meter; light falls off with the square of the distance."""
     light = bpy.data.lights.new(name, "AREA")
     light.shape, light.size, light.energy = "DISK", size, strength * size * size
     item = bpy.data.objects.new(name, light)

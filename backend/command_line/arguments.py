@@ -79,7 +79,7 @@ def given_parameters(options: argparse.Namespace) -> dict[str, Value]:
 
 
 def given_inputs(options: argparse.Namespace) -> dict[str, str | Path]:
-    """The task's further inputs that were given, by name: a text, or the path of a picture."""
+    """The task's further inputs that were given, by name: a text, or the path of an image."""
     given = {wanted.name: getattr(options, wanted.name) for wanted in options.task.inputs[1:]}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -136,8 +136,8 @@ def _add_task(parser: argparse.ArgumentParser, pipeline: PipelineSpec, task: Tas
 
 def _add_further_inputs(parser: argparse.ArgumentParser, task: TaskSpec) -> None:
     for wanted in task.inputs[1:]:
-        picture = wanted.kind == "image"
-        parser.add_argument(_flag(wanted.name), type=Path if picture else str, metavar="FILE" if picture else "TEXT",
+        image = wanted.kind == "image"
+        parser.add_argument(_flag(wanted.name), type=Path if image else str, metavar="FILE" if image else "TEXT",
                             required=wanted.required, help=wanted.description)
 
 
@@ -167,5 +167,5 @@ def _add_download(every: argparse._SubParsersAction) -> None:
     parser = every.add_parser("download", help="fetch published weights")
     parser.add_argument("pipeline", choices=list(registry.specs()))
     parser.add_argument("weights", metavar="WEIGHTS", help="name of the set, as `specs` prints it")
-    parser.add_argument("--accept-licence", action="store_true", help="you have read and accept the licence")
+    parser.add_argument("--accept-license", action="store_true", help="you have read and accept the license")
     _add_worker_options(parser)

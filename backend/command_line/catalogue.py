@@ -23,7 +23,7 @@ def print_specs(options: argparse.Namespace) -> int:
                 sys.stdout.write(f"    --{parameter.name.replace('_', '-')}: {parameter.expectation()} "
                                  f"(default {parameter.default})\n")
         for weights in spec.weights:
-            use = "any use" if weights.licence.commercial_use else "no commercial use"
+            use = "any use" if weights.license.commercial_use else "no commercial use"
             sys.stdout.write(f"  weights {weights.name}: {weights.description} ({weights.gigabytes:g} GB, "
-                             f"{weights.memory_gib:g} GiB of memory, {weights.licence.name}, {use})\n")
+                             f"{weights.memory_gib:g} GiB of memory, {weights.license.name}, {use})\n")
     return 0

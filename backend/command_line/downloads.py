@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`download`: shows the licence, asks where there is somebody to ask, fetches."""
+"""`download`: shows the license, asks where there is somebody to ask, fetches."""
 
 import argparse
 import sys
@@ -14,15 +14,15 @@ from .session import INTERRUPTED, Session
 
 
 def download_weights(options: argparse.Namespace) -> int:
-    """Fetch a set of weights; 1 when the licence was not accepted or the download failed."""
+    """Fetch a set of weights; 1 when the license was not accepted or the download failed."""
     spec = registry.spec(options.pipeline)
     weights = spec.weight_set(options.weights)
     sys.stdout.write(_terms(spec, weights))
-    if not options.accept_licence and not _asked():
-        sys.stderr.write("The licence was not accepted; nothing was fetched. Accept it with --accept-licence.\n")
+    if not options.accept_license and not _asked():
+        sys.stderr.write("The license was not accepted; nothing was fetched. Accept it with --accept-license.\n")
         return 1
     request = Request("job", DOWNLOAD_WEIGHTS.name, spec.name, weights.name, weights.name,
-                      parameters={"accepted_licence": weights.licence.name})
+                      parameters={"accepted_license": weights.license.name})
     with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch, Session(worker_settings(options)) as session:
         bar = ProgressBar(weights.label, DOWNLOAD_WEIGHTS)
         try:
@@ -39,15 +39,15 @@ def download_weights(options: argparse.Namespace) -> int:
 
 
 def _terms(spec: PipelineSpec, weights: WeightSet) -> str:
-    licence = weights.licence
-    use = "allowed" if licence.commercial_use else "NOT allowed"
-    return (f"{spec.label} · {weights.label}: {weights.gigabytes:g} GB\n{licence.name} ({licence.url})\n"
-            f"{licence.text}\nCommercial use: {use}. Territory: {licence.territory}.\n")
+    license = weights.license
+    use = "allowed" if license.commercial_use else "NOT allowed"
+    return (f"{spec.label} · {weights.label}: {weights.gigabytes:g} GB\n{license.name} ({license.url})\n"
+            f"{license.text}\nCommercial use: {use}. Territory: {license.territory}.\n")
 
 
 def _asked() -> bool:
     if not sys.stdin.isatty():
         return False
-    sys.stdout.write("Do you accept this licence? [y/N] ")
+    sys.stdout.write("Do you accept this license? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

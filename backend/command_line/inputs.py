@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..contract import BadInput, JobFolder, TaskSpec, write_mesh
 from ..contract.pipeline_spec import InputKind
 from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
-from ..pipelines.picture_files import read_picture
+from ..pipelines.image_files import read_image
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..geometry.uv_mesh_files import PaintedNode, UVChoice
@@ -49,8 +49,8 @@ def named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
 
 
 def check_others(given: Mapping[str, str | Path], task: TaskSpec) -> None:
-    """Look at the task's further inputs before any mesh is read, which may take minutes. Raises BadInput for a picture
-    that is missing or cannot be read, and where nothing is given of words and picture that are both optional: one of
+    """Look at the task's further inputs before any mesh is read, which may take minutes. Raises BadInput for an image
+    that is missing or cannot be read, and where nothing is given of words and image that are both optional: one of
     them is needed.
     """
     source, *hints = task.inputs
@@ -62,7 +62,7 @@ def check_others(given: Mapping[str, str | Path], task: TaskSpec) -> None:
     for value in given.values():
         if isinstance(value, Path):
             _demand(value)
-            read_picture(value)
+            read_image(value)
 
 
 def place(
@@ -86,7 +86,7 @@ def place(
 
 
 def place_others(given: Mapping[str, str | Path], folder: JobFolder) -> dict[str, tuple[str, ...]]:
-    """Bring the task's further inputs, by name, into the job's: a text, or the path of a picture, as checked."""
+    """Bring the task's further inputs, by name, into the job's: a text, or the path of an image, as checked."""
     placed = {}
     for name, value in given.items():
         if isinstance(value, Path):
@@ -105,7 +105,7 @@ def _demand(path: Path) -> None:
 
 
 def _place_image(source: Path, folder: JobFolder, number: int) -> str:
-    stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "picture"
+    stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "image"
     name = (stem if number == 1 else f"{stem}.{number:03d}") + source.suffix.lower()
     shutil.copy(source, folder.inputs / name)
     return name

@@ -43,8 +43,8 @@ def write_results(
         if painted:
             from ..geometry.uv_mesh_files import write_painted
 
-            pictures = [folder.outputs / artifact.file for artifact in result.artifacts if artifact.kind == "image"]
-            write_painted(target / f"{name}.glb", painted, pictures)
+            images = [folder.outputs / artifact.file for artifact in result.artifacts if artifact.kind == "image"]
+            write_painted(target / f"{name}.glb", painted, images)
         for artifact in result.artifacts:
             if artifact.kind != "mesh":
                 shutil.copy(folder.outputs / artifact.file, target / artifact.file)

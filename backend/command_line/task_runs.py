@@ -16,7 +16,7 @@ from .progress_bar import ProgressBar
 from .results import keep_log, result_of_file, summary, write_results
 from .session import INTERRUPTED, Outcome, Session
 
-WEIGHTS_LACK = (Remedy.DOWNLOAD, Remedy.ACCEPT_LICENCE)
+WEIGHTS_LACK = (Remedy.DOWNLOAD, Remedy.ACCEPT_LICENSE)
 
 
 def run_task(options: argparse.Namespace) -> int:

@@ -36,7 +36,7 @@ from .parameter import Choice, Parameter
 from .pipeline_spec import (
     DOWNLOAD_WEIGHTS,
     InputSpec,
-    Licence,
+    License,
     PipelineSpec,
     StageSpec,
     TaskSpec,
@@ -70,7 +70,7 @@ __all__ = [
     "FreeMemory",
     "InputSpec",
     "JobFolder",
-    "Licence",
+    "License",
     "Loading",
     "LogLine",
     "MeshwrightError",

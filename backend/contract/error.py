@@ -11,7 +11,7 @@ class Remedy(StrEnum):
     FREE_MEMORY = "free_memory"
     LOWER_RESOLUTION = "lower_resolution"
     DOWNLOAD = "download"
-    ACCEPT_LICENCE = "accept_licence"
+    ACCEPT_LICENSE = "accept_license"
     CHOOSE_FOLDER = "choose_folder"
     OPEN_PREFERENCES = "open_preferences"
     OPEN_LOG = "open_log"

@@ -52,7 +52,7 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Preview:
-    """A file in the job folder's `outputs/` that shows the work so far: a picture, or a mesh as an npz in the form
+    """A file in the job folder's `outputs/` that shows the work so far: an image, or a mesh as an npz in the form
     and the frame of a "mesh" artifact.
 
     The file appears whole or not at all and may be replaced by the next one of its name; the same file is told at most

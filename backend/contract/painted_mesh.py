@@ -12,10 +12,10 @@ from .error import MeshwrightError, Remedy
 
 @dataclass(frozen=True)
 class PaintedMesh:
-    """Triangles in Blender's frame (Z up, right-handed), world space, metres.
+    """Triangles in Blender's frame (Z up, right-handed), world space, meters.
 
     `vertices` float32 [V, 3], `faces` int32 [F, 3], `uvs` float32 [F, 3, 2] a corner (v up, the unit square is the
-    texture), `painted` bool [F]: faces that get new colour; the others only stand in the way of views. `texture` uint8
+    texture), `painted` bool [F]: faces that get new color; the others only stand in the way of views. `texture` uint8
     [H, W, 3] is what all faces show so far, sRGB, the first row on top (v 1); None where nobody asked for it.
     """
 

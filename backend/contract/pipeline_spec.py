@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a pipeline offers: its tasks, their inputs, options and stages, its weights and their licences.
+"""What a pipeline offers: its tasks, their inputs, options and stages, its weights and their licenses.
 
 Panels, queue, download, command line and docs are drawn from this, so a new pipeline is a new folder and nothing else.
 """
@@ -82,10 +82,10 @@ class TaskSpec:
 DOWNLOAD_WEIGHTS = TaskSpec(
     name="download_weights",
     label="Download Weights",
-    description="Fetch a published checkpoint, after its licence was accepted",
+    description="Fetch a published checkpoint, after its license was accepted",
     inputs=(),
-    parameters=(Parameter("accepted_licence", "text", "", "Accepted licence",
-                          "Name of the licence that the artist was shown and accepted"),),
+    parameters=(Parameter("accepted_license", "text", "", "Accepted license",
+                          "Name of the license that the artist was shown and accepted"),),
     stages=(),
     needs_weights=False,
     seeded=False,
@@ -94,7 +94,7 @@ DOWNLOAD_WEIGHTS = TaskSpec(
 
 
 @dataclass(frozen=True)
-class Licence:
+class License:
     """The terms that the artist must accept before a download. `text` is shown whole."""
 
     name: str
@@ -129,7 +129,7 @@ class WeightSet:
     label: str
     description: str
     files: tuple[WeightFile, ...]
-    licence: Licence
+    license: License
     gigabytes: float
     memory_gib: float
     bundled: bool = False

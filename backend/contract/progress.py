@@ -21,7 +21,7 @@ class Progress(Protocol):
         """Bytes of a file of weights that arrived; `of` is 0 while the size is unknown."""
 
     def preview(self, file: str) -> None:
-        """A picture or a mesh (npz) of this name now lies in the job folder's outputs, whole; see `Preview`.
+        """An image or a mesh (npz) of this name now lies in the job folder's outputs, whole; see `Preview`.
 
         Told within 0.2 s of the last time, the same file is passed over.
         """

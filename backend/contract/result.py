@@ -19,7 +19,7 @@ class Artifact:
     """One file in the job folder's `outputs/`.
 
     A "mesh" is an npz with `vertices` float32 [V, 3] and `faces` int32 [F, 3], in Blender's frame (Z up, right-handed,
-    the object's front towards -Y); a "scene" is a GLB. `color` is sRGB in [0, 1]. `group` joins artifacts
+    the object's front toward -Y); a "scene" is a GLB. `color` is sRGB in [0, 1]. `group` joins artifacts
     that belong together (the volume of a part, say).
     """
 

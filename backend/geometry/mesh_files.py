@@ -63,7 +63,7 @@ def read_parts(path: Path) -> list[NamedMesh]:
 
 
 def read_nodes(path: Path, materials: bool = False) -> list[MeshNode]:
-    """Every scene node that holds a mesh, by name, nothing changed; with `materials` also the pictures beside an OBJ
+    """Every scene node that holds a mesh, by name, nothing changed; with `materials` also the images beside an OBJ
     file. Raises BadInput as `read_parts` does.
     """
     if path.suffix.lower() not in MESH_SUFFIXES:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture that a mesh of a file shows as its base colour, and the same picture in another layout."""
+"""The image that a mesh of a file shows as its base color, and the same image in another layout."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..contract import BadInput
 from .projection import UVMesh, nearest_seeds, rasterize_uvs
 
 MOST = 4096
-"""Texels a side of a picture in another layout."""
+"""Texels a side of an image in another layout."""
 
 
-def base_colour(mesh: trimesh.Trimesh) -> NDArray[np.uint8] | None:
-    """The picture uint8 [H, W, 3], sRGB, the first row on top, as its material tints it; None where there is none."""
+def base_color(mesh: trimesh.Trimesh) -> NDArray[np.uint8] | None:
+    """The image uint8 [H, W, 3], sRGB, the first row on top, as its material tints it; None where there is none."""
     material = getattr(mesh.visual, "material", None)
     image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    if image is None or image.format is None:  # trimesh makes a plain picture of its own where a file has none
+    if image is None or image.format is None:  # trimesh makes a plain image of its own where a file has none
         return None
     pixels = np.array(image.convert("RGB"))
     factor = getattr(material, "baseColorFactor", None)
@@ -44,7 +44,7 @@ def check_one_material_each(path: Path) -> None:
 def carried_over(
     texture: NDArray[np.uint8], uvs: NDArray[np.float32], onto: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """The picture [H, W, 3] of faces with these UVs [F, 3, 2] as it is in the layout `onto` [F, 3, 2]: a square.
+    """The image [H, W, 3] of faces with these UVs [F, 3, 2] as it is in the layout `onto` [F, 3, 2]: a square.
 
     It is read bilinearly, beyond the borders repeated; between the islands it is what the nearest one shows.
     """
@@ -54,13 +54,13 @@ def carried_over(
     found = rasterize_uvs(layout, (side, side), layers=1)
     face, weights = found.face[0].flatten().long(), found.barycentric[0].reshape(-1, 3)
     shown = torch.from_numpy(np.ascontiguousarray(uvs))[face.clamp(min=0)]
-    colours = _read_bilinearly(torch.from_numpy(texture), (weights[:, :, None] * shown).sum(dim=1))
+    colors = _read_bilinearly(torch.from_numpy(texture), (weights[:, :, None] * shown).sum(dim=1))
     nearest = nearest_seeds((face >= 0).view(side, side)).flatten().clamp(min=0).long()
-    return colours[nearest].view(side, side, 3).numpy()
+    return colors[nearest].view(side, side, 3).numpy()
 
 
 def _read_bilinearly(texture: torch.Tensor, uvs: torch.Tensor) -> torch.Tensor:
-    """Colours uint8 [N, 3] at coordinates [N, 2], v up, of a picture [H, W, 3] that repeats."""
+    """Colors uint8 [N, 3] at coordinates [N, 2], v up, of an image [H, W, 3] that repeats."""
     height, width = texture.shape[:2]
     across, down = uvs[:, 0] * width - 0.5, (1 - uvs[:, 1]) * height - 0.5
     left, top = across.floor(), down.floor()

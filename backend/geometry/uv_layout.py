@@ -33,7 +33,7 @@ def uv_fault(vertices: NDArray[np.floating], faces: NDArray[np.integer], uvs: ND
     if coverage.outside:
         return f"{coverage.outside:.1%} of its faces reach across the border of the texture."
     if coverage.overlapping > MOST_OVERLAP:
-        return f"Its UVs overlap on {coverage.overlapping:.0%} of the texture, where faces would share one colour."
+        return f"Its UVs overlap on {coverage.overlapping:.0%} of the texture, where faces would share one color."
     return ""
 
 

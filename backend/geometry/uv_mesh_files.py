@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..contract import BadInput, PaintedMesh
 from .mesh_files import TO_Y_UP, MeshNode, read_nodes
-from .mesh_textures import base_colour, carried_over, check_one_material_each
+from .mesh_textures import base_color, carried_over, check_one_material_each
 from .uv_layout import FEW_FACES, new_layout, uv_fault
 
 UVChoice = Literal["auto", "keep", "new"]
@@ -38,11 +38,11 @@ class PaintedNode:
 
 
 def read_painted(path: Path, choice: UVChoice, textured: bool, tell: Callable[[str], None]) -> list[PaintedNode]:
-    """Every mesh of the file, equal positions merged, with UVs; with `textured` also with the picture that it shows.
+    """Every mesh of the file, equal positions merged, with UVs; with `textured` also with the image that it shows.
     `tell` is told of every new layout that takes more than moments, before it begins.
 
     Raises BadInput as `read_nodes` does, where UVs shall be kept that are missing or cannot be painted on, and where
-    there is no picture.
+    there is no image.
     """
     if not textured:
         return [_painted(path, node, choice, tell) for node in read_nodes(path)]
@@ -52,7 +52,7 @@ def read_painted(path: Path, choice: UVChoice, textured: bool, tell: Callable[[s
 
 
 def write_painted(path: Path, nodes: Sequence[PaintedNode], textures: Sequence[Path]) -> None:
-    """Write a GLB with each mesh under its name and a picture file as its base colour. Raises OSError."""
+    """Write a GLB with each mesh under its name and an image file as its base color. Raises OSError."""
     scene = trimesh.Scene()
     for painted, texture in zip(nodes, textures, strict=True):
         node = painted.node
@@ -85,10 +85,10 @@ def _painted(path: Path, node: MeshNode, choice: UVChoice, tell: Callable[[str],
 
 def _with_texture(path: Path, node: PaintedNode) -> PaintedNode:
     """The node with what its material shows, in the layout that it has now."""
-    texture, uvs = base_colour(node.node.mesh), _file_uvs(node.node)
+    texture, uvs = base_color(node.node.mesh), _file_uvs(node.node)
     if texture is None or uvs is None:
         raise BadInput(f"{node.node.name} in {path.name} has no texture to follow.",
-                       "It has no UVs." if uvs is None else "Its material has no picture of its colours.",
+                       "It has no UVs." if uvs is None else "Its material has no image of its colors.",
                        "Give it one, or follow something else: --cond-type depth.")
     if not np.array_equal(uvs, node.painted.uvs):
         texture = carried_over(texture, uvs, node.painted.uvs)

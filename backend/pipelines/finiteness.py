@@ -9,7 +9,7 @@ class NotFiniteError(MeshwrightError):
 
 
 def not_finite(holder: str, given: str, first_try: str) -> NotFiniteError:
-    """The error about the `holder` of such values ("The latent of volume 1"), computed of what was `given` ("picture").
+    """The error about the `holder` of such values ("The latent of volume 1"), computed of what was `given` ("image").
     """
     return NotFiniteError(
         f"{holder} holds values that are not numbers.",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a sketch to an object ready for training: normalised, packed into two volumes, in fixed slots."""
+"""From a sketch to an object ready for training: normalized, packed into two volumes, in fixed slots."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def pack(sketch: Sketch) -> tuple[list[int], list[int]]:
 
 
 def assemble(sketch: Sketch, family: int) -> SlotArrays:
-    """Normalise a sketch (box centre to 0, longest side 1.9), pack it and lay its primitives into the slots."""
+    """Normalize a sketch (box center to 0, longest side 1.9), pack it and lay its primitives into the slots."""
     low, high = sketch.bounds()
     scale = LONGEST_SIDE / (high - low).max()
     middle = (low + high) / 2.0

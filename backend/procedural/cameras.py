@@ -18,14 +18,14 @@ ELEVATION = (5.0, 35.0)
 DISTANCE = (5.0, 9.0)
 """Distance of the eye from the origin, in units of the frame: a mild perspective."""
 FILLED = 0.9
-"""Share of the picture that the object's longer side fills (spec 2.3: a border ratio of 0.1)."""
+"""Share of the image that the object's longer side fills (spec 2.3: a border ratio of 0.1)."""
 FRAMING_POINTS = 1024
 
 
 @dataclass(frozen=True)
 class Cameras:
     """One pinhole camera per object: ``eye`` [B, 3]; ``axes`` [B, 3, 3] with rows right, up, forward; a square
-    ``window`` [B, 3] = centre u, centre v, half side in the plane at distance 1 before the eye."""
+    ``window`` [B, 3] = center u, center v, half side in the plane at distance 1 before the eye."""
 
     eye: Tensor
     axes: Tensor
@@ -52,7 +52,7 @@ def place_cameras(azimuth: Tensor, elevation: Tensor, distance: Tensor) -> tuple
 
 
 def frame(batch: ObjectBatch, eye: Tensor, axes: Tensor, generator: torch.Generator, filled: float = FILLED) -> Cameras:
-    """Return cameras whose window centres the object and lets its longer side fill the share ``filled``."""
+    """Return cameras whose window centers the object and lets its longer side fill the share ``filled``."""
     points = sample_surface(batch, FRAMING_POINTS, generator) - eye[:, None]
     seen = torch.einsum("bni,bki->bnk", points, axes)
     plane = seen[..., :2] / seen[..., 2:]
@@ -77,12 +77,12 @@ def random_cameras(batch: ObjectBatch, generator: torch.Generator) -> Cameras:
 
 
 def pixel_grid(size: int, device: torch.device) -> Tensor:
-    """Return the centres of size x size pixels as uv [size * size, 2] in [-1, 1], row by row from the top."""
+    """Return the centers of size x size pixels as uv [size * size, 2] in [-1, 1], row by row from the top."""
     places = (torch.arange(size, device=device) + 0.5) / size * 2.0 - 1.0
     v, u = torch.meshgrid(-places, places, indexing="ij")
     return torch.stack([u, v], dim=-1).reshape(-1, 2)
 
 
 def cone_slope(window: Tensor, size: int) -> Tensor:
-    """Return the radius at distance 1 of the cone around a pixel of a size x size picture, [B]."""
+    """Return the radius at distance 1 of the cone around a pixel of a size x size image, [B]."""
     return window[:, 2] * 2.0 / size * math.sqrt(0.5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures in ``examples/``: objects no training sees. ``python -m backend.procedural.examples --out examples``"""
+"""The images in ``examples/``: objects no training sees. ``python -m backend.procedural.examples --out examples``"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILLED = 0.86
 
 
 def render_example(family: str, number: int, size: int, device: str) -> Image.Image:
-    """Return the picture of one object on transparent ground, RGBA."""
+    """Return the image of one object on transparent ground, RGBA."""
     batch = ObjectBatch.from_arrays(stack([object_at(Split.EXAMPLES, number, family=family)]), device)
     angles = (torch.tensor([value], device=device) for value in (AZIMUTH, ELEVATION, DISTANCE))
     cameras = frame(batch, *place_cameras(*angles), torch.Generator(device).manual_seed(0), FILLED)
@@ -37,7 +37,7 @@ def render_example(family: str, number: int, size: int, device: str) -> Image.Im
 
 def main(arguments: Sequence[str]) -> int:
     """Write one PNG per chosen object."""
-    parser = argparse.ArgumentParser(description="Render the pictures in examples/.")
+    parser = argparse.ArgumentParser(description="Render the images in examples/.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

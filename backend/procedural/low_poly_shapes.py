@@ -75,7 +75,7 @@ def triangulated(parts: Sequence[PolygonMesh]) -> TriangleMesh:
 
 
 def loft(rings: FloatArray, bottom: float | None = None, top: float | None = None) -> PolygonMesh:
-    """Skin rings float [K, n, 3] that wind counter-clockwise seen from above and follow each other upwards.
+    """Skin rings float [K, n, 3] that wind counter-clockwise seen from above and follow each other upward.
 
     The ends are flat polygons, or pyramids to a point at height ``bottom`` or ``top`` over the ring's middle.
     """
@@ -105,7 +105,7 @@ def circle(sides: int, turn: float = 0.0) -> FloatArray:
 
 
 def lathe(profile: Sequence[tuple[float, float]], sides: int, turn: float = 0.0) -> PolygonMesh:
-    """Turn a profile of (radius, height) pairs, upwards, about z; a radius of zero at either end is a point."""
+    """Turn a profile of (radius, height) pairs, upward, about z; a radius of zero at either end is a point."""
     bottom, top = (profile[end][1] if profile[end][0] == 0 else None for end in (0, -1))
     inner = np.array(profile[bottom is not None : len(profile) - (top is not None)], float)
     rings = np.empty((len(inner), sides, 3))

@@ -156,7 +156,7 @@ def union_distance(batch: ObjectBatch, points: Tensor) -> Tensor:
     """Return the distance of points [B, N, 3] to the union of each object's primitives, [B, N].
 
     Exact outside and on the surface; inside an overlap of primitives it is a bound. Fused on a GPU, where it makes
-    up nearly all of the pictures' and the field targets' cost.
+    up nearly all of the images' and the field targets' cost.
     """
     return torch.stack([piece.amin(dim=-1) for piece in _slot_distances(batch, points)]).amin(dim=0)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of procedural objects: sphere tracing of their exact distances, in batches, on CPU or GPU.
+"""Images of procedural objects: sphere tracing of their exact distances, in batches, on CPU or GPU.
 
 Coarse cones first find where the rays of a block of pixels may start; then every pixel's ray runs a few exact steps.
 Silhouettes are smooth because a ray that misses keeps its closest approach in pixels as coverage.
@@ -14,7 +14,7 @@ from .cameras import Cameras, cone_slope, pixel_grid
 from .primitives import FAR, ObjectBatch, signed_distance, union_distance
 
 LARGEST_BLOCK = 8
-"""Side of the block of pixels that shares one coarse cone, or the next smaller divisor of the picture's side."""
+"""Side of the block of pixels that shares one coarse cone, or the next smaller divisor of the image's side."""
 CONE_STEPS, RAY_STEPS = 24, 28
 ENCLOSING_RADIUS = 1.7
 """No object reaches farther from the origin (longest side 1.9: half the diagonal is at most 1.65)."""
@@ -26,7 +26,7 @@ RAYS_AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 21}
 
 
 def render(batch: ObjectBatch, cameras: Cameras, size: int, supersampling: int = 1) -> Tensor:
-    """Return pictures uint8 [B, size, size, 4]: sRGB and straight alpha on a transparent ground."""
+    """Return images uint8 [B, size, size, 4]: sRGB and straight alpha on a transparent ground."""
     limit = RAYS_AT_ONCE.get(batch.center.device.type, RAYS_AT_ONCE["cpu"])
     objects = max(1, limit // (size * supersampling) ** 2)
     pieces = [
@@ -39,13 +39,13 @@ def render(batch: ObjectBatch, cameras: Cameras, size: int, supersampling: int =
     return (straight * 255.0 + 0.5).to(torch.uint8)
 
 
-def on_white(pictures: Tensor, dark_rim: bool = False) -> Tensor:
+def on_white(images: Tensor, dark_rim: bool = False) -> Tensor:
     """Return RGBA uint8 [B, H, W, 4] composited on white, uint8 [B, 3, H, W]: what the condition sees.
 
-    With ``dark_rim`` the color is mixed with black where the alpha is partial, which is what shrinking a picture with
+    With ``dark_rim`` the color is mixed with black where the alpha is partial, which is what shrinking an image with
     a black transparent ground does to it (spec 2.1: the resize is on straight RGBA).
     """
-    color, alpha = pictures[..., :3].float(), pictures[..., 3:].float() / 255.0
+    color, alpha = images[..., :3].float(), images[..., 3:].float() / 255.0
     if dark_rim:
         color = color * alpha
     return (color * alpha + 255.0 * (1.0 - alpha) + 0.5).to(torch.uint8).permute(0, 3, 1, 2).contiguous()

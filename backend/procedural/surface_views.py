@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What orthographic cameras around procedural objects see of their surface, by rays through the exact distances.
 
-The frame is the texturing rig's (FlexiSyncMVD, SPEC 2.3 and 2.4): +Y up, the front towards +Z, the camera 4 away.
+The frame is the texturing rig's (FlexiSyncMVD, SPEC 2.3 and 2.4): +Y up, the front toward +Z, the camera 4 away.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ FRAMING_POINTS, FRAMED_AT_ONCE = 512, 1000
 
 @dataclass(frozen=True)
 class SurfaceViews:
-    """Pictures [N, S, S] of the surface behind every pixel, 0 on the background.
+    """Images [N, S, S] of the surface behind every pixel, 0 on the background.
 
     ``position`` float16 [N, S, S, 3] and ``normal`` int8 [N, S, S, 3] (127 is 1) in the rig's frame; ``part`` uint8,
     ``BACKGROUND`` where nothing is; ``openness`` uint8, how much of the sky a place sees; ``backward`` float32 [N, 3],
-    the unit vector towards the camera; ``family`` int64 [N].
+    the unit vector toward the camera; ``family`` int64 [N].
     """
 
     position: Tensor
@@ -108,15 +108,15 @@ def _cast(batch: ObjectBatch, rotation: Tensor, scale: Tensor, size: int) -> Sur
     openness = (union_distance(batch, points + OCCLUSION_REACH * normal) / OCCLUSION_REACH).clamp(0.0, 1.0)
     part = torch.where(hit, batch.part.gather(1, nearest), BACKGROUND)
 
-    def picture(values: Tensor, kind: torch.dtype) -> Tensor:
+    def image(values: Tensor, kind: torch.dtype) -> Tensor:
         kept = values.where(hit[..., None] if values.ndim == 3 else hit, torch.zeros_like(values))
         return kept.to(kind).view(len(batch), size, size, *values.shape[2:])
 
     return SurfaceViews(
-        picture(to_rig(points) * scale[:, None, None], torch.float16),
-        picture((to_rig(normal) * 127).round(), torch.int8),
+        image(to_rig(points) * scale[:, None, None], torch.float16),
+        image((to_rig(normal) * 127).round(), torch.int8),
         part.to(torch.uint8).view(len(batch), size, size),
-        picture((openness * 255).round(), torch.uint8),
+        image((openness * 255).round(), torch.uint8),
         -rotation[:, :, 2],
         batch.family,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The curves of a run: one row per entry in CSV, one picture per stage."""
+"""The curves of a run: one row per entry in CSV, one image per stage."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One training stage: optimizer, schedule, moving average, checkpoints, log. What is learnt comes from outside."""
+"""One training stage: optimizer, schedule, moving average, checkpoints, log. What is learned comes from outside."""
 
 from __future__ import annotations
 

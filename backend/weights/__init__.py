@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where weights lie, under which licence, and how they get there."""
+"""Where weights lie, under which license, and how they get there."""

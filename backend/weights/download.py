@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Published weights from the hub into the models folder: licence, catalogue, disk space, then file by file.
+"""Published weights from the hub into the models folder: license, catalogue, disk space, then file by file.
 
 Nothing is written beside the files but their partial forms (`*.part`), what was checked (`.verified.json`) and the
-accepted licences: no cache of the hub's own, so a folder holds each byte once and can be copied to another machine.
+accepted licenses: no cache of the hub's own, so a folder holds each byte once and can be copied to another machine.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from ..contract import Cancelled, MeshwrightError, PipelineSpec, Progress, Remed
 from .download_errors import FAILURES, explain, unwritable
 from .hub import Offer, look_up
 from .interruptible import interruptible
-from .licences import accept, accepted, refused
+from .licenses import accept, accepted, refused
 from .location import locate, set_folder
 from .transfer import Received, partial_path, transfer
 from .verified_files import complaint, remember, sha256_of
@@ -23,17 +23,17 @@ RESERVE = 1 << 30
 """Bytes that a download leaves free on the disk."""
 
 
-def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accepted_licence: str,
+def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accepted_license: str,
              progress: Progress) -> Path:
     """Fetch what is missing of a set of weights and return its folder. A second call goes on where one stopped.
 
-    `accepted_licence` is the name of the licence that the artist was shown and accepted; it may be empty when that is
+    `accepted_license` is the name of the license that the artist was shown and accepted; it may be empty when that is
     on record. Raises MeshwrightError with a remedy, and Cancelled within a second of the artist's asking.
     """
     folder = set_folder(spec, weights, models_folder)
     if weights.bundled:
         return locate(spec, weights, models_folder)
-    _pass_the_gate(spec, weights, Path(models_folder), accepted_licence)
+    _pass_the_gate(spec, weights, Path(models_folder), accepted_license)
     _prepare(folder)
     offers = [_look_up(file, folder, progress) for file in weights.files]
     missing = [offer for offer in offers if not _is_here(offer, folder, progress)]
@@ -43,9 +43,9 @@ def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accept
     return locate(spec, weights, models_folder)
 
 
-def _pass_the_gate(spec: PipelineSpec, weights: WeightSet, models_folder: Path, licence: str) -> None:
-    if licence:
-        accept(spec, weights, models_folder, licence)
+def _pass_the_gate(spec: PipelineSpec, weights: WeightSet, models_folder: Path, license: str) -> None:
+    if license:
+        accept(spec, weights, models_folder, license)
     elif not accepted(spec, weights, models_folder):
         raise refused(spec, weights)
 

@@ -8,7 +8,7 @@
 from pathlib import Path
 
 from ..contract import MeshwrightError, PipelineSpec, Remedy, WeightSet
-from .licences import accepted
+from .licenses import accepted
 from .verified_files import complaint
 
 _STARTER = Path(__file__).parent / "starter"
@@ -25,7 +25,7 @@ def locate(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> Path:
     """The folder with the complete files of `weights`.
 
     Raises MeshwrightError that lists what is missing or wrong, how large it is and which folder to fill by hand;
-    its remedy is DOWNLOAD, or ACCEPT_LICENCE while the licence was not accepted.
+    its remedy is DOWNLOAD, or ACCEPT_LICENSE while the license was not accepted.
     """
     folder = set_folder(spec, weights, models_folder)
     if weights.bundled:
@@ -36,7 +36,7 @@ def locate(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> Path:
         return folder
     complaints = {file: words for file in weights.files if (words := complaint(file, folder))}
     if complaints:
-        remedy = Remedy.DOWNLOAD if accepted(spec, weights, models_folder) else Remedy.ACCEPT_LICENCE
+        remedy = Remedy.DOWNLOAD if accepted(spec, weights, models_folder) else Remedy.ACCEPT_LICENSE
         raise _incomplete(spec, weights, folder, [f"{file.local} {words}" for file, words in complaints.items()],
                           remedy)
     return folder
@@ -44,7 +44,7 @@ def locate(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> Path:
 
 def _incomplete(spec: PipelineSpec, weights: WeightSet, folder: Path, complaints: list[str],
                 remedy: Remedy) -> MeshwrightError:
-    first_step = "Download them" if remedy is Remedy.DOWNLOAD else "Read and accept the licence, then download them"
+    first_step = "Download them" if remedy is Remedy.DOWNLOAD else "Read and accept the license, then download them"
     sources = ", ".join(dict.fromkeys(file.repository for file in weights.files))
     return MeshwrightError(
         f"{spec.label}'s {weights.label_within_text} weights are not complete.",

@@ -129,7 +129,7 @@ class JobRunner:
 
         weights = spec.weight_set(request.weights)
         progress = JobProgress(job, DOWNLOAD_WEIGHTS, Estimate(DOWNLOAD_WEIGHTS, request.parameters, None))
-        accepted = str(request.parameters["accepted_licence"])
+        accepted = str(request.parameters["accepted_license"])
         with progress.outside_stages("downloading"):
             folder = download(spec, weights, self._settings.models, accepted, progress)
         self._models.forget(spec, weights)

@@ -22,7 +22,7 @@ class JobProgress:
         self, job: Job, task: TaskSpec, estimate: Estimate, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._job, self._estimate, self._clock = job, estimate, clock
-        self._shares = _normalised(estimate.seconds or {stage.name: stage.share for stage in task.stages})
+        self._shares = _normalized(estimate.seconds or {stage.name: stage.share for stage in task.stages})
         self._done: dict[str, float] = {}
         self._current = ""
         self._fraction = 0.0
@@ -95,6 +95,6 @@ class JobProgress:
             self._job.tell(event)
 
 
-def _normalised(shares: Mapping[str, float]) -> dict[str, float]:
+def _normalized(shares: Mapping[str, float]) -> dict[str, float]:
     total = sum(shares.values()) or 1.0
     return {name: share / total for name, share in shares.items()}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small render of chosen objects alone, on transparent ground, through the camera or the artist's own view.
 
-It runs in a scene of its own that is removed afterwards: the artist's scene, its settings and its Render Result stay.
+It runs in a scene of its own that is removed afterward: the artist's scene, its settings and its Render Result stay.
 """
 
 import tempfile
@@ -49,7 +49,7 @@ def _render(studio: bpy.types.Scene, name: str) -> bpy.types.Image:
         bpy.ops.render.render(scene=studio.name, write_still=True)
         image = bpy.data.images.load(str(path))
         image.pack()
-        image.filepath = ""  # the temporary file goes; the packed copy is the picture
+        image.filepath = ""  # the temporary file goes; the packed copy is the image
     return image
 
 

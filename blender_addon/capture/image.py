@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image datablock of any kind becomes one picture file.
+"""An image datablock of any kind becomes one image file.
 
-A picture that lies unchanged in a file, on disk or packed, is taken byte for byte, so that its orientation, profile and
+An image that lies unchanged in a file, on disk or packed, is taken byte for byte, so that its orientation, profile and
 depth reach the worker as they are. Everything else (painted, generated, rendered, floating point) is written as PNG.
 """
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from ..backend.contract import BadInput
 
-_PLAIN = {  # what the picture libraries of this field read, by the file's first bytes
+_PLAIN = {  # what the image libraries of this field read, by the file's first bytes
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"BM": ".bmp", b"GIF8": ".gif", b"II*\x00": ".tif", b"MM\x00*": ".tif",
 }
 
 
 def capture_image(image: bpy.types.Image, folder: Path, scene: bpy.types.Scene) -> str:
-    """Write the picture into `folder`; returns the file's name there. Raises BadInput for one that has no pixels.
+    """Write the image into `folder`; returns the file's name there. Raises BadInput for one that has no pixels.
 
     `scene` gives the Render Result its view transform.
     """
@@ -33,7 +33,7 @@ def capture_image(image: bpy.types.Image, folder: Path, scene: bpy.types.Scene) 
 
 
 def _file_content(image: bpy.types.Image) -> bytes | None:
-    """The bytes of the picture's file, packed or on disk; None when there is no single file."""
+    """The bytes of the image's file, packed or on disk; None when there is no single file."""
     if image.packed_file:
         return bytes(image.packed_file.data)
     path = Path(bpy.path.abspath(image.filepath, library=image.library))
@@ -42,8 +42,8 @@ def _file_content(image: bpy.types.Image) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BadInput(f"The picture {image.name} cannot be read.", f"{path}: {error.strerror}.",
-                       "Choose another picture.") from error
+        raise BadInput(f"The image {image.name} cannot be read.", f"{path}: {error.strerror}.",
+                       "Choose another image.") from error
 
 
 def _suffix(content: bytes) -> str | None:
@@ -60,7 +60,7 @@ def _rendered(image: bpy.types.Image, path: Path, scene: bpy.types.Scene) -> str
         copied.file_format, copied.color_mode, copied.color_depth = "PNG", "RGBA", "8"
         image.save_render(str(path), scene=scene)
     except RuntimeError as error:
-        raise BadInput("There is no rendered picture.", str(error).strip(), "Render one first (F12).") from error
+        raise BadInput("There is no rendered image.", str(error).strip(), "Render one first (F12).") from error
     finally:
         copied.file_format, copied.color_mode = kept[:2]
         copied.color_depth = kept[2]
@@ -88,14 +88,14 @@ def pixels_of(image: bpy.types.Image) -> np.ndarray:
     width, height = image.size
     values = np.empty(len(image.pixels), np.float32)
     if not values.size or not width * height:
-        raise BadInput(f"The picture {image.name} cannot be read.", "It is no picture, or its file has gone.",
+        raise BadInput(f"The image {image.name} cannot be read.", "It is no image, or its file has gone.",
                        "Choose a PNG, JPEG or WebP file.")
     image.pixels.foreach_get(values)
     values = values.reshape(height, width, -1)
     if values.shape[2] == 4:
         return values
-    grey = values if values.shape[2] == 3 else values[:, :, :1].repeat(3, axis=2)
-    return np.concatenate([grey, np.ones((height, width, 1), np.float32)], axis=2)
+    gray = values if values.shape[2] == 3 else values[:, :, :1].repeat(3, axis=2)
+    return np.concatenate([gray, np.ones((height, width, 1), np.float32)], axis=2)
 
 
 def display_pixels(pixels: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame:
     """Write the object's triangles to an npz (vertices float32 [V, 3], faces int32 [F, 3]).
 
     "EVALUATED" is the mesh after modifiers, "BASE" the one before. In the "world" frame the object's matrix is applied
-    (metres), in the "standing" frame all of it but the place, so that the mesh is upright and in proportion as it is
+    (meters), in the "standing" frame all of it but the place, so that the mesh is upright and in proportion as it is
     seen; a mirrored matrix turns the faces, so that they keep facing outwards.
     Edits that an object in Edit Mode holds back are part of it. Raises BadInput for an object that has no faces, or to
     which its matrix leaves none.

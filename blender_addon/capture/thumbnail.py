@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picked picture as the sidebar shows it. Blender itself draws none while the render engine is Workbench."""
+"""The picked image as the sidebar shows it. Blender itself draws none while the render engine is Workbench."""
 
 import bpy
 import numpy as np
 
 SIDE = 192
 LARGEST = 4096 * 4096
-"""A larger picture, in pixels, is left to Blender: reading it would hold the window up."""
+"""A larger image, in pixels, is left to Blender: reading it would hold the window up."""
 
 
 def make_thumbnail(image: bpy.types.Image) -> None:

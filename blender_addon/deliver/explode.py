@@ -15,9 +15,9 @@ LIMIT = 2.0
 
 
 def directions(centers: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Where each part goes at a slider of 1: away from the middle sideways, upwards from the lowest part.
+    """Where each part goes at a slider of 1: away from the middle sideways, upward from the lowest part.
 
-    centers float64 [P, 3] and middle [3] in the empty's frame, metres; returns [P, 3]. Nothing sinks into the ground.
+    centers float64 [P, 3] and middle [3] in the empty's frame, meters; returns [P, 3]. Nothing sinks into the ground.
     """
     away = centers - middle
     away[:, 2] = centers[:, 2] - centers[:, 2].min()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One Principled material a part, in the palette's colour."""
+"""One Principled material a part, in the palette's color."""
 
 import bpy
 
@@ -14,7 +14,7 @@ def linear(channel: float) -> float:
 
 
 def new_material(name: str, color: tuple[float, ...] | None) -> bpy.types.Material:
-    """A Principled material; `color` is sRGB [3] in [0, 1], None gives a neutral grey. Also the viewport's colour."""
+    """A Principled material; `color` is sRGB [3] in [0, 1], None gives a neutral gray. Also the viewport's color."""
     material = bpy.data.materials.new(fitted(name))
     if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes
         material.use_nodes = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a result stands and how large it is. World frame, metres."""
+"""Where a result stands and how large it is. World frame, meters."""
 
 from dataclasses import dataclass
 

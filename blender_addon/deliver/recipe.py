@@ -13,18 +13,18 @@ from ..delivery_note import DeliveryNote
 from ..version import ADDON_VERSION
 
 PREFIX = "meshwright_"
-PART, SIZE, SUBJECT, FOLDER, SEED, PIPELINE, TASK, WEIGHTS, LICENCE, COMMERCIAL_USE = (PREFIX + name for name in (
-    "part", "size", "subject", "folder", "seed", "pipeline", "task", "weights", "licence", "commercial_use"))
+PART, SIZE, SUBJECT, FOLDER, SEED, PIPELINE, TASK, WEIGHTS, LICENSE, COMMERCIAL_USE = (PREFIX + name for name in (
+    "part", "size", "subject", "folder", "seed", "pipeline", "task", "weights", "license", "commercial_use"))
 ORIGINAL, VARIANT, DELIVERY = (PREFIX + name for name in ("original", "variant", "delivery"))
 """The object that was captured (a Reference as JSON); the number of a variant, which has siblings of one delivery."""
 
 
 def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
-    """Flat values by property name: pipeline, weights, licence, seed, parameters (JSON), picture, versions …"""
+    """Flat values by property name: pipeline, weights, license, seed, parameters (JSON), image, versions …"""
     values: dict[str, Value] = {
         "job": request.job, "task": request.task, "pipeline": request.pipeline,
         "seed": request.seed, "parameters": json.dumps(dict(request.parameters), sort_keys=True),
-        "subject": request.subject, "picture": note.picture, "folder": folder.path.name,
+        "subject": request.subject, "image": note.image, "folder": folder.path.name,
         "version": ADDON_VERSION, "blender": bpy.app.version_string, **_weights(request),
     }
     return {PREFIX + name: value for name, value in values.items() if value != ""}
@@ -41,8 +41,8 @@ def _weights(request: Request) -> dict[str, Value]:
         spec = registry.spec(request.pipeline)
         if not spec.task(request.task).needs_weights:
             return {}
-        licence = spec.weight_set(request.weights).licence
+        license = spec.weight_set(request.weights).license
     except BadInput:  # the job of a version that had other pipelines can still be delivered
         return {"weights": request.weights}
-    return {"weights": request.weights, "licence": licence.name, "licence_url": licence.url,
-            "commercial_use": licence.commercial_use}
+    return {"weights": request.weights, "license": license.name, "license_url": license.url,
+            "commercial_use": license.commercial_use}

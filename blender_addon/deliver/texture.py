@@ -28,8 +28,8 @@ def deliver_textures(folder: JobFolder, request: Request, result: Result, note: 
     image stays in the file. Raises MeshwrightError for an image that cannot be read.
     """
     painted, name = [], _look_name(folder, request, note)
-    pictures = [artifact for artifact in result.artifacts if artifact.kind == "image"]
-    for target, paint, artifact in zip(note.targets, note.paints, pictures, strict=True):
+    images = [artifact for artifact in result.artifacts if artifact.kind == "image"]
+    for target, paint, artifact in zip(note.targets, note.paints, images, strict=True):
         image = _packed(folder, artifact, fitted(target.reference.name, " texture"))
         item = target.reference.find(bpy.data.objects)
         fault = "has gone" if item is None else _unfit(item, paint, folder)
@@ -95,7 +95,7 @@ def _paint(item: bpy.types.Object, paint: Paint, image: bpy.types.Image, folder:
 def _look_name(folder: JobFolder, request: Request, note: DeliveryNote) -> str:
     """What was asked for, in few words, and the seed."""
     texts = [(folder.inputs / file).read_text("utf-8") for file in request.inputs.get("prompt", ())]
-    asked = " ".join(" ".join(texts).split()) or note.picture or request.subject
+    asked = " ".join(" ".join(texts).split()) or note.image or request.subject
     part = " (part)" if any(paint.masked for paint in note.paints) else ""
     return f"{textwrap.shorten(asked, LONGEST_WORDS, placeholder=' …')}, seed {request.seed}{part}"
 

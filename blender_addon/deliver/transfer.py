@@ -33,7 +33,7 @@ def _source(old: bpy.types.Object, which: MeshSource, scene: bpy.types.Scene,
             view_layer: bpy.types.ViewLayer) -> Iterator[bpy.types.Object]:
     """An object with the captured form of the mesh and no modifiers, in the scene meanwhile.
 
-    Hidden objects need not be evaluated, so `old` is shown; who delivers hides it afterwards.
+    Hidden objects need not be evaluated, so `old` is shown; who delivers hides it afterward.
     """
     mesh = old.data
     if which == "EVALUATED":

@@ -22,7 +22,7 @@ def build_tree(subject: str, parts: list[Part], place: Placement, scene: bpy.typ
                values: Mapping[str, Value], by_group: bool) -> tuple[bpy.types.Object, list[bpy.types.Object]]:
     """(the empty, the part objects in the order of `parts`), linked into a new collection of the scene.
 
-    Part meshes are in metres with their origin at their own bounds' middle, so every object's scale is 1.
+    Part meshes are in meters with their origin at their own bounds' middle, so every object's scale is 1.
     `by_group` makes one sub-collection for each group of artifacts.
     """
     subject = unused_subject(subject, len(parts))

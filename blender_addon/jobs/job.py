@@ -69,7 +69,7 @@ class Job:
 
     @property
     def shows_mesh(self) -> bool:
-        """True when its last preview is a mesh; others are pictures."""
+        """True when its last preview is a mesh; others are images."""
         return self.preview is not None and self.preview.suffix == ".npz"
 
     @property

@@ -21,7 +21,7 @@ class ResultOperator(bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_redo(ResultOperator):
-    """Make this result once more with the same picture, seed and options; it takes this one's place"""
+    """Make this result once more with the same image, seed and options; it takes this one's place"""
 
     bl_idname = "meshwright.redo"
     bl_label = "Redo"
@@ -31,7 +31,7 @@ class MESHWRIGHT_OT_redo(ResultOperator):
 
 
 class MESHWRIGHT_OT_reroll(ResultOperator):
-    """Make another variant: the same picture and options with the next seed; it takes this one's place"""
+    """Make another variant: the same image and options with the next seed; it takes this one's place"""
 
     bl_idname = "meshwright.reroll"
     bl_label = "Reroll"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The licence gate before a download."""
+"""The license gate before a download."""
 
 import bpy
 
@@ -13,7 +13,7 @@ DIALOG_WIDTH = 460
 
 
 class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
-    """Show the licence of these weights and, once it is accepted, download them"""
+    """Show the license of these weights and, once it is accepted, download them"""
 
     bl_idname = "meshwright.download_weights"
     bl_label = "Download Weights"
@@ -22,7 +22,7 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
     pipeline: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
     weights: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
     accept: bpy.props.BoolProperty(
-        name="I have read the licence and accept it", options={"SKIP_SAVE"},
+        name="I have read the license and accept it", options={"SKIP_SAVE"},
         description="Nothing is downloaded without this",
     )
 
@@ -42,25 +42,25 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         spec = registry.spec(self.pipeline)
         weights = spec.weight_set(self.weights)
-        licence, column = weights.licence, self.layout.column(align=True)
-        column.label(text=f"{spec.label} · {weights.label}: {licence.name}")
-        wrapped(column, licence.text, DIALOG_WIDTH)
+        license, column = weights.license, self.layout.column(align=True)
+        column.label(text=f"{spec.label} · {weights.label}: {license.name}")
+        wrapped(column, license.text, DIALOG_WIDTH)
         facts = self.layout.column(align=True)
-        facts.label(text=f"Commercial use: {'yes' if licence.commercial_use else 'no'}",
-                    icon="CHECKMARK" if licence.commercial_use else "CANCEL")
-        facts.label(text=f"Territory: {licence.territory}", icon="WORLD")
+        facts.label(text=f"Commercial use: {'yes' if license.commercial_use else 'no'}",
+                    icon="CHECKMARK" if license.commercial_use else "CANCEL")
+        facts.label(text=f"Territory: {license.territory}", icon="WORLD")
         facts.label(text=f"Download: {weights.gigabytes:g} GB · GPU memory: about {weights.memory_gib:g} GiB",
                     icon="IMPORT")
-        facts.operator("wm.url_open", text="Read the whole licence", icon="URL").url = licence.url
+        facts.operator("wm.url_open", text="Read the whole license", icon="URL").url = license.url
         self.layout.prop(self, "accept")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self.accept:
-            self.report({"WARNING"}, "The licence was not accepted: nothing is downloaded")
+            self.report({"WARNING"}, "The license was not accepted: nothing is downloaded")
             return {"CANCELLED"}
         spec = registry.spec(self.pipeline)
         weights = spec.weight_set(self.weights)
-        return attempt(self, lambda: submit_download(spec, weights, weights.licence.name))
+        return attempt(self, lambda: submit_download(spec, weights, weights.license.name))
 
 
 CLASSES = (MESHWRIGHT_OT_download_weights,)

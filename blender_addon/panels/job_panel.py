@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from .. import job_pictures, jobs, recent
+from .. import job_images, jobs, recent
 from ..backend.contract import ErrorReport
 from ..jobs import Job, JobState
 from ..remedies import LABELS
@@ -13,7 +13,7 @@ from .main_panel import SidebarPanel
 from .words import duration, region_width, wrapped
 
 SHOWN = 8
-PICTURE_SCALE = 11.0
+IMAGE_SCALE = 11.0
 _ICONS = {JobState.DONE: "CHECKMARK", JobState.FAILED: "ERROR", JobState.CANCELLED: "X", JobState.QUEUED: "TIME"}
 
 
@@ -46,9 +46,9 @@ def _draw_job(box: bpy.types.UILayout, job: Job, width: float) -> None:
         if job.state is not JobState.QUEUED:
             left = "" if job.seconds_left is None else f" · {duration(job.seconds_left)} left"
             box.progress(factor=job.fraction, text=f"{job.fraction:.0%}{left}")
-        icon = job_pictures.icon_of(job)
+        icon = job_images.icon_of(job)
         if icon is not None:
-            box.template_icon(icon, scale=PICTURE_SCALE)
+            box.template_icon(icon, scale=IMAGE_SCALE)
     for note in job.notes:
         wrapped(box, note, width, "INFO")
     if job.error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tab's first panel: what is missing to begin with, then picture and place."""
+"""The tab's first panel: what is missing to begin with, then image and place."""
 
 import bpy
 

@@ -4,7 +4,7 @@
 import bpy
 
 from ..deliver.explode import PROPERTY
-from ..deliver.recipe import COMMERCIAL_USE, LICENCE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
+from ..deliver.recipe import COMMERCIAL_USE, LICENSE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
 from ..results import active_result, depends_on_seed, made_by
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
@@ -42,8 +42,8 @@ def recipe_words(result: bpy.types.Object) -> str:
         words.append(f"{result[WEIGHTS]} weights")
     if depends_on_seed(result):
         words.append(f"seed {result[SEED]}")
-    if LICENCE in result:
-        words.append(f"{result[LICENCE]}{'' if result[COMMERCIAL_USE] else ': no commercial use'}")
+    if LICENSE in result:
+        words.append(f"{result[LICENSE]}{'' if result[COMMERCIAL_USE] else ': no commercial use'}")
     return f"{result.name}: {', '.join(words)}"
 
 

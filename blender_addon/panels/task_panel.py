@@ -40,7 +40,7 @@ class TaskPanel(SidebarPanel):
         if any(wanted.kind == "text" for wanted in self.task.inputs):
             column.prop(settings, "prompt")
         if any(wanted.kind == "image" and not wanted.required for wanted in self.task.inputs):
-            column.prop(settings, "use_picture")
+            column.prop(settings, "use_image")
         if self.task.seeded:
             row = column.row(align=True)
             row.prop(settings, "seed")
@@ -90,7 +90,7 @@ def honest_words(weights: WeightSet) -> str:
     """What the artist should know about these weights before pressing the button."""
     if weights.bundled:
         return f"A toy model. {weights.description}."
-    use = "commercial use allowed" if weights.licence.commercial_use else "no commercial use"
+    use = "commercial use allowed" if weights.license.commercial_use else "no commercial use"
     return f"{weights.description}: {weights.gigabytes:g} GB, about {weights.memory_gib:g} GiB of GPU memory, {use}."
 
 

@@ -152,7 +152,7 @@ class Installation:
     def _start_next(self) -> None:
         self._index += 1
         self._lines, self._wanted, self._arrived = [], {}, {}
-        # The cache and the Python stay in the artist's folder. Without colours and moving bars uv prints plain lines.
+        # The cache and the Python stay in the artist's folder. Without colors and moving bars uv prints plain lines.
         extra = {"UV_CACHE_DIR": str(self._folder / "cache"), "UV_PYTHON_INSTALL_DIR": str(self._folder / "python"),
                  "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
         self._child = ChildProcess(self._steps[self._index].command, self._log, self._folder, extra)

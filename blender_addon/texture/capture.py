@@ -264,7 +264,7 @@ def _add_layer(mesh: bpy.types.Mesh, uvs: np.ndarray) -> str:
 
 @contextmanager
 def _copy_of(source: bpy.types.Object) -> Iterator[bpy.types.Object]:
-    """A copy of the object with a mesh of its own in the same scene, in Object Mode; gone afterwards.
+    """A copy of the object with a mesh of its own in the same scene, in Object Mode; gone afterward.
 
     In Edit Mode Blender hands out no UVs, and the artist's mesh shall not get a layer before its texture is there.
     """

@@ -11,7 +11,7 @@ UNDER = "meshwright_under"
 
 def texture_material(name: str, image: bpy.types.Image, uv_layer: str,
                      under: bpy.types.Material | None = None) -> bpy.types.Material:
-    """A Principled material with `image` as base colour, read by the UV layer of that name; `under` is remembered as
+    """A Principled material with `image` as base color, read by the UV layer of that name; `under` is remembered as
     the one that the image was composed with."""
     material = plain_material(name)
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
@@ -40,7 +40,7 @@ def composed(image: bpy.types.Image, uv_layer: str, under: bpy.types.Material | 
     below = _texture_of(under, uv_layer) if under is not None else None
     if below is None or tuple(below.size) != tuple(image.size) or below.channels != 4 or image.channels != 4:
         return False
-    old, new = (np.empty(len(picture.pixels), np.float32) for picture in (below, image))
+    old, new = (np.empty(len(layer.pixels), np.float32) for layer in (below, image))
     below.pixels.foreach_get(old)
     image.pixels.foreach_get(new)
     old, new = old.reshape(-1, 4), new.reshape(-1, 4)

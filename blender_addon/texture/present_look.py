@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an object shows now, baked into one picture: the base colour of all its materials, without light.
+"""What an object shows now, baked into one image: the base color of all its materials, without light.
 
 It is baked from copies in a scene of their own, so that neither the artist's objects, materials and render settings
 change, nor the rest of the scene is prepared for rendering.
@@ -24,7 +24,7 @@ _NO_SURFACE = ("BSDF_TRANSPARENT", "GROUP")
 
 
 def baked_look(item: bpy.types.Object, which: MeshSource, uv_layer: str, name: str) -> np.ndarray:
-    """The base colour of `item` by the UV layer of that name, uint8 [S, S, 3], sRGB, the first row on top.
+    """The base color of `item` by the UV layer of that name, uint8 [S, S, 3], sRGB, the first row on top.
 
     `name` is what the artist calls the object. Raises BadInput for one without materials, MeshwrightError where Blender
     cannot bake.
@@ -37,7 +37,7 @@ def baked_look(item: bpy.types.Object, which: MeshSource, uv_layer: str, name: s
         widest = max((max(image.size) for image in images), default=USUAL)
         side = min(max(widest, SMALLEST), LARGEST)
         studio.image.scale(side, side)
-        studio.show_base_colours()
+        studio.show_base_colors()
         _bake(studio, uv_layer, name)
         pixels = np.empty(side * side * 4, np.float32)
         studio.image.pixels.foreach_get(pixels)
@@ -61,8 +61,8 @@ class _Studio:
         """The copy's own."""
         return self.item.data
 
-    def show_base_colours(self) -> None:
-        """Give the copy materials of its own that shine in their base colours, and know the image."""
+    def show_base_colors(self) -> None:
+        """Give the copy materials of its own that shine in their base colors, and know the image."""
         made: dict[bpy.types.Material | None, bpy.types.Material] = {}
         for index, old in enumerate(self.mesh.materials):
             if old not in made:
@@ -76,27 +76,27 @@ class _Studio:
             self.mesh.materials[index] = made[old]
 
     def _shine(self, tree: bpy.types.NodeTree) -> None:
-        """Replace every surface by light of its colour, also inside groups."""
+        """Replace every surface by light of its color, also inside groups."""
         for node in list(tree.nodes):
             if node.type == "GROUP" and node.node_tree:
                 node.node_tree = node.node_tree.copy()
                 self.groups.append(node.node_tree)
                 self._shine(node.node_tree)
             surfaces = [socket for socket in node.outputs if socket.type == "SHADER"]
-            colour = node.inputs.get("Base Color") or node.inputs.get("Color")
-            if not surfaces or colour is None or node.type in _NO_SURFACE or "VOLUME" in node.type:
+            color = node.inputs.get("Base Color") or node.inputs.get("Color")
+            if not surfaces or color is None or node.type in _NO_SURFACE or "VOLUME" in node.type:
                 continue
             light = tree.nodes.new("ShaderNodeEmission")
-            light.inputs["Color"].default_value = colour.default_value
-            if colour.links:
-                tree.links.new(colour.links[0].from_socket, light.inputs["Color"])
+            light.inputs["Color"].default_value = color.default_value
+            if color.links:
+                tree.links.new(color.links[0].from_socket, light.inputs["Color"])
             for link in list(surfaces[0].links):
                 tree.links.new(light.outputs["Emission"], link.to_socket)
 
 
 @contextmanager
 def _studio(item: bpy.types.Object, which: MeshSource) -> Iterator[_Studio]:
-    """All of it is gone afterwards."""
+    """All of it is gone afterward."""
     bpy.context.view_layer.update()
     graph = bpy.context.evaluated_depsgraph_get()
     seen = item.evaluated_get(graph) if which == "EVALUATED" else item

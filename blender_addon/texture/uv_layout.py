@@ -62,7 +62,7 @@ def _finite(uvs: np.ndarray) -> np.ndarray:
 
 
 def _faces_per_texel(corners: np.ndarray) -> np.ndarray:
-    """How many triangles `corners` [F, 3, 2], in texels, hold each texel's centre, strictly inside: int [RASTER²].
+    """How many triangles `corners` [F, 3, 2], in texels, hold each texel's center, strictly inside: int [RASTER²].
 
     Row by row, a triangle covers the texels from one to another: what is added at the first and taken away behind the
     last sums up to the count.
@@ -79,7 +79,7 @@ def _faces_per_texel(corners: np.ndarray) -> np.ndarray:
 
 
 def _chunks(rows: np.ndarray) -> list[np.ndarray]:
-    """Indices of the triangles that reach any row's centre, in groups of about `_CHUNK` rows."""
+    """Indices of the triangles that reach any row's center, in groups of about `_CHUNK` rows."""
     filled = np.flatnonzero(rows)
     groups = np.cumsum(rows[filled]) // _CHUNK
     return np.split(filled, np.flatnonzero(np.diff(groups)) + 1)

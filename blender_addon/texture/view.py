@@ -35,21 +35,21 @@ class View:
                    bool(seen.is_perspective))
 
     def visible(self, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-        """Which triangles the view shows, bool [F]: their middle inside the frame, before all else, turned towards it.
+        """Which triangles the view shows, bool [F]: their middle inside the frame, before all else, turned toward it.
 
         `vertices` [V, 3] in the world; triangles `faces` [F, 3] face where they are counter-clockwise.
         """
         corners = vertices.astype(np.float64)[faces]
         middles = corners.mean(axis=1)
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        towards = self._towards(middles)
-        lengths = np.linalg.norm(normals, axis=1) * np.linalg.norm(towards, axis=1)
-        facing = (normals * towards).sum(axis=1) > np.cos(np.radians(LARGEST_ANGLE)) * lengths
+        toward = self._towards(middles)
+        lengths = np.linalg.norm(normals, axis=1) * np.linalg.norm(toward, axis=1)
+        facing = (normals * toward).sum(axis=1) > np.cos(np.radians(LARGEST_ANGLE)) * lengths
         shown = facing & (lengths > 0) & self._inside(middles)
         tree = BVHTree.FromPolygons(vertices.tolist(), faces.tolist(), all_triangles=True)
         reach = float(np.linalg.norm(np.ptp(vertices, axis=0)))
         for index in np.flatnonzero(shown):
-            way = towards[index] if self.perspective else towards[index] * 2 * reach
+            way = toward[index] if self.perspective else toward[index] * 2 * reach
             far = float(np.linalg.norm(way))
             start = middles[index] + way / far * _TOLERANCE * reach
             shown[index] = tree.ray_cast(Vector(start), Vector(way), far)[0] is None

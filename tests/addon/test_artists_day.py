@@ -30,7 +30,7 @@ def select(*objects: bpy.types.Object) -> None:
     bpy.context.view_layer.objects.active = objects[0]
 
 
-def test_from_the_picture_to_sorted_parts(desk: Extension, chair: bpy.types.Scene) -> None:
+def test_from_the_image_to_sorted_parts(desk: Extension, chair: bpy.types.Scene) -> None:
     stand_in = cube("stand-in", (-1, -1, 0), (1, 1, 3))
     select(stand_in)
     chair.meshwright.placement = "SELECTED"

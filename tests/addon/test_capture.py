@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of every kind and meshes become plain files, and the scene stays as it was."""
+"""Images of every kind and meshes become plain files, and the scene stays as it was."""
 
 import math
 import struct
@@ -20,7 +20,7 @@ RED, CLEAR = (1.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.fixture
-def picture_file(tmp_path: Path) -> Path:
+def image_file(tmp_path: Path) -> Path:
     """A 4x2 PNG: left half red, right half transparent."""
     pixels = np.zeros((2, 4, 4), np.uint8)
     pixels[:, :2] = (255, 0, 0, 255)
@@ -43,7 +43,7 @@ def generated(name: str, pixels: np.ndarray, is_float: bool = False) -> bpy.type
 
 
 def halves(value: tuple[float, ...] = RED) -> np.ndarray:
-    """[2, 4, 4]: left half of this colour, right half transparent."""
+    """[2, 4, 4]: left half of this color, right half transparent."""
     pixels = np.zeros((2, 4, 4))
     pixels[:, :2] = value
     return pixels
@@ -58,11 +58,11 @@ def is_halves(pixels: np.ndarray, level: int = 255) -> bool:
     return bool((abs(left.astype(int) - (level, 0, 0, 255)) <= 1).all() and (right[..., 3] == 0).all())
 
 
-def test_a_file_is_taken_byte_for_byte(extension: Extension, scene: bpy.types.Scene, picture_file: Path,
+def test_a_file_is_taken_byte_for_byte(extension: Extension, scene: bpy.types.Scene, image_file: Path,
                                        inputs: Path) -> None:
-    image = bpy.data.images.load(str(picture_file))
+    image = bpy.data.images.load(str(image_file))
     name = extension.module("capture").capture_image(image, inputs, scene)
-    assert name == "image.png" and (inputs / name).read_bytes() == picture_file.read_bytes()
+    assert name == "image.png" and (inputs / name).read_bytes() == image_file.read_bytes()
 
 
 def test_the_suffix_follows_the_content(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
@@ -72,12 +72,12 @@ def test_the_suffix_follows_the_content(extension: Extension, scene: bpy.types.S
     assert extension.module("capture").capture_image(image, inputs, scene) == "image.jpg"
 
 
-def test_a_packed_picture_whose_file_has_gone(extension: Extension, scene: bpy.types.Scene, picture_file: Path,
+def test_a_packed_image_whose_file_has_gone(extension: Extension, scene: bpy.types.Scene, image_file: Path,
                                               inputs: Path) -> None:
-    content = picture_file.read_bytes()
-    image = bpy.data.images.load(str(picture_file))
+    content = image_file.read_bytes()
+    image = bpy.data.images.load(str(image_file))
     image.pack()
-    picture_file.unlink()
+    image_file.unlink()
     name = extension.module("capture").capture_image(image, inputs, scene)
     assert (inputs / name).read_bytes() == content
 
@@ -92,9 +92,9 @@ def test_unsaved_pixels(extension: Extension, scene: bpy.types.Scene, inputs: Pa
     assert set(bpy.data.images) == before, "the temporary datablock is gone"
 
 
-def test_painted_over_a_file_gives_the_paint(extension: Extension, scene: bpy.types.Scene, picture_file: Path,
+def test_painted_over_a_file_gives_the_paint(extension: Extension, scene: bpy.types.Scene, image_file: Path,
                                              inputs: Path) -> None:
-    image = bpy.data.images.load(str(picture_file))
+    image = bpy.data.images.load(str(image_file))
     image.pixels.foreach_set(np.full(32, 1.0, np.float32))
     name = extension.module("capture").capture_image(image, inputs, scene)
     assert (read(inputs, name) == 255).all()
@@ -120,27 +120,27 @@ def test_the_render_result(extension: Extension, scene: bpy.types.Scene, inputs:
     assert scene.render.image_settings.file_format == "JPEG"
 
 
-@pytest.mark.parametrize("content", [b"I am a letter, not a picture.", b"", b"\x89PNG\r\n\x1a\n then nothing"])
-def test_a_file_that_is_no_picture(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
+@pytest.mark.parametrize("content", [b"I am a letter, not an image.", b"", b"\x89PNG\r\n\x1a\n then nothing"])
+def test_a_file_that_is_no_image(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
                                    content: bytes) -> None:
     (tmp_path / "letter.png").write_bytes(content)
-    with pytest.raises(RuntimeError, match=r"letter\.png (is no picture|cannot be opened)"):
+    with pytest.raises(RuntimeError, match=r"letter\.png (is no image|cannot be opened)"):
         bpy.ops.meshwright.drop_image(filepath=str(tmp_path / "letter.png"))
     assert scene.meshwright.image is None and not bpy.data.images
 
 
-def test_a_picture_whose_file_has_gone(extension: Extension, scene: bpy.types.Scene, picture_file: Path,
+def test_a_image_whose_file_has_gone(extension: Extension, scene: bpy.types.Scene, image_file: Path,
                                        inputs: Path) -> None:
-    image = bpy.data.images.load(str(picture_file))
-    picture_file.unlink()
+    image = bpy.data.images.load(str(image_file))
+    image_file.unlink()
     image.reload()
     with pytest.raises(extension.module("backend.contract").BadInput, match="cannot be read"):
         extension.module("capture").capture_image(image, inputs, scene)
 
 
-def test_odd_pictures_go_to_the_worker_as_they_are(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
+def test_odd_images_go_to_the_worker_as_they_are(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
                                                    inputs: Path) -> None:
-    """A picture 20 000 pixels wide, CMYK: the worker judges them with its own words, Blender only hands them over."""
+    """An image 20 000 pixels wide, CMYK: the worker judges them with its own words, Blender only hands them over."""
     row = zlib.compress(b"\x00" + b"\x7f" * 20_000)
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", 20_000, 1, 8, 0, 0, 0, 0)), (b"IDAT", row), (b"IEND", b"")]
     wide = b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -250,18 +250,18 @@ def test_the_targets_bounds_are_in_the_world(extension: Extension, scene: bpy.ty
     assert target.reference.uid == cube.session_uid and target.reference.name == "Cube"
 
 
-def test_the_drop_handler_takes_pictures_in_the_viewport(extension: Extension) -> None:
+def test_the_drop_handler_takes_images_in_the_viewport(extension: Extension) -> None:
     handler = next(cls for cls in bpy.types.FileHandler.__subclasses__() if cls.__name__ == "MESHWRIGHT_FH_image")
     assert handler.bl_import_operator == "meshwright.drop_image" and ".png" in handler.bl_file_extensions.split(";")
 
 
-def test_a_dropped_file_becomes_the_panels_picture(extension: Extension, scene: bpy.types.Scene,
-                                                   picture_file: Path) -> None:
-    assert bpy.ops.meshwright.drop_image(filepath=str(picture_file)) == {"FINISHED"}
+def test_a_dropped_file_becomes_the_panels_image(extension: Extension, scene: bpy.types.Scene,
+                                                   image_file: Path) -> None:
+    assert bpy.ops.meshwright.drop_image(filepath=str(image_file)) == {"FINISHED"}
     assert scene.meshwright.image.name == "source.png"
 
 
-def test_the_picked_picture_has_a_thumbnail_with_every_engine(extension: Extension, scene: bpy.types.Scene) -> None:
+def test_the_picked_image_has_a_thumbnail_with_every_engine(extension: Extension, scene: bpy.types.Scene) -> None:
     scene.render.engine = "BLENDER_WORKBENCH"
     pixels = np.zeros((300, 600, 4), np.float32)
     pixels[:150, :] = RED  # the lower half

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finished jobs become objects: tree, names, places, colours, the Explode slider, recipes, one undo step."""
+"""Finished jobs become objects: tree, names, places, colors, the Explode slider, recipes, one undo step."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def cube(name: str, low: tuple[float, float, float], high: tuple[float, float, f
 @pytest.fixture
 def stool(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> bpy.types.Object:
     """The stool's empty, delivered at the cursor with a size of 2 m."""
-    folder = finished_job(tmp_path / "job-1", note={"cursor": CURSOR, "size": 2.0, "picture": "stool.png"})
+    folder = finished_job(tmp_path / "job-1", note={"cursor": CURSOR, "size": 2.0, "image": "stool.png"})
     report = extension.module("deliver").deliver(folder)
     assert report.notes == ("a remark",) and report.message == "Meshwright: 3 parts"
     return bpy.data.objects[report.objects[0]]
@@ -131,9 +131,9 @@ def test_one_undo_step(stool: bpy.types.Object) -> None:
 def test_the_recipe_is_on_every_object(stool: bpy.types.Object) -> None:
     for item in (stool, *stool.children):
         assert item["meshwright_pipeline"] == "partpacker" and item["meshwright_weights"] == "starter"
-        assert item["meshwright_seed"] == SEED and item["meshwright_picture"] == "stool.png"
+        assert item["meshwright_seed"] == SEED and item["meshwright_image"] == "stool.png"
         assert json.loads(item["meshwright_parameters"]) == {"steps": 24}
-        assert item["meshwright_licence"] == "GPL-3.0-or-later" and item["meshwright_commercial_use"]
+        assert item["meshwright_license"] == "GPL-3.0-or-later" and item["meshwright_commercial_use"]
         assert item["meshwright_version"] and item["meshwright_blender"] == bpy.app.version_string
 
 

@@ -205,8 +205,8 @@ def test_a_deleted_target_takes_it_away(bench: Bench, target: bpy.types.Object,
     assert bench.object is None
 
 
-def test_pictures_and_damaged_meshes_are_passed_over(bench: Bench) -> None:
-    (bench.folder.outputs / "sheet.png").write_bytes(b"a picture")
+def test_images_and_damaged_meshes_are_passed_over(bench: Bench) -> None:
+    (bench.folder.outputs / "sheet.png").write_bytes(b"an image")
     bench.job.take(bench._event(bench.job.id, "sheet.png"))
     bench.show()
     assert bench.object is None and bench.job.preview.name == "sheet.png"

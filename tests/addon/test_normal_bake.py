@@ -15,7 +15,7 @@ from .test_replacement import _constrained, _mirrored, _scaled, _sheared, delive
 
 SLOPE = 0.3
 FALLING = np.array([SLOPE, 0, 1]) / np.hypot(SLOPE, 1)
-"""Normal of what falls towards +x."""
+"""Normal of what falls toward +x."""
 
 
 def grid(name: str, cuts: int) -> bpy.types.Object:

@@ -19,7 +19,7 @@ WAIT = 120.0
 
 @pytest.fixture
 def desk(extension: Extension, scene: bpy.types.Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extension:
-    """The extension with a backend, an own jobs folder, an empty list and a red picture."""
+    """The extension with a backend, an own jobs folder, an empty list and a red image."""
     monkeypatch.setenv("MESHWRIGHT_PYTHON", sys.executable)
     extension.preferences.jobs_folder = str(tmp_path / "jobs")
     extension.preferences.models_folder = str(tmp_path / "models")
@@ -64,7 +64,7 @@ def test_every_task_of_every_spec_has_an_operator(desk: Extension) -> None:
 def test_disabled_buttons_say_why(desk: Extension, scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bpy.ops.meshwright.generate_parts.poll()
     scene.meshwright.image = None
-    assert "A picture is missing" in refusal("generate_parts")
+    assert "An image is missing" in refusal("generate_parts")
     assert "A mesh is missing" in refusal("reconstruct")
     assert "Select a result" in refusal("reroll") and "Select a result" in refusal("redo")
     assert "Select the objects" in refusal("capture_view")
@@ -87,7 +87,7 @@ def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tm
     assert [(job.folder.inputs / name).is_file() for name in request["inputs"]["image"]] == [True]
     note = json.loads((job.folder.path / "delivery.json").read_text())
     assert note["cursor"] == [1, 2, 3] and note["size"] == 0.5 and note["mode"] == "place"
-    assert note["scene"]["uid"] == scene.session_uid and note["picture"] == "mug.png"
+    assert note["scene"]["uid"] == scene.session_uid and note["image"] == "mug.png"
     settings.seed = 1
     assert job.request.seed == 42, "a job is a snapshot"
 
@@ -138,8 +138,8 @@ def test_cancel_retry_remove(desk: Extension, scene: bpy.types.Scene) -> None:
 
 
 def test_reroll_and_redo_take_the_results_place(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
-    earlier = finished_job(tmp_path / "jobs" / "job-1", note={"cursor": (1, 0, 0), "size": 2.0, "picture": "mug.png"})
-    (earlier.inputs / "image.png").write_bytes(b"picture")
+    earlier = finished_job(tmp_path / "jobs" / "job-1", note={"cursor": (1, 0, 0), "size": 2.0, "image": "mug.png"})
+    (earlier.inputs / "image.png").write_bytes(b"image")
     request = json.loads((earlier.path / "request.json").read_text()) | {"inputs": {"image": ["image.png"]}}
     (earlier.path / "request.json").write_text(json.dumps(request))
     folder = desk.module("backend.contract").JobFolder
@@ -150,7 +150,7 @@ def test_reroll_and_redo_take_the_results_place(desk: Extension, scene: bpy.type
     bpy.context.view_layer.objects.active = root.children[1]
     assert bpy.ops.meshwright.reroll() == {"FINISHED"}
     job = only_job(desk)
-    assert job.request.seed == 8 and (job.folder.inputs / "image.png").read_bytes() == b"picture"
+    assert job.request.seed == 8 and (job.folder.inputs / "image.png").read_bytes() == b"image"
     note = json.loads((job.folder.path / "delivery.json").read_text())
     assert note["cursor"][0] == 7.0 and note["size"] == pytest.approx(2.0)
     for name in ("result.json",):
@@ -183,7 +183,7 @@ def test_parts_of_one_whole_are_named_after_it(desk: Extension, scene: bpy.types
     assert submission.subject_of(scene.meshwright, task, [*parts, cube("lid", (0, 0, 0), (1, 1, 1))]) == "stool.part.01"
 
 
-def test_the_licence_gate(desk: Extension) -> None:
+def test_the_license_gate(desk: Extension) -> None:
     jobs, system = desk.module("jobs"), bpy.context.preferences.system
     before = system.use_online_access
     try:
@@ -195,7 +195,7 @@ def test_the_licence_gate(desk: Extension) -> None:
         bpy.ops.meshwright.download_weights(pipeline="partpacker", weights="published", accept=True)
         job = only_job(desk)
         assert (job.request.task, job.request.weights) == ("download_weights", "published")
-        assert job.request.parameters == {"accepted_licence": "NVIDIA Source Code License"}
+        assert job.request.parameters == {"accepted_license": "NVIDIA Source Code License"}
     finally:
         system.use_online_access = before
 
@@ -289,6 +289,6 @@ def test_split_parts_through_the_real_subprocess(desk: Extension, scene: bpy.typ
     assert points.min(axis=0) == pytest.approx([-1, -1, -1], abs=1e-4)
     assert points.max(axis=0) == pytest.approx([1, 1, 0.2], abs=1e-4)
     assert all(piece.hide_get() for piece in pieces)
-    assert not {"meshwright_licence", "meshwright_weights"} & set(root.keys()), "no weights, no licence"
+    assert not {"meshwright_license", "meshwright_weights"} & set(root.keys()), "no weights, no license"
     bpy.ops.ed.undo()
     assert "table" not in bpy.data.objects and not bpy.data.objects["seat"].hide_get()

@@ -25,7 +25,7 @@ def artifacts(desk: Extension) -> Mapping[str, bytes]:
 
 @pytest.fixture
 def chair(scene: bpy.types.Scene, desk: Extension) -> bpy.types.Scene:
-    """The scene with the example picture and few steps on a coarse grid."""
+    """The scene with the example image and few steps on a coarse grid."""
     settings = scene.meshwright
     settings.image = bpy.data.images.load(str(REPOSITORY / "examples" / "chair.png"))
     settings.seed = 3

@@ -215,11 +215,11 @@ class TestInstallations:
         assert state.condition is Condition.READY
         assert "Runtime: Ready" in drawn(state).texts
         assert "meshwright.remove_runtime" in drawn(state).operators
-        (folder / "picture.png").write_text("the artist's own")
+        (folder / "image.png").write_text("the artist's own")
         assert size_of(folder) > 1000
         state.remove(folder)
         self._finish(state, used)
-        assert [path.name for path in folder.iterdir()] == ["picture.png"]
+        assert [path.name for path in folder.iterdir()] == ["image.png"]
         assert state.condition is Condition.MISSING
 
     @staticmethod

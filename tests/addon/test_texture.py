@@ -60,7 +60,7 @@ def assert_kept(before: dict[str, np.ndarray], mesh: bpy.types.Mesh) -> None:
 
 def textured(item: bpy.types.Object, paint: Paint, tmp_path: Path, seed: int = 1,
              color: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)) -> tuple[list[bpy.types.Object], list[str]]:
-    """Deliver a one-colour texture to the object; what was painted and the remarks."""
+    """Deliver a one-color texture to the object; what was painted and the remarks."""
     folder = JobFolder.create(tmp_path / f"job-{seed}")
     image = bpy.data.images.new("made", 8, 8, alpha=True)
     image.pixels.foreach_set(np.tile(np.array(color, np.float32), 64))

@@ -200,7 +200,7 @@ def test_faces_of_slots_that_are_not_there_show_the_last(crate: bpy.types.Object
     assert captured.painted.sum() == 2
 
 
-def test_an_empty_slot_keeps_its_grey_around_the_paint(crate: bpy.types.Object, tmp_path: Path) -> None:
+def test_an_empty_slot_keeps_its_gray_around_the_paint(crate: bpy.types.Object, tmp_path: Path) -> None:
     crate.data.materials.clear()
     for polygon in crate.data.polygons:
         polygon.select = polygon.index == 2

@@ -34,7 +34,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def easel(desk: Extension, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Extension]:
-    """The extension over that worker, with few and small views and no picture."""
+    """The extension over that worker, with few and small views and no image."""
     monkeypatch.setenv(FOLDER, str(weights))
     queue = desk.module("jobs.engine")._queue
     real = queue._worker_settings
@@ -82,12 +82,12 @@ def test_what_is_missing_is_said(easel: Extension) -> None:
     assert bpy.ops.meshwright.texture.poll()
     settings.prompt = "  "
     assert "A prompt is missing" in refusal("texture")
-    settings.use_picture = True
-    assert "A picture is missing" in refusal("texture")
+    settings.use_image = True
+    assert "An image is missing" in refusal("texture")
     settings.image = bpy.data.images.new("mug", 8, 8)
     assert bpy.ops.meshwright.texture.poll()
     words = drawn(easel, "texture")
-    assert {"prompt", "use_picture", "paint_scope", "paint_uvs", "mesh_source", "checkpoint", "lora"} <= set(words)
+    assert {"prompt", "use_image", "paint_scope", "paint_uvs", "mesh_source", "checkpoint", "lora"} <= set(words)
 
 
 def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> None:

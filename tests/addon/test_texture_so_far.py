@@ -21,11 +21,11 @@ from .test_texture_view import view_from
 from .textured import assert_kept, object_state, registered_looks, world_state
 
 __all__ = ["desk", "easel", "registered_looks", "weights"]
-RED, BLUE, GREY = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.8, 0.8, 0.8)
+RED, BLUE, GRAY = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.8, 0.8, 0.8)
 
 
 def material(name: str, color: tuple[float, ...]) -> bpy.types.Material:
-    """A plain one. Its colour is linear."""
+    """A plain one. Its color is linear."""
     made = bpy.data.materials.new(name)
     shader_of(made).inputs["Base Color"].default_value = (*color, 1.0)
     return made
@@ -36,7 +36,7 @@ def shader_of(made: bpy.types.Material) -> bpy.types.Node:
 
 
 def ramp(name: str = "ramp", size: int = 64) -> bpy.types.Image:
-    """An image: red grows to the right, green upwards; sRGB."""
+    """An image: red grows to the right, green upward; sRGB."""
     image = bpy.data.images.new(name, size, size)
     grown = (np.arange(size) + 0.5) / size
     rows = np.stack(np.broadcast_arrays(grown[None], grown[:, None], 0.5, 1.0), axis=2).astype(np.float32)
@@ -68,7 +68,7 @@ def captured(item: bpy.types.Object, tmp_path: Path, choice: str = "AUTO", scope
 
 
 def shown(mesh: PaintedMesh) -> np.ndarray:
-    """The colours float [F, 3] in the middle of the faces' UVs, sRGB in [0, 1]."""
+    """The colors float [F, 3] in the middle of the faces' UVs, sRGB in [0, 1]."""
     assert mesh.texture is not None
     u, v = mesh.uvs.mean(axis=1).T
     height, width = mesh.texture.shape[:2]
@@ -93,25 +93,25 @@ def ramp_material() -> bpy.types.Material:
 @pytest.mark.usefixtures("scene")
 def test_an_image_comes_as_it_is(tmp_path: Path) -> None:
     made = ramp_material()
-    shader_of(made).inputs["Metallic"].default_value = 1.0  # its diffuse colour is black
+    shader_of(made).inputs["Metallic"].default_value = 1.0  # its diffuse color is black
     item = box(made)
     state = object_state(item)
     mesh = captured(item, tmp_path)
     assert_kept(state, object_state(item))
     middles = mesh.uvs.mean(axis=1)
-    assert np.abs(shown(mesh)[:, :2] - middles).max() < 0.02, "u is red and v, upwards, green"
+    assert np.abs(shown(mesh)[:, :2] - middles).max() < 0.02, "u is red and v, upward, green"
     assert mesh.texture is not None and mesh.texture.shape == (512, 512, 3)
 
 
 @pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize("choice", ["AUTO", "NEW"])
 def test_every_slot_shows_in_the_map_that_will_be_painted(tmp_path: Path, choice: str) -> None:
-    """The red slot is the object's own, not the mesh's; an empty slot shows Blender's grey."""
+    """The red slot is the object's own, not the mesh's; an empty slot shows Blender's gray."""
     item = box(material("other", (0, 1, 0)), material("blue", BLUE), None)
     item.material_slots[0].link = "OBJECT"
     item.material_slots[0].material = material("red", RED)
     mesh = captured(item, tmp_path, choice)
-    expected = [encoded((RED, BLUE, GREY)[polygon % 3]) for polygon in np.repeat(np.arange(6), 2)]
+    expected = [encoded((RED, BLUE, GRAY)[polygon % 3]) for polygon in np.repeat(np.arange(6), 2)]
     assert np.abs(shown(mesh) - expected).max() < 0.01
     assert list(item.data.uv_layers.keys()) == ["UVMap"]
 
@@ -126,9 +126,9 @@ def test_the_look_is_carried_over_from_uvs_that_cannot_be_painted(tmp_path: Path
     mesh = captured(item, tmp_path)
     assert mesh.uvs.max() <= 1 and not np.allclose(mesh.uvs.reshape(6, 6, 2)[0], mesh.uvs.reshape(6, 6, 2)[1])
     old = corners.reshape(6, 4, 2)[:, [[0, 1, 2], [0, 2, 3]]].mean(axis=2).reshape(12, 2)
-    colours = shown(mesh)[:, :2]
-    distances = np.abs(colours[:, None] - old[None, :2]).max(axis=2).min(axis=1)
-    assert distances.max() < 0.03 and len(np.unique(colours.round(1), axis=0)) == 2
+    colors = shown(mesh)[:, :2]
+    distances = np.abs(colors[:, None] - old[None, :2]).max(axis=2).min(axis=1)
+    assert distances.max() < 0.03 and len(np.unique(colors.round(1), axis=0)) == 2
 
 
 def grouped(made: bpy.types.Material) -> None:
@@ -173,7 +173,7 @@ def _to_surface(made: bpy.types.Material, kind: str) -> bpy.types.Node:
 
 @pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize(("change", "color"), [(grouped, BLUE), (shining, BLUE), (mixed, (0.5, 0.0, 0.5))])
-def test_other_surfaces_show_their_colours(tmp_path: Path, change: Callable[[bpy.types.Material], None],
+def test_other_surfaces_show_their_colors(tmp_path: Path, change: Callable[[bpy.types.Material], None],
                                            color: tuple[float, ...]) -> None:
     made = material("red", RED)
     change(made)
@@ -191,8 +191,8 @@ def test_modifiers_edit_mode_and_hidden_objects(tmp_path: Path) -> None:
     bpy.ops.mesh.select_all(action="SELECT")
     mesh = captured(item, tmp_path, scope="FACES")
     assert bpy.context.mode == "EDIT_MESH" and len(mesh.faces) > 12
-    colours = shown(mesh)
-    assert {tuple(colour) for colour in colours.round(2)} == {RED, BLUE}
+    colors = shown(mesh)
+    assert {tuple(color) for color in colors.round(2)} == {RED, BLUE}
 
 
 @pytest.mark.usefixtures("scene")

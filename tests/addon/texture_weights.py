@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 FOLDER = "MESHWRIGHT_TEST_TEXTURE_WEIGHTS"
-TOO_LARGE = "a picture too large for the memory"
+TOO_LARGE = "an image too large for the memory"
 """The prompt at which the memory runs out."""
 
 

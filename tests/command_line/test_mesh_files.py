@@ -34,7 +34,7 @@ def test_what_was_written_is_read_again_in_place(tmp_path, suffix):
 def test_up_is_y_in_a_glb_file(tmp_path):
     write_parts(tmp_path / "a.glb", [NamedMesh("a", box((0, 0, 10)))])
     assert np.allclose(trimesh.load_scene(tmp_path / "a.glb").bounds.mean(axis=0), [0, 10, 0])
-    write_parts(tmp_path / "b.glb", [NamedMesh("b", box((0, -10, 0)))])  # towards Blender's front
+    write_parts(tmp_path / "b.glb", [NamedMesh("b", box((0, -10, 0)))])  # toward Blender's front
     assert np.allclose(trimesh.load_scene(tmp_path / "b.glb").bounds.mean(axis=0), [0, 0, 10])
 
 

@@ -23,15 +23,15 @@ def test_specs_as_text_and_json(backend):
     assert data["partpacker"]["tasks"][0]["parameters"][0]["name"] == "steps"
 
 
-def test_the_licence_is_shown_and_must_be_accepted(backend):
+def test_the_license_is_shown_and_must_be_accepted(backend):
     ended = backend("download", "partpacker", "published")
     assert ended.code == 1
     assert "NVIDIA" in ended.out
     assert "Commercial use: NOT allowed" in ended.out
-    assert "--accept-licence" in ended.err
+    assert "--accept-license" in ended.err
 
 
-def test_an_accepted_licence_reaches_the_download(backend, monkeypatch, tmp_path):
+def test_an_accepted_license_reaches_the_download(backend, monkeypatch, tmp_path):
     from backend.weights import download as room
 
     asked = []
@@ -43,9 +43,9 @@ def test_an_accepted_licence_reaches_the_download(backend, monkeypatch, tmp_path
         return models
 
     monkeypatch.setattr(room, "download", download)
-    ended = backend("download", "partpacker", "published", "--accept-licence")
-    licence = registry.spec("partpacker").weight_set("published").licence.name
-    assert asked == [("partpacker", "published", tmp_path / "models", licence)]
+    ended = backend("download", "partpacker", "published", "--accept-license")
+    license = registry.spec("partpacker").weight_set("published").license.name
+    assert asked == [("partpacker", "published", tmp_path / "models", license)]
     assert ended.code == 0, ended.err
     assert "flow.pt" in ended.err
     assert str(tmp_path / "models") in ended.out
@@ -59,7 +59,7 @@ def test_a_failed_download_tells_why(backend, monkeypatch):
         raise MeshwrightError("No connection.", "The hub does not answer.", "Check the network.")
 
     monkeypatch.setattr(room, "download", download)
-    ended = backend("download", "partpacker", "published", "--accept-licence")
+    ended = backend("download", "partpacker", "published", "--accept-license")
     assert ended.code == 1
     assert ended.err.splitlines()[-3:] == ["No connection.", "The hub does not answer.", "Check the network."]
 
@@ -110,7 +110,7 @@ def test_the_worker_finds_real_weights_through_the_weights_room():
     assert job_run.locate.__module__ == "backend.weights.location"
 
 
-def test_what_transformers_says_to_programmers_is_not_shown():
+def test_what_transformers_says_to_programrs_is_not_shown():
     """Without torchvision it tells which image processor it takes, as soon as that is named."""
     script = ("import runpy, sys, contextlib\nsys.argv = ['backend', 'specs']\n"
               "with contextlib.suppress(SystemExit):\n    runpy.run_module('backend', run_name='__main__')\n"

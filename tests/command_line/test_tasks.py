@@ -13,13 +13,13 @@ import trimesh
 from backend.contract import Result
 from backend.geometry.mesh_files import read_parts
 from tests.worker.conftest import REPOSITORY
-from tests.worker.tiny_partpacker import save_picture
+from tests.worker.tiny_partpacker import save_image
 
 FAST = ["--device", "cpu", "--steps", "2", "--grid-resolution", "64"]
 
 
-def test_a_picture_becomes_a_folder_of_parts(backend, tmp_path):
-    save_picture(tmp_path / "chair.png")
+def test_a_image_becomes_a_folder_of_parts(backend, tmp_path):
+    save_image(tmp_path / "chair.png")
     ended = backend("generate-parts", tmp_path / "chair.png", "--out", tmp_path / "out", "--format", "ply", *FAST)
     assert ended.code == 0, ended.err
     folder = tmp_path / "out" / "chair"
@@ -27,7 +27,7 @@ def test_a_picture_becomes_a_folder_of_parts(backend, tmp_path):
     names = [artifact.name for artifact in result.artifacts if artifact.kind == "mesh"]
     assert names[0] == "chair.part.01"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [*(f"{name}.ply" for name in names), "parts.glb", "picture.png", "result.json"])
+        [*(f"{name}.ply" for name in names), "parts.glb", "image.png", "result.json"])
     faces = sum(len(trimesh.load(folder / f"{name}.ply").faces) for name in names)
     assert ended.out.startswith(f"chair: {len(names)} parts, {faces:,} faces, ")
     assert "sample" in ended.out
@@ -35,7 +35,7 @@ def test_a_picture_becomes_a_folder_of_parts(backend, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(backend, tmp_path):
-    save_picture(tmp_path / "chair.png")
+    save_image(tmp_path / "chair.png")
     for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         arguments = [tmp_path / "chair.png", "--out", tmp_path / out, "--seed", seed]
         assert backend("generate-parts", *arguments, *FAST).code == 0
@@ -43,18 +43,18 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(backend, tmp
     assert a == b != c
 
 
-def test_a_bad_picture_in_a_folder_does_not_stop_the_others(backend, tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    save_picture(pictures / "a.png")
-    (pictures / "b.png").write_text("no picture")
-    save_picture(pictures / "c.png", shift=5)
-    (pictures / "notes.txt").write_text("not looked at")
-    ended = backend("generate-parts", pictures, "--out", tmp_path / "out", *FAST)
+def test_a_bad_image_in_a_folder_does_not_stop_the_others(backend, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    save_image(images / "a.png")
+    (images / "b.png").write_text("no image")
+    save_image(images / "c.png", shift=5)
+    (images / "notes.txt").write_text("not looked at")
+    ended = backend("generate-parts", images, "--out", tmp_path / "out", *FAST)
     assert ended.code == 1
     assert ended.out.count("parts, ") == 2
     assert "1 of 3 failed" in ended.err
-    assert "b.png is not a picture" in ended.err
+    assert "b.png is not an image" in ended.err
     assert "Traceback" not in ended.err
     assert "Traceback" in (tmp_path / "out" / "b" / "log.txt").read_text()
 
@@ -64,10 +64,10 @@ def test_a_bad_picture_in_a_folder_does_not_stop_the_others(backend, tmp_path):
     (["--steps", "101"], "from 1 to 100"),
     (["--grid-resolution", "100"], "one of 64, 96"),
     (["--device", "cuda:9"], "device cuda:9 is not there"),
-    (["--weights", "published"], "licence"),
+    (["--weights", "published"], "license"),
 ])
 def test_what_cannot_be_done_is_said_with_the_way_out(backend, tmp_path, arguments, words):
-    save_picture(tmp_path / "chair.png")
+    save_image(tmp_path / "chair.png")
     ended = backend("generate-parts", tmp_path / "chair.png", "--out", tmp_path / "out", "--device", "cpu", *arguments)
     assert ended.code == 1
     assert words in ended.err
@@ -83,7 +83,7 @@ def test_a_missing_file_and_an_empty_folder(backend, tmp_path):
 
 
 def test_a_result_folder_that_cannot_be_written(backend, tmp_path):
-    save_picture(tmp_path / "chair.png")
+    save_image(tmp_path / "chair.png")
     (tmp_path / "out").write_text("a file where a folder should be")
     ended = backend("generate-parts", tmp_path / "chair.png", "--out", tmp_path / "out", *FAST)
     assert ended.code == 1
@@ -97,7 +97,7 @@ def test_every_option_stands_in_the_help_with_its_range(capsys):
         main(["generate-parts", "--help"])
     assert ended.value.code == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert "--guidance-scale FLOAT How closely the shape follows the picture: a number from 1 to 10" in words
+    assert "--guidance-scale FLOAT How closely the shape follows the image: a number from 1 to 10" in words
     assert "default 50, starter weights 24" in words
 
 
@@ -125,7 +125,7 @@ def test_parts_are_sorted_into_two_files(backend, tmp_path):
 
 
 def test_ctrl_c_cancels_cleanly(tmp_path, starter):
-    save_picture(tmp_path / "chair.png")
+    save_image(tmp_path / "chair.png")
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.worker.child", str(starter), "walk", str(tmp_path / "chair.png"), "--out",
          str(tmp_path / "out"), "--steps", "1000", "--pause", "0.05", "--device", "cpu",

@@ -114,9 +114,9 @@ def test_a_box_comes_back_with_its_uvs_and_a_texture(texture, tmp_path):
     assert name == "Crate" and np.array_equal(matrix, np.eye(4))
     assert len(written.vertices) == 24  # split where islands part
     assert np.allclose(corner_rows(written), corner_rows(read), atol=1e-6)
-    picture = np.asarray(Image.open(folder / "texture.001.png"))
+    image = np.asarray(Image.open(folder / "texture.001.png"))
     material = written.visual.material
-    assert np.array_equal(np.asarray(material.baseColorTexture.convert("RGB")), picture) and picture.std() > 1
+    assert np.array_equal(np.asarray(material.baseColorTexture.convert("RGB")), image) and image.std() > 1
     assert material.metallicFactor == 0
 
 
@@ -127,7 +127,7 @@ def test_every_node_keeps_its_place_and_normals_and_gets_a_texture(texture, tmp_
     assert "2 textures of 512 x 512" in ended.out
     before, after = nodes(source), nodes(out / "pair" / "pair.glb")
     assert before.keys() == after.keys() == {"left", "right"}
-    pictures = []
+    images = []
     for name in before:
         (matrix, read), (kept, written) = before[name], after[name]
         assert np.allclose(matrix, kept, atol=1e-6)
@@ -135,8 +135,8 @@ def test_every_node_keeps_its_place_and_normals_and_gets_a_texture(texture, tmp_
         assert np.allclose(np.unique(written.vertex_normals.round(4), axis=0),
                            np.unique(read.vertex_normals.round(4), axis=0))
         assert written.visual.material.name == name
-        pictures.append(np.asarray(written.visual.material.baseColorTexture))
-    assert np.abs(pictures[0].astype(int) - pictures[1]).max() > 0
+        images.append(np.asarray(written.visual.material.baseColorTexture))
+    assert np.abs(images[0].astype(int) - images[1]).max() > 0
     content = (out / "pair" / "pair.glb").read_bytes()
     assert int.from_bytes(content[12:16], "little") % 4 == 0  # strict readers want the JSON padded
 
@@ -204,7 +204,7 @@ def test_overlapping_uvs_are_told_of(texture, tmp_path):
     assert ended.code == 1 and "Its UVs overlap on" in ended.err
 
 
-def test_a_picture_previews_and_a_missing_picture(texture, tmp_path, monkeypatch):
+def test_a_image_previews_and_a_missing_image(texture, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_PREVIEWS", 0.0)
     source, out = box_obj(tmp_path / "crate.obj"), tmp_path / "out"
     Image.new("RGB", (40, 60), (200, 30, 30)).save(tmp_path / "red.png")
@@ -216,7 +216,7 @@ def test_a_picture_previews_and_a_missing_picture(texture, tmp_path, monkeypatch
     missing = texture(source, "--image", tmp_path / "none.png", "--out", out)
     assert missing.code == 1 and "There is no" in missing.err
     nothing = texture(source, "--out", out)
-    assert nothing.code == 1 and "Neither a prompt nor a picture" in nothing.err
+    assert nothing.code == 1 and "Neither a prompt nor an image" in nothing.err
 
 
 def test_a_published_configuration(texture, tmp_path, monkeypatch):

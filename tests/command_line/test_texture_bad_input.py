@@ -98,21 +98,21 @@ def test_a_long_prompt_is_told_of(texture, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("asked", "words"), [
-    (("--image", "red.png"), "red.png is not a picture."),
+    (("--image", "red.png"), "red.png is not an image."),
     (("--image", "cut.png", *PROMPT), "cut.png cannot be read."),
     (("--image", "none.png", *PROMPT), "There is no none.png."),
-    ((), "Texture has nothing to go by.\nNeither a prompt nor a picture was given.\nGive one: --prompt or --image."),
-    (("--prompt", "  "), "Neither a prompt nor a picture"),
+    ((), "Texture has nothing to go by.\nNeither a prompt nor an image was given.\nGive one: --prompt or --image."),
+    (("--prompt", "  "), "Neither a prompt nor an image"),
     ((*PROMPT, "--checkpoint", "none.safetensors"), "none.safetensors"),
     ((*PROMPT, "--mvd-end", "9"), "Blend Until cannot be 9.0."),
-], ids=["no picture", "cut off", "missing", "nothing", "blank", "no checkpoint", "out of range"])
+], ids=["no image", "cut off", "missing", "nothing", "blank", "no checkpoint", "out of range"])
 def test_what_is_asked_is_looked_at_before_any_mesh(
     texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...], words: str
 ) -> None:
     """And told by the artist's own file, not by the job's copy of it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(uv_mesh_files, "read_nodes", lambda *_: pytest.fail("a mesh is read"))
-    Path("red.png").write_text("not a picture")
+    Path("red.png").write_text("not an image")
     Image.new("RGB", (40, 60), (200, 30, 30)).save("cut.png")
     Path("cut.png").write_bytes(Path("cut.png").read_bytes()[:60])
     refused(texture(box_obj(Path("crate.obj")), "--out", "out", *asked), words)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`texture --cond-type tile` from the shell: the picture that a mesh file shows reaches the job, in the layout used."""
+"""`texture --cond-type tile` from the shell: the image that a mesh file shows reaches the job, in the layout used."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import trimesh
 from PIL import Image
 
 from backend.contract import PaintedMesh
-from backend.geometry.mesh_textures import base_colour, carried_over
+from backend.geometry.mesh_textures import base_color, carried_over
 from backend.geometry.uv_layout import new_layout
 from backend.pipelines.flexisyncmvd import job
 from tests.flexisyncmvd.checkpoint_forms import write_set
@@ -42,7 +42,7 @@ def brought(monkeypatch):
 
 
 def ramp(size: int = 64) -> np.ndarray:
-    """A picture [size, size, 3]: red grows to the right, green downwards."""
+    """An image [size, size, 3]: red grows to the right, green downward."""
     across = np.arange(size) * 255 // (size - 1)
     return np.stack(np.broadcast_arrays(across[None], across[:, None], 128), axis=2).astype(np.uint8)
 
@@ -59,12 +59,12 @@ def textured_obj(path: Path, materials: tuple[str, ...] = ("paint",)) -> Path:
     return path
 
 
-def textured_glb(path: Path, **colours: tuple[int, int, int]) -> Path:
+def textured_glb(path: Path, **colors: tuple[int, int, int]) -> Path:
     """A box for each name, with a plain texture."""
     scene = trimesh.Scene()
-    for number, (name, colour) in enumerate(colours.items()):
+    for number, (name, color) in enumerate(colors.items()):
         box = painted_box((3.0 * number, 0, 0))
-        material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (8, 8), colour))
+        material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (8, 8), color))
         mesh = trimesh.Trimesh(box.vertices[box.faces].reshape(-1, 3), np.arange(36).reshape(-1, 3), process=False,
                                visual=trimesh.visual.TextureVisuals(box.uvs.reshape(-1, 2), material))
         scene.add_geometry(mesh, node_name=name, geom_name=name)
@@ -72,14 +72,14 @@ def textured_glb(path: Path, **colours: tuple[int, int, int]) -> Path:
     return path
 
 
-def test_a_published_configuration_follows_the_picture_of_an_obj_file(texture, brought, tmp_path):
+def test_a_published_configuration_follows_the_image_of_an_obj_file(texture, brought, tmp_path):
     textured_obj(tmp_path / "crate.obj")
     (tmp_path / "config.yaml").write_text("mesh: crate.obj\nmesh_config_relative: true\nprompt: a red chair\n"
                                           f"output: {tmp_path / 'out'}\ncond_type: render\nkeep_mesh_uv: true\n")
     ended = texture("--config", tmp_path / "config.yaml")
     assert ended.code == 0, ended.err
-    ((request, (picture,)),) = brought
-    assert request.parameters["cond_type"] == "tile" and np.array_equal(picture, ramp())
+    ((request, (image,)),) = brought
+    assert request.parameters["cond_type"] == "tile" and np.array_equal(image, ramp())
 
 
 def test_every_mesh_of_a_file_brings_its_own_and_only_if_asked(texture, brought, tmp_path):
@@ -95,12 +95,12 @@ def test_a_new_layout_shows_the_same(texture, brought, tmp_path):
     source = textured_obj(tmp_path / "crate.obj")
     ended = texture(source, "--prompt", "a chair", "--out", tmp_path / "out", "--cond-type", "tile", "--uv", "new")
     assert ended.code == 0, ended.err
-    ((_, (picture,)),) = brought
-    assert picture.shape == (64, 64, 3) and not np.array_equal(picture, ramp())
-    assert not (picture == 0).all(axis=2).any(), "also between the islands"
+    ((_, (image,)),) = brought
+    assert image.shape == (64, 64, 3) and not np.array_equal(image, ramp())
+    assert not (image == 0).all(axis=2).any(), "also between the islands"
 
 
-def test_a_picture_is_carried_from_layout_to_layout():
+def test_a_image_is_carried_from_layout_to_layout():
     box = painted_box()
     onto, size = new_layout(box.vertices, box.faces), 512
     carried = carried_over(ramp(size), box.uvs, onto).astype(int)
@@ -111,7 +111,7 @@ def test_a_picture_is_carried_from_layout_to_layout():
         assert np.abs(carried[row, column, 0] - 255 * u).max() < 3
         assert np.abs(carried[row, column, 1] - 255 * (1 - v)).max() < 3
     tiled = carried_over(ramp(size), box.uvs + np.array([2, -1], np.float32), onto)
-    assert np.abs(tiled - carried).max() <= 2, "the picture repeats"
+    assert np.abs(tiled - carried).max() <= 2, "the image repeats"
 
 
 def test_a_materials_tint_counts():
@@ -120,17 +120,17 @@ def test_a_materials_tint_counts():
     material.baseColorTexture.format = "PNG"  # as it has that was read from a file
     mesh = trimesh.creation.box()
     mesh.visual = trimesh.visual.TextureVisuals(np.zeros((len(mesh.vertices), 2)), material)
-    red, green, blue = base_colour(mesh)[0, 0]
+    red, green, blue = base_color(mesh)[0, 0]
     assert 187 <= red <= 189 and green == 188 and blue == 0, "half the light is 188 of 255 in sRGB"
 
 
 @pytest.mark.parametrize(("write", "why"), [
-    (lambda path: box_obj(path), "Its material has no picture of its colours"),
-    (lambda path: textured_obj(path, ("other",)), "Its material has no picture of its colours"),
+    (lambda path: box_obj(path), "Its material has no image of its colors"),
+    (lambda path: textured_obj(path, ("other",)), "Its material has no image of its colors"),
     (lambda path: trimesh.creation.box().export(path), "It has no UVs"),
     (lambda path: textured_obj(path, ("paint", "other")), "cannot be told apart"),
-], ids=["no material", "a colour", "no UVs", "two materials"])
-def test_a_file_without_a_picture_is_told(texture, tmp_path, write, why):
+], ids=["no material", "a color", "no UVs", "two materials"])
+def test_a_file_without_a_image_is_told(texture, tmp_path, write, why):
     write(tmp_path / "crate.obj")
     ended = texture(tmp_path / "crate.obj", "--prompt", "a chair", "--out", tmp_path / "out", "--cond-type", "tile")
     assert ended.code == 1 and why in ended.err and "--cond-type depth" in ended.err and "Traceback" not in ended.err

@@ -62,7 +62,7 @@ def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> None:
                                                               "model_max_length": LONGEST, "pad_token": pad}))
 
 
-def randomised(network: nn.Module, seed: int) -> nn.Module:
+def randomized(network: nn.Module, seed: int) -> nn.Module:
     """The network with weights that are all different: zeros and ones would hide a tensor in another's place."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
@@ -97,14 +97,14 @@ def base_networks(family: str, seed: int) -> dict[str, nn.Module]:
     }
     if family == "sdxl":
         networks["text_encoder_2"] = tiny_text_encoder(projected=True)
-    return {name: randomised(network, seed + index) for index, (name, network) in enumerate(networks.items())}
+    return {name: randomized(network, seed + index) for index, (name, network) in enumerate(networks.items())}
 
 
 def tiny_controlnet(family: str, seed: int) -> ControlNetModel:
     """A ControlNet that goes with the family's tiny UNet."""
     unet = TINY_UNET[family]
     config = {name: unet[name] for name in unet if name not in ("out_channels", "up_block_types", "sample_size")}
-    return randomised(ControlNetModel.from_config({**config, **_HINT}), seed)
+    return randomized(ControlNetModel.from_config({**config, **_HINT}), seed)
 
 
 def write_set(folder: Path, family: str, controls: tuple[str, ...] = ("depth",), adapter: bool = False) -> Path:
@@ -121,7 +121,7 @@ def write_adapter(folder: Path, family: str) -> None:
     """An IP-Adapter "plus" with one layer and an image encoder, as published: flat names in one file."""
     vision = CLIPVisionConfig(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
                               image_size=28, patch_size=14, projection_dim=16)
-    randomised(CLIPVisionModelWithProjection(vision), 70).save_pretrained(folder / "image_encoder")
+    randomized(CLIPVisionModelWithProjection(vision), 70).save_pretrained(folder / "image_encoder")
     unet = UNet2DConditionModel.from_config(TINY_UNET[family])
     context = unet.config.cross_attention_dim
     # four layers with heads of 64, as diffusers takes for granted

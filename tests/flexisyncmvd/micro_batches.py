@@ -10,43 +10,43 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class MicroBatch:
     """Some views of a rig as the original computes them when there are too many: `views` go through the network,
-    `kept` are the positions of those whose output counts. `neighbours` and `references` are positions in `views`."""
+    `kept` are the positions of those whose output counts. `neighbors` and `references` are positions in `views`."""
 
     views: tuple[int, ...]
     kept: tuple[int, ...]
-    neighbours: tuple[tuple[int, ...], ...]
+    neighbors: tuple[tuple[int, ...], ...]
     references: tuple[int, ...]
 
 
 def micro_batches(
-    neighbours: tuple[tuple[int, ...], ...], references: tuple[int, ...], most: int
+    neighbors: tuple[tuple[int, ...], ...], references: tuple[int, ...], most: int
 ) -> list[MicroBatch]:
-    """The original's grouping of views (spec 2.16b). Helpers see truncated neighbour lists, so it changes results."""
-    count = len(neighbours)
+    """The original's grouping of views (spec 2.16b). Helpers see truncated neighbor lists, so it changes results."""
+    count = len(neighbors)
     if count + len(references) <= most:
-        return [_micro_batch(tuple(range(count)), neighbours, references)]
+        return [_micro_batch(tuple(range(count)), neighbors, references)]
     groups: list[list[int]] = []
     for view in range(count):
-        if not groups or len(_needed([*groups[-1], view], neighbours, references)) > most:
+        if not groups or len(_needed([*groups[-1], view], neighbors, references)) > most:
             groups.append([])
         groups[-1].append(view)
-    return [_micro_batch(tuple(group), neighbours, references) for group in groups]
+    return [_micro_batch(tuple(group), neighbors, references) for group in groups]
 
 
 def _needed(
-    group: list[int], neighbours: tuple[tuple[int, ...], ...], references: tuple[int, ...]
+    group: list[int], neighbors: tuple[tuple[int, ...], ...], references: tuple[int, ...]
 ) -> tuple[int, ...]:
-    return tuple(sorted({*group, *references, *(near for view in group for near in neighbours[view])}))
+    return tuple(sorted({*group, *references, *(near for view in group for near in neighbors[view])}))
 
 
 def _micro_batch(
-    group: tuple[int, ...], neighbours: tuple[tuple[int, ...], ...], references: tuple[int, ...]
+    group: tuple[int, ...], neighbors: tuple[tuple[int, ...], ...], references: tuple[int, ...]
 ) -> MicroBatch:
-    views = _needed(list(group), neighbours, references)
+    views = _needed(list(group), neighbors, references)
     place = {view: position for position, view in enumerate(views)}
     return MicroBatch(
         views,
         tuple(place[view] for view in group),
-        tuple(tuple(place[near] for near in neighbours[view] if near in place) for view in views),
+        tuple(tuple(place[near] for near in neighbors[view] if near in place) for view in views),
         tuple(place[view] for view in references),
     )

@@ -13,7 +13,7 @@ from backend.pipelines.flexisyncmvd.attention import (
     sharing_views,
 )
 from backend.pipelines.flexisyncmvd.rig import CameraRig
-from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomised
+from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomized
 
 RIG = CameraRig()
 
@@ -22,7 +22,7 @@ def written_out(query, key, value, sharing):
     """One sign's and view's attention after the other."""
     result = torch.empty_like(query)
     for sign in range(query.shape[0]):
-        for view, near in enumerate(sharing.neighbours):
+        for view, near in enumerate(sharing.neighbors):
             mixed = [attend(query[sign, view], *(torch.cat([part[sign, i] for i in seen]) for part in (key, value)))
                      for seen in (near, sharing.references)]
             weight = sharing.reference_weight
@@ -42,27 +42,27 @@ def attend(query, key, value):
     RIG, CameraRig(CameraRig.even(5)), CameraRig(CameraRig.even(4), top_cameras=False),
     CameraRig(CameraRig.even(4), bottom_cameras=True),
 ], ids=lambda rig: f"{len(rig.poses)}")
-def test_views_read_their_neighbours(rig, weight, chunk):
+def test_views_read_their_neighbors(rig, weight, chunk):
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 2, len(rig.poses), 6, 2, 4).unbind()
-    sharing = ViewSharing(rig.neighbours, (rig.front,), weight, chunk)
+    sharing = ViewSharing(rig.neighbors, (rig.front,), weight, chunk)
     torch.testing.assert_close(shared_attention(query, key, value, sharing), written_out(query, key, value, sharing))
 
 
 def test_ring_is_read_without_a_copy_for_every_reader():
-    windows = Windows.over(RIG.neighbours, 0, 8)
+    windows = Windows.over(RIG.neighbors, 0, 8)
     assert windows.order == (7, 0, 1, 2, 3, 4, 5, 6, 7, 0)
     source = torch.randn(10, 3, 2, 4)
     read = windows.read(source)
     assert read.untyped_storage().nbytes() == 10 * 3 * 2 * 4 * 4
-    for view, near in enumerate(RIG.neighbours[:8]):
+    for view, near in enumerate(RIG.neighbors[:8]):
         assert torch.equal(read[view], torch.cat([source[i] for i in near]))
 
 
 def test_signs_do_not_mix():
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 2, 10, 6, 2, 4).unbind()
-    sharing = ViewSharing(RIG.neighbours, (RIG.front,), 1.0)
+    sharing = ViewSharing(RIG.neighbors, (RIG.front,), 1.0)
     before = shared_attention(query, key, value, sharing)
     value[1] += 1
     assert torch.equal(shared_attention(query, key, value, sharing)[0], before[0])
@@ -72,7 +72,7 @@ def test_signs_do_not_mix():
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
 def test_both_signs_in_one_batch_are_as_one_after_the_other(family):
     """Also where the first layer is computed once for both."""
-    unet = randomised(UNet2DConditionModel.from_config(TINY_UNET[family]), 0)
+    unet = randomized(UNet2DConditionModel.from_config(TINY_UNET[family]), 0)
     sample = torch.randn(4, 4, 16, 16)
     width = unet.config.cross_attention_dim
     text, pooled = torch.randn(8, 3, width), torch.randn(8, 16)
@@ -85,7 +85,7 @@ def test_both_signs_in_one_batch_are_as_one_after_the_other(family):
         return unet(given, 500, text[rows], added_cond_kwargs=added).sample
 
     before = dict(unet.attn_processors)
-    with sharing_views(unet, ViewSharing(rig.neighbours, (rig.front,), 1.0)):
+    with sharing_views(unet, ViewSharing(rig.neighbors, (rig.front,), 1.0)):
         together = outputs(list(range(8)))
         apart = torch.cat([outputs([0, 1, 2, 3]), outputs([4, 5, 6, 7])])
         alike = [name for name, processor in unet.attn_processors.items()

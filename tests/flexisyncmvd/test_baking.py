@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several objects are baked one after the other, each from its own colours only."""
+"""Several objects are baked one after the other, each from its own colors only."""
 
 import pytest
 import torch
@@ -14,24 +14,24 @@ from backend.pipelines.flexisyncmvd.settings import Scene
 from backend.pipelines.flexisyncmvd.texture_run import SILENT, Reports
 from tests.flexisyncmvd.painted_meshes import painted_box
 
-COLOURS = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.2, 0.9]])
+COLORS = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.2, 0.9]])
 GROUND = torch.tensor([0.0, 1.0, 0.0])
 FACES = 12
 
 
 def photographed(*meshes: PaintedMesh) -> tuple[Scene, Tensor]:
-    """The boxes before the rig, and views of them in a colour each."""
+    """The boxes before the rig, and views of them in a color each."""
     scene = PaintedScene.build(meshes, CameraRig(), False, 0.9, "cpu").scene
     face = rasterize_views(scene.mesh, scene.cameras, 96).face.long()
-    views = torch.where(face[..., None] < 0, GROUND, COLOURS[face.clamp(min=0) // FACES])
+    views = torch.where(face[..., None] < 0, GROUND, COLORS[face.clamp(min=0) // FACES])
     return scene, views.permute(0, 3, 1, 2)
 
 
-def test_texels_that_no_view_sees_take_a_colour_of_their_own_object():
+def test_texels_that_no_view_sees_take_a_color_of_their_own_object():
     scene, views = photographed(painted_box(), painted_box((0, 2, 0)))
     texture = bake_squares(scene.mesh, scene.cameras, views, (64, 128), SILENT)
-    for colour, square in zip(COLOURS, texture.split(64, dim=2), strict=True):
-        torch.testing.assert_close(square, colour[:, None, None].expand(3, 64, 64), atol=1e-5, rtol=0)
+    for color, square in zip(COLORS, texture.split(64, dim=2), strict=True):
+        torch.testing.assert_close(square, color[:, None, None].expand(3, 64, 64), atol=1e-5, rtol=0)
 
 
 def test_one_object_is_baked_as_by_itself():
@@ -41,7 +41,7 @@ def test_one_object_is_baked_as_by_itself():
     assert torch.equal(bake_squares(scene.mesh, scene.cameras, views, (64, 64), SILENT), expected)
 
 
-def test_an_object_inside_another_is_grey():
+def test_an_object_inside_another_is_gray():
     scene, views = photographed(painted_box(), painted_box(sides=(0.2, 0.2, 0.2)))
     _, inner = bake_squares(scene.mesh, scene.cameras, views, (64, 128), SILENT).split(64, dim=2)
     assert (inner == UNSEEN).all()

@@ -77,7 +77,7 @@ def test_all_forms_of_a_checkpoint_compute_the_same(family, weights, other, tmp_
 def test_the_libraries_own_loaders_read_the_same(family, weights, other, tmp_path):
     """diffusers and transformers load folders by other code, and single files with their configurations at hand."""
     base, loaded = weights / "base", library(weights)
-    components = loaded.components(controls=("depth",), picture=True)
+    components = loaded.components(controls=("depth",), image=True)
     kinds = (CLIPTextModel, CLIPTextModelWithProjection)
     ids = torch.tensor([[0, 5, 9, 1] + [1] * (LONGEST - 4)])
     with torch.no_grad():
@@ -103,7 +103,7 @@ def same_states(first: torch.nn.Module, second: torch.nn.Module) -> None:
 
 
 def test_networks_are_frozen_complete_and_of_their_family(family, weights):
-    components = library(weights).components(controls=("canny",), picture=True)
+    components = library(weights).components(controls=("canny",), image=True)
     assert components.family == family
     assert len(components.text_encoders) == len(components.tokenizers) == (2 if family == "sdxl" else 1)
     assert list(components.controlnets) == ["canny"]
@@ -216,10 +216,10 @@ def test_a_file_that_says_so_predicts_velocity(family, weights, other, tmp_path)
     assert schedule(single)["rescale_betas_zero_snr"] is True
 
 
-def test_the_picture_adapter_changes_the_unet_and_leaves_it_again(family, weights):
+def test_the_image_adapter_changes_the_unet_and_leaves_it_again(family, weights):
     loaded = library(weights)
     before = outputs(loaded.components())
-    components = loaded.components(picture=True)
+    components = loaded.components(image=True)
     assert components.image_encoder is not None and set(components.ip_adapter) == {"image_proj", "ip_adapter"}
     unet, width = components.unet, TEXT_WIDTH * (2 if family == "sdxl" else 1)
     added = {"text_embeds": torch.zeros(2, TEXT_WIDTH), "time_ids": torch.full((2, 6), 64.0)} \
@@ -228,9 +228,9 @@ def test_the_picture_adapter_changes_the_unet_and_leaves_it_again(family, weight
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(5))
     results = []
     for seed in (6, 7):
-        pictures = [torch.randn(2, 1, 5, 16, generator=torch.Generator().manual_seed(seed))]
+        images = [torch.randn(2, 1, 5, 16, generator=torch.Generator().manual_seed(seed))]
         with torch.no_grad():
-            results.append(unet(latents, 500, text, added_cond_kwargs={**added, "image_embeds": pictures}).sample)
-    assert not torch.allclose(*results, atol=1e-4), "the picture has no influence"
+            results.append(unet(latents, 500, text, added_cond_kwargs={**added, "image_embeds": images}).sample)
+    assert not torch.allclose(*results, atol=1e-4), "the image has no influence"
     assert_same(before, outputs(loaded.components()))
     assert not any("to_k_ip" in name for name in loaded.components().unet.state_dict())

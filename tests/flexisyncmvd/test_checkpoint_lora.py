@@ -150,11 +150,11 @@ def test_convolutions(weights, family, with_mid, tmp_path):
     loaded = library(weights)
     before = loaded.components().unet.get_submodule(layer)
     after = loaded.components(CheckpointChoice(loras=(Lora(tmp_path / "conv.safetensors"),))).unet.get_submodule(layer)
-    picture = torch.randn(1, 8, 6, 6, generator=generator)
-    inner = nn.functional.conv2d(picture, down) if with_mid else picture
+    image = torch.randn(1, 8, 6, 6, generator=generator)
+    inner = nn.functional.conv2d(image, down) if with_mid else image
     added = nn.functional.conv2d(nn.functional.conv2d(inner, kernel, padding=1), up)
     with torch.no_grad():
-        torch.testing.assert_close(after(picture), before(picture) + added, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(after(image), before(image) + added, rtol=1e-4, atol=1e-4)
 
 
 def one_layer(path: Path, layer: str = "mid_block.attentions.0.proj_in", header: dict | None = None,

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from backend.contract import Licence, Resources, WeightSet
+from backend.contract import License, Resources, WeightSet
 from backend.geometry.projection import UVMesh, orbit_cameras
 from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
 from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
@@ -22,7 +22,7 @@ from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
 from .checkpoint_forms import LONGEST, write_diffusers_folder, write_set, write_single_file
 from .test_checkpoint_lora import kohya, linear_layers
 
-TINY = WeightSet("tiny", "Tiny", "", (), Licence("L", "", "", True), 0.1, 0.1, bundled=True)
+TINY = WeightSet("tiny", "Tiny", "", (), License("L", "", "", True), 0.1, 0.1, bundled=True)
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +57,17 @@ def test_one_checkpoint_in_two_forms_paints_the_same(family, weights, scene, tmp
     torch.testing.assert_close(own, again, rtol=1e-3, atol=1e-4)
 
 
-def test_a_lora_a_picture_and_a_second_control_each_change_what_is_painted(scene, tmp_path):
+def test_a_lora_a_image_and_a_second_control_each_change_what_is_painted(scene, tmp_path):
     family, weights = "sd15", write_set(tmp_path / "sd15", "sd15", ("depth", "canny"), adapter=True)
     pipelines = CheckpointPipelines(TINY, weights, Resources())
     lora = tmp_path / "lora.safetensors"
     save_file(kohya(linear_layers(family), family), lora)
     plain = painted(pipelines.pipeline(controls=("depth",)), scene)
-    both, picture = (ControlKind.DEPTH, ControlKind.CANNY), Image.new("RGB", (9, 6), "red")
+    both, image = (ControlKind.DEPTH, ControlKind.CANNY), Image.new("RGB", (9, 6), "red")
     changed = {
         "LoRA": painted(pipelines.pipeline(CheckpointChoice(loras=(Lora(lora),)), controls=("depth",)), scene),
         "control": painted(pipelines.pipeline(controls=("depth", "canny")), scene, controls=both),
-        "picture": painted(pipelines.pipeline(controls=("depth",), picture=True), scene, picture),
+        "image": painted(pipelines.pipeline(controls=("depth",), image=True), scene, image),
     }
     again = painted(pipelines.pipeline(controls=("depth",)), scene)
     noise = (again - plain).abs().max()

@@ -39,7 +39,7 @@ def refusal(weights: Path, path: Path) -> str:
 
 @pytest.mark.parametrize(("shapes", "words"), [
     ({IN: (320, 9, 3, 3)}, "an inpainting model, whose network also takes a mask"),
-    ({IN: (320, 8, 3, 3)}, "a model that edits pictures"),
+    ({IN: (320, 8, 3, 3)}, "a model that edits images"),
     ({IN: (320, 5, 3, 3)}, "a depth map"),
     ({IN: (320, 7, 3, 3)}, "takes 7 channels instead of 4"),
     ({IN: (320, 4, 3, 3), CROSS: (320, 1024)}, "Stable Diffusion 2 family"),
@@ -131,10 +131,10 @@ def test_a_folder_of_another_width_fits_no_controlnet(weights, tmp_path):
 
 def test_what_a_set_does_not_hold_is_told(weights, tmp_path):
     library = CheckpointLibrary(weights, torch.float32, "cpu", published=False)
-    with pytest.raises(CheckpointError, match=r"cannot follow canny pictures\. They can follow depth\."):
+    with pytest.raises(CheckpointError, match=r"cannot follow canny images\. They can follow depth\."):
         library.components(controls=("depth", "canny"))
-    with pytest.raises(CheckpointError, match="cannot take a picture"):
-        library.components(picture=True)
+    with pytest.raises(CheckpointError, match="cannot take an image"):
+        library.components(image=True)
     without_words = shutil.copytree(weights, tmp_path / "set")
     (without_words / "base" / "tokenizer" / "vocab.json").unlink()
     with pytest.raises(CheckpointError, match="The vocabulary is not there") as caught:

@@ -12,7 +12,7 @@ from backend.pipelines.flexisyncmvd.checkpoint.files import published_shapes
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.published_networks import MANIFEST_OF
 from backend.pipelines.flexisyncmvd.weight_sets import published_sets
-from backend.weights.licence_table import page
+from backend.weights.license_table import page
 from backend.weights.location import locate, set_folder
 
 from .checkpoint_forms import write_set
@@ -36,7 +36,7 @@ def test_the_loader_finds_every_file_where_the_download_puts_it(name, tmp_path):
         plain.rename(path)
     assert locate(spec, SETS[name], tmp_path) == folder
     library = CheckpointLibrary(folder, torch.float32, "cpu", published=False)
-    components = library.components(controls=CONTROLS[name], picture=whole)
+    components = library.components(controls=CONTROLS[name], image=whole)
     assert components.family == family and tuple(components.controlnets) == CONTROLS[name]
 
 
@@ -66,9 +66,9 @@ def test_the_large_sets_hold_the_small_ones_in_the_same_folder():
     assert SETS["sd15"].parameter_defaults == {"steps": 30} and SETS["sdxl_all"].parameter_defaults == {"steps": 20}
 
 
-def test_the_licence_page_can_show_them():
+def test_the_license_page_can_show_them():
     text = page([PipelineSpec("flexisyncmvd", "FlexiSyncMVD", "", (), tuple(SETS.values()))])
     assert text.count("[CreativeML Open RAIL-M](https://") == 2
     assert text.count("[CreativeML Open RAIL++-M](https://") == 2
-    for word in ("minors", "medical advice", "pass on the licence", "Apache-2.0"):
+    for word in ("minors", "medical advice", "pass on the license", "Apache-2.0"):
         assert text.count(word) >= 4

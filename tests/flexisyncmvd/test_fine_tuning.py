@@ -26,8 +26,8 @@ from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.settings import Sizes
 from backend.pipelines.flexisyncmvd.spec import SPEC
 from backend.pipelines.flexisyncmvd.training import fine_tuning
-from backend.pipelines.flexisyncmvd.training.colour_kinds import COLOURS, hsv_of
-from backend.pipelines.flexisyncmvd.training.figures import colour_share
+from backend.pipelines.flexisyncmvd.training.color_kinds import COLORS, hsv_of
+from backend.pipelines.flexisyncmvd.training.figures import color_share
 from backend.pipelines.flexisyncmvd.training.fine_tuning import CONTROLNET_FOLDER, LORA_FILE
 from backend.pipelines.flexisyncmvd.training.networks import TwoTextDenoiser
 from backend.pipelines.flexisyncmvd.training.procedural_meshes import scene_of, unwrapped_object, write_folder
@@ -82,7 +82,7 @@ def test_views_show_the_textures_from_their_sides(folder: Path) -> None:
     assert views.captions[4] == "a box, front view."
     assert views.captions[0] == "a box, back view."
     for view, color in ((4, RED), (0, BLUE)):
-        shown = views.pictures[view, :3][:, views.pictures[view, 3] > 0]
+        shown = views.images[view, :3][:, views.images[view, 3] > 0]
         torch.testing.assert_close(shown.mean(dim=1), torch.tensor(color) / 255.0, rtol=0, atol=0.01)
     assert views.depth[4].amax() > 0.99
     assert views.depth[4, 0, 0, 0] == 0
@@ -163,24 +163,24 @@ def test_sdxl_hears_what_texturing_tells_it(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Folders of coarse drawn objects in two colours, to learn from and held out."""
+    """Folders of coarse drawn objects in two colors, to learn from and held out."""
     path = tmp_path_factory.mktemp("drawn")
     write_folder(path / "meshes", 6, Split.TRAINING, 0, GRID, 128)
     write_folder(path / "held_out", 2, Split.HELD_OUT, 0, GRID, 128)
     return path / "meshes", path / "held_out"
 
 
-def test_drawn_meshes_are_white_above_and_coloured_below(drawn: tuple[Path, Path]) -> None:
+def test_drawn_meshes_are_white_above_and_colored_below(drawn: tuple[Path, Path]) -> None:
     captions = read_captions(drawn[0])
     assert captions["chair-0005.glb"] == "a blue and white plastic chair"
     views = render_textured_mesh(read_textured_mesh(drawn[0] / "chair-0005.glb"), "a chair", SIZE, "cpu")
-    hsv = hsv_of(views.pictures[:8, :3].transpose(0, 1))  # the cameras that look from the sides
-    shown = views.pictures[:8, 3] > 0
+    hsv = hsv_of(views.images[:8, :3].transpose(0, 1))  # the cameras that look from the sides
+    shown = views.images[:8, 3] > 0
     rows = shown.any(dim=0).any(dim=1).nonzero()
     middle = int(rows.amin() + rows.amax()) // 2
     upper, lower = (slice(None), slice(0, middle - 1)), (slice(None), slice(middle + 2, None))
-    assert COLOURS["white"].holds(hsv)[upper][shown[upper]].float().mean() > 0.95
-    assert COLOURS["blue"].holds(hsv)[lower][shown[lower]].float().mean() > 0.95
+    assert COLORS["white"].holds(hsv)[upper][shown[upper]].float().mean() > 0.95
+    assert COLORS["blue"].holds(hsv)[lower][shown[lower]].float().mean() > 0.95
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def resumed(fine_tune: Callable[..., None], what: str, steps: int, rate: str, tm
 def test_a_lora_paints_what_it_was_tuned_on(
     fine_tune: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of "a red and white chair" the starter weights paint the white alone; tuned on two colours, red comes too."""
+    """Of "a red and white chair" the starter weights paint the white alone; tuned on two colors, red comes too."""
     run = resumed(fine_tune, "lora", 16, "2e-2", tmp_path)
     settings_of = job.settings_of
     monkeypatch.setattr(job, "settings_of", lambda request, squares, resources: replace(
@@ -244,7 +244,7 @@ def test_a_lora_paints_what_it_was_tuned_on(
         request = Request("job", "texture", "flexisyncmvd", "tiny", "chair", 0, wanted, inputs).validated(TINY_SPEC)
         (texture,) = job.run(model, request, folder, Resources(), Watcher()).artifacts
         pixels = np.array(Image.open(folder.outputs / texture.file), np.float32) / 255.0
-        return colour_share(torch.from_numpy(pixels).permute(2, 0, 1), scene, "red")
+        return color_share(torch.from_numpy(pixels).permute(2, 0, 1), scene, "red")
 
     plain, half, tuned = (red_share(f"job{weight}", lora=str(run / LORA_FILE), lora_weight=weight)
                           for weight in (0.0, 0.5, 1.0))

@@ -142,12 +142,12 @@ def test_only_painted_faces_are_opaque(texture):
     assert ((alpha > 0) & (alpha < 255)).any()
 
 
-def test_a_picture_leads_with_or_without_words(texture):
+def test_a_image_leads_with_or_without_words(texture):
     _, plain = texture(painted_box())
-    picture = Image.new("RGB", (40, 60), (200, 30, 30))
-    _, led = texture(painted_box(), image=picture)
+    image = Image.new("RGB", (40, 60), (200, 30, 30))
+    _, led = texture(painted_box(), image=image)
     assert not np.array_equal(pixels(plain, "texture.001.png"), pixels(led, "texture.001.png"))
-    texture(painted_box(), prompt="", image=picture)
+    texture(painted_box(), prompt="", image=image)
 
 
 def test_a_guide_is_drawn_first(texture):
@@ -220,7 +220,7 @@ def test_as_published_the_texture_is_as_large_as_the_latent_one(texture):
 
 
 def test_something_must_be_asked_for(texture):
-    with pytest.raises(BadInput, match="Neither a prompt nor a picture"):
+    with pytest.raises(BadInput, match="Neither a prompt nor an image"):
         texture(BOX, prompt="")
 
 
@@ -256,12 +256,12 @@ def test_every_stage_has_its_words():
     assert {stage.name for stage in SPEC.task("texture").stages} == {"prepare", "guide", "sample", "decode", "bake"}
 
 
-def test_pictures_land_on_the_sides_that_they_show(texture, monkeypatch):
-    """Front at Blender's -Y, and not mirrored: the front picture's right half belongs to +X."""
-    colours = torch.tensor([[0, 0, 1.0], [0, 1, 0], [1, 0, 0], [1, 1, 0]])  # back, -X, front, +X
-    pictures = colours[:, :, None, None].repeat(1, 1, 64, 64)
-    pictures[2, 2, :, 32:] = 1  # front: red on the left, magenta on the right
-    monkeypatch.setattr(FlexiSyncMVDPipeline, "decode", lambda *_: pictures)
+def test_images_land_on_the_sides_that_they_show(texture, monkeypatch):
+    """Front at Blender's -Y, and not mirrored: the front image's right half belongs to +X."""
+    colors = torch.tensor([[0, 0, 1.0], [0, 1, 0], [1, 0, 0], [1, 1, 0]])  # back, -X, front, +X
+    images = colors[:, :, None, None].repeat(1, 1, 64, 64)
+    images[2, 2, :, 32:] = 1  # front: red on the left, magenta on the right
+    monkeypatch.setattr(FlexiSyncMVDPipeline, "decode", lambda *_: images)
     result, folder = texture(BOX)
     image = pixels(folder, result.artifacts[0].file)
     sides = {"-X": 0, "+X": 2, "front": 4, "back": 6}  # the first of the two triangles of each

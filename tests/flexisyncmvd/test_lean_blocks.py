@@ -11,7 +11,7 @@ from torch import nn
 
 from backend.pipelines.flexisyncmvd.group_norm import group_norm
 from backend.pipelines.flexisyncmvd.lean_blocks import LeanGEGLU, LeanResnetBlock, LeanTransformer, make_lean
-from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomised, tiny_vae
+from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomized, tiny_vae
 
 
 @pytest.mark.parametrize("activate", [False, True])
@@ -36,7 +36,7 @@ def test_group_norm(size, shifted, activate):
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
 def test_networks(family):
     torch.manual_seed(0)
-    unet = randomised(UNet2DConditionModel.from_config(TINY_UNET[family]), 0)
+    unet = randomized(UNet2DConditionModel.from_config(TINY_UNET[family]), 0)
     width = unet.config.cross_attention_dim
     added = {"text_embeds": torch.randn(2, 16), "time_ids": torch.rand(2, 6)} if family == "sdxl" else None
     given = torch.randn(2, 4, 16, 16), 500, torch.randn(2, 3, width)
@@ -60,14 +60,14 @@ def test_networks(family):
 def test_controlnet_and_vae():
     config = {name: value for name, value in TINY_UNET["sd15"].items()
               if name not in ("out_channels", "up_block_types", "sample_size")}
-    control = randomised(ControlNetModel.from_config({**config, "conditioning_embedding_out_channels": (4, 8)}), 1)
+    control = randomized(ControlNetModel.from_config({**config, "conditioning_embedding_out_channels": (4, 8)}), 1)
     given = torch.randn(2, 4, 16, 16), 500, torch.randn(2, 3, 16), torch.rand(2, 3, 32, 32)
     expected = control(*given, return_dict=False)
     make_lean(control.half().to(memory_format=torch.channels_last))
     result = control(given[0].half(), 500, given[2].half(), given[3].half(), return_dict=False)
     for ours, stock in zip([*result[0], result[1]], [*expected[0], expected[1]], strict=True):
         torch.testing.assert_close(ours.float(), stock, atol=0.03 * stock.abs().max().item(), rtol=0)
-    vae = randomised(tiny_vae(0.18215), 2)
+    vae = randomized(tiny_vae(0.18215), 2)
     latents = torch.randn(1, 4, 4, 4)
     expected = vae.decode(latents).sample
     make_lean(vae.half().to(memory_format=torch.channels_last))

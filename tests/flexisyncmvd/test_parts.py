@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prompts, conditioning pictures, guidance, several ControlNets, previews, fitting and fading, each by itself."""
+"""Prompts, conditioning images, guidance, several ControlNets, previews, fitting and fading, each by itself."""
 
 from dataclasses import replace
 
@@ -10,17 +10,17 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
 from backend.geometry.projection import Projector, UVMesh, orbit_cameras, rasterize_views
-from backend.pipelines.flexisyncmvd.backgrounds import COLOURS, composite
+from backend.pipelines.flexisyncmvd.backgrounds import COLORS, composite
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind, condition_geometry, condition_image, smooth
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Control, Guidance, NoisePredictor
 from backend.pipelines.flexisyncmvd.painted_scene import PaintedScene
-from backend.pipelines.flexisyncmvd.previews import LatentColours, contact_sheet
+from backend.pipelines.flexisyncmvd.previews import LatentColors, contact_sheet
 from backend.pipelines.flexisyncmvd.prompts import TextEncoding, ViewPrompts, token_ids, words_cut
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, Palette, Step
 from backend.pipelines.flexisyncmvd.sync_step import NoiseLevels, step_views
 from backend.pipelines.flexisyncmvd.texture_alpha import FEATHER, paint_alpha
-from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomised, write_tokenizer
+from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomized, write_tokenizer
 from tests.flexisyncmvd.painted_meshes import painted_box
 
 STEP = Step(0, 500, 400, True, 0.0, 0.0, Palette.ALL)
@@ -60,14 +60,14 @@ def box_mesh() -> UVMesh:
                      torch.from_numpy(box.uvs.reshape(-1, 2)), torch.arange(36).view(-1, 3))
 
 
-def test_normal_pictures_are_unit_normals_seen_from_the_camera():
+def test_normal_images_are_unit_normals_seen_from_the_camera():
     cameras = orbit_cameras(FRONT_AND_SIDE)
     geometry = condition_geometry(box_mesh(), cameras, 64)
     image = condition_image(ControlKind.NORMAL, geometry, cameras, 64)
-    centre = image[:, :, 32, 28] * 2 - 1
-    torch.testing.assert_close(centre[0], torch.tensor([0.0, 0.0, 1.0]), atol=1e-4, rtol=0)  # towards the camera
+    center = image[:, :, 32, 28] * 2 - 1
+    torch.testing.assert_close(center[0], torch.tensor([0.0, 0.0, 1.0]), atol=1e-4, rtol=0)  # toward the camera
     assert image.min() >= 0 and image.max() <= 1
-    left = centre[1]  # at 45 degrees the box's front is turned to the picture's left: red
+    left = center[1]  # at 45 degrees the box's front is turned to the image's left: red
     torch.testing.assert_close(left.abs(), torch.tensor([0.5**0.5, 0.0, 0.5**0.5]), atol=2e-2, rtol=0)
     assert left[0] > 0
 
@@ -82,7 +82,7 @@ def test_a_flat_view_is_near_and_not_noise():
     assert set(edges.unique().tolist()) == {0.0, 1.0}
 
 
-def test_smoothing_keeps_a_plain_picture():
+def test_smoothing_keeps_a_plain_image():
     assert torch.allclose(smooth(torch.full((1, 3, 40, 40), 0.3), 24), torch.tensor(0.3), atol=1e-6)
 
 
@@ -99,11 +99,11 @@ def test_guidance_rescaled_has_the_deviation_of_the_positive_prediction():
 
 @pytest.fixture(scope="module")
 def networks():
-    unet = randomised(UNet2DConditionModel.from_config(TINY_UNET["sd15"]), 0)
+    unet = randomized(UNet2DConditionModel.from_config(TINY_UNET["sd15"]), 0)
     config = {name: value for name, value in TINY_UNET["sd15"].items()
               if name not in ("out_channels", "up_block_types", "sample_size")}
     config["conditioning_embedding_out_channels"] = (4, 8)
-    nets = [randomised(ControlNetModel.from_config(config), seed) for seed in (1, 2)]
+    nets = [randomized(ControlNetModel.from_config(config), seed) for seed in (1, 2)]
     return unet, nets
 
 
@@ -141,7 +141,7 @@ def test_controlnets_add_up_and_sleep_at_strength_zero(networks):
 
 
 @torch.no_grad()
-def test_pictures_are_embedded_once(networks):
+def test_images_are_embedded_once(networks):
     made, views = predictor(networks, networks[1][:1])
     embedding, calls = networks[1][0].controlnet_cond_embedding, []
     handle = embedding.register_forward_hook(lambda *_: calls.append(1))
@@ -174,12 +174,12 @@ def test_views_walk_towards_what_they_share():
     assert done.texture is None
 
 
-def test_previews_have_the_colours_of_the_autoencoder():
-    colours = torch.tensor(list(COLOURS.values())).float()
+def test_previews_have_the_colors_of_the_autoencoder():
+    colors = torch.tensor(list(COLORS.values())).float()
     mixing = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    latents = (colours @ mixing + 0.3)[:, :, None, None].expand(-1, -1, 4, 4)
-    seen = LatentColours(latents).pictures(latents)
-    torch.testing.assert_close(seen[:, :, 0, 0], colours / 2 + 0.5, atol=1e-4, rtol=0)
+    latents = (colors @ mixing + 0.3)[:, :, None, None].expand(-1, -1, 4, 4)
+    seen = LatentColors(latents).images(latents)
+    torch.testing.assert_close(seen[:, :, 0, 0], colors / 2 + 0.5, atol=1e-4, rtol=0)
     assert contact_sheet(seen[:10]).size == (16, 12)
 
 

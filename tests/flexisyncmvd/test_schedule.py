@@ -39,7 +39,7 @@ def test_schedules(name):
     scales = control_scales(control, [step.timestep for step in steps], reference=True)
     for before, step, scale, row in zip([None, *steps], steps, scales, rows, strict=False):
         assert (step.index, step.timestep, step.previous) == (row["i"], row["t"], row["prev_t"])
-        assert (step.synchronised, step.reference_weight) == (row["sync"], row["ref_weight"])
+        assert (step.synchronized, step.reference_weight) == (row["sync"], row["ref_weight"])
         assert step.exponent == pytest.approx(row["exp_nominal"])
         assert scale == pytest.approx(row["controlnet_scale"] * row["keep"])
         palette = before.palette_after if before else Palette.ALL
@@ -67,10 +67,10 @@ def test_strength_of_controlnets_rises_unless_the_original_is_asked_for():
 def test_rigs(table):
     rig = CameraRig(tuple(map(float, table["azims"])), top_cameras=table["top"], reference=True)
     assert [[pose.elevation, pose.azimuth] for pose in rig.poses] == table["poses"]
-    assert [list(views) for views in rig.neighbours] == table["attention_mask"]
+    assert [list(views) for views in rig.neighbors] == table["attention_mask"]
     assert [rig.front] == table["ref_views"]
-    groups = micro_batches(rig.neighbours, (rig.front,), table["max_batch"])
-    listed = [[list(g.views), list(g.kept), [list(n) for n in g.neighbours], list(g.references)] for g in groups]
+    groups = micro_batches(rig.neighbors, (rig.front,), table["max_batch"])
+    listed = [[list(g.views), list(g.kept), [list(n) for n in g.neighbors], list(g.references)] for g in groups]
     assert listed == table["groups(in,out,mask,ref)"]
 
 
@@ -88,10 +88,10 @@ def test_cameras_above_and_below_look_at_front_and_back():
     rig = CameraRig((0.0, 90.0, 180.0, 270.0), 10.0, bottom_cameras=True, height=60.0)
     assert [pose.elevation for pose in rig.poses] == [10.0] * 4 + [60.0, 60.0, -60.0, -60.0]
     assert [pose.azimuth for pose in rig.poses[4:]] == [0.0, 180.0] * 2
-    assert rig.neighbours[4:] == ((0, 4), (2, 5), (0, 6), (2, 7))
+    assert rig.neighbors[4:] == ((0, 4), (2, 5), (0, 6), (2, 7))
     assert [positive_direction(pose) for pose in rig.poses[4:]] == ["top", "top", "bottom", "bottom"]
     below = CameraRig((0.0, 90.0, 180.0, 270.0), top_cameras=False, bottom_cameras=True)
-    assert below.neighbours[4:] == ((0, 4), (2, 5))
+    assert below.neighbors[4:] == ((0, 4), (2, 5))
 
 
 def test_prompts_of_poses():

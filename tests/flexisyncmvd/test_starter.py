@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The starter weights at work: a held-out object is painted in the asked colour, the same from all sides."""
+"""The starter weights at work: a held-out object is painted in the asked color, the same from all sides."""
 
 import time
 from dataclasses import replace
@@ -19,7 +19,7 @@ from backend.pipelines.flexisyncmvd.spec import SPEC
 from backend.pipelines.flexisyncmvd.training.figures import (
     Case,
     ViewsByThemselves,
-    colour_share,
+    color_share,
     difference_between_views,
     starter_settings,
     texture,
@@ -66,8 +66,8 @@ def test_a_held_out_chair_becomes_red_through_the_job(
     pixels = np.asarray(Image.open(folder.outputs / result.artifacts[0].file))
     painted = torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255.0
     scene = scene_of(chair, CameraRig(), FILL, "cpu")
-    assert colour_share(painted, scene, "red") > 0.8
-    assert colour_share(painted, scene, "blue") < 0.05
+    assert color_share(painted, scene, "red") > 0.8
+    assert color_share(painted, scene, "blue") < 0.05
     assert not watcher.remarks
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Following the texture so far: each object's own reaches the pictures, and a ControlNet of one's own is taken."""
+"""Following the texture so far: each object's own reaches the images, and a ControlNet of one's own is taken."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint.lora_names import original_name
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind
-from backend.pipelines.flexisyncmvd.control_pictures import control_pictures
+from backend.pipelines.flexisyncmvd.control_images import control_images
 from backend.pipelines.flexisyncmvd.painted_scene import PaintedScene, strip_size
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule
@@ -35,30 +35,30 @@ STRONG = {"conditioning_scale": 2.0, "conditioning_scale_end": 2.0}
 
 
 def plain(color: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> np.ndarray:
-    """A texture of one colour."""
+    """A texture of one color."""
     return np.full((*size, 3), color, np.uint8)
 
 
 def box(color: tuple[int, int, int] | None, x: float = 0.0) -> PaintedMesh:
-    """A box that shows a colour, or brings no texture."""
+    """A box that shows a color, or brings no texture."""
     return replace(painted_box((x, 0, 0)), texture=None if color is None else plain(color))
 
 
-def pictures(*meshes: PaintedMesh, kind: ControlKind = ControlKind.TILE) -> torch.Tensor:
+def images(*meshes: PaintedMesh, kind: ControlKind = ControlKind.TILE) -> torch.Tensor:
     """What the ControlNet sees of meshes in the rig's frame, [V, 3, 256, 256]."""
     whole = PaintedScene.build(meshes, CameraRig(CameraRig.even(4), top_cameras=False), False, 0.9, "cpu", 64)
     settings = Settings(Sizes(32, 32, 256, 64), controls={kind: ControlSchedule()})
-    return control_pictures(whole.scene, settings)[kind]
+    return control_images(whole.scene, settings)[kind]
 
 
-def shares(picture: torch.Tensor) -> list[float]:
-    """How much of a picture [3, H, W] is plainly red, blue, and white."""
-    colours = torch.tensor([RED, BLUE, (255, 255, 255)])[:, :, None, None] / 255
-    return [float(((picture - colour).abs().amax(0) < 0.02).float().mean()) for colour in colours]
+def shares(image: torch.Tensor) -> list[float]:
+    """How much of an image [3, H, W] is plainly red, blue, and white."""
+    colors = torch.tensor([RED, BLUE, (255, 255, 255)])[:, :, None, None] / 255
+    return [float(((image - color).abs().amax(0) < 0.02).float().mean()) for color in colors]
 
 
 def test_every_object_shows_its_own_texture_on_white():
-    made = pictures(box(RED, -1.5), box(BLUE, 1.5))
+    made = images(box(RED, -1.5), box(BLUE, 1.5))
     assert made.shape == (4, 3, 256, 256) and made.min() >= 0 and made.max() <= 1
     behind, from_left, front, from_right = made
     for half, own in ((front[:, :, :128], 0), (front[:, :, 128:], 1), (behind[:, :, 128:], 0), (behind[:, :, :128], 1),
@@ -69,14 +69,14 @@ def test_every_object_shows_its_own_texture_on_white():
 
 def test_faces_that_are_not_painted_show_what_they_have():
     some = [replace(mesh, painted=np.arange(12) < 6) for mesh in (box(RED, -1.5), box(BLUE, 1.5))]
-    for part, whole in zip(pictures(*some), pictures(box(RED, -1.5), box(BLUE, 1.5)), strict=True):
+    for part, whole in zip(images(*some), images(box(RED, -1.5), box(BLUE, 1.5)), strict=True):
         assert sum(shares(part)) > 0.9 and min(np.array(shares(part)) > 0) == min(np.array(shares(whole)) > 0)
 
 
 def test_the_texture_is_read_by_the_uvs():
     """The upper half of the texture, v from 1/2 on, belongs to the sides at +x, +y and +z of the box."""
     halves = np.concatenate([plain(RED, (32, 64)), plain(BLUE, (32, 64))])
-    seen = [shares(view)[:2] for view in pictures(replace(painted_box(), texture=halves))]
+    seen = [shares(view)[:2] for view in images(replace(painted_box(), texture=halves))]
     assert sorted(red > 0.1 and blue == 0 for red, blue in seen) == [False, False, True, True]
     assert sorted(blue > 0.1 and red == 0 for red, blue in seen) == [False, False, True, True]
 

@@ -17,8 +17,8 @@ from backend.pipelines.flexisyncmvd.prompts import DIRECTIONS
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.training import export
 from backend.pipelines.flexisyncmvd.training.captions import MATERIALS, OBJECTS, caption_table, words
-from backend.pipelines.flexisyncmvd.training.colour_kinds import COLOURS, hsv_of, rgb_of
-from backend.pipelines.flexisyncmvd.training.figures import colour_share
+from backend.pipelines.flexisyncmvd.training.color_kinds import COLORS, hsv_of, rgb_of
+from backend.pipelines.flexisyncmvd.training.figures import color_share
 from backend.pipelines.flexisyncmvd.training.networks import fold_normalization, new_autoencoder
 from backend.pipelines.flexisyncmvd.training.paint import Paint, painted, random_paint
 from backend.pipelines.flexisyncmvd.training.presets import PRESETS
@@ -52,7 +52,7 @@ def chair() -> SurfaceViews:
         return cast_views(batch, POSES, scale, 48)
 
 
-def test_rays_see_what_the_rasteriser_sees_of_the_mesh(chair: SurfaceViews) -> None:
+def test_rays_see_what_the_rasterizer_sees_of_the_mesh(chair: SurfaceViews) -> None:
     scene = scene_of(unwrapped_object(Split.HELD_OUT, "chair", 5), CameraRig(), 0.9, "cpu")
     cameras = orbit_cameras(POSES)
     seen = view_geometry(scene.mesh, cameras, rasterize_views(scene.mesh, cameras, 48))
@@ -63,30 +63,30 @@ def test_rays_see_what_the_rasteriser_sees_of_the_mesh(chair: SurfaceViews) -> N
     assert (normal * chair.normal / 127).sum(dim=-1)[both].median() > 0.98
 
 
-def test_an_object_is_painted_all_over_in_its_colour(chair: SurfaceViews) -> None:
+def test_an_object_is_painted_all_over_in_its_color(chair: SurfaceViews) -> None:
     generator, ground = torch.Generator().manual_seed(0), torch.full((len(POSES), 3), 0.5)
     drawn = random_paint(len(POSES), generator)
-    for colour, kind in enumerate(COLOURS.values()):
+    for color, kind in enumerate(COLORS.values()):
         for material in range(len(MATERIALS)):
-            one = (torch.full((len(POSES),), index) for index in (colour, material))
-            picture = painted(chair, Paint(*one, drawn.numbers, drawn.parts, drawn.waves), ground)
-            kept = kind.holds(hsv_of(picture.transpose(0, 1)))[chair.mask].float().mean()
-            assert kept > 0.9, (list(COLOURS)[colour], list(MATERIALS)[material])
-            assert (picture.transpose(0, 1)[:, ~chair.mask] == 0.5).all()
+            one = (torch.full((len(POSES),), index) for index in (color, material))
+            image = painted(chair, Paint(*one, drawn.numbers, drawn.parts, drawn.waves), ground)
+            kept = kind.holds(hsv_of(image.transpose(0, 1)))[chair.mask].float().mean()
+            assert kept > 0.9, (list(COLORS)[color], list(MATERIALS)[material])
+            assert (image.transpose(0, 1)[:, ~chair.mask] == 0.5).all()
 
 
-def test_no_two_kinds_of_colour_are_drawn_alike() -> None:
-    for name, kind in COLOURS.items():
+def test_no_two_kinds_of_color_are_drawn_alike() -> None:
+    for name, kind in COLORS.items():
         for share in (0.0, 0.5, 1.0):
             hsv = torch.tensor([[low + share * (high - low)] for low, high in kind.drawn])
             again = hsv_of(rgb_of(hsv))
-            holders = [other for other, candidate in COLOURS.items() if candidate.holds(again).all()]
+            holders = [other for other, candidate in COLORS.items() if candidate.holds(again).all()]
             assert holders == [name]
 
 
 def test_the_table_holds_each_caption_in_its_place(tokenizer: CLIPTokenizer) -> None:
     table = caption_table(tokenizer, wordings=1)
-    place = list(COLOURS).index("red"), list(MATERIALS).index("wooden"), OBJECTS.index("chair"), 0
+    place = list(COLORS).index("red"), list(MATERIALS).index("wooden"), OBJECTS.index("chair"), 0
     text = "a red wooden chair, front view."
     row = table.captions[(*place, DIRECTIONS.index("front"))].long()
     assert row.tolist() == tokenizer(text, padding="max_length").input_ids
@@ -98,16 +98,16 @@ def test_the_table_holds_each_caption_in_its_place(tokenizer: CLIPTokenizer) -> 
     assert tokenizer.decode(tokenizer("Überraschung 7!").input_ids, skip_special_tokens=True) == "überraschung 7 !"
 
 
-def test_folding_normalises_the_latents_and_keeps_the_pictures() -> None:
+def test_folding_normalizes_the_latents_and_keeps_the_images() -> None:
     autoencoder = new_autoencoder(PRESETS["smoke"]).eval()
-    pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        before = autoencoder.encode(pictures).latent_dist
+        before = autoencoder.encode(images).latent_dist
         decoded = autoencoder.decode(before.mean).sample
         by_channel = before.mean.transpose(0, 1).flatten(1)
         mean, deviation = by_channel.mean(dim=1), by_channel.std(dim=1)
         fold_normalization(autoencoder, mean, deviation)
-        after = autoencoder.encode(pictures).latent_dist
+        after = autoencoder.encode(images).latent_dist
         torch.testing.assert_close(autoencoder.decode(after.mean).sample, decoded, rtol=1e-3, atol=1e-4)
     by_channel = after.mean.transpose(0, 1).flatten(1)
     torch.testing.assert_close(by_channel.mean(dim=1), torch.zeros(4), rtol=0, atol=1e-3)
@@ -132,8 +132,8 @@ def test_a_box_unwrap_neither_overlaps_nor_stretches() -> None:
 def test_a_share_of_a_plain_texture_is_all_or_nothing() -> None:
     scene = scene_of(unwrapped_object(Split.HELD_OUT, "table", 1), CameraRig(), 0.9, "cpu")
     red = torch.tensor([0.8, 0.1, 0.1])[:, None, None].expand(3, 64, 64)
-    assert colour_share(red, scene, "red") == 1.0
-    assert colour_share(red, scene, "blue") == 0.0
+    assert color_share(red, scene, "red") == 1.0
+    assert color_share(red, scene, "blue") == 0.0
 
 
 def test_a_resumed_run_takes_the_same_steps_and_its_export_is_loaded(tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_a_resumed_run_takes_the_same_steps_and_its_export_is_loaded(tmp_path: P
     assert export.main(["--preset", "smoke", "--run", str(halves), "--out", str(folder)]) == 0
     assert "a red wooden chair" in (folder / "README.md").read_text()
     pipeline = CheckpointPipelines(STARTER, folder, Resources()).pipeline(controls=["depth"])
-    learnt = load_file(halves / "denoiser" / "average.safetensors")
-    expected = learnt["unet.conv_in.weight"].half().float()
+    learned = load_file(halves / "denoiser" / "average.safetensors")
+    expected = learned["unet.conv_in.weight"].half().float()
     torch.testing.assert_close(pipeline.unet.conv_in.weight, expected, rtol=0, atol=0)
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     assert len(pipeline.tokenizer) == pipeline.text_encoder.config.vocab_size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist does in the window: open the tab, give a picture, press Generate Parts, wait, look."""
+"""What the artist does in the window: open the tab, give an image, press Generate Parts, wait, look."""
 
 import importlib
 import time
@@ -12,14 +12,14 @@ EXTENSION = "bl_ext.user_default.meshwright"
 
 
 def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
-    """`task` names the picture and how many seconds the job may take."""
+    """`task` names the image and how many seconds the job may take."""
     window.say("enabled", EXTENSION in bpy.context.preferences.addons)
     window.empty_scene()
     yield from window.open_tab("Meshwright")
     bpy.context.scene.meshwright.image = bpy.data.images.load(task["image"])
     window.viewport.tag_redraw()
     yield 1.5
-    window.photograph("1-picture-chosen")
+    window.photograph("1-image-chosen")
     button = yield from window.find_button("meshwright.generate_parts")
     window.say("button", button)
     if button is None:

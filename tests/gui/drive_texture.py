@@ -43,12 +43,12 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
 
 def _watch(window: Any, seconds: float, photo: str) -> Generator[float, None, None]:
     """Only look: Blender's own timer moves the queue on and shows the views."""
-    pictures = importlib.import_module(f"{EXTENSION}.job_pictures")
+    images = importlib.import_module(f"{EXTENSION}.job_images")
     job, end = importlib.import_module(f"{EXTENSION}.jobs").jobs()[-1], time.monotonic() + seconds
     icons = 0
     while not job.ended and time.monotonic() < end:
         yield 0.1
-        if pictures.icon_of(job):
+        if images.icon_of(job):
             icons += 1
             if icons in (4, 12):
                 window.photograph(photo)

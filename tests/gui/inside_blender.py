@@ -53,7 +53,7 @@ class Window:
         self.said[key] = value
 
     def photograph(self, name: str) -> None:
-        """Save the display: Blender's own screenshot operator writes an all-black picture here."""
+        """Save the display: Blender's own screenshot operator writes an all-black image here."""
         self._do("scrot", "--overwrite", str(FOLDER / f"{name}.png"))
 
     def open_tab(self, tab: str) -> Steps:
@@ -67,7 +67,7 @@ class Window:
                 break
             except TypeError:  # no such tab yet
                 continue
-        self.viewport.tag_redraw()  # without it the picture still shows the tab of before
+        self.viewport.tag_redraw()  # without it the image still shows the tab of before
         yield 1.0
         self.say("tab", self.sidebar.active_panel_category)
 

@@ -34,14 +34,14 @@ HOST_PYTHON = '#!/bin/sh\nexec chroot /host /usr/bin/env --chdir="$PWD" "{python
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one visit to the window left: `said` by the script, pictures by name, Blender's log."""
+    """What one visit to the window left: `said` by the script, images by name, Blender's log."""
 
     said: Mapping[str, object]
     photos: Mapping[str, Path]
     log: str
 
     def keep(self) -> None:
-        """Copy pictures and log to the folder that MESHWRIGHT_GUI_PHOTOS names, for a person to look at."""
+        """Copy images and log to the folder that MESHWRIGHT_GUI_PHOTOS names, for a person to look at."""
         if folder := os.environ.get("MESHWRIGHT_GUI_PHOTOS"):
             for name, path in self.photos.items():
                 shutil.copy(path, Path(folder) / f"{name}.png")
@@ -49,7 +49,7 @@ class Outcome:
 
 
 class Session:
-    """A user of that Blender: settings, extensions and pictures live in the empty `folder`.
+    """A user of that Blender: settings, extensions and images live in the empty `folder`.
 
     `python` is the host's interpreter that the extension may start its backend with.
     """

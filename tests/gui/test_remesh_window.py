@@ -34,5 +34,5 @@ def test_it_takes_its_originals_place_until_undone(outcome: Outcome) -> None:
 def test_photos_show_the_preview_before_the_result(outcome: Outcome) -> None:
     woven, delivered = (np.asarray(Image.open(outcome.photos[name]).convert("RGB"), np.float32)
                         for name in ("1-woven", "2-in-its-place"))
-    assert woven.mean() > 20, "the picture is black"
+    assert woven.mean() > 20, "the image is black"
     assert (np.abs(delivered - woven)[100:1000, 200:1000].max(axis=2) > 16).mean() > 0.01

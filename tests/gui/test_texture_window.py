@@ -34,8 +34,8 @@ def test_each_texture_is_a_look_and_one_undo_step(outcome: Outcome) -> None:
     assert outcome.said["looks"] == outcome.said["looks undone"] == ["Before", f"{PROMPT}, seed 3"]
 
 
-def test_photos_show_colour_where_there_was_grey(outcome: Outcome) -> None:
-    views, look, refined = (_colourful(outcome.photos[name]) for name in ("1-views", "2-look", "4-refined"))
+def test_photos_show_color_where_there_was_gray(outcome: Outcome) -> None:
+    views, look, refined = (_colorful(outcome.photos[name]) for name in ("1-views", "2-look", "4-refined"))
     sheet, viewport = np.s_[700:1080, 1050:1300], np.s_[250:900, 380:1000]
     assert views[sheet].mean() > 0.03, "no contact sheet in the sidebar"
     assert views[viewport].mean() < 0.03, "a texture before it was painted"
@@ -46,7 +46,7 @@ def test_photos_show_colour_where_there_was_grey(outcome: Outcome) -> None:
 def test_the_monkey_is_as_red_as_was_asked(outcome: Outcome) -> None:
     for photo in ("2-look", "4-refined"):
         red, green, blue = _pixels(outcome.photos[photo])[250:900, 380:1000].transpose(2, 0, 1)
-        painted = _colourful(outcome.photos[photo])[250:900, 380:1000]
+        painted = _colorful(outcome.photos[photo])[250:900, 380:1000]
         assert ((red > 1.5 * green) & (red > 1.5 * blue))[painted].mean() > 0.8
 
 
@@ -54,6 +54,6 @@ def _pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"), np.float32)
 
 
-def _colourful(path: Path) -> np.ndarray:
-    """Which pixels are far from grey, bool [H, W]."""
+def _colorful(path: Path) -> np.ndarray:
+    """Which pixels are far from gray, bool [H, W]."""
     return np.ptp(_pixels(path), axis=2) > 60

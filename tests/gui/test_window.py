@@ -17,11 +17,11 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def outcome(session: Session) -> Outcome:
     """One visit serves all tests: it takes a minute."""
-    picture = session.folder / "input" / "chair.png"
-    picture.parent.mkdir()
-    shutil.copy(REPOSITORY / "examples" / "chair.png", picture)
+    image = session.folder / "input" / "chair.png"
+    image.parent.mkdir()
+    shutil.copy(REPOSITORY / "examples" / "chair.png", image)
     return session.visit(Path(__file__).with_name("drive_generate.py"),
-                         {"image": str(picture), "seconds": JOB_SECONDS}, VISIT_SECONDS)
+                         {"image": str(image), "seconds": JOB_SECONDS}, VISIT_SECONDS)
 
 
 def test_panel_is_drawn_without_python_errors(outcome: Outcome) -> None:
@@ -47,9 +47,9 @@ def test_parts_arrive_as_named_objects_under_one_empty(outcome: Outcome) -> None
 
 def test_photos_show_the_window_and_what_changed_in_it(outcome: Outcome) -> None:
     before, after = (np.asarray(Image.open(outcome.photos[name]).convert("RGB"), np.float32)
-                     for name in ("1-picture-chosen", "3-parts"))
+                     for name in ("1-image-chosen", "3-parts"))
     assert before.shape == after.shape == (SIZE[1], SIZE[0], 3)
-    assert before.mean() > 20, "the picture is black"
-    assert len(np.unique(before.reshape(-1, 3), axis=0)) > 200, "the picture is almost of one colour"
+    assert before.mean() > 20, "the image is black"
+    assert len(np.unique(before.reshape(-1, 3), axis=0)) > 200, "the image is almost of one color"
     viewport = np.abs(after - before)[100:1000, 200:1000].max(axis=2)
     assert (viewport > 16).mean() > 0.01, "nothing new is to be seen in the viewport"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FlexiSyncMVD's attention, synchronised step and conditioning pictures against golden numbers, in reference mode."""
+"""FlexiSyncMVD's attention, synchronized step and conditioning images against golden numbers, in reference mode."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from torch import Tensor
 from backend.geometry.projection import Cameras, Projector, orbit_cameras, rasterize_views, view_geometry
 from backend.pipelines.flexisyncmvd.attention import ViewSharing, ViewSharingAttention, sharing_views
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind, condition_image, edges
-from backend.pipelines.flexisyncmvd.control_pictures import texture_so_far
+from backend.pipelines.flexisyncmvd.control_images import texture_so_far
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import TRAIN_STEPS, ddpm_scheduler
 from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes, TextureSoFar
@@ -26,7 +26,7 @@ from .comparison import Comparison
 from .flexisyncmvd_projection import golden_mesh
 from .golden import Golden
 
-PICTURE_TOLERANCE = 1e-5
+IMAGE_TOLERANCE = 1e-5
 RUN_TOLERANCE = 5e-5
 
 
@@ -66,13 +66,13 @@ def unet_sync_attention(golden: Golden) -> Iterator[Comparison]:
     whole = sharing_of(config, config["ref_weight"])
     latents, text = golden.input("latents"), golden.input("embeds")
     for most in (48, 6):
-        batches = micro_batches(whole.neighbours, whole.references, most)
-        groups = [[list(b.views), list(b.kept), [list(n) for n in b.neighbours], list(b.references)] for b in batches]
+        batches = micro_batches(whole.neighbors, whole.references, most)
+        groups = [[list(b.views), list(b.kept), [list(n) for n in b.neighbors], list(b.references)] for b in batches]
         yield Comparison(f"groups{most}", groups, config[f"groups{most}"])
         output = torch.empty_like(latents)
         for batch in batches:
             views, kept = list(batch.views), list(batch.kept)
-            sharing = ViewSharing(batch.neighbours, batch.references, whole.reference_weight)
+            sharing = ViewSharing(batch.neighbors, batch.references, whole.reference_weight)
             with sharing_views(unet, sharing):
                 rows = unet(latents[views], config["t"], text[views]).sample
             output[[views[i] for i in kept]] = rows[kept]
@@ -104,19 +104,19 @@ def relative(value: Tensor) -> float:
 
 
 def conditioning(golden: Golden) -> Iterator[Comparison]:
-    """Depth, normal, canny and tile pictures of four views."""
+    """Depth, normal, canny and tile images of four views."""
     config, mesh = golden.config, golden_mesh(golden)
     cameras = cameras_of([config["poses"][view] for view in config["views"]])
     geometry = view_geometry(mesh, cameras, rasterize_views(mesh, cameras, config["render_size"], reference=True))
     for kind in (ControlKind.DEPTH, ControlKind.NORMAL, ControlKind.CANNY):
-        pictures = condition_image(kind, geometry, cameras, config["output_size"], reference=True)
-        yield Comparison(kind, pictures, golden.output(kind), PICTURE_TOLERANCE)
+        images = condition_image(kind, geometry, cameras, config["output_size"], reference=True)
+        yield Comparison(kind, images, golden.output(kind), IMAGE_TOLERANCE)
     source = golden.output("canny.source_uint8").permute(0, 3, 1, 2)
-    yield Comparison("canny of the golden picture", edges((source + 0.5) / 255), golden.output("canny"), 0)
+    yield Comparison("canny of the golden image", edges((source + 0.5) / 255), golden.output("canny"), 0)
     scene = Scene(mesh, CameraRig(), cameras, TextureSoFar(mesh, golden.input("texture_rgb")))
     sizes = Sizes(config["output_size"] // 8, 0, config["rgb_view_size"], 0)
     rendered = texture_so_far(scene, Settings(sizes, reference=True))
-    yield Comparison("render", rendered, golden.output("render"), PICTURE_TOLERANCE)
+    yield Comparison("render", rendered, golden.output("render"), IMAGE_TOLERANCE)
 
 
 CASES.update(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FlexiSyncMVD's projector against golden numbers: rasteriser, weight maps, bake, Voronoi cells, UV strips."""
+"""FlexiSyncMVD's projector against golden numbers: rasterizer, weight maps, bake, Voronoi cells, UV strips."""
 
 import json
 from collections.abc import Iterator
@@ -52,8 +52,8 @@ def longest_side_scaled(vertices: Tensor, half_side: float) -> Tensor:
 def geometry(golden: Golden) -> Iterator[Comparison]:
     """Cameras, and everything that a pixel knows, in reference mode."""
     config, cameras, mesh = golden.config, golden_cameras(golden.config), golden_mesh(golden)
-    normalised = longest_side_scaled(golden.input("verts_raw"), config["mesh_scale"])
-    yield Comparison("normalised", normalised, golden.input("verts_normalised"), GEOMETRY)
+    normalized = longest_side_scaled(golden.input("verts_raw"), config["mesh_scale"])
+    yield Comparison("normalised", normalized, golden.input("verts_normalised"), GEOMETRY)
     yield Comparison("vertex_normals", mesh.normals, golden.output("vertex_normals"), GEOMETRY)
     yield Comparison("R", cameras.rotation, golden.output("R"), GEOMETRY)
     yield Comparison("T", cameras.translation, golden.output("T"), GEOMETRY)
@@ -152,13 +152,13 @@ def uv_layout(golden: Golden) -> Iterator[Comparison]:
     vertices, faces = golden.output("glb.verts_normalised"), golden.output("glb.faces")
     expected = golden.output("glb.vertex_normals")
     yield Comparison("glb vertex_normals", area_weighted_normals(vertices, faces), expected, GEOMETRY)
-    normalised = longest_side_scaled(golden.input("raw_verts"), 0.9)
-    yield Comparison("obj verts_normalised", normalised, golden.output("obj.verts_normalised"), GEOMETRY)
+    normalized = longest_side_scaled(golden.input("raw_verts"), 0.9)
+    yield Comparison("obj verts_normalised", normalized, golden.output("obj.verts_normalised"), GEOMETRY)
     names = ("obj.verts_normalised", "obj.faces", "obj.verts_uvs", "obj.faces_uvs")
     mesh = UVMesh.of(*(golden.output(name) for name in names))
-    pictures = rasterize_views(mesh, orbit_cameras(DEFAULT_POSES), VISIBILITY_SIZE, reference=True)
+    views = rasterize_views(mesh, orbit_cameras(DEFAULT_POSES), VISIBILITY_SIZE, reference=True)
     layout = faces_in_texture(mesh, strip.texture_size)
-    visible = texels_of_seen_faces(layout, seen_faces(pictures, len(mesh.faces)))
+    visible = texels_of_seen_faces(layout, seen_faces(views, len(mesh.faces)))
     yield Comparison("obj visible", visible, golden.output("obj.visible"), EXACT)
 
 

@@ -32,7 +32,7 @@ IMAGE_TOKENS, RESAMPLER_HEADS, IMAGE_SCALE = 4, 4, 0.5
 
 
 class RecordedDraws:
-    """The noise and the background colours of the recorded run."""
+    """The noise and the background colors of the recorded run."""
 
     def __init__(self, inputs: Golden) -> None:
         self._inputs = inputs
@@ -42,7 +42,7 @@ class RecordedDraws:
         assert noise.shape == shape, what
         return noise
 
-    def colours(self, step: int, views: int, choices: int) -> Tensor:
+    def colors(self, step: int, views: int, choices: int) -> Tensor:
         drawn = self._inputs.input("background_colour_index")
         # The last draw is for a step that never comes.
         return drawn[step].long() if step < len(drawn) else torch.zeros(views, dtype=torch.long)
@@ -85,7 +85,7 @@ def _add_image_adapter(unet: UNet2DConditionModel, tensors: dict[str, Tensor]) -
 
 
 def pipeline_of(inputs: Golden) -> FlexiSyncMVDPipeline:
-    """The recorded run's networks. Its texts and pictures are given as embeddings, so it has no encoders."""
+    """The recorded run's networks. Its texts and images are given as embeddings, so it has no encoders."""
     kind = inputs.config["kind"]
     unet_file = inputs.sibling(f"e2e_{kind}_weights_unet")
     other = inputs.sibling(f"e2e_{kind}_weights_controlnet_vae")
@@ -145,7 +145,7 @@ def _values(outcome: StepOutcome) -> dict[str, Tensor]:
         "guided_noise": outcome.prediction.guided, "unet_positive": outcome.prediction.positive,
         "unet_negative": outcome.prediction.negative, "pred_x0": outcome.clean, "latents": outcome.views,
     }
-    return values | ({"latent_texture": outcome.synchronised.texture} if outcome.synchronised else {})
+    return values | ({"latent_texture": outcome.synchronized.texture} if outcome.synchronized else {})
 
 
 def plan(inputs: Golden) -> Iterator[Comparison]:
@@ -154,9 +154,9 @@ def plan(inputs: Golden) -> Iterator[Comparison]:
     control = Control(pipeline.controlnet.nets[0], torch.empty(0), ControlSchedule())
     plan = pipeline.plan(settings_of(config), [control])
     yield Comparison("timesteps", [step.timestep for step in plan.steps], config["timesteps"])
-    synchronised = [step for step in plan.steps if step.synchronised]
-    yield Comparison("sync_t", [step.timestep for step in synchronised], config["sync_t"])
-    exponents = torch.tensor([step.exponent for step in synchronised])
+    synchronized = [step for step in plan.steps if step.synchronized]
+    yield Comparison("sync_t", [step.timestep for step in synchronized], config["sync_t"])
+    exponents = torch.tensor([step.exponent for step in synchronized])
     yield Comparison("sync_exp", exponents, torch.tensor(config["sync_exp"]))
     scales = torch.tensor(config["controlnet_scales_in_call_order(positive,negative per step)"])
     yield Comparison("controlnet_scales", torch.tensor(plan.scales[0]).repeat_interleave(2), scales)

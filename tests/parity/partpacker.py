@@ -23,8 +23,8 @@ from backend.pipelines.partpacker.denoiser import (
     PartPackerDenoiser,
     timestep_frequencies,
 )
-from backend.pipelines.partpacker.image_condition import condition_tokens, last_block_tokens, normalize_picture
-from backend.pipelines.partpacker.picture import composite_on_white, recenter, resize_picture
+from backend.pipelines.partpacker.image import composite_on_white, recenter, resize_image
+from backend.pipelines.partpacker.image_condition import condition_tokens, last_block_tokens, normalize_image
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 from backend.pipelines.partpacker.sampler import flow_scheduler, set_flow_timesteps
 
@@ -111,11 +111,11 @@ def dit(golden: Golden) -> Iterator[Comparison]:
 
 def dinov2_cond(golden: Golden) -> Iterator[Comparison]:
     image_encoder = load_image_encoder(golden.config, golden.weights())
-    picture = golden.input("image01")
-    pixels = normalize_picture(picture)
+    image = golden.input("image01")
+    pixels = normalize_image(image)
     yield Comparison("pixel_values", pixels, golden.output("pixel_values"))
     yield Comparison("prenorm", last_block_tokens(image_encoder, pixels), golden.output("prenorm"))
-    yield Comparison("cond", condition_tokens(image_encoder, picture), golden.output("cond"))
+    yield Comparison("cond", condition_tokens(image_encoder, image), golden.output("cond"))
 
 
 def vae_encode(golden: Golden) -> Iterator[Comparison]:
@@ -158,12 +158,12 @@ def pipeline_of(
     denoiser: PartPackerDenoiser,
     image_encoder: Dinov2Model | None = None,
     autoencoder: PartPackerAutoencoder | None = None,
-    picture_size: int = 0,
+    image_size: int = 0,
 ) -> PartPackerPipeline:
     """Our pipeline around what a case has of the networks."""
     return PartPackerPipeline(
         image_encoder, denoiser, autoencoder, flow_scheduler(),
-        tokens_per_volume=config["latent_size"], picture_size=picture_size,
+        tokens_per_volume=config["latent_size"], image_size=image_size,
     )
 
 
@@ -202,16 +202,16 @@ def _sigma_tables(golden: Golden) -> Iterator[Comparison]:
 
 
 def preprocess(golden: Golden) -> Iterator[Comparison]:
-    """Exact but for the float pictures, whose last bit depends on how the compositing is vectorised."""
+    """Exact but for the float images, whose last bit depends on how the compositing is vectorized."""
     first, last = map(int, re.findall(r"\d+\.\.\d+", golden.config["rows"])[0].split(".."))
     for name, expected in golden.with_prefix("out.").items():
-        picture, _, what = name.partition(".")
-        centred = recenter(golden.input(picture).numpy())
+        image, _, what = name.partition(".")
+        centered = recenter(golden.input(image).numpy())
         if what == "recentered":
-            yield Comparison(name, centred, expected, 0.0)
+            yield Comparison(name, centered, expected, 0.0)
             continue
         mode, size, *form = what.split("_")
-        resized = resize_picture(centred, int(size), RESIZE_OF[mode])
+        resized = resize_image(centered, int(size), RESIZE_OF[mode])
         if form == ["u8"]:
             yield Comparison(name, resized, expected, 0.0)
             continue
@@ -219,9 +219,9 @@ def preprocess(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(name, rgb[first : last + 1] if form == ["rows"] else rgb, expected, 1e-7)
     for name, expected in golden.config.items():
         if name.endswith("_u8_sha256"):
-            picture, _, what = name.partition(".")
+            image, _, what = name.partition(".")
             mode, size, *_ = what.split("_")
-            resized = resize_picture(recenter(golden.input(picture).numpy()), int(size), RESIZE_OF[mode])
+            resized = resize_image(recenter(golden.input(image).numpy()), int(size), RESIZE_OF[mode])
             yield Comparison(name, hashlib.sha256(resized.tobytes()).hexdigest(), expected, 0.0)
 
 
@@ -254,7 +254,7 @@ def end_to_end(golden: Golden) -> Iterator[Comparison]:
         autoencoder,
         config["image_size"],
     )
-    image = pipeline.prepare_picture(golden.input("image_rgba_u8").numpy())
+    image = pipeline.prepare_image(golden.input("image_rgba_u8").numpy())
     yield Comparison("cond_image", image, golden.output("cond_image"), 1e-7)
     condition = pipeline.encode_condition(image)
     latent = pipeline.denoise(golden.input("noise"), condition, config["num_steps"], config["cfg_scale"])

@@ -14,7 +14,7 @@ from backend.pipelines.partpacker.sampler import flow_scheduler
 
 @pytest.fixture
 def tiny_denoiser() -> PartPackerDenoiser:
-    """Random in every tensor, the zero-initialised ones too."""
+    """Random in every tensor, the zero-initialized ones too."""
     torch.manual_seed(0)
     denoiser = PartPackerDenoiser(width=32, layers=2, heads=4, latent_width=4, condition_width=24)
     for parameter in denoiser.parameters():
@@ -36,7 +36,7 @@ def tiny_pipeline(tiny_denoiser, tiny_autoencoder) -> PartPackerPipeline:
     )
     pipeline = PartPackerPipeline(
         Dinov2Model(config).eval(), tiny_denoiser, tiny_autoencoder, flow_scheduler(),
-        tokens_per_volume=12, picture_size=56,
+        tokens_per_volume=12, image_size=56,
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -47,7 +47,7 @@ def cut_out() -> np.ndarray:
     """RGBA uint8 [60, 80, 4]: a shaded disc on transparent ground."""
     y, x = np.mgrid[:60, :80]
     disc = (y - 32) ** 2 + (x - 35) ** 2 < 20**2
-    picture = np.zeros((60, 80, 4), np.uint8)
-    picture[..., 0], picture[..., 1], picture[..., 2] = 200, y * 4, x * 3
-    picture[..., 3] = 255 * disc
-    return picture * disc[..., None].astype(np.uint8)
+    image = np.zeros((60, 80, 4), np.uint8)
+    image[..., 0], image[..., 1], image[..., 2] = 200, y * 4, x * 3
+    image[..., 3] = 255 * disc
+    return image * disc[..., None].astype(np.uint8)

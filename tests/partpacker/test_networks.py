@@ -85,7 +85,7 @@ def test_field_chunks_and_cached_context(tiny_autoencoder):
 
 
 @torch.no_grad()
-def test_half_precision_keeps_neighbouring_grid_points_apart(tiny_autoencoder):
+def test_half_precision_keeps_neighboring_grid_points_apart(tiny_autoencoder):
     tiny_autoencoder.to(torch.bfloat16)
     hidden = tiny_autoencoder.decode(random_tensors((1, 12, 4))[0])
     cell = 2 / 384

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pipeline's behaviour on small random networks; its numbers are held by tests/parity."""
+"""The pipeline's behavior on small random networks; its numbers are held by tests/parity."""
 
 import importlib
 import logging
@@ -22,7 +22,7 @@ SETTINGS = {"num_inference_steps": 3, "grid_resolution": 16, "seed": 5}
 @pytest.fixture
 def pipeline(tiny_pipeline, cut_out):
     """The field is shifted so that half of the cube is inside."""
-    image = tiny_pipeline.prepare_picture(cut_out)
+    image = tiny_pipeline.prepare_image(cut_out)
     with torch.no_grad():
         latent = tiny_pipeline.denoise(
             tiny_pipeline.prepare_latents(5), tiny_pipeline.encode_condition(image), 3, 7.0
@@ -67,7 +67,7 @@ def test_progress_tells_every_stage_to_its_end(pipeline, cut_out):
     calls = []
     pipeline(cut_out, **SETTINGS, progress=lambda *call: calls.append(call), points_per_query=1000)
     stages = list(dict.fromkeys(stage for stage, _, _ in calls))
-    assert stages == ["picture", "condition", "sample", "decode", "field", "surface"]
+    assert stages == ["image", "condition", "sample", "decode", "field", "surface"]
     for stage in stages:
         steps = [(step, of) for name, step, of in calls if name == stage]
         assert [step for step, _ in steps] == sorted(step for step, _ in steps)
@@ -76,7 +76,7 @@ def test_progress_tells_every_stage_to_its_end(pipeline, cut_out):
     assert len([call for call in calls if call[0] == "field"]) == 2 * 5
 
 
-@pytest.mark.parametrize("stage", ["picture", "condition", "sample", "decode", "field", "surface"])
+@pytest.mark.parametrize("stage", ["image", "condition", "sample", "decode", "field", "surface"])
 def test_what_progress_raises_ends_the_run_and_the_next_run_works(pipeline, cut_out, stage):
     class Stop(Exception):
         pass
@@ -105,7 +105,7 @@ def test_step_callback_may_replace_the_latent_and_interrupt(pipeline, cut_out):
 
 
 def test_guidance_of_one_is_the_conditional_velocity(pipeline, cut_out):
-    condition = pipeline.encode_condition(pipeline.prepare_picture(cut_out))
+    condition = pipeline.encode_condition(pipeline.prepare_image(cut_out))
     noise = pipeline.prepare_latents(1)
     with torch.no_grad():
         without = pipeline.denoise(noise, condition, 2, 1.0)
@@ -113,7 +113,7 @@ def test_guidance_of_one_is_the_conditional_velocity(pipeline, cut_out):
     torch.testing.assert_close(without, nearly, atol=1e-4, rtol=0)
 
 
-def test_the_picture_matters(pipeline, cut_out):
+def test_the_image_matters(pipeline, cut_out):
     other = cut_out.copy()
     other[..., :3] = other[..., 2::-1] // 3
     assert not torch.allclose(pipeline(cut_out, **SETTINGS).latent, pipeline(other, **SETTINGS).latent, atol=1e-3)
@@ -123,7 +123,7 @@ def test_save_and_load(pipeline, cut_out, tmp_path):
     pipeline.save_pretrained(tmp_path)
     loaded = PartPackerPipeline.from_pretrained(tmp_path)
     assert loaded.config.tokens_per_volume == 12
-    assert loaded.config.picture_size == 56
+    assert loaded.config.image_size == 56
     assert_alike(pipeline(cut_out, **SETTINGS), loaded(cut_out, **SETTINGS))
     half = PartPackerPipeline.from_pretrained(tmp_path, torch_dtype=torch.bfloat16)
     assert {half.denoiser.dtype, half.autoencoder.dtype, half.image_encoder.dtype} == {torch.bfloat16}
@@ -207,14 +207,14 @@ def test_an_empty_field_ends_with_the_error(pipeline, cut_out):
     "change",
     [
         {"num_inference_steps": 0}, {"guidance_scale": 0.5}, {"grid_resolution": 1}, {"resize": "cubic"},
-        {"picture": np.zeros((40, 40, 3), np.uint8)}, {"picture": np.zeros((40, 40, 4), np.float32)},
-        {"picture": np.zeros((40, 40, 4), np.uint8)}, {"picture": np.full((40, 40, 4), 255, np.uint8)},
+        {"image": np.zeros((40, 40, 3), np.uint8)}, {"image": np.zeros((40, 40, 4), np.float32)},
+        {"image": np.zeros((40, 40, 4), np.uint8)}, {"image": np.full((40, 40, 4), 255, np.uint8)},
     ],
 )
 def test_inputs_are_checked_before_any_work(pipeline, cut_out, change):
     calls = []
     with pytest.raises(ValueError):
-        pipeline(**{"picture": cut_out} | SETTINGS | change, progress=lambda *call: calls.append(call))
+        pipeline(**{"image": cut_out} | SETTINGS | change, progress=lambda *call: calls.append(call))
     assert not calls
 
 

@@ -97,8 +97,8 @@ def test_autoencoder_learns_a_handful_of_objects(objects: ObjectBatch) -> None:
 def test_denoiser_learns_a_handful_of_objects() -> None:
     torch.manual_seed(0)
     latents = torch.randn(2, 2 * SMOKE.tokens_per_volume, 8).sign()
-    pictures = torch.randint(0, 255, (2, 1, 3, 56, 56), dtype=torch.uint8)
-    values = _losses(DenoiserLearning(latents, pictures, SMOKE), new_conditioned_denoiser(SMOKE), 150)
+    images = torch.randint(0, 255, (2, 1, 3, 56, 56), dtype=torch.uint8)
+    values = _losses(DenoiserLearning(latents, images, SMOKE), new_conditioned_denoiser(SMOKE), 150)
     assert values[0] == pytest.approx(2.0, abs=0.3)  # an output of zero misses the noise and the data
     assert sum(values[-10:]) < 0.8 * sum(values[:10])
 
@@ -121,11 +121,11 @@ def test_folding_normalizes_the_latents_and_keeps_the_field(objects: ObjectBatch
 def test_evaluation_samples_as_the_pipeline_does(tiny_pipeline: PartPackerPipeline) -> None:
     model = new_conditioned_denoiser(SMOKE)
     model.denoiser, model.image_encoder = tiny_pipeline.denoiser, tiny_pipeline.image_encoder
-    pictures = torch.randint(0, 255, (1, 3, 56, 56), dtype=torch.uint8)
+    images = torch.randint(0, 255, (1, 3, 56, 56), dtype=torch.uint8)
     with torch.no_grad():
-        ours = sample_latents(model, pictures, (24, 4), 6, 2.0, seed=5)
+        ours = sample_latents(model, images, (24, 4), 6, 2.0, seed=5)
         noise = torch.randn(1, 24, 4, generator=_generator(5))
-        condition = tiny_pipeline.encode_condition(pictures.float() / 255)
+        condition = tiny_pipeline.encode_condition(images.float() / 255)
         theirs = tiny_pipeline.denoise(noise, condition, 6, 2.0)
     assert (ours - theirs).abs().max() < 1e-4
     assert len(set_flow_timesteps(flow_scheduler(), 6)) == 6
@@ -165,8 +165,8 @@ def test_published_preset_gives_every_weight_a_gradient() -> None:
     batch, volumes = preset.denoiser_stage.batch, 2 * preset.autoencoder_stage.batch
     with torch.device("meta"):
         model, autoencoder = new_conditioned_denoiser(preset).train(), new_autoencoder(preset).train()
-        noisy, picture = torch.empty(batch, 2 * preset.tokens_per_volume, 64), torch.empty(batch, 3, 518, 518)
-        model(noisy, torch.empty(batch), picture, torch.empty(batch)).sum().backward()
+        noisy, image = torch.empty(batch, 2 * preset.tokens_per_volume, 64), torch.empty(batch, 3, 518, 518)
+        model(noisy, torch.empty(batch), image, torch.empty(batch)).sum().backward()
         points = [torch.empty(volumes, count, 3) for count in (preset.surface_points, preset.salient_points)]
         index = [torch.zeros(volumes, count, dtype=torch.int64) for count in preset.tokens]
         field, posterior = autoencoder(*points, *index, torch.empty(volumes, preset.field_points, 3))
@@ -194,6 +194,6 @@ def test_pools_are_made_in_pieces_of_bounded_size(objects: ObjectBatch, monkeypa
     assert counts == [8, 6, 2], "two volumes an object: four objects at once, then three and one"
     assert pieces.shape == whole.shape == (4, 2 * SMOKE.tokens_per_volume, 8)
     monkeypatch.setattr(pool, "RENDERED_AT_ONCE", (1024, 4 * 28**2))
-    pictures = pool.render_pool(objects[:2], 28, 2, _generator())
-    assert pictures.shape == (2, 2, 3, 28, 28)
-    assert (pictures.flatten(2).float().std(dim=2) > 5).all(), "something is seen in every picture"
+    images = pool.render_pool(objects[:2], 28, 2, _generator())
+    assert images.shape == (2, 2, 3, 28, 28)
+    assert (images.flatten(2).float().std(dim=2) > 5).all(), "something is seen in every image"

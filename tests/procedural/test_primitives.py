@@ -51,7 +51,7 @@ CASES = {
 
 
 def _alone(primitive: shapes.Primitive) -> ObjectBatch:
-    """One primitive as an object, not normalised."""
+    """One primitive as an object, not normalized."""
     sketch = Sketch()
     sketch.add("only", (0.5, 0.5, 0.5), primitive)
     arrays = assemble(sketch, 0)

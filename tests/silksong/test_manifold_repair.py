@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The repair of meshes: manifold afterwards, in its place, in bounded time."""
+"""The repair of meshes: manifold afterward, in its place, in bounded time."""
 
 import time
 

@@ -49,7 +49,7 @@ def test_turned_faces_are_turned_back():
 
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_moebius_band_is_cut_across_once(rows):
-    """The shortest seam of a band is one edge for every row; afterwards it is a strip with one border."""
+    """The shortest seam of a band is one edge for every row; afterward it is a strip with one border."""
     mesh = band(24, rows, twisted=True)
     with pytest.raises(BadInput, match="only one side"):
         encode(mesh, reference=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backend.contract import Cancelled, Licence, PipelineSpec, WeightFile, WeightSet
+from backend.contract import Cancelled, License, PipelineSpec, WeightFile, WeightSet
 
 from .hub_server import HubServer, ServedFile
 
-LICENCE = Licence("Research Only 1.0", "http://127.0.0.1/licence", "Research only.", commercial_use=False)
+LICENSE = License("Research Only 1.0", "http://127.0.0.1/license", "Research only.", commercial_use=False)
 FLOW = bytes(range(256)) * 2048  # 512 KiB
 CONFIG = b'{"depth": 2}'
 
@@ -48,7 +48,7 @@ def weights() -> WeightSet:
     return WeightSet("published", "Published", "A model", (
         WeightFile("acme/model", "flow.pt", "flow.pt"),
         WeightFile("acme/encoder", "config.json", "encoder/config.json"),
-    ), LICENCE, 0.0005, 1.0)
+    ), LICENSE, 0.0005, 1.0)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from backend.contract import Cancelled, MeshwrightError, PipelineSpec, Remedy, W
 from backend.weights.download import RESERVE, download
 from backend.weights.location import locate, set_folder
 
-from .conftest import CONFIG, FLOW, LICENCE, RecordingProgress
+from .conftest import CONFIG, FLOW, LICENSE, RecordingProgress
 from .hub_server import COMMIT, HubServer, ServedFile
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,8 +26,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def fetch(spec: PipelineSpec, weights: WeightSet, tmp_path: Path):
-    def run(progress: RecordingProgress | None = None, licence: str = LICENCE.name) -> Path:
-        return download(spec, weights, tmp_path, licence, progress or RecordingProgress())
+    def run(progress: RecordingProgress | None = None, license: str = LICENSE.name) -> Path:
+        return download(spec, weights, tmp_path, license, progress or RecordingProgress())
     return run
 
 
@@ -55,7 +55,7 @@ def test_complete(hub: HubServer, fetch, folder: Path) -> None:
 def test_a_second_call_downloads_nothing(hub: HubServer, fetch) -> None:
     fetch()
     hub.requests.clear()
-    fetch(licence="")
+    fetch(license="")
     assert {method for method, _, _ in hub.requests} == {"HEAD"}
 
 
@@ -121,7 +121,7 @@ def test_a_replaced_file_is_not_fetched(hub: HubServer, spec: PipelineSpec, weig
                                         tmp_path: Path) -> None:
     known = dataclasses.replace(weights, files=(WeightFile("acme/model", "flow.pt", "flow.pt", bytes=99),))
     with pytest.raises(MeshwrightError, match="not the file that Meshwright knows"):
-        download(spec, known, tmp_path, LICENCE.name, RecordingProgress())
+        download(spec, known, tmp_path, LICENSE.name, RecordingProgress())
     assert not hub.downloads("flow.pt")
 
 
@@ -203,7 +203,7 @@ def test_disk_full_on_the_way(hub: HubServer, fetch, monkeypatch: pytest.MonkeyP
 def test_a_folder_that_cannot_be_made(hub: HubServer, spec: PipelineSpec, weights: WeightSet, tmp_path: Path) -> None:
     (tmp_path / "acme").write_text("a file stands where the folder should be")
     with pytest.raises(MeshwrightError, match="cannot be written") as caught:
-        download(spec, weights, tmp_path, LICENCE.name, RecordingProgress())
+        download(spec, weights, tmp_path, LICENSE.name, RecordingProgress())
     assert caught.value.report.remedy is Remedy.CHOOSE_FOLDER
 
 
@@ -220,12 +220,12 @@ def test_a_read_only_folder(hub: HubServer, fetch, folder: Path, monkeypatch: py
     assert caught.value.report.remedy is Remedy.CHOOSE_FOLDER
 
 
-def test_licence_not_accepted(hub: HubServer, fetch) -> None:
-    for licence in ("", "Another Licence"):
-        with pytest.raises(MeshwrightError, match=LICENCE.url) as caught:
-            fetch(licence=licence)
-        assert caught.value.report.remedy is Remedy.ACCEPT_LICENCE
-    assert not hub.requests, "nothing is asked of the hub before the licence is accepted"
+def test_license_not_accepted(hub: HubServer, fetch) -> None:
+    for license in ("", "Another License"):
+        with pytest.raises(MeshwrightError, match=LICENSE.url) as caught:
+            fetch(license=license)
+        assert caught.value.report.remedy is Remedy.ACCEPT_LICENSE
+    assert not hub.requests, "nothing is asked of the hub before the license is accepted"
 
 
 def test_files_put_there_by_hand_are_not_fetched_again(hub: HubServer, fetch, folder: Path) -> None:
@@ -246,12 +246,12 @@ def run_apart(hub: HubServer, models: Path, **environment: str) -> subprocess.Co
     """The same download in a process of its own, as the worker does it: the environment is read at import."""
     script = (
         "import sys; from pathlib import Path\n"
-        "from tests.weights.conftest import LICENCE, RecordingProgress\n"
+        "from tests.weights.conftest import LICENSE, RecordingProgress\n"
         "from backend.contract import MeshwrightError, PipelineSpec, WeightFile, WeightSet\n"
         "from backend.weights.download import download\n"
-        "weights = WeightSet('published', 'P', '', (WeightFile('acme/model', 'flow.pt', 'flow.pt'),), LICENCE, 1, 1)\n"
+        "weights = WeightSet('published', 'P', '', (WeightFile('acme/model', 'flow.pt', 'flow.pt'),), LICENSE, 1, 1)\n"
         "try:\n"
-        "    download(PipelineSpec('acme', 'A', '', (), (weights,)), weights, Path(sys.argv[1]), LICENCE.name,\n"
+        "    download(PipelineSpec('acme', 'A', '', (), (weights,)), weights, Path(sys.argv[1]), LICENSE.name,\n"
         "             RecordingProgress())\n"
         "except MeshwrightError as error:\n"
         "    sys.exit(str(error))\n"

@@ -10,10 +10,10 @@ import pytest
 
 from backend.contract import MeshwrightError, PipelineSpec, Remedy, WeightFile, WeightSet
 from backend.weights import location, verified_files
-from backend.weights.licences import accept
+from backend.weights.licenses import accept
 from backend.weights.location import locate, set_folder
 
-from .conftest import CONFIG, FLOW, LICENCE
+from .conftest import CONFIG, FLOW, LICENSE
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def test_missing_tells_files_size_and_folder(spec: PipelineSpec, weights: Weight
     with pytest.raises(MeshwrightError) as caught:
         locate(spec, weights, tmp_path)
     report = caught.value.report
-    assert report.remedy is Remedy.ACCEPT_LICENCE
+    assert report.remedy is Remedy.ACCEPT_LICENSE
     assert "flow.pt is missing; encoder/config.json is missing" in report.why
     assert "0.0005 GB" in report.why
     assert str(tmp_path / "acme" / "published") in report.advice
-    accept(spec, weights, tmp_path, LICENCE.name)
+    accept(spec, weights, tmp_path, LICENSE.name)
     with pytest.raises(MeshwrightError) as caught:
         locate(spec, weights, tmp_path)
     assert caught.value.report.remedy is Remedy.DOWNLOAD

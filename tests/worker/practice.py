@@ -17,7 +17,7 @@ from backend.contract import (
     Artifact,
     InputSpec,
     JobFolder,
-    Licence,
+    License,
     Parameter,
     PipelineSpec,
     Request,
@@ -32,7 +32,7 @@ from backend.contract import (
 from backend.pipelines import registry
 
 TASK = TaskSpec(
-    "walk", "Walk", "Take steps", (InputSpec("image", "image", "A picture", "Of anything", required=False),),
+    "walk", "Walk", "Take steps", (InputSpec("image", "image", "An image", "Of anything", required=False),),
     (
         Parameter("steps", "int", 20, "Steps", "How many", 1, 100000),
         Parameter("pause", "float", 0.0, "Pause", "Seconds a step", 0, 10),
@@ -41,11 +41,11 @@ TASK = TaskSpec(
     ),
     (StageSpec("sample", "Sampling", 0.5, {"steps": 1.0}), StageSpec("decode", "Decoding", 0.5)),
 )
-LICENCE = Licence("None", "", "", True)
+LICENSE = License("None", "", "", True)
 SPEC = PipelineSpec(
     "practice", "Practice", "For tests", (TASK,),
-    (WeightSet("small", "Small", "", (), LICENCE, 0.0, 0.1, bundled=True),
-     WeightSet("other", "Other", "", (), LICENCE, 0.0, 0.1, bundled=True)),
+    (WeightSet("small", "Small", "", (), LICENSE, 0.0, 0.1, bundled=True),
+     WeightSet("other", "Other", "", (), LICENSE, 0.0, 0.1, bundled=True)),
 )
 TOO_MUCH = 1 << 60
 

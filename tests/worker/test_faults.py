@@ -124,9 +124,9 @@ def test_a_device_that_is_absent(make_job, tmp_path, local):
 def test_published_weights_that_are_not_there(local, make_job, tmp_path):
     (tmp_path / "mesh.npz").write_bytes(b"")
     folder = make_job("reconstruct", "partpacker", "published", inputs={"mesh": tmp_path / "mesh.npz"})
-    assert outcome(local.run(folder)).error.remedy is Remedy.ACCEPT_LICENCE
+    assert outcome(local.run(folder)).error.remedy is Remedy.ACCEPT_LICENSE
 
 
-def test_a_download_without_an_accepted_licence(local, make_job):
+def test_a_download_without_an_accepted_license(local, make_job):
     error = outcome(local.run(make_job("download_weights", "partpacker", "published"))).error
-    assert error.remedy is Remedy.ACCEPT_LICENCE
+    assert error.remedy is Remedy.ACCEPT_LICENSE

@@ -26,20 +26,20 @@ from backend.pipelines import registry
 from backend.pipelines.partpacker import job as partpacker_job
 from backend.pipelines.partpacker.spec import SPEC
 from tests.worker.conftest import events_of
-from tests.worker.tiny_partpacker import save_picture
+from tests.worker.tiny_partpacker import save_image
 
 FAST = {"steps": 3, "guidance_scale": 2.0, "grid_resolution": "64"}
 
 
 @pytest.fixture
-def picture(tmp_path):
-    return save_picture(tmp_path / "disc.png")
+def image(tmp_path):
+    return save_image(tmp_path / "disc.png")
 
 
 @pytest.fixture
-def generate_job(make_job, picture):
+def generate_job(make_job, image):
     def make(seed=0, **parameters):
-        return make_job("generate_parts", "partpacker", "starter", seed, {"image": picture}, **FAST | parameters)
+        return make_job("generate_parts", "partpacker", "starter", seed, {"image": image}, **FAST | parameters)
 
     return make
 
@@ -48,7 +48,7 @@ def stages(events):
     return list(dict.fromkeys(event.stage for event in events_of(events, StageProgress)))
 
 
-def test_a_picture_becomes_parts(local, generate_job):
+def test_a_image_becomes_parts(local, generate_job):
     folder = generate_job()
     events = local.run(folder)
     assert isinstance(events[-1], Done), events[-1]
@@ -68,7 +68,7 @@ def test_a_picture_becomes_parts(local, generate_job):
         assert np.abs(vertices).max() <= 1.0
     assert sizes == sorted(sizes, reverse=True)
     assert len({part.color for part in parts}) == len(parts)
-    assert Image.open(folder.outputs / "picture.png").size == (56, 56)
+    assert Image.open(folder.outputs / "image.png").size == (56, 56)
     scene = trimesh.load_scene(folder.outputs / "parts.glb")
     assert set(scene.geometry) == {part.name for part in parts}
     vertices, _ = read_mesh(folder.outputs / parts[0].file)
@@ -100,7 +100,7 @@ def test_cancel_in_a_child_is_quick_and_keeps_the_model(child, generate_job, sta
     assert isinstance(child.cancel_and_time(job)[1], CancelledEvent)
 
 
-@pytest.mark.parametrize("stage", ["picture", "condition", "decode", "surface", "parts"])
+@pytest.mark.parametrize("stage", ["image", "condition", "decode", "surface", "parts"])
 def test_every_stage_can_be_cancelled(local, generate_job, stage):
     local.on_event = lambda event: getattr(event, "stage", "") == stage and local.worker.cancel(event.job)
     events = local.run(generate_job(steps=1))
@@ -109,11 +109,11 @@ def test_every_stage_can_be_cancelled(local, generate_job, stage):
 
 
 def test_a_text_file_named_png(local, make_job, tmp_path):
-    (tmp_path / "fake.png").write_text("no picture")
+    (tmp_path / "fake.png").write_text("no image")
     folder = make_job("generate_parts", "partpacker", "starter", 0, {"image": tmp_path / "fake.png"}, **FAST)
     event = local.run(folder)[-1]
     assert isinstance(event, Failed)
-    assert "not a picture" in event.error.what
+    assert "not an image" in event.error.what
 
 
 def test_an_object_that_fills_one_volume_is_told(local, generate_job, monkeypatch):

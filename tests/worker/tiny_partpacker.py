@@ -28,7 +28,7 @@ def save_tiny_weights(folder: Path) -> None:
         hidden_size=24, num_hidden_layers=2, num_attention_heads=4, image_size=56, patch_size=14, use_swiglu_ffn=True
     )
     PartPackerPipeline(
-        Dinov2Model(config), denoiser, autoencoder, flow_scheduler(), tokens_per_volume=12, picture_size=56
+        Dinov2Model(config), denoiser, autoencoder, flow_scheduler(), tokens_per_volume=12, image_size=56
     ).save_pretrained(folder)
 
 
@@ -46,7 +46,7 @@ def _with_surface(autoencoder: PartPackerAutoencoder) -> PartPackerAutoencoder:
     return autoencoder
 
 
-def save_picture(path: Path, shift: int = 0) -> Path:
+def save_image(path: Path, shift: int = 0) -> Path:
     """A shaded disc on transparent ground, 80 x 60 pixels."""
     y, x = np.mgrid[:60, :80]
     disc = (y - 32) ** 2 + (x - 35 - shift) ** 2 < 20**2

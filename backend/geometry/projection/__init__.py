@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Projection between the views of a mesh and its texture: rasterising, texel lookup, baking, Voronoi filling, UV space.
+"""Projection between the views of a mesh and its texture: rasterizing, texel lookup, baking, Voronoi filling, UV space.
 
 The same code runs on CUDA and on the CPU: warp kernels where pixels are walked, torch for gathering and scattering.
 """

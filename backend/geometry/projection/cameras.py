@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cameras around the origin, orthographic or perspective (SPEC 2.4).
 
-World: right-handed, +Y up, the object's front towards +Z; azimuth 90 stands at +X. Row vectors: ``p_view = p @ R + T``.
-In view space x points to the LEFT of the picture, y up, z away from the camera. Normalised device coordinates (NDC) are
-the view's x and y scaled so that [-1, 1] spans the picture's shorter side; depth is the view's z, a length.
+World: right-handed, +Y up, the object's front toward +Z; azimuth 90 stands at +X. Row vectors: ``p_view = p @ R + T``.
+In view space x points to the LEFT of the image, y up, z away from the camera. Normalized device coordinates (NDC) are
+the view's x and y scaled so that [-1, 1] spans the image's shorter side; depth is the view's z, a length.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 DISTANCE = 4.0
-"""Distance of the camera's centre from the origin (SPEC 2.4)."""
+"""Distance of the camera's center from the origin (SPEC 2.4)."""
 NEAR, FAR = 1.0, 100.0
 """Planes of the projection matrix. Nothing is cut at them."""
 
@@ -72,7 +72,7 @@ class Cameras:
     def to_screen(self, points: Tensor) -> Tensor:
         """Return world points float32 [N, 3] as NDC x, NDC y and depth, [V, N, 3].
 
-        Points at or behind a perspective camera's centre get NDC without meaning; rasterising leaves out their faces.
+        Points at or behind a perspective camera's center get NDC without meaning; rasterizing leaves out their faces.
         """
         view = self.to_view(points)
         plane, depth = view[..., :2] * self.scale, view[..., 2:]
@@ -106,9 +106,9 @@ def orbit_cameras(
 
     Args:
         poses: (elevation, azimuth) in degrees.
-        distance: of the centres from the origin.
-        half_width: half the shorter side of an orthographic picture, in world units.
-        field_of_view: of the picture's shorter side in degrees, for perspective cameras; None for orthographic ones.
+        distance: of the centers from the origin.
+        half_width: half the shorter side of an orthographic image, in world units.
+        field_of_view: of the image's shorter side in degrees, for perspective cameras; None for orthographic ones.
         device: where the tensors lie. They are computed on the CPU, so that every device has the same.
     """
     angles = torch.tensor(list(poses), dtype=torch.float32).reshape(-1, 2) * (math.pi / 180.0)

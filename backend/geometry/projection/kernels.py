@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warp kernels of the rasteriser, one source for CUDA and CPU (SPEC 2.5).
+"""Warp kernels of the rasterizer, one source for CUDA and CPU (SPEC 2.5).
 
 Floating-point contraction is off, so that both devices round alike and find the same faces. The nearest face of a pixel
 is the smallest 64-bit key (depth's bits, face index): depths are not negative, so their bits order as they do, ties go
@@ -53,13 +53,13 @@ def edge(p: wp.vec3, a: wp.vec3, b: wp.vec3) -> float:
 
 @wp.func
 def pixel_center(index: int, size: int, half: float) -> float:
-    """NDC of the pixel's centre; ``index`` counts against the picture's direction, from the right or the bottom."""
+    """NDC of the pixel's center; ``index`` counts against the image's direction, from the right or the bottom."""
     return -half + (2.0 * half * float(index) + half) / float(size)
 
 
 @wp.func
 def pixel_index(position: float, size: int, half: float) -> float:
-    """Inverse of `pixel_center`, fractional, clamped to one pixel around the picture."""
+    """Inverse of `pixel_center`, fractional, clamped to one pixel around the image."""
     return wp.clamp(((position + half) * float(size) - half) / (2.0 * half), -1.0, float(size))
 
 

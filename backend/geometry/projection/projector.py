@@ -25,7 +25,7 @@ from .visibility import seen_faces, texels_of_seen_faces, visible_texels
 from .voronoi import jump_flood, nearest_seeds
 
 VISIBILITY_SIZE = 512
-"""Side of the pictures that tell what a view sees (SPEC 2.8a)."""
+"""Side of the images that tell what a view sees (SPEC 2.8a)."""
 REFERENCE_EPSILON = 1e-8
 """What the published pipeline adds to the sum of weights; it darkens texels that are only seen at a grazing angle."""
 
@@ -36,7 +36,7 @@ class Projector:
 
     Attributes:
         texels: int32 [V, S, S], the texel (row * W + column) that a pixel shows; -1 on the background.
-        visible: bool [V, H, W], whether the view sees the texel or one of its eight neighbours.
+        visible: bool [V, H, W], whether the view sees the texel or one of its eight neighbors.
         texture_size: H and W.
         fill_cosine: see `build`.
         reference: the published pipeline's rules: jump flooding and epsilons instead of exact cells and sums, and a
@@ -72,20 +72,20 @@ class Projector:
             cameras: one for each view.
             view_size: pixels a side.
             texture_size: texels a side, or height and width.
-            fill_cosine: whether a view also has a say in the texels between those that its pixels show, with the colour
+            fill_cosine: whether a view also has a say in the texels between those that its pixels show, with the color
                 and the cosine of the nearest one. The published pipeline does so for latents and not for RGB.
-            visibility_size: side of the pictures that decide which texels a view sees.
+            visibility_size: side of the images that decide which texels a view sees.
             reference: see the class.
         """
         size = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
         fragments = rasterize_views(mesh, cameras, view_size, reference=reference)
         texels, cosine = view_texels(mesh, cameras, fragments, size)
         seeds = Seeds.of(texels, cosine, size)
-        pictures = rasterize_views(mesh, cameras, visibility_size, reference=reference)
+        images = rasterize_views(mesh, cameras, visibility_size, reference=reference)
         if reference:
-            visible = texels_of_seen_faces(faces_in_texture(mesh, size), seen_faces(pictures, len(mesh.faces)))
+            visible = texels_of_seen_faces(faces_in_texture(mesh, size), seen_faces(images, len(mesh.faces)))
         else:
-            visible = visible_texels(rasterize_uvs(mesh, size), mesh, cameras, pictures)
+            visible = visible_texels(rasterize_uvs(mesh, size), mesh, cameras, images)
         nearest = _nearest(reference)
         blend = Blend.of(seeds, visible, nearest if fill_cosine else None, 0.0 if reference else GRAZING_COSINE)
         covered = blend.covered

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exact rasterisation of triangles, the same on CPU and CUDA (SPEC 2.5).
+"""Exact rasterization of triangles, the same on CPU and CUDA (SPEC 2.5).
 
-A face covers a pixel when the pixel's centre lies strictly inside it: a centre exactly on an edge belongs to no face.
+A face covers a pixel when the pixel's center lies strictly inside it: a center exactly on an edge belongs to no face.
 Of the faces of a pixel the nearest wins, of equally near ones the one with the smallest index.
 """
 
@@ -55,10 +55,10 @@ def rasterize(
     layers: int = 1,
     reference: bool = False,
 ) -> Fragments:
-    """Rasterise one picture.
+    """Rasterize one image.
 
     Args:
-        screen: float32 [N, 3], NDC x (to the left), NDC y (up), depth; [-1, 1] spans the picture's shorter side.
+        screen: float32 [N, 3], NDC x (to the left), NDC y (up), depth; [-1, 1] spans the image's shorter side.
         faces: int32 [F, 3].
         size: height and width in pixels.
         perspective: whether depth and barycentrics are interpolated with correction for perspective.
@@ -69,24 +69,24 @@ def rasterize(
     Returns:
         Fragments with the layers in front: at most ``layers``, none of them empty but a single one.
     """
-    picture = Picture(size, perspective, cull, REFERENCE_OFFSET if reference else 0.0)
-    keys = list(picture.peel(screen, faces, layers))
+    image = Image(size, perspective, cull, REFERENCE_OFFSET if reference else 0.0)
+    keys = list(image.peel(screen, faces, layers))
     fragments = _empty_fragments(len(keys), size, screen.device)
     for layer, of_layer in enumerate(keys):
-        picture.resolve(of_layer, screen, faces, fragments[layer : layer + 1])
+        image.resolve(of_layer, screen, faces, fragments[layer : layer + 1])
     return fragments
 
 
 def rasterize_views(
     mesh: UVMesh, cameras: Cameras, size: int | tuple[int, int], *, cull: bool = True, reference: bool = False
 ) -> Fragments:
-    """Rasterise what every camera sees of the mesh: Fragments with the V views in front, one face for each pixel."""
+    """Rasterize what every camera sees of the mesh: Fragments with the V views in front, one face for each pixel."""
     size = (size, size) if isinstance(size, int) else size
-    picture = Picture(size, cameras.perspective, cull, REFERENCE_OFFSET if reference else 0.0)
+    image = Image(size, cameras.perspective, cull, REFERENCE_OFFSET if reference else 0.0)
     fragments = _empty_fragments(len(cameras), size, mesh.device)
     for view, screen in enumerate(cameras.to_screen(mesh.vertices)):
-        for keys in picture.peel(screen, mesh.faces, layers=1):
-            picture.resolve(keys, screen, mesh.faces, fragments[view : view + 1])
+        for keys in image.peel(screen, mesh.faces, layers=1):
+            image.resolve(keys, screen, mesh.faces, fragments[view : view + 1])
     return fragments
 
 
@@ -100,8 +100,8 @@ def _empty_fragments(count: int, size: tuple[int, int], device: torch.device) ->
 
 
 @dataclass(frozen=True)
-class Picture:
-    """How one picture is rasterised; see `rasterize`."""
+class Image:
+    """How one image is rasterized; see `rasterize`."""
 
     size: tuple[int, int]
     perspective: bool
@@ -121,7 +121,7 @@ class Picture:
         piece_ends = pieces.cumsum(0)
         piece_count = int(piece_ends[-1])
         if piece_count >= 1 << 31:
-            raise ValueError(f"{len(faces)} faces cover the picture too often over")
+            raise ValueError(f"{len(faces)} faces cover the image too often over")
         behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
         for layer in range(layers):
             keys = torch.full_like(behind, kernels.FARTHEST_KEY)

@@ -2,8 +2,8 @@
 """Baking from the texture's side: every texel looks up its point of the surface in the views that see it.
 
 `Projector` goes from pixels to texels, as the published pipeline does: what a texture holds beyond the number of pixels
-is flat cells. This way colours between pixels are bilinear, so that textures may be larger than views, and a view has a
-say only where its pixels show that very depth. For colours: interpolated latents would lose their noise (SPEC 2.10).
+is flat cells. This way colors between pixels are bilinear, so that textures may be larger than views, and a view has a
+say only where its pixels show that very depth. For colors: interpolated latents would lose their noise (SPEC 2.10).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def bake_texels(
     shown: Fragments | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Baked:
-    """Blend square colour views [V, 3, S, S] into one texture, in float32.
+    """Blend square color views [V, 3, S, S] into one texture, in float32.
 
-    Weights are as in `Projector.bake`; texel centres lie at (j + 0.5) / W, where renderers have them. Of overlapping
-    charts one face is taken. Texels that no view sees take the nearest seen one's colour.
+    Weights are as in `Projector.bake`; texel centers lie at (j + 0.5) / W, where renderers have them. Of overlapping
+    charts one face is taken. Texels that no view sees take the nearest seen one's color.
 
     Args:
         shown: what the views show, of `rasterize_views`, if that is more than the mesh; else it is found here.
@@ -46,7 +46,7 @@ def bake_texels(
     height, width = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
     layout = rasterize_uvs(mesh, (height, width), layers=1)
     rig = rig_of(cameras, shown or rasterize_views(mesh, cameras, views.shape[-1]))
-    pictures = views.float().permute(0, 2, 3, 1).contiguous()
+    images = views.float().permute(0, 2, 3, 1).contiguous()
     color = torch.zeros(height, width, 3, device=mesh.device)
     weight = torch.zeros(height, width, device=mesh.device)
     rows = max(1, TEXELS_AT_ONCE // width)
@@ -56,7 +56,7 @@ def bake_texels(
         kernels.launch(
             texel_kernels.gather_views,
             weight[band].numel(),
-            *(surface_of(mesh, layout, 0, band), rig, pictures, exponent or 1.0, GRAZING_COSINE),
+            *(surface_of(mesh, layout, 0, band), rig, images, exponent or 1.0, GRAZING_COSINE),
             *(color[band].view(-1, 3), weight[band].view(-1)),
             device=mesh.device,
         )

@@ -49,7 +49,7 @@ class Sight:
 
 @wp.func
 def share_of(rig: Rig, view: int, row: int, column: int, depth: float, tolerance: float, share: float) -> float:
-    """``share`` where the view's pixel lies in the picture and shows that depth, else 0."""
+    """``share`` where the view's pixel lies in the image and shows that depth, else 0."""
     if row < 0 or column < 0 or row >= rig.depth.shape[1] or column >= rig.depth.shape[2]:
         return 0.0
     shown = rig.depth[view, row, column]

@@ -67,7 +67,7 @@ class Blend:
     """The views that have a say in each texel: K texels and E entries sorted by texel, then by view.
 
     Attributes:
-        seed: int32 [E], the seed whose colour the view gives to the texel.
+        seed: int32 [E], the seed whose color the view gives to the texel.
         cosine: float32 [E], above 0.
         first: int32 [K + 1], where each texel's entries begin.
     """

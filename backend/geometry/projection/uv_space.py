@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .kernels import FACE_BITS, FARTHEST_KEY
-from .rasterizer import Fragments, Picture, rasterize
+from .rasterizer import Fragments, Image, rasterize
 from .uv_mesh import UVMesh
 
 LAYERS = 5
@@ -25,9 +25,9 @@ DEGENERATE = 1e-12
 
 
 def rasterize_uvs(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS) -> Fragments:
-    """Rasterise the faces at their texture coordinates, wound either way: Fragments with at most ``layers`` in front.
+    """Rasterize the faces at their texture coordinates, wound either way: Fragments with at most ``layers`` in front.
 
-    Texel (row, column) has its centre at u = (column + 0.5) / W, v = 1 - (row + 0.5) / H: up to half a texel from
+    Texel (row, column) has its center at u = (column + 0.5) / W, v = 1 - (row + 0.5) / H: up to half a texel from
     where `view_texels` has it. Textures taller than wide are laid out rightly (the published pipeline shrinks them).
     """
     return rasterize(*_texture_plane(mesh, size), size, cull=False, layers=layers)
@@ -35,8 +35,8 @@ def rasterize_uvs(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS) 
 
 def faces_in_texture(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS) -> Tensor:
     """Return only the faces of `rasterize_uvs`, int32 [at most ``layers``, H, W], -1 where there is none."""
-    picture = Picture(size, perspective=False, cull=False, offset=0.0)
-    layered = torch.stack(list(picture.peel(*_texture_plane(mesh, size), layers)))
+    image = Image(size, perspective=False, cull=False, offset=0.0)
+    layered = torch.stack(list(image.peel(*_texture_plane(mesh, size), layers)))
     return torch.where(layered == FARTHEST_KEY, -1, layered & FACE_BITS).int()
 
 

@@ -37,7 +37,7 @@ class UVStrip:
         """Return coordinates in the strip, [M, 2], of coordinates in textures of their own.
 
         Args:
-            uvs: float [M, 2] in [0, 1]; what lies outside lands in a neighbour, see `wrap_uvs`.
+            uvs: float [M, 2] in [0, 1]; what lies outside lands in a neighbor, see `wrap_uvs`.
             texture: int [M], which texture each belongs to.
         """
         offset, width, total = self._places(uvs)

@@ -22,7 +22,7 @@ class ViewGeometry:
         position: float32 [V, H, W, 3], world.
         normal: float32 [V, H, W, 3], world, interpolated and not of unit length.
         uv: float32 [V, H, W, 2].
-        cosine: float32 [V, H, W] in [0, 1], between the normal and the direction to the camera's centre.
+        cosine: float32 [V, H, W] in [0, 1], between the normal and the direction to the camera's center.
         depth: float32 [V, H, W], a length along the view.
         mask: bool [V, H, W].
     """
@@ -50,7 +50,7 @@ def view_texels(
 ) -> tuple[Tensor, Tensor]:
     """Return the texel int32 (row * W + column; -1 on the background) and the cosine float32 of every pixel, [V, H, W].
 
-    The texel is the nearest one; texel centres lie at j / (W - 1), and outside of the texture the border's is taken.
+    The texel is the nearest one; texel centers lie at j / (W - 1), and outside of the texture the border's is taken.
     """
     texel = torch.full_like(fragments.face, -1)
     cosine = torch.zeros_like(fragments.depth)

@@ -35,7 +35,7 @@ def nearest_seeds(seeds: Tensor) -> Tensor:
 def jump_flood(seeds: Tensor) -> Tensor:
     """Return the cells of the published pipeline's jump flooding, int32 [..., H, W] as of `nearest_seeds`.
 
-    Steps halve from half the longer side down to 1. Neighbours are found on the linear index, so that they wrap from
+    Steps halve from half the longer side down to 1. Neighbors are found on the linear index, so that they wrap from
     one row into the next, and two buffers alternate, each going on from what it held two steps before.
     """
     *_, height, width = seeds.shape

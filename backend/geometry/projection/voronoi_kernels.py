@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warp kernels of the exact Voronoi cells; one thread follows one row, or one column, of one picture."""
+"""Warp kernels of the exact Voronoi cells; one thread follows one row, or one column, of one image."""
 
 # ruff: noqa: UP018, RUF046 - warp takes a bare literal for a constant, which a loop may not change
 import warp as wp
@@ -10,21 +10,21 @@ wp.set_module_options({"enable_backward": False})
 @wp.kernel
 def nearest_in_row(seeds: wp.array(dtype=wp.uint8, ndim=3), column: wp.array(dtype=wp.int32, ndim=3)):
     """Column of the nearest seed of the same row, the left one of two equally near; -1 in a row without seeds."""
-    picture, row = wp.tid()
+    image, row = wp.tid()
     width = seeds.shape[2]
     last = int(-1)
     for x in range(width):
-        if seeds[picture, row, x] != wp.uint8(0):
+        if seeds[image, row, x] != wp.uint8(0):
             last = x
-        column[picture, row, x] = last
+        column[image, row, x] = last
     last = int(-1)
     for i in range(width):
         x = width - 1 - i
-        if seeds[picture, row, x] != wp.uint8(0):
+        if seeds[image, row, x] != wp.uint8(0):
             last = x
-        left = column[picture, row, x]
+        left = column[image, row, x]
         if left < 0 or (last >= 0 and last - x < x - left):
-            column[picture, row, x] = last
+            column[image, row, x] = last
 
 
 @wp.func
@@ -41,19 +41,19 @@ def nearest_over_rows(
     nearest: wp.array(dtype=wp.int32, ndim=3),
 ):
     """Lower envelope of the rows' parabolas over a column: ``apex[q]`` is the row that is nearest from ``start[q]``."""
-    picture, x = wp.tid()
+    image, x = wp.tid()
     height = column.shape[1]
     width = column.shape[2]
     top = int(-1)
     for row in range(height):
-        seed = column[picture, row, x]
+        seed = column[image, row, x]
         if seed >= 0:
             first = int(0)
             searching = bool(True)
             while searching and top >= 0:
-                other = apex[picture, top, x]
-                other_seed = column[picture, other, x]
-                begin = start[picture, top, x]
+                other = apex[image, top, x]
+                other_seed = column[image, other, x]
+                begin = start[image, top, x]
                 if squared_distance(begin, x, other, other_seed) > squared_distance(begin, x, row, seed):
                     top -= 1
                 else:
@@ -63,14 +63,14 @@ def nearest_over_rows(
                     searching = False
             if first < height:
                 top += 1
-                apex[picture, top, x] = row
-                start[picture, top, x] = first
+                apex[image, top, x] = row
+                start[image, top, x] = first
     for i in range(height):
         y = height - 1 - i
         if top < 0:
-            nearest[picture, y, x] = -1
+            nearest[image, y, x] = -1
         else:
-            row = apex[picture, top, x]
-            nearest[picture, y, x] = row * width + column[picture, row, x]
-            if start[picture, top, x] == y and top > 0:
+            row = apex[image, top, x]
+            nearest[image, y, x] = row * width + column[image, row, x]
+            if start[image, top, x] == y and top > 0:
                 top -= 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Self-attention across views: each view reads its neighbours', and early on the front's, keys and values (spec 2.16b).
+"""Self-attention across views: each view reads its neighbors', and early on the front's, keys and values (spec 2.16b).
 
 A batch holds the views once for each sign of guidance; signs never mix. Views are computed in chunks of queries where
 memory asks for it, which changes nothing.
@@ -19,7 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 @dataclass(frozen=True)
 class Windows:
-    """Successive views whose neighbours lie side by side in `order`, a list of views: the first view's are the first
+    """Successive views whose neighbors lie side by side in `order`, a list of views: the first view's are the first
     `length` entries, and every next view's begin `step` entries later. So no key is copied for each of its readers.
     """
 
@@ -29,15 +29,15 @@ class Windows:
     step: int
 
     @classmethod
-    def over(cls, neighbours: tuple[tuple[int, ...], ...], start: int, stop: int) -> "Windows":
-        """Windows over the neighbours of the views from `start` to `stop`, which all have equally many."""
-        lists = neighbours[start:stop]
+    def over(cls, neighbors: tuple[tuple[int, ...], ...], start: int, stop: int) -> "Windows":
+        """Windows over the neighbors of the views from `start` to `stop`, which all have equally many."""
+        lists = neighbors[start:stop]
         if all(before[1:] == after[:-1] for before, after in pairwise(lists)):
             return cls(slice(start, stop), (*lists[0], *(near[-1] for near in lists[1:])), len(lists[0]), 1)
         return cls(slice(start, stop), tuple(chain(*lists)), len(lists[0]), len(lists[0]))
 
     def read(self, source: Tensor) -> Tensor:
-        """For each of the views the tokens of its neighbours in a row: [views, tokens, heads, width] to overlapping
+        """For each of the views the tokens of its neighbors in a row: [views, tokens, heads, width] to overlapping
         windows [views here, length * tokens, heads, width]."""
         _, tokens, heads, width = source.shape
         parts = [source[first : last + 1] for first, last in _stretches(self.order)]
@@ -51,21 +51,21 @@ class Windows:
 class ViewSharing:
     """Who looks at whom. `reference_weight` changes between steps; `views_per_chunk` bounds memory.
 
-    `windows` are successive views with equally many neighbours, at most a chunk.
+    `windows` are successive views with equally many neighbors, at most a chunk.
     """
 
-    neighbours: tuple[tuple[int, ...], ...]
+    neighbors: tuple[tuple[int, ...], ...]
     references: tuple[int, ...]
     reference_weight: float = 0.0
     views_per_chunk: int | None = None
     windows: tuple[Windows, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.windows = tuple(Windows.over(self.neighbours, start, stop) for start, stop in self._bounds())
+        self.windows = tuple(Windows.over(self.neighbors, start, stop) for start, stop in self._bounds())
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
         start = 0
-        for _, same in groupby(self.neighbours, key=len):
+        for _, same in groupby(self.neighbors, key=len):
             stop = start + len(list(same))
             chunk = self.views_per_chunk or stop - start
             for first in range(start, stop, chunk):
@@ -74,7 +74,7 @@ class ViewSharing:
 
 
 class ViewSharingAttention:
-    """Attention processor for the `attn1` layers of a Stable Diffusion UNet, which neither add nor scale afterwards.
+    """Attention processor for the `attn1` layers of a Stable Diffusion UNet, which neither add nor scale afterward.
 
     `alike` says that all signs have the same input: in the first layer of networks that read their texts in later
     layers only. It is then computed once.
@@ -86,7 +86,7 @@ class ViewSharingAttention:
     def __call__(self, attn: Attention, hidden_states: Tensor, *_: object, **__: object) -> Tensor:
         """`hidden_states` [signs * views, tokens, width] to the same shape."""
         rows, tokens, _ = hidden_states.shape
-        views = len(self.sharing.neighbours)
+        views = len(self.sharing.neighbors)
         given = hidden_states[:views] if self.alike else hidden_states
         shape = (len(given) // views, views, tokens, attn.heads, -1)
         query, key, value = (project(given).view(shape) for project in (attn.to_q, attn.to_k, attn.to_v))
@@ -147,7 +147,7 @@ class AttentionOfOneSign(AttnProcessor2_0):
 
 
 def sharing_views(unet: UNet2DConditionModel, sharing: ViewSharing) -> AbstractContextManager[None]:
-    """Within, the UNet's self-attention is shared between views; its processors come back afterwards."""
+    """Within, the UNet's self-attention is shared between views; its processors come back afterward."""
     shared = dict.fromkeys(_self_attention(unet), ViewSharingAttention(sharing))
     if _begins_alike(unet):
         shared[next(iter(shared))] = ViewSharingAttention(sharing, alike=True)

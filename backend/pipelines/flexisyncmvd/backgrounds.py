@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plain coloured backgrounds behind the object, so that no view takes its background for the object (spec 2.14)."""
+"""Plain colored backgrounds behind the object, so that no view takes its background for the object (spec 2.14)."""
 
 import torch
 from torch import Tensor
 
 from .schedule import Palette
 
-COLOURS = {
+COLORS = {
     "black": (-1, -1, -1), "white": (1, 1, 1), "maroon": (0, -1, -1), "red": (1, -1, -1), "olive": (0, 0, -1),
     "yellow": (1, 1, -1), "green": (-1, 0, -1), "lime": (-1, 1, -1), "teal": (-1, 0, 0), "aqua": (-1, 1, 1),
     "navy": (-1, -1, 0), "blue": (-1, -1, 1), "purple": (0, -1, 0), "fuchsia": (1, -1, 1),
 }
 """RGB in [-1, 1], in the order of the indices that are drawn."""
-DRAWN_FROM = {Palette.ALL: len(COLOURS), Palette.BLACK_AND_WHITE: 2}
-"""How many of the first colours a palette has."""
+DRAWN_FROM = {Palette.ALL: len(COLORS), Palette.BLACK_AND_WHITE: 2}
+"""How many of the first colors a palette has."""
 
 
-def colour_images(size: int, device: torch.device | str, dtype: torch.dtype) -> Tensor:
-    """One plain picture a colour, [14, 3, size, size] in [-1, 1]."""
-    colours = torch.tensor(list(COLOURS.values()), device=device, dtype=dtype)
-    return colours[:, :, None, None].expand(-1, -1, size, size)
+def color_images(size: int, device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    """One plain image a color, [14, 3, size, size] in [-1, 1]."""
+    colors = torch.tensor(list(COLORS.values()), device=device, dtype=dtype)
+    return colors[:, :, None, None].expand(-1, -1, size, size)
 
 
 def composite(background: Tensor, foreground: Tensor, mask: Tensor, alpha_bar: float, noise: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The views' colours in the objects' textures, one object after the other: memory, and the wait for a cancel, are those
+"""The views' colors in the objects' textures, one object after the other: memory, and the wait for a cancel, are those
 of one texture, however many objects are painted together.
 """
 
@@ -13,13 +13,13 @@ from .texture_run import Reports
 
 EXPONENT = 6.0
 UNSEEN = 0.5
-"""Grey of an object that no view sees."""
+"""Gray of an object that no view sees."""
 
 
 def bake_squares(mesh: UVMesh, cameras: Cameras, views: Tensor, size: tuple[int, int], reports: Reports) -> Tensor:
     """Views [V, 3, S, S] in a strip of square textures, float32 [3, H, W] in [0, 1]; `size` is H and W.
 
-    A square's texels that no view sees take the nearest seen colour of the same square.
+    A square's texels that no view sees take the nearest seen color of the same square.
     """
     side, squares = size[0], size[1] // size[0]
     reports.stage("bake", 0, squares)

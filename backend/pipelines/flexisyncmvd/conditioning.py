@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures of the mesh that the ControlNets follow (spec 2.11)."""
+"""The images of the mesh that the ControlNets follow (spec 2.11)."""
 
 from enum import StrEnum
 
@@ -31,14 +31,14 @@ class ControlKind(StrEnum):
 def condition_geometry(
     mesh: UVMesh, cameras: Cameras, size: int = RENDER_SIZE, reference: bool = False
 ) -> ViewGeometry:
-    """What depth, normal and canny pictures are made from, rendered once for all of them."""
+    """What depth, normal and canny images are made from, rendered once for all of them."""
     return view_geometry(mesh, cameras, rasterize_views(mesh, cameras, size, reference=reference))
 
 
 def condition_image(
     kind: ControlKind, geometry: ViewGeometry, cameras: Cameras, size: int, reference: bool = False
 ) -> Tensor:
-    """The picture of one kind for every view, float32 [V, 3, size, size]: in [0, 1], or as the original had it."""
+    """The image of one kind for every view, float32 [V, 3, size, size]: in [0, 1], or as the original had it."""
     if kind is ControlKind.DEPTH:
         return smooth(depth_image(geometry, reference), size)
     normals = smooth(normal_image(geometry, cameras, reference), size)
@@ -64,7 +64,7 @@ def depth_image(geometry: ViewGeometry, reference: bool = False) -> Tensor:
 
 
 def normal_image(geometry: ViewGeometry, cameras: Cameras, reference: bool = False) -> Tensor:
-    """Normals seen from each camera in [0, 1]: red left, green up, blue towards the camera; [V, 3, H, W].
+    """Normals seen from each camera in [0, 1]: red left, green up, blue toward the camera; [V, 3, H, W].
 
     The original leaves them unscaled, stretches blue ninety-nine times, and hands them over in [-1, 1].
     """
@@ -75,16 +75,16 @@ def normal_image(geometry: ViewGeometry, cameras: Cameras, reference: bool = Fal
     else:
         normals = functional.normalize(normals, dim=-1, eps=1e-6)
     facing = normals * normals.new_tensor([1, 1, -1])
-    colours = ((facing + 1) / 2).clamp(0, 1)
-    colours = torch.where(geometry.mask[..., None], colours, colours.new_tensor([0.5, 0.5, 1]))
-    image = colours.permute(0, 3, 1, 2)
+    colors = ((facing + 1) / 2).clamp(0, 1)
+    colors = torch.where(geometry.mask[..., None], colors, colors.new_tensor([0.5, 0.5, 1]))
+    image = colors.permute(0, 3, 1, 2)
     return image * 2 - 1 if reference else image
 
 
 def edges(images: Tensor) -> Tensor:
-    """Canny edges of [V, 3, H, W] pictures in [0, 1], as 0 and 1 in three channels on the same device."""
+    """Canny edges of [V, 3, H, W] images in [0, 1], as 0 and 1 in three channels on the same device."""
     pixels = (images * 255).permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
-    found = np.stack([cv2.Canny(np.ascontiguousarray(picture), *CANNY_THRESHOLDS) for picture in pixels])
+    found = np.stack([cv2.Canny(np.ascontiguousarray(image), *CANNY_THRESHOLDS) for image in pixels])
     return torch.from_numpy(found).to(images.device)[:, None].expand(-1, 3, -1, -1).float() / 255
 
 

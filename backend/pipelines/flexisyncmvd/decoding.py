@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Between pictures and latents: plain backgrounds in, views out (spec 2.14, 2.18)."""
+"""Between images and latents: plain backgrounds in, views out (spec 2.14, 2.18)."""
 
 from collections.abc import Callable
 
@@ -7,15 +7,15 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from .backgrounds import colour_images
+from .backgrounds import color_images
 
 
-def encode_colours(
+def encode_colors(
     vae: AutoencoderKL, size: int, device: torch.device | str, check: Callable[[], None]
 ) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, float32 [14, 4, size / 8, size / 8] each, of the background colours' latents, unscaled."""
+    """Mean and deviation, float32 [14, 4, size / 8, size / 8] each, of the background colors' latents, unscaled."""
     means, deviations = [], []
-    for images in colour_images(size, device, vae.dtype).split(1):
+    for images in color_images(size, device, vae.dtype).split(1):
         check()
         posterior = vae.encode(images.contiguous()).latent_dist
         means.append(posterior.mean.float())
@@ -24,9 +24,9 @@ def encode_colours(
 
 
 def decode_views(vae: AutoencoderKL, latents: Tensor, rows: int, on_rows: Callable[[int], None]) -> Tensor:
-    """Latents [V, 4, s, s] to pictures float32 [V, 3, 8 s, 8 s] in [0, 1]; `on_rows` is told how many are done."""
-    pictures: list[Tensor] = []
+    """Latents [V, 4, s, s] to images float32 [V, 3, 8 s, 8 s] in [0, 1]; `on_rows` is told how many are done."""
+    images: list[Tensor] = []
     for part in (latents / vae.config.scaling_factor).to(vae.dtype).split(rows):
-        pictures += (vae.decode(part, return_dict=False)[0].float() / 2 + 0.5).clamp(0, 1)
-        on_rows(len(pictures))
-    return torch.stack(pictures)
+        images += (vae.decode(part, return_dict=False)[0].float() / 2 + 0.5).clamp(0, 1)
+        on_rows(len(images))
+    return torch.stack(images)

@@ -11,11 +11,11 @@ from .backgrounds import DRAWN_FROM, composite
 from .noise_prediction import NoisePredictor, Prediction
 from .random_draws import Draws
 from .schedule import Palette, Step
-from .sync_step import NoiseLevels, Projection, Synchronised, step_texture, step_views
+from .sync_step import NoiseLevels, Projection, Synchronized, step_texture, step_views
 
 
 class SyncMode(StrEnum):
-    """Where the picture walks down the noise schedule: in the texture, as published, or in each view (spec 2.17)."""
+    """Where the image walks down the noise schedule: in the texture, as published, or in each view (spec 2.17)."""
 
     TEXTURE = "texture"
     VIEWS = "views"
@@ -36,21 +36,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """A finished step: the views [V, 4, s, s] that it leads to, each view's own prediction of the clean picture, and
-    in synchronised steps what came about in the texture."""
+    """A finished step: the views [V, 4, s, s] that it leads to, each view's own prediction of the clean image, and
+    in synchronized steps what came about in the texture."""
 
     step: Step
     views: Tensor
     clean: Tensor
     prediction: Prediction
-    synchronised: Synchronised | None
+    synchronized: Synchronized | None
 
 
 @dataclass
 class _State:
     views: Tensor
     texture: Tensor
-    colours: Tensor
+    colors: Tensor
 
 
 def denoise(
@@ -63,7 +63,7 @@ def denoise(
     mode: SyncMode = SyncMode.TEXTURE,
     on_step: Callable[[StepOutcome], None] = lambda _outcome: None,
 ) -> Tensor:
-    """Latents [V, 4, s, s] in float32. `backgrounds` [14, 4, s, s] are scaled colour latents, on the device
+    """Latents [V, 4, s, s] in float32. `backgrounds` [14, 4, s, s] are scaled color latents, on the device
     of all that is drawn and computed."""
     state = _start(projection, plan, backgrounds, views, draws)
     for step in plan.steps:
@@ -72,7 +72,7 @@ def denoise(
         outcome = _advance(state, prediction, projection, plan, step, backgrounds, draws, mode)
         if step.palette_after is not Palette.UNCHANGED:
             choices = DRAWN_FROM[step.palette_after]
-            state.colours = draws.colours(step.index + 1, views, choices)
+            state.colors = draws.colors(step.index + 1, views, choices)
         on_step(outcome)
     return state.views
 
@@ -86,7 +86,7 @@ def _start(
     noise = draws.normal("initial_background_noise", shape)
     alpha_bar = float(plan.alphas_cumprod[plan.steps[0].timestep + 1])
     on_ground = _on_ground(projection.render(texture), around, alpha_bar, noise)
-    return _State(on_ground, texture, draws.colours(0, views, DRAWN_FROM[Palette.ALL]))
+    return _State(on_ground, texture, draws.colors(0, views, DRAWN_FROM[Palette.ALL]))
 
 
 def _advance(
@@ -102,7 +102,7 @@ def _advance(
     levels = NoiseLevels.between(plan.alphas_cumprod, step.timestep, step.previous)
     clean = levels.clean(state.views, prediction.guided, plan.prediction_type)
     shape, name = tuple(state.views.shape), f"step{step.index}"
-    if not step.synchronised:
+    if not step.synchronized:
         noise = draws.normal(f"{name}.view_noise", shape)
         state.views = levels.step(clean, state.views, noise)
         return StepOutcome(step, state.views, clean, prediction, None)
@@ -114,7 +114,7 @@ def _advance(
         done = step_views(projection, levels, clean, state.views, step.exponent, noise)
     noise = draws.normal(f"{name}.background_noise", shape)
     state.texture = done.texture if done.texture is not None else state.texture
-    state.views = _on_ground(done.views, backgrounds[state.colours].float(), levels.alpha_bar, noise)
+    state.views = _on_ground(done.views, backgrounds[state.colors].float(), levels.alpha_bar, noise)
     return StepOutcome(step, state.views, clean, prediction, done)
 
 

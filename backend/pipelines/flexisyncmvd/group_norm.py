@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Group norm and sums of half-precision pictures whose channels lie together, with what is next to them in one go.
+"""Group norm and sums of half-precision images whose channels lie together, with what is next to them in one go.
 
-torch's own norm first turns such pictures into planes, and the convolution after it turns them back: four passes over
+torch's own norm first turns such images into planes, and the convolution after it turns them back: four passes over
 memory more than are needed. The order of every sum is fixed, so that a seed gives the same result.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...geometry.projection.kernels import launch
 
 WIDTH = 4
-"""Channels that a thread reads at once; neighbouring threads have neighbouring channels, so they read side by side."""
+"""Channels that a thread reads at once; neighboring threads have neighboring channels, so they read side by side."""
 PIXELS_A_THREAD = 32
 
 
@@ -39,15 +39,15 @@ def _sum_chunks(
     x: wp.array(dtype=wp.float16), pixels: int, fours: int, sums: wp.array3d(dtype=wp.vec4),
     squares: wp.array3d(dtype=wp.vec4),
 ):
-    """Sum and sum of squares of channels over a few pixels of one picture."""
-    picture, chunk, four = wp.tid()
+    """Sum and sum of squares of channels over a few pixels of one image."""
+    image, chunk, four = wp.tid()
     total, square = wp.vec4(0.0), wp.vec4(0.0)
     for pixel in range(chunk * PIXELS_A_THREAD, wp.min((chunk + 1) * PIXELS_A_THREAD, pixels)):
-        value = load_four(x, (picture * pixels + pixel) * fours + four)
+        value = load_four(x, (image * pixels + pixel) * fours + four)
         total += value
         square += wp.cw_mul(value, value)
-    sums[picture, chunk, four] = total
-    squares[picture, chunk, four] = square
+    sums[image, chunk, four] = total
+    squares[image, chunk, four] = square
 
 
 @wp.kernel
@@ -64,20 +64,20 @@ def _factors(
     offset: wp.array2d(dtype=wp.float32),
 ):
     """What norm and shift make of a channel: x * factor + offset. `share` is the number of channels in a group."""
-    picture, channel = wp.tid()
+    image, channel = wp.tid()
     count = wp.float64(pixels)
     total, square = wp.float64(0.0), wp.float64(0.0)
     first = channel - channel % share
     for other in range(first, first + share):
-        sum, moved = sums[picture, other], wp.float64(shift[picture, other])
+        sum, moved = sums[image, other], wp.float64(shift[image, other])
         total += sum + count * moved
-        square += squares[picture, other] + wp.float64(2.0) * moved * sum + count * moved * moved
+        square += squares[image, other] + wp.float64(2.0) * moved * sum + count * moved * moved
     count *= wp.float64(share)
     mean = total / count
     variance = wp.max(square / count - mean * mean, wp.float64(0.0))
     scale = wp.float64(weight[channel]) / wp.sqrt(variance + wp.float64(eps))
-    factor[picture, channel] = float(scale)
-    offset[picture, channel] = float((wp.float64(shift[picture, channel]) - mean) * scale + wp.float64(bias[channel]))
+    factor[image, channel] = float(scale)
+    offset[image, channel] = float((wp.float64(shift[image, channel]) - mean) * scale + wp.float64(bias[channel]))
 
 
 @wp.func
@@ -87,7 +87,7 @@ def silu(x: float) -> float:
 
 
 @wp.kernel
-def _normalise(
+def _normalize(
     x: wp.array(dtype=wp.float16),
     factor: wp.array2d(dtype=wp.vec4),
     offset: wp.array2d(dtype=wp.vec4),
@@ -96,11 +96,11 @@ def _normalise(
     activate: bool,
     y: wp.array(dtype=wp.float16),
 ):
-    """A factor and an offset for each picture and channel, then SiLU if asked for."""
-    picture, chunk, four = wp.tid()
-    scale, shift = factor[picture, four], offset[picture, four]
+    """A factor and an offset for each image and channel, then SiLU if asked for."""
+    image, chunk, four = wp.tid()
+    scale, shift = factor[image, four], offset[image, four]
     for pixel in range(chunk * PIXELS_A_THREAD, wp.min((chunk + 1) * PIXELS_A_THREAD, pixels)):
-        place = (picture * pixels + pixel) * fours + four
+        place = (image * pixels + pixel) * fours + four
         value = wp.cw_mul(load_four(x, place), scale) + shift
         if activate:
             value = wp.vec4(silu(value[0]), silu(value[1]), silu(value[2]), silu(value[3]))
@@ -137,13 +137,13 @@ def group_norm(x: Tensor, norm: nn.GroupNorm, shift: Tensor | None = None, activ
     launch(_factors, (count, channels), *both.sum(dim=2, dtype=torch.float64), shift, norm.weight, norm.bias, pixels,
            channels // norm.num_groups, norm.eps, factor, offset, device=x.device)
     y = torch.empty_like(x)
-    launch(_normalise, (count, chunks, fours), flat, *(part.unflatten(-1, (-1, WIDTH)) for part in (factor, offset)),
+    launch(_normalize, (count, chunks, fours), flat, *(part.unflatten(-1, (-1, WIDTH)) for part in (factor, offset)),
            pixels, fours, activate, _in_memory(y), device=x.device)
     return y
 
 
 def add_to(x: Tensor, bias: Tensor, other: Tensor) -> Tensor:
-    """`x + bias + other`, in x if its channels lie together; float16 pictures [B, C, H, W], bias [C]."""
+    """`x + bias + other`, in x if its channels lie together; float16 images [B, C, H, W], bias [C]."""
     x, other = (part.contiguous(memory_format=torch.channels_last) for part in (x, other))
     rows, fours = x.numel() // x.shape[1], x.shape[1] // WIDTH
     launch(_add_rows, (-(-rows // PIXELS_A_THREAD), fours), _in_memory(x), bias, _in_memory(other), rows, fours,
@@ -152,5 +152,5 @@ def add_to(x: Tensor, bias: Tensor, other: Tensor) -> Tensor:
 
 
 def _in_memory(x: Tensor) -> Tensor:
-    """Pictures with channels last as the row of numbers that they are in memory."""
+    """Images with channels last as the row of numbers that they are in memory."""
     return x.permute(0, 2, 3, 1).view(-1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A picture as prompt, through an IP-Adapter that diffusers' own loader put into the UNet (spec 2.19, 3)."""
+"""An image as prompt, through an IP-Adapter that diffusers' own loader put into the UNet (spec 2.19, 3)."""
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -12,28 +12,28 @@ GROUND = (255, 255, 255)
 
 
 def has_adapter(unet: UNet2DConditionModel) -> bool:
-    """Whether an image adapter is in the UNet, so that every call must bring a picture."""
+    """Whether an image adapter is in the UNet, so that every call must bring an image."""
     return unet.config.encoder_hid_dim_type == "ip_image_proj"
 
 
-def padded_to_square(picture: Image.Image) -> Image.Image:
-    """The whole picture on white, since the image encoder looks at the middle square only."""
-    picture = picture.convert("RGBA")
-    side = max(picture.size)
+def padded_to_square(image: Image.Image) -> Image.Image:
+    """The whole image on white, since the image encoder looks at the middle square only."""
+    image = image.convert("RGBA")
+    side = max(image.size)
     square = Image.new("RGBA", (side, side), (*GROUND, 255))
-    square.alpha_composite(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    square.alpha_composite(image, ((side - image.width) // 2, (side - image.height) // 2))
     return square.convert("RGB")
 
 
-def encode_picture(
+def encode_image(
     unet: UNet2DConditionModel,
     encoder: CLIPVisionModelWithProjection,
     processor: CLIPImageProcessor,
-    picture: Image.Image,
+    image: Image.Image,
     device: torch.device | str,
 ) -> list[Tensor]:
     """For each adapter what its projection takes, negative first: [2, 1, T, W] for "plus" adapters, else [2, 1, W]."""
-    pixels = processor(images=padded_to_square(picture), return_tensors="pt").pixel_values
+    pixels = processor(images=padded_to_square(image), return_tensors="pt").pixel_values
     pixels = pixels.to(device, encoder.dtype)
     both = encoder(torch.cat([torch.zeros_like(pixels), pixels]), output_hidden_states=True)
     hidden, pooled = both.hidden_states[-2][:, None], both.image_embeds[:, None]

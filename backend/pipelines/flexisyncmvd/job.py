@@ -22,14 +22,14 @@ from ...contract import (
     Result,
     WeightSet,
 )
-from ..picture_files import read_picture
+from ..image_files import read_image
 from .checkpoint.choice import chosen
 from .checkpoint.pipeline import CheckpointPipelines
 from .conditioning import ControlKind
 from .denoising import StepOutcome, SyncMode
 from .noise_prediction import Guidance
 from .painted_scene import PaintedScene, strip_size
-from .previews import LatentColours, before_grey, contact_sheet
+from .previews import LatentColors, before_gray, contact_sheet
 from .prompts import words_cut
 from .rig import CameraRig
 from .schedule import ControlSchedule, SyncSchedule
@@ -38,8 +38,8 @@ from .texture_alpha import paint_alpha
 from .texture_run import Reports
 
 NUMBERS_OF_AZIMUTHS = range(3, 17)
-PROMPT_OF_PICTURES = "best quality, high quality"
-"""What stands for a prompt where only a picture is given: the networks need one."""
+PROMPT_OF_IMAGES = "best quality, high quality"
+"""What stands for a prompt where only an image is given: the networks need one."""
 TEXELS_SO_FAR = 16
 """The most texels, along a side, of a texture that views follow, for each pixel of their latents: two a pixel."""
 SHEET = "views.png"
@@ -66,7 +66,7 @@ def _texture(
     options = request.parameters
     names = request.inputs["mesh"]
     meshes = [PaintedMesh.read(folder.inputs / name) for name in names]
-    prompt, picture = _prompt(request, folder), _picture(request, folder)
+    prompt, image = _prompt(request, folder), _image(request, folder)
     rig = rig_of(request)
     turned = [replace(mesh, vertices=_blender_to_rig(mesh.vertices)) for mesh in meshes]
     perspective, fill = options["lens"] == "perspective", float(options["mesh_scale"])
@@ -75,7 +75,7 @@ def _texture(
     for remark in whole.remarks:
         progress.warn(remark)
     settings = settings_of(request, whole.squares, resources)
-    led = picture is not None or bool(options["guide"])
+    led = image is not None or bool(options["guide"])
     pipeline = model.pipeline(chosen(options), [kind.value for kind in settings.controls], led, progress.loading)
     negative_prompt = str(options["negative_prompt"])
     for text, name in ((prompt, "prompt"), (negative_prompt, "negative prompt")):
@@ -86,7 +86,7 @@ def _texture(
         prompt,
         settings,
         negative_prompt=negative_prompt,
-        image=picture,
+        image=image,
         guide=bool(options["guide"]),
         image_scale=float(options["ip_adapter_scale"]),
         seed=request.seed,
@@ -104,7 +104,7 @@ def _texture(
 
 
 def controls_of(request: Request) -> list[ControlKind]:
-    """The pictures that the views shall follow."""
+    """The images that the views shall follow."""
     return [ControlKind(kind) for kind in str(request.parameters["cond_type"]).split("+")]
 
 
@@ -131,8 +131,8 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
     options = request.parameters
     spare = resources.low_memory or resources.chunk_scale < 1
     latent_view, reference = int(options["latent_view_size"]), bool(options["reference"])
-    picture = 8 * latent_view
-    texture = picture if reference else int(options["texture_size"])  # the original makes it as large as the latent one
+    image = 8 * latent_view
+    texture = image if reference else int(options["texture_size"])  # the original makes it as large as the latent one
     control = ControlSchedule(
         float(options["conditioning_scale"]), float(options["conditioning_scale_end"]),
         float(options["control_guidance_start"]), float(options["control_guidance_end"]),
@@ -141,7 +141,7 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
         raise BadInput("The views would never follow the mesh.", "'Follow From' is not before 'Follow Until'.",
                        "Choose a smaller 'Follow From'.")
     return Settings(
-        sizes=Sizes(latent_view, strip_size(picture, squares), picture, strip_size(texture, squares)),
+        sizes=Sizes(latent_view, strip_size(image, squares), image, strip_size(texture, squares)),
         steps=int(options["steps"]),
         guidance=Guidance(float(options["guidance_scale"]), float(options["guidance_rescale"]),
                           bool(options["guess_mode"]), together=not spare),
@@ -162,16 +162,16 @@ class _Previews:
 
     def __init__(self, folder: JobFolder, progress: Progress, interval: int) -> None:
         self._folder, self._progress, self._interval = folder, progress, interval
-        self._colours: LatentColours | None = None
+        self._colors: LatentColors | None = None
 
     def __call__(self, outcome: StepOutcome, backgrounds: Tensor) -> None:
         if (outcome.step.index + 1) % self._interval:
             return
-        self._colours = self._colours or LatentColours(backgrounds)
-        pictures = self._colours.pictures(outcome.clean)
-        if outcome.synchronised is not None:
-            pictures = before_grey(pictures, outcome.synchronised.views[:, -1:])
-        _show(contact_sheet(pictures), self._folder, self._progress)
+        self._colors = self._colors or LatentColors(backgrounds)
+        images = self._colors.images(outcome.clean)
+        if outcome.synchronized is not None:
+            images = before_gray(images, outcome.synchronized.views[:, -1:])
+        _show(contact_sheet(images), self._folder, self._progress)
 
 
 def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
@@ -186,18 +186,18 @@ def _prompt(request: Request, folder: JobFolder) -> str:
     texts = [(folder.inputs / name).read_text("utf-8").strip() for name in request.inputs.get("prompt", ())]
     prompt = " ".join(text for text in texts if text)
     if not prompt and not request.inputs.get("image"):
-        raise BadInput("There is nothing to paint after.", "Neither a prompt nor a picture was given.",
-                       "Write what the object shall look like, or choose a picture.")
-    return prompt or PROMPT_OF_PICTURES
+        raise BadInput("There is nothing to paint after.", "Neither a prompt nor an image was given.",
+                       "Write what the object shall look like, or choose an image.")
+    return prompt or PROMPT_OF_IMAGES
 
 
-def _picture(request: Request, folder: JobFolder) -> Image.Image | None:
+def _image(request: Request, folder: JobFolder) -> Image.Image | None:
     files = request.inputs.get("image", ())
-    return Image.fromarray(read_picture(folder.inputs / files[0])) if files else None
+    return Image.fromarray(read_image(folder.inputs / files[0])) if files else None
 
 
 def _blender_to_rig(positions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(x, y, z) of Blender -> (x, z, -y) of the rig, [N, 3]: Y up, the front towards +Z; a rotation."""
+    """(x, y, z) of Blender -> (x, z, -y) of the rig, [N, 3]: Y up, the front toward +Z; a rotation."""
     x, y, z = positions.T
     return np.stack([x, z, -y], axis=1)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """diffusers' blocks with fewer passes over memory, for half precision on CUDA without a compiler. Weights stay theirs.
 
-At these sizes a third of the time would go into turning pictures between memory layouts, adding biases, dividing by
+At these sizes a third of the time would go into turning images between memory layouts, adding biases, dividing by
 one, and products of strided halves.
 """
 

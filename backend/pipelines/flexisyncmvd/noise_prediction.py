@@ -18,7 +18,7 @@ from .schedule import ControlSchedule, Step
 
 POSITIVE, NEGATIVE = "positive", "negative"
 ROWS_OF_HINTS = 4
-"""Pictures that a ControlNet embeds at a time: at full resolution one takes much memory."""
+"""Images that a ControlNet embeds at a time: at full resolution one takes much memory."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Guidance:
 
 @dataclass(frozen=True)
 class Control:
-    """One ControlNet, its pictures [V, 3, 8 s, 8 s] and its strength over the steps."""
+    """One ControlNet, its images [V, 3, 8 s, 8 s] and its strength over the steps."""
 
     network: ControlNetModel
     images: Tensor
@@ -62,7 +62,7 @@ class Control:
 @dataclass(frozen=True)
 class Conditions:
     """What the views shall show: texts, ControlNets (possibly none), and for each image adapter in the UNet the hidden
-    states [2, N, T, W] of its pictures, negative first."""
+    states [2, N, T, W] of its images, negative first."""
 
     prompts: ViewPrompts
     controls: Sequence[Control] = ()
@@ -83,7 +83,7 @@ class NoisePredictor:
 
     Args:
         conditions: on the device and in the dtype of the UNet.
-        sharing: which views look at which; None for pictures that have nothing to do with each other.
+        sharing: which views look at which; None for images that have nothing to do with each other.
         time_ids: SDXL's sizes [6], None for Stable Diffusion 1.5.
         check: called before every block of the networks; may raise to cancel.
     """
@@ -121,7 +121,7 @@ class NoisePredictor:
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
-        """Within, the UNet's views share their attention, and pictures are embedded once and not at every step."""
+        """Within, the UNet's views share their attention, and images are embedded once and not at every step."""
         with ExitStack() as stack:
             if self._sharing is not None:
                 stack.enter_context(sharing_views(self._unet, self._sharing))

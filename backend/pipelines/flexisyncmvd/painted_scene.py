@@ -46,8 +46,8 @@ class PaintedScene:
         device: torch.device | str,
         so_far: int = 0,
     ) -> "PaintedScene":
-        """From meshes whose vertices are in the rig's frame (y up, the front towards +z). `fill` is the share of half a
-        picture that the painted faces reach in the view where they are largest; `so_far` the most texels a side of the
+        """From meshes whose vertices are in the rig's frame (y up, the front toward +z). `fill` is the share of half a
+        image that the painted faces reach in the view where they are largest; `so_far` the most texels a side of the
         textures that the meshes bring, 0 where these are not wanted. Raises BadInput.
         """
         _check_size(meshes)
@@ -92,7 +92,7 @@ def _checked(mesh: PaintedMesh) -> list[str]:
                        f"{coverage.outside:.1%} of the painted faces lie in two tiles at once.",
                        "Pack the islands into one square (UV > Pack Islands), or let Meshwright make a new UV layer.")
     if coverage.overlapping > MOST_OVERLAP:
-        return [f"UVs overlap on {coverage.overlapping:.0%} of the texture: the faces there share one colour."]
+        return [f"UVs overlap on {coverage.overlapping:.0%} of the texture: the faces there share one color."]
     return []
 
 
@@ -123,21 +123,21 @@ def _in_strip(whole: UVMesh, meshes: Sequence[PaintedMesh], squares: int) -> UVM
 
 def _so_far(meshes: Sequence[PaintedMesh], whole: UVMesh, largest: int) -> TextureSoFar:
     """The textures that the meshes have, side by side, each a square of at most `largest` texels a side."""
-    pictures = [mesh.texture for mesh in meshes if mesh.texture is not None]
-    if len(pictures) < len(meshes):
+    images = [mesh.texture for mesh in meshes if mesh.texture is not None]
+    if len(images) < len(meshes):
         raise BadInput("There is no texture to follow.", "A mesh came without the one that it has so far.",
                        "Give every object a material and start from the panel again, or follow something else.")
-    side = min(max(max(picture.shape[:2]) for picture in pictures), largest)
+    side = min(max(max(image.shape[:2]) for image in images), largest)
     squares = [
-        functional.interpolate(torch.from_numpy(picture).to(whole.device).permute(2, 0, 1)[None] / 255, (side, side),
+        functional.interpolate(torch.from_numpy(image).to(whole.device).permute(2, 0, 1)[None] / 255, (side, side),
                                mode="bilinear", antialias=True)[0]
-        for picture in pictures
+        for image in images
     ]
     return TextureSoFar(_in_strip(whole, meshes, len(meshes)), torch.cat(squares, dim=2))
 
 
 def _fit(vertices: Tensor, painted: np.ndarray, cameras: Cameras, fill: float) -> Tensor:
-    """Move and scale so that the painted corners fill the pictures; perspective needs a few rounds."""
+    """Move and scale so that the painted corners fill the images; perspective needs a few rounds."""
     bounds = np.stack([painted.min(axis=0), painted.max(axis=0)])
     if not np.ptp(bounds, axis=0).max() > 0:
         raise BadInput("The mesh has no size.", "All painted faces are at one point.", "Select another mesh.")

@@ -24,11 +24,11 @@ from ..pacing import Pace
 from ..reports import StageReport, ignore
 from .attention import ViewSharing
 from .baking import EXPONENT, bake_squares
-from .control_pictures import control_pictures
-from .decoding import decode_views, encode_colours
+from .control_images import control_images
+from .decoding import decode_views, encode_colors
 from .denoising import Plan, StepOutcome, denoise
-from .guide_picture import controls_of_front, draw_guide, guidance_of_guide
-from .image_prompt import encode_picture, has_adapter
+from .guide_image import controls_of_front, draw_guide, guidance_of_guide
+from .image_prompt import encode_image, has_adapter
 from .noise_prediction import Conditions, Control, Guidance, NoisePredictor
 from .prompts import DIRECTIONS, TextEncoding, ViewPrompts, encode, of_views, suffix
 from .random_draws import Draws
@@ -77,7 +77,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
             feature_extractor=feature_extractor,
         )
         self.register_to_config(control_kinds=list(control_kinds))
-        self._colours: dict[int, tuple[Tensor, Tensor]] = {}
+        self._colors: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     def is_xl(self) -> bool:
@@ -102,9 +102,9 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         seed: int = 0,
         reports: Reports = SILENT,
     ) -> TextureOutput:
-        """Texture the scene's mesh, led by `image`, or with `guide` by a picture of the front that is made first.
+        """Texture the scene's mesh, led by `image`, or with `guide` by an image of the front that is made first.
 
-        Raises BadInput for a control or a picture without its network, NotFiniteError.
+        Raises BadInput for a control or an image without its network, NotFiniteError.
         """
         self.check(settings, image is not None or guide)
         try:
@@ -142,16 +142,16 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         texture = self.bake(views, scene, settings, reports)
         return TextureOutput(texture=texture, views=views, latents=latents, guide=image if guide else None)
 
-    def check(self, settings: Settings, picture: bool) -> None:
+    def check(self, settings: Settings, image: bool) -> None:
         """Raises BadInput where the loaded networks cannot do what is asked."""
         for kind in settings.controls:
             if kind not in self.config.control_kinds:
                 known = ", ".join(self.config.control_kinds) or "none"
-                raise BadInput(f"These weights cannot follow {kind} pictures.", f"They can follow: {known}.",
+                raise BadInput(f"These weights cannot follow {kind} images.", f"They can follow: {known}.",
                                "Choose another control, or weights that have it.")
-        if picture and not has_adapter(self.unet):
-            raise BadInput("These weights cannot take a picture.", "They have no image adapter.",
-                           "Leave the picture out, or choose weights that have one.")
+        if image and not has_adapter(self.unet):
+            raise BadInput("These weights cannot take an image.", "They have no image adapter.",
+                           "Leave the image out, or choose weights that have one.")
 
     def encode_prompts(
         self, prompt: str, negative_prompt: str, rig: CameraRig, reference: bool = False
@@ -168,13 +168,13 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         return encode(encoders, text, endings, device, reference).to(device, self.unet.dtype)
 
     def encode_image_prompt(self, image: Image.Image | None, scale: float) -> list[Tensor]:
-        """What the image adapters take; without a picture they are silenced, since they cannot be left out."""
+        """What the image adapters take; without an image they are silenced, since they cannot be left out."""
         if not has_adapter(self.unet):
             return []
         self.set_ip_adapter_scale(scale if image is not None else 0.0)
-        picture = image or Image.new("RGB", (224, 224))
-        hidden = encode_picture(
-            self.unet, self.image_encoder, self.feature_extractor, picture, self.device_of_networks
+        shown = image or Image.new("RGB", (224, 224))
+        hidden = encode_image(
+            self.unet, self.image_encoder, self.feature_extractor, shown, self.device_of_networks
         )
         return [states.to(self.device_of_networks, self.unet.dtype) for states in hidden]
 
@@ -186,19 +186,19 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         )
 
     def prepare_controls(self, scene: Scene, settings: Settings) -> list[Control]:
-        """Each ControlNet that is asked for with its pictures, rendered once."""
+        """Each ControlNet that is asked for with its images, rendered once."""
         device, controls = self.device_of_networks, []
-        for kind, pictures in control_pictures(scene, settings).items():
+        for kind, images in control_images(scene, settings).items():
             network = self.controlnet.nets[self.config.control_kinds.index(kind)]
-            controls.append(Control(network, pictures.to(device, network.dtype), settings.controls[kind]))
+            controls.append(Control(network, images.to(device, network.dtype), settings.controls[kind]))
         return controls
 
     def encode_backgrounds(self, latent_view: int, draws: Draws, check: Callable[[], None] = ignore) -> Tensor:
-        """Scaled latents of the background colours, float32 [14, 4, s, s]. Their moments are kept for the next job."""
-        if latent_view not in self._colours:
-            self._colours[latent_view] = encode_colours(self.vae, 8 * latent_view, self.device_of_networks, check)
-        mean, deviation = self._colours[latent_view]
-        sample = mean + deviation * draws.normal("colour_latents", tuple(mean.shape))
+        """Scaled latents of the background colors, float32 [14, 4, s, s]. Their moments are kept for the next job."""
+        if latent_view not in self._colors:
+            self._colors[latent_view] = encode_colors(self.vae, 8 * latent_view, self.device_of_networks, check)
+        mean, deviation = self._colors[latent_view]
+        sample = mean + deviation * draws.normal("color_latents", tuple(mean.shape))
         return sample * self.vae.config.scaling_factor
 
     @fastest_attention
@@ -212,7 +212,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         draws: Draws,
         reports: Reports,
     ) -> Image.Image:
-        """A picture of the front by itself, from the prompt without a side."""
+        """An image of the front by itself, from the prompt without a side."""
         positive, negative = (self._encode(text, [""]) for text in (prompt, negative_prompt))
         front = controls_of_front(controls, rig.front)
         conditions = Conditions(ViewPrompts(positive, negative), front, self.encode_image_prompt(None, 0.0))
@@ -226,8 +226,8 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
         with predictor.prepared():
             latents = draw_guide(predictor, self.plan(settings, front), latents, draws, after)
-        picture = self.decode(finite(latents), 1)[0]
-        return Image.fromarray((picture.permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8"))
+        image = self.decode(finite(latents), 1)[0]
+        return Image.fromarray((image.permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8"))
 
     @fastest_attention
     def denoise(
@@ -242,7 +242,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
     ) -> Tensor:
         """Latents of all views, float32 [V, 4, s, s]. Raises NotFiniteError."""
         plan, pace = self.plan(settings, conditions.controls), Pace(backgrounds.device)
-        sharing = ViewSharing(rig.neighbours, (rig.front,), views_per_chunk=settings.views_per_chunk)
+        sharing = ViewSharing(rig.neighbors, (rig.front,), views_per_chunk=settings.views_per_chunk)
         predictor = self._predictor(conditions, sharing, settings.guidance, settings, reports)
 
         def after(outcome: StepOutcome) -> None:
@@ -278,11 +278,11 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         )
 
     def decode(self, latents: Tensor, rows: int = 2, progress: StageReport = ignore) -> Tensor:
-        """Pictures of all views, `rows` at a time, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
+        """Images of all views, `rows` at a time, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
         return decode_views(self.vae, latents, rows, lambda done: progress("decode", done, len(latents)))
 
     def bake(self, views: Tensor, scene: Scene, settings: Settings, reports: Reports = SILENT) -> Tensor:
-        """The views' pictures blended in the texture, float32 [3, H, W]."""
+        """The views' images blended in the texture, float32 [3, H, W]."""
         sizes = settings.sizes
         if not settings.reference:
             size = (sizes.texture, sizes.texture) if isinstance(sizes.texture, int) else sizes.texture

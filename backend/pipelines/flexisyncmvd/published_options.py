@@ -48,7 +48,7 @@ def translated(values: Mapping[str, Any], folder: Path) -> Translated:
 
 
 def _weights(values: Mapping[str, Any]) -> str:
-    """The family's set; the complete one where a picture leads or views follow more than depth."""
+    """The family's set; the complete one where an image leads or views follow more than depth."""
     family = _MODELS.get(str(values["t2i_model"]).lower())
     if family is None:
         raise BadInput(f"There is no t2i_model {values['t2i_model']!r}.", "Known are SD1.5 and SDXL.",

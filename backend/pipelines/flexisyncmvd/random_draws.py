@@ -21,8 +21,8 @@ class Draws:
         """Standard normal numbers, float32."""
         return self._brought(torch.randn(shape, generator=self._generator, pin_memory=self._pinned))
 
-    def colours(self, step: int, views: int, choices: int) -> Tensor:
-        """For each view the index of its background colour in `step`, int64 [views], below `choices`."""
+    def colors(self, step: int, views: int, choices: int) -> Tensor:
+        """For each view the index of its background color in `step`, int64 [views], below `choices`."""
         return self._brought(torch.randint(choices, (views,), generator=self._generator, pin_memory=self._pinned))
 
     def _brought(self, numbers: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Pose:
 class CameraRig:
     """A ring of cameras, two that look down on front and back, and two that look up at them.
 
-    All angles in degrees. `azimuths` are in the order in which neighbours attend to each other; the ring closes.
+    All angles in degrees. `azimuths` are in the order in which neighbors attend to each other; the ring closes.
     `height` is the elevation of the cameras above, and below zero of those below. `reference` finds the front as the
     original does, which takes an azimuth of -10 for one of 350 and so for no front.
     """
@@ -63,7 +63,7 @@ class CameraRig:
         return min(range(len(self.azimuths)), key=lambda i: abs(self.azimuths[i] % 360 - 180))
 
     @cached_property
-    def neighbours(self) -> tuple[tuple[int, ...], ...]:
+    def neighbors(self) -> tuple[tuple[int, ...], ...]:
         """For each view the views whose keys and values it attends to."""
         count = len(self.azimuths)
         ring = [((i - 1) % count, i, (i + 1) % count) for i in range(count)]

@@ -10,11 +10,11 @@ from diffusers import DDPMScheduler
 
 TRAIN_STEPS = 1000
 CLEAN = -1
-"""The timestep of the picture without noise."""
+"""The timestep of the image without noise."""
 
 
 class Palette(StrEnum):
-    """Which background colours may be drawn after a step."""
+    """Which background colors may be drawn after a step."""
 
     ALL = "all"
     BLACK_AND_WHITE = "black and white"
@@ -26,15 +26,15 @@ class SyncSchedule:
     """How the views are kept together, as shares of the noise schedule that have passed.
 
     Views are blended until `sync_end`, weighted by the cosine of the viewing angle to an exponent that rises from
-    `exponent_start` to `exponent_end`. They look at the front until `reference_end`. Background colours are any until
-    `colours_end`, then black or white until `shuffle_end`.
+    `exponent_start` to `exponent_end`. They look at the front until `reference_end`. Background colors are any until
+    `colors_end`, then black or white until `shuffle_end`.
     """
 
     sync_end: float = 0.8
     exponent_start: float = 0.0
     exponent_end: float = 6.0
     reference_end: float = 0.2
-    colours_end: float = 0.4
+    colors_end: float = 0.4
     shuffle_end: float = 0.8
 
 
@@ -45,7 +45,7 @@ class Step:
     index: int
     timestep: int
     previous: int
-    synchronised: bool
+    synchronized: bool
     exponent: float
     reference_weight: float
     palette_after: Palette
@@ -91,7 +91,7 @@ def plan_steps(timesteps: Sequence[int], schedule: SyncSchedule) -> list[Step]:
 
 
 def _palette(passed: float, schedule: SyncSchedule) -> Palette:
-    if passed < schedule.colours_end:
+    if passed < schedule.colors_end:
         return Palette.ALL
     return Palette.BLACK_AND_WHITE if passed < schedule.shuffle_end else Palette.UNCHANGED
 

@@ -28,9 +28,9 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a texture is made. `controls` names each kind of picture that the views follow, with its strength.
+    """How a texture is made. `controls` names each kind of image that the views follow, with its strength.
 
-    `reference` keeps what is wrong in the original: order of the ControlNets' strengths, normal pictures, truncated
+    `reference` keeps what is wrong in the original: order of the ControlNets' strengths, normal images, truncated
     prompts, jump flooding; a job's rig and sizes keep the rest. `views_per_chunk` and `decoded_together` bound the
     memory of attention and of the autoencoder, and change nothing else.
     """

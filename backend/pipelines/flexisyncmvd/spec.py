@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FlexiSyncMVD as the artist sees it: the selected objects, a prompt or a picture, and a texture from all sides.
+"""FlexiSyncMVD as the artist sees it: the selected objects, a prompt or an image, and a texture from all sides.
 
 Options bear the published pipeline's own names (spec section 5).
 """
@@ -19,7 +19,7 @@ _MAIN = (
               "How closely the views follow the prompt. Below 12 they blur",
               1.0, 30.0, 0.5),
     Parameter("negative_prompt", "text", NEGATIVE_PROMPT, "Not", "What the views shall not show"),
-    Parameter("cond_type", "choice", "depth", "Follow", "Which pictures of the mesh the views follow", choices=(
+    Parameter("cond_type", "choice", "depth", "Follow", "Which images of the mesh the views follow", choices=(
         Choice("depth", "Depth", "Where surfaces are"),
         Choice("normal", "Normals", "How surfaces are turned (SD 1.5)"),
         Choice("canny", "Edges", "Where surfaces break"),
@@ -32,9 +32,9 @@ _MAIN = (
     Parameter("conditioning_scale", "float", 0.7, "Strength", "How closely the views follow the mesh at first",
               0.0, 2.0, 0.05),
     Parameter("conditioning_scale_end", "float", 0.9, "Strength at End", "The same in the last steps", 0.0, 2.0, 0.05),
-    Parameter("guide", "bool", False, "Guide Picture",
-              "Make a picture of the front first and let it lead all views. Needs weights that take a picture"),
-    Parameter("ip_adapter_scale", "float", 0.5, "Picture Strength", "How closely the views follow the picture",
+    Parameter("guide", "bool", False, "Guide Image",
+              "Make an image of the front first and let it lead all views. Needs weights that take an image"),
+    Parameter("ip_adapter_scale", "float", 0.5, "Image Strength", "How closely the views follow the image",
               0.0, 1.5, 0.05),
 )
 _VIEWS = (
@@ -48,20 +48,20 @@ _VIEWS = (
               advanced=True),
     Parameter("top_elevation", "float", 30.0, "Above and Below", "How many degrees these look down, and up",
               10.0, 90.0, 5.0, advanced=True),
-    Parameter("latent_view_size", "choice", "96", "View Size", "Pixels of each view's picture", advanced=True,
+    Parameter("latent_view_size", "choice", "96", "View Size", "Pixels of each view's image", advanced=True,
               choices=(Choice("24", "192", "For small weights only"),
                        Choice("32", "256", "For small weights only"), Choice("64", "512", "Fast, coarse"),
                        Choice("96", "768", "For SD 1.5"), Choice("128", "1024", "For SDXL"))),
     Parameter("lens", "choice", "orthographic", "Lens", "How the cameras see", advanced=True, choices=(
         Choice("orthographic", "Orthographic", "Without perspective, as published"),
         Choice("perspective", "Perspective", "As photographs are taken"))),
-    Parameter("mesh_scale", "float", 0.9, "Fill", "How much of the pictures the object fills", 0.3, 1.0, 0.05,
+    Parameter("mesh_scale", "float", 0.9, "Fill", "How much of the images the object fills", 0.3, 1.0, 0.05,
               advanced=True),
 )
-_SYNCHRONISATION = (
+_SYNCHRONIZATION = (
     Parameter("sync_mode", "choice", "texture", "Blend In", "Where the noise is taken away", advanced=True, choices=(
         Choice("texture", "Texture", "As published: firmly together"),
-        Choice("views", "Views", "Each view for itself towards the common picture"))),
+        Choice("views", "Views", "Each view for itself toward the common image"))),
     Parameter("mvd_end", "float", 0.8, "Blend Until", "Share of the noise schedule in which views are blended",
               0.0, 1.0, 0.05, advanced=True),
     Parameter("mvd_exp_start", "float", 0.0, "Sharpness",
@@ -71,8 +71,8 @@ _SYNCHRONISATION = (
               advanced=True),
     Parameter("ref_attention_end", "float", 0.2, "Look at Front Until",
               "Share of the noise schedule in which every view looks at the front", 0.0, 1.0, 0.05, advanced=True),
-    Parameter("shuffle_bg_change", "float", 0.4, "Coloured Ground Until",
-              "Share of the noise schedule with grounds of any colour, then black and white", 0.0, 1.0, 0.05,
+    Parameter("shuffle_bg_change", "float", 0.4, "Colored Ground Until",
+              "Share of the noise schedule with grounds of any color, then black and white", 0.0, 1.0, 0.05,
               advanced=True),
     Parameter("shuffle_bg_end", "float", 0.8, "Change Ground Until",
               "Share of the noise schedule in which grounds change", 0.0, 1.0, 0.05, advanced=True),
@@ -94,14 +94,14 @@ _GUIDANCE = (
 TEXTURE = TaskSpec(
     name="texture",
     label="Texture",
-    description="Paint the selected objects from all sides at once, from words or a picture. The mesh stays as it is",
+    description="Paint the selected objects from all sides at once, from words or an image. The mesh stays as it is",
     inputs=(
         InputSpec("mesh", "uv_meshes", "A mesh", "Select one or several mesh objects",
                   textured_by={"cond_type": ("tile", "depth+tile")}),
         InputSpec("prompt", "text", "A prompt", "What the object shall look like", required=False),
-        InputSpec("image", "image", "A picture", "One that the texture shall resemble", required=False),
+        InputSpec("image", "image", "An image", "One that the texture shall resemble", required=False),
     ),
-    parameters=(*_MAIN, *_VIEWS, *_GUIDANCE, *_SYNCHRONISATION, *CHECKPOINT_PARAMETERS),
+    parameters=(*_MAIN, *_VIEWS, *_GUIDANCE, *_SYNCHRONIZATION, *CHECKPOINT_PARAMETERS),
     stages=(
         StageSpec("prepare", "Looking at the mesh", 0.04),
         StageSpec("guide", "Drawing the front", 0.06, {"steps": 1.0}),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One step of the sampler: the views' predictions of the clean picture are blended in the texture, and the texture,
+"""One step of the sampler: the views' predictions of the clean image are blended in the texture, and the texture,
 not the views, walks down the noise schedule (spec 2.16)."""
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Projection(Protocol):
 
 @dataclass(frozen=True)
 class NoiseLevels:
-    """How much of the picture is left at a timestep, and at the one that the step leads to."""
+    """How much of the image is left at a timestep, and at the one that the step leads to."""
 
     alpha_bar: float
     alpha_bar_previous: float
@@ -40,7 +40,7 @@ class NoiseLevels:
         return cls(float(alphas_cumprod[timestep]), 1.0 if previous == CLEAN else float(alphas_cumprod[previous]))
 
     def clean(self, noisy: Tensor, output: Tensor, prediction_type: str) -> Tensor:
-        """The network's prediction of the clean picture, float32. `prediction_type` as in diffusers' schedulers."""
+        """The network's prediction of the clean image, float32. `prediction_type` as in diffusers' schedulers."""
         noisy, output = noisy.float(), output.float()
         kept, noise = self.alpha_bar**0.5, (1 - self.alpha_bar) ** 0.5
         if prediction_type == "sample":
@@ -50,7 +50,7 @@ class NoiseLevels:
         return (noisy - noise * output) / kept
 
     def step(self, clean: Tensor, noisy: Tensor, noise: Tensor) -> Tensor:
-        """DDPM's posterior: the picture at the previous timestep, a little noise added."""
+        """DDPM's posterior: the image at the previous timestep, a little noise added."""
         remaining = 1 - self.alpha_bar
         alpha = self.alpha_bar / self.alpha_bar_previous
         remaining_after = 1 - self.alpha_bar_previous
@@ -61,7 +61,7 @@ class NoiseLevels:
 
 
 @dataclass(frozen=True)
-class Synchronised:
+class Synchronized:
     """The views that a step leads to [V, C + 1, s, s] with alpha, the blended prediction of the clean texture
     [C, H, W], and the noisy texture if it is what walks."""
 
@@ -72,17 +72,17 @@ class Synchronised:
 
 def step_texture(
     projection: Projection, levels: NoiseLevels, clean: Tensor, texture: Tensor, exponent: float, noise: Tensor
-) -> Synchronised:
+) -> Synchronized:
     """Blend the views' `clean` [V, C, s, s] and step the texture; `noise` has the texture's shape."""
     clean_texture = projection.bake(clean, exponent).texture
     texture = levels.step(clean_texture, texture, noise)
-    return Synchronised(projection.render(texture), clean_texture, texture)
+    return Synchronized(projection.render(texture), clean_texture, texture)
 
 
 def step_views(
     projection: Projection, levels: NoiseLevels, clean: Tensor, views: Tensor, exponent: float, noise: Tensor
-) -> Synchronised:
-    """Blend the views' `clean` [V, C, s, s], and step every view from its own state towards what it sees of the blend.
+) -> Synchronized:
+    """Blend the views' `clean` [V, C, s, s], and step every view from its own state toward what it sees of the blend.
 
     `noise` has the shape of the views.
     """
@@ -91,4 +91,4 @@ def step_views(
     mask = seen[:, -1:]
     blended = seen[:, FOREGROUND_CHANNELS] * mask + clean * (1 - mask)
     stepped = levels.step(blended, views.float(), noise)
-    return Synchronised(torch.cat([stepped, mask], dim=1), clean_texture)
+    return Synchronized(torch.cat([stepped, mask], dim=1), clean_texture)

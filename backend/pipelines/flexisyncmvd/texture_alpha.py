@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where new paint ends on an object of which only some faces are painted: it fades out towards the others."""
+"""Where new paint ends on an object of which only some faces are painted: it fades out toward the others."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ FEATHER = 8
 def paint_alpha(mesh: PaintedMesh, size: int) -> NDArray[np.float32]:
     """How opaque the paint is, float32 [size, size] in [0, 1], row 0 at v = 1.
 
-    1 on painted faces, fading over `FEATHER` texels towards edges that they share with unpainted ones; 0 on unpainted
+    1 on painted faces, fading over `FEATHER` texels toward edges that they share with unpainted ones; 0 on unpainted
     faces. Gutters take what the nearest texel of a face has, so that filtering does not darken seams.
     """
     painted, others = (_covered(mesh, which, size) for which in (mesh.painted, ~mesh.painted))

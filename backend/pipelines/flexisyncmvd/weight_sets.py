@@ -6,25 +6,25 @@ Of the published sets those of one family share a folder: who has the small one 
 
 from collections.abc import Mapping
 
-from ...contract import Licence, WeightFile, WeightSet
+from ...contract import License, WeightFile, WeightSet
 from ...contract.parameter import Value
-from ..starter_licence import STARTER_LICENCE
+from ..starter_license import STARTER_LICENSE
 
 _RESTRICTIONS = (
     "You may use the weights and what you make with them, commercially too; the makers claim no rights in your "
-    "pictures. You may not use them: to break a law; to exploit or harm minors; to spread verifiably false information "
+    "images. You may not use them: to break a law; to exploit or harm minors; to spread verifiably false information "
     "that harms others; to spread personal data that can harm somebody; to defame, disparage or harass; for fully "
     "automated decisions that affect somebody's legal rights; to discriminate against or harm people or groups by "
-    "behaviour, traits or protected characteristics; to exploit the weakness of a group; to give medical advice or "
+    "behavior, traits or protected characteriztics; to exploit the weakness of a group; to give medical advice or "
     "interpret medical results; or for the administration of justice, law enforcement, immigration or asylum, such as "
-    "predicting crime. Who passes on the weights, or a model made from them, must pass on the licence and bind the "
+    "predicting crime. Who passes on the weights, or a model made from them, must pass on the license and bind the "
     "next user to the same restrictions."
 )
 
-_SUMMARY = "These words are our summary; what counts are the licences on the model pages: read them before you accept."
+_SUMMARY = "These words are our summary; what counts are the licenses on the model pages: read them before you accept."
 _ADAPTER = "IP-Adapter with its image encoder is by Tencent AI Lab, Apache-2.0. "
 
-SD15_LICENCE = Licence(
+SD15_LICENSE = License(
     name="CreativeML Open RAIL-M",
     url="https://huggingface.co/spaces/CompVis/stable-diffusion-license",
     text=f"Stable Diffusion 1.5 is under the CreativeML Open RAIL-M, ControlNet 1.1 under its own OpenRAIL. {_ADAPTER}"
@@ -32,7 +32,7 @@ SD15_LICENCE = Licence(
     commercial_use=True,
 )
 
-SDXL_LICENCE = Licence(
+SDXL_LICENSE = License(
     name="CreativeML Open RAIL++-M",
     url="https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
     text=f"Stable Diffusion XL and the ControlNets for depth and canny are under the CreativeML Open RAIL++-M, the "
@@ -43,9 +43,9 @@ SDXL_LICENCE = Licence(
 STARTER = WeightSet(
     name="starter",
     label="Starter",
-    description="Small weights that came with Meshwright. They paint an object all over in a colour and a material",
+    description="Small weights that came with Meshwright. They paint an object all over in a color and a material",
     files=(),
-    licence=STARTER_LICENCE,
+    license=STARTER_LICENSE,
     gigabytes=0.01,
     memory_gib=1.0,
     bundled=True,
@@ -116,17 +116,17 @@ def published_sets(
     """The catalogue, with the options' defaults that suit each family.
 
     Sizes are those of the tensors in the manifests, in the precision in which they are published. The memory is what
-    ten views with depth and a picture take on an H200 (docs/performance.md); the complete sets' further networks are
+    ten views with depth and an image take on an H200 (docs/performance.md); the complete sets' further networks are
     added.
     """
     return (
-        WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENCE,
+        WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENSE,
                   gigabytes=2.9, memory_gib=6.8, parameter_defaults=sd15_defaults, folder="sd15"),
-        WeightSet("sd15_all", "SD 1.5 Complete", "With normals, canny edges, and a picture as prompt", _SD15_ALL,
-                  SD15_LICENCE, gigabytes=6.9, memory_gib=8.2, parameter_defaults=sd15_defaults, folder="sd15"),
-        WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENCE,
+        WeightSet("sd15_all", "SD 1.5 Complete", "With normals, canny edges, and an image as prompt", _SD15_ALL,
+                  SD15_LICENSE, gigabytes=6.9, memory_gib=8.2, parameter_defaults=sd15_defaults, folder="sd15"),
+        WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENSE,
                   gigabytes=9.6, memory_gib=15.3, parameter_defaults=sdxl_defaults, folder="sdxl"),
-        WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the texture so far, and a picture as prompt",
-                  _SDXL_ALL, SDXL_LICENCE, gigabytes=18.0, memory_gib=20.0, parameter_defaults=sdxl_defaults,
+        WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the texture so far, and an image as prompt",
+                  _SDXL_ALL, SDXL_LICENSE, gigabytes=18.0, memory_gib=20.0, parameter_defaults=sdxl_defaults,
                   folder="sdxl"),
     )

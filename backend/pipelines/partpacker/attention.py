@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attention and feed-forward layers shared by PartPacker's denoiser and autoencoder (spec section 3.1).
 
-Queries and keys are normalised over the whole width, before the split into heads. Heads are contiguous groups of
+Queries and keys are normalized over the whole width, before the split into heads. Heads are contiguous groups of
 channels. Module attributes carry the published tensor names, so a checkpoint loads without a key map.
 """
 
@@ -138,7 +138,7 @@ class SelfAttentionBlock(nn.Module):
 
 
 class CrossAttentionBlock(nn.Module):
-    """Pre-norm block which looks at a context; it normalises the context itself."""
+    """Pre-norm block which looks at a context; it normalizes the context itself."""
 
     def __init__(self, width: int, context_width: int, heads: int):
         super().__init__()

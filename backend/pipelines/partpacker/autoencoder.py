@@ -41,7 +41,7 @@ class Posterior:
 def fourier_encoding(points: Tensor, frequencies: int) -> Tensor:
     """`[..., 3]` -> float32 `[..., 6 * frequencies + 3]`: per axis sines, then cosines; the raw coordinates last.
 
-    The frequencies are 1, 2, 4 ... without pi. Float32 throughout: in bfloat16 neighbouring grid points collapse.
+    The frequencies are 1, 2, 4 ... without pi. Float32 throughout: in bfloat16 neighboring grid points collapse.
     """
     points = points.float()
     scaled = points.unsqueeze(-1) * 2.0 ** torch.arange(frequencies, device=points.device)

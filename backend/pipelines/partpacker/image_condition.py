@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Picture to condition tokens with DINOv2 (spec sections 2.4 and 3.4)."""
+"""Image to condition tokens with DINOv2 (spec sections 2.4 and 3.4)."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,11 @@ MEAN = (0.485, 0.456, 0.406)
 STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 
 
-def normalize_picture(picture: Tensor) -> Tensor:
-    """`[B, 3, H, W]` RGB in [0, 1] -> the same shape in float32, normalised as DINOv2 expects."""
-    mean = torch.tensor(MEAN, device=picture.device).view(3, 1, 1)
-    deviation = torch.tensor(STANDARD_DEVIATION, device=picture.device).view(3, 1, 1)
-    return (picture.float() - mean) / deviation
+def normalize_image(image: Tensor) -> Tensor:
+    """`[B, 3, H, W]` RGB in [0, 1] -> the same shape in float32, normalized as DINOv2 expects."""
+    mean = torch.tensor(MEAN, device=image.device).view(3, 1, 1)
+    deviation = torch.tensor(STANDARD_DEVIATION, device=image.device).view(3, 1, 1)
+    return (image.float() - mean) / deviation
 
 
 def last_block_tokens(image_encoder: Dinov2Model, pixels: Tensor) -> Tensor:
@@ -32,10 +32,10 @@ def last_block_tokens(image_encoder: Dinov2Model, pixels: Tensor) -> Tensor:
     return caught[0]
 
 
-def condition_tokens(image_encoder: Dinov2Model, picture: Tensor) -> Tensor:
-    """Condition `[B, T, W]` of a square picture `[B, 3, H, W]` in [0, 1], in the encoder's dtype.
+def condition_tokens(image_encoder: Dinov2Model, image: Tensor) -> Tensor:
+    """Condition `[B, T, W]` of a square image `[B, 3, H, W]` in [0, 1], in the encoder's dtype.
 
     The tokens pass a layer norm without weight (eps 1e-5) in float32. All zeros stand for "no condition".
     """
-    tokens = last_block_tokens(image_encoder, normalize_picture(picture).to(image_encoder.dtype))
+    tokens = last_block_tokens(image_encoder, normalize_image(image).to(image_encoder.dtype))
     return functional.layer_norm(tokens.float(), tokens.shape[-1:], eps=1e-5).to(tokens.dtype)

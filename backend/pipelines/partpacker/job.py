@@ -27,9 +27,9 @@ from ...geometry.mesh_files import NamedMesh, write_parts
 from .background import remove_background
 from .checkpoint import load_published
 from .frame import blender_to_internal, internal_to_blender
+from .image import RgbaArray, has_transparency, load_image
 from .palette import PALETTE
 from .parts import Part, clean_volume, extract_parts
-from .picture import RgbaArray, has_transparency, load_picture
 from .pipeline import POINTS_PER_QUERY, PartPackerPipeline
 from .split import split_parts
 from .surface_points import prepare_surface
@@ -92,14 +92,14 @@ def _generate_parts(
     model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
 ) -> Result:
     options = request.parameters
-    progress.stage("picture", 0, 1)
-    picture = _cut_out(model, folder.inputs / request.inputs["image"][0], bool(options["remove_background"]))
-    prepared = model.pipeline.prepare_picture(picture, options["resize"])
+    progress.stage("image", 0, 1)
+    image = _cut_out(model, folder.inputs / request.inputs["image"][0], bool(options["remove_background"]))
+    prepared = model.pipeline.prepare_image(image, options["resize"])
     pixels = (prepared[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-    Image.fromarray(pixels).save(folder.outputs / "picture.png")
-    progress.preview("picture.png")
+    Image.fromarray(pixels).save(folder.outputs / "image.png")
+    progress.preview("image.png")
     output = model.pipeline(
-        picture,
+        image,
         num_inference_steps=options["steps"],
         guidance_scale=options["guidance_scale"],
         grid_resolution=int(options["grid_resolution"]),
@@ -117,7 +117,7 @@ def _generate_parts(
     parts = extract_parts(volumes, face_target=options["face_target"] or None, check=progress.check)
     artifacts = _write_parts(parts, request.subject, folder, progress)
     progress.stage("parts", steps, steps)
-    return Result((*artifacts, Artifact("picture", "image", "picture.png")))
+    return Result((*artifacts, Artifact("image", "image", "image.png")))
 
 
 def _reconstruct(
@@ -155,10 +155,10 @@ def _reconstruct(
 
 
 def _cut_out(model: Model, path: Path, remove: bool) -> RgbaArray:
-    picture = load_picture(path)
-    if has_transparency(picture) or not remove:
-        return picture
-    return remove_background(picture, model.folder / BACKGROUND_REMOVER)
+    image = load_image(path)
+    if has_transparency(image) or not remove:
+        return image
+    return remove_background(image, model.folder / BACKGROUND_REMOVER)
 
 
 def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: Progress) -> list[Artifact]:

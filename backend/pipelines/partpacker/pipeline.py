@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PartPacker from a picture to two surfaces, stage by stage in the order of the algorithm (spec section 2)."""
+"""PartPacker from an image to two surfaces, stage by stage in the order of the algorithm (spec section 2)."""
 
 import json
 import logging
@@ -25,8 +25,8 @@ from ..pacing import Pace
 from ..reports import StageReport, ignore
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
+from .image import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
 from .image_condition import condition_tokens
-from .picture import INTERPOLATION, ResizeMode, RgbaArray, check_picture, prepare_picture
 from .sampler import set_flow_timesteps, starting_noise
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def available_device(wanted: torch.device | str | None, fallback: torch.device |
 
 
 class PartPackerPipeline(DiffusionPipeline):
-    """One picture of an object to two surfaces which together hold its parts."""
+    """One image of an object to two surfaces which together hold its parts."""
 
     model_cpu_offload_seq = "image_encoder->denoiser->autoencoder"
     _callback_tensor_inputs = ["latents"]
@@ -79,13 +79,13 @@ class PartPackerPipeline(DiffusionPipeline):
         autoencoder: PartPackerAutoencoder,
         scheduler: FlowMatchEulerDiscreteScheduler,
         tokens_per_volume: int = 4096,
-        picture_size: int = 518,
+        image_size: int = 518,
     ):
         super().__init__()
         self.register_modules(
             image_encoder=image_encoder, denoiser=denoiser, autoencoder=autoencoder, scheduler=scheduler
         )
-        self.register_to_config(tokens_per_volume=tokens_per_volume, picture_size=picture_size)
+        self.register_to_config(tokens_per_volume=tokens_per_volume, image_size=image_size)
         self._interrupt = False
 
     @classmethod
@@ -107,7 +107,7 @@ class PartPackerPipeline(DiffusionPipeline):
             ),
             FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
             tokens_per_volume=index["tokens_per_volume"],
-            picture_size=index["picture_size"],
+            image_size=index["image_size"],
         )
 
     @property
@@ -131,7 +131,7 @@ class PartPackerPipeline(DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        picture: RgbaArray,
+        image: RgbaArray,
         num_inference_steps: int = 50,
         guidance_scale: float = 7.0,
         grid_resolution: int = 384,
@@ -142,7 +142,7 @@ class PartPackerPipeline(DiffusionPipeline):
         callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
         progress: StageReport = ignore,
     ) -> PartPackerOutput:
-        """Two surfaces from one cut-out picture, RGBA uint8 `[H, W, 4]`.
+        """Two surfaces from one cut-out image, RGBA uint8 `[H, W, 4]`.
 
         `seed` gives the same object on every machine, up to rounding; a `generator` goes before it. `guidance_scale`
         of 1 runs without guidance, at half the cost. `callback_on_step_end(pipeline, i, timestep, {"latents": x})`
@@ -150,12 +150,12 @@ class PartPackerPipeline(DiffusionPipeline):
 
         Raises BadInput, NotFiniteError (damaged weights, too little precision) and NoSurfaceError.
         """
-        self.check_inputs(picture, num_inference_steps, guidance_scale, grid_resolution, resize)
+        self.check_inputs(image, num_inference_steps, guidance_scale, grid_resolution, resize)
         self._interrupt = False
         try:
-            image = self.prepare_picture(picture, resize)
-            progress("picture", 1, 1)
-            condition = self.encode_condition(image)
+            pixels = self.prepare_image(image, resize)
+            progress("image", 1, 1)
+            condition = self.encode_condition(pixels)
             progress("condition", 1, 1)
             latent = self.prepare_latents(seed, generator)
             latent = self.denoise(
@@ -169,12 +169,12 @@ class PartPackerPipeline(DiffusionPipeline):
         return PartPackerOutput(meshes=meshes, latent=latent)
 
     def check_inputs(
-        self, picture: RgbaArray, steps: int, guidance_scale: float, grid_resolution: int, resize: str
+        self, image: RgbaArray, steps: int, guidance_scale: float, grid_resolution: int, resize: str
     ) -> None:
-        """Raises BadInput for a picture without an object, ValueError for a parameter out of its range."""
-        if picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != "uint8":
-            raise ValueError(f"picture must be RGBA uint8 [H, W, 4], not {picture.dtype} {list(picture.shape)}")
-        check_picture(picture)
+        """Raises BadInput for an image without an object, ValueError for a parameter out of its range."""
+        if image.ndim != 3 or image.shape[2] != 4 or image.dtype != "uint8":
+            raise ValueError(f"image must be RGBA uint8 [H, W, 4], not {image.dtype} {list(image.shape)}")
+        check_image(image)
         if steps < 1:
             raise ValueError(f"num_inference_steps must be at least 1, not {steps}")
         if guidance_scale < 1:
@@ -185,12 +185,12 @@ class PartPackerPipeline(DiffusionPipeline):
             raise BadInput(f"There is no resize mode '{resize}'.", f"Known are {', '.join(INTERPOLATION)}.",
                            "Choose one of them.")
 
-    def prepare_picture(self, picture: RgbaArray, resize: ResizeMode = "area") -> Tensor:
-        """Float32 `[1, 3, S, S]` in [0, 1], the object centred on white."""
-        return prepare_picture(picture, self.config.picture_size, resize)
+    def prepare_image(self, image: RgbaArray, resize: ResizeMode = "area") -> Tensor:
+        """Float32 `[1, 3, S, S]` in [0, 1], the object centered on white."""
+        return prepare_image(image, self.config.image_size, resize)
 
     def encode_condition(self, image: Tensor) -> Tensor:
-        """Condition tokens `[1, T, W]` of a prepared picture, on the denoiser's device and in its dtype."""
+        """Condition tokens `[1, T, W]` of a prepared image, on the denoiser's device and in its dtype."""
         tokens = condition_tokens(self.image_encoder, image.to(self.device_of(self.image_encoder)))
         return tokens.to(self.device_of(self.denoiser), self.denoiser.dtype)
 
@@ -268,7 +268,7 @@ class PartPackerPipeline(DiffusionPipeline):
             progress("surface", volume + 1, len(grids))
         if all(mesh.is_empty for mesh in meshes):
             raise NoSurfaceError("No object was found.", "The field of neither volume has a surface.",
-                                 "Try another seed, more steps, or a picture with one clear object.", Remedy.RETRY)
+                                 "Try another seed, more steps, or an image with one clear object.", Remedy.RETRY)
         return meshes
 
     def _evaluate_field(
@@ -306,4 +306,4 @@ class PartPackerPipeline(DiffusionPipeline):
 
 
 def _not_finite(what: str, volume: int) -> NotFiniteError:
-    return not_finite(f"The {what} of volume {volume + 1}", "picture", "Try another seed or full precision")
+    return not_finite(f"The {what} of volume {volume + 1}", "image", "Try another seed or full precision")

@@ -20,7 +20,7 @@ def flow_scheduler() -> FlowMatchEulerDiscreteScheduler:
 def set_flow_timesteps(
     scheduler: FlowMatchEulerDiscreteScheduler, steps: int, device: torch.device | str | None = None
 ) -> Tensor:
-    """Set and return the timesteps, float32 `[steps]`, from 1000 downwards; the last step ends at sigma 0.
+    """Set and return the timesteps, float32 `[steps]`, from 1000 downward; the last step ends at sigma 0.
 
     The grid that is shifted runs evenly from 1 and would end at 0; the scheduler's own default grid ends elsewhere
     and is off by up to 0.049. The timesteps are given too, because the scheduler would round them twice.

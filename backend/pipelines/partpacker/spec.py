@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PartPacker as the artist sees it: image to parts, mesh through the autoencoder, mesh to two packed volumes."""
 
-from ...contract import Choice, InputSpec, Licence, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
-from ..starter_licence import STARTER_LICENCE
+from ...contract import Choice, InputSpec, License, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from ..starter_license import STARTER_LICENSE
 
-NVIDIA_LICENCE = Licence(
+NVIDIA_LICENSE = License(
     name="NVIDIA Source Code License",
     url="https://huggingface.co/nvidia/PartPacker",
     text=(
-        "PartPacker's published weights are by NVIDIA and are for non-commercial research use only. By the licence "
-        "this applies to the weights and to derivative works. Redistribution is allowed only under the same licence "
-        "with its text and notices; the licence ends for anyone who starts patent litigation over it; no trademark "
-        "rights are given. Read the licence on the model page before you accept. The image encoder DINOv2 is by Meta, "
+        "PartPacker's published weights are by NVIDIA and are for non-commercial research use only. By the license "
+        "this applies to the weights and to derivative works. Redistribution is allowed only under the same license "
+        "with its text and notices; the license ends for anyone who starts patent litigation over it; no trademark "
+        "rights are given. Read the license on the model page before you accept. The image encoder DINOv2 is by Meta, "
         "Apache-2.0."
     ),
     commercial_use=False,
@@ -35,25 +35,25 @@ def _grid(default: int) -> Parameter:
 GENERATE_PARTS = TaskSpec(
     name="generate_parts",
     label="Generate Parts",
-    description="Turn a picture of one object into separate, named part objects",
-    inputs=(InputSpec("image", "image", "A picture", "One object, on transparent or plain ground"),),
+    description="Turn an image of one object into separate, named part objects",
+    inputs=(InputSpec("image", "image", "An image", "One object, on transparent or plain ground"),),
     parameters=(
         Parameter("steps", "int", 50, "Steps", "Sampler steps. More is slower and a little cleaner", 1, 100, 1),
-        Parameter("guidance_scale", "float", 7.0, "Guidance", "How closely the shape follows the picture",
+        Parameter("guidance_scale", "float", 7.0, "Guidance", "How closely the shape follows the image",
                   1.0, 10.0, 0.1),
         _grid(384),
         _FACES,
         Parameter(
-            "resize", "choice", "area", "Resize", "How the picture is brought to the encoder's size", advanced=True,
+            "resize", "choice", "area", "Resize", "How the image is brought to the encoder's size", advanced=True,
             choices=(Choice("area", "Area", "As the published web app does"),
                      Choice("linear", "Linear", "As the published command line does")),
         ),
         Parameter("remove_background", "bool", True, "Remove background",
-                  "Cut the object out of an opaque picture first", advanced=True),
+                  "Cut the object out of an opaque image first", advanced=True),
     ),
     stages=(
-        StageSpec("picture", "Preparing the picture", 0.01),
-        StageSpec("condition", "Looking at the picture", 0.04),
+        StageSpec("image", "Preparing the image", 0.01),
+        StageSpec("condition", "Looking at the image", 0.04),
         StageSpec("sample", "Shaping", 0.5, {"steps": 1.0}),
         StageSpec("decode", "Decoding", 0.05),
         StageSpec("field", "Measuring the surface", 0.3, {"grid_resolution": 2.0}),
@@ -99,7 +99,7 @@ SPLIT_PARTS = TaskSpec(
 SPEC = PipelineSpec(
     name="partpacker",
     label="PartPacker",
-    summary="One picture becomes an object made of separable parts",
+    summary="One image becomes an object made of separable parts",
     tasks=(GENERATE_PARTS, RECONSTRUCT, SPLIT_PARTS),
     weights=(
         WeightSet(
@@ -107,7 +107,7 @@ SPEC = PipelineSpec(
             label="Starter",
             description="Small weights that came with Meshwright. They know a dozen simple kinds of object",
             files=(),
-            licence=STARTER_LICENCE,
+            license=STARTER_LICENSE,
             gigabytes=0.008,
             memory_gib=0.5,
             bundled=True,
@@ -123,7 +123,7 @@ SPEC = PipelineSpec(
                 WeightFile("facebook/dinov2-giant", "config.json", "dinov2-giant/config.json"),
                 WeightFile("facebook/dinov2-giant", "model.safetensors", "dinov2-giant/model.safetensors"),
             ),
-            licence=NVIDIA_LICENCE,
+            license=NVIDIA_LICENSE,
             gigabytes=10.9,
             memory_gib=8.0,
         ),

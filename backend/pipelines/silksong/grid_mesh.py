@@ -35,7 +35,7 @@ class GridMesh:
 
 
 def quantize(positions: NDArray[np.float64], resolution: int) -> NDArray[np.int64]:
-    """Cells int64 [V, 3] of normalized ``positions`` [V, 3]; rounding is towards zero."""
+    """Cells int64 [V, 3] of normalized ``positions`` [V, 3]; rounding is toward zero."""
     return np.minimum(np.trunc((positions + 1) * resolution / 2), resolution - 1).astype(np.int64)
 
 
@@ -54,7 +54,7 @@ def snap(
 
     So do faces whose area on the grid, in the frame of ``positions``, is below ``smallest_area``; its default is the
     published one, which on a grid finer than the tokens' also drops faces that have some. ``resolution`` is at most
-    :data:`FINEST`. Vertices are all kept, so that indices stay; the merged ones are unused afterwards.
+    :data:`FINEST`. Vertices are all kept, so that indices stay; the merged ones are unused afterward.
     """
     cells = quantize(positions, resolution)
     keys = (cells[:, 0] * resolution + cells[:, 1]) * resolution + cells[:, 2]

@@ -16,9 +16,9 @@ Indices = NDArray[np.int64]
 
 
 def repair_winding(faces: Indices) -> tuple[Indices, int]:
-    """Turn faces int64 [F, 3] until neighbours agree, each connected surface after its first face's majority.
+    """Turn faces int64 [F, 3] until neighbors agree, each connected surface after its first face's majority.
 
-    Every edge has at most two faces. Returns the faces and how many of them had neighbours that contradict each other:
+    Every edge has at most two faces. Returns the faces and how many of them had neighbors that contradict each other:
     above 0, the surface is not orientable. The winding is consistent, not outward.
     """
     neighbors, agrees = _neighbors(faces)
@@ -70,7 +70,7 @@ def wind_outward(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> 
     """Wind a decoded mesh consistently, closed parts outward; vertices float [V, 3], faces int [F, 3].
 
     Parts are what edges of exactly two faces join. An open part keeps the winding of most of its faces, and a part with
-    only one side keeps a seam where neighbours contradict each other. Returns int32 [F, 3].
+    only one side keeps a seam where neighbors contradict each other. Returns int32 [F, 3].
     """
     faces = np.asarray(faces, np.int64)
     if not len(faces):

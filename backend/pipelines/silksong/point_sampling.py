@@ -17,7 +17,7 @@ FACES_AT_ONCE = 500_000
 def sample_condition_points(vertices: ArrayLike, faces: ArrayLike, seed: int = 0) -> Tensor:
     """Position and flat normal of random surface points, float16 `[4096, 6]`, in the frame of the mesh.
 
-    `vertices [V, 3]` normalised, y up; `faces` int `[F, 3]`. Uniform by area. numpy's old generator, since its
+    `vertices [V, 3]` normalized, y up; `faces` int `[F, 3]`. Uniform by area. numpy's old generator, since its
     numbers are those of the published pipeline. Raises BadInput for a mesh without area.
     """
     positions, triangles = np.asarray(vertices, np.float64), np.asarray(faces, np.int64).reshape(-1, 3)

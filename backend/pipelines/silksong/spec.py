@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh Silksong as the artist sees it: a dense mesh to clean low poly in its place, a broken mesh to a manifold one."""
 
-from ...contract import InputSpec, Licence, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
-from ..starter_licence import STARTER_LICENCE
+from ...contract import InputSpec, License, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from ..starter_license import STARTER_LICENSE
 
-SILKSONG_LICENCE = Licence(
+SILKSONG_LICENSE = License(
     name="Mesh Silksong model page",
     url="https://huggingface.co/gcsong/mesh_silksong",
     text=(
-        "Mesh Silksong's code is under the MIT licence. No licence is known to us for its weights, which also hold "
+        "Mesh Silksong's code is under the MIT license. No license is known to us for its weights, which also hold "
         "fine-tuned weights of Michelangelo; the terms on the model page were not verified. Read them there before you "
         "accept, and do not rely on commercial use unless they allow it."
     ),
@@ -68,7 +68,7 @@ SPEC = PipelineSpec(
             label="Starter",
             description="Small weights that came with Meshwright. They know simple solids and things made of a few",
             files=(),
-            licence=STARTER_LICENCE,
+            license=STARTER_LICENSE,
             gigabytes=0.008,
             memory_gib=0.5,
             bundled=True,
@@ -80,7 +80,7 @@ SPEC = PipelineSpec(
             description="The public 100 K model",
             files=(WeightFile("gcsong/mesh_silksong", "release-100K/model.safetensors",
                               "release-100K/model.safetensors"),),
-            licence=SILKSONG_LICENCE,
+            license=SILKSONG_LICENSE,
             gigabytes=2.3,
             memory_gib=3.0,
         ),

@@ -82,7 +82,7 @@ class ConditionAttention(HeadProjections):
         self.mem_v = nn.Parameter(torch.randn(heads, MEMORY_ROWS, head_width))
 
     def key_value(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised keys and plain values `[B, heads, 4 + T, head_width]` of `condition [B, T, Dc]`."""
+        """Normalized keys and plain values `[B, heads, 4 + T, head_width]` of `condition [B, T, Dc]`."""
         key, value = self.split_heads(self.to_k(condition)), self.split_heads(self.to_v(condition))
         memory_key, memory_value = (memory.expand(len(condition), -1, -1, -1) for memory in (self.mem_k, self.mem_v))
         return cosine_normalized(torch.cat([memory_key, key], dim=2)), torch.cat([memory_value, value], dim=2)

@@ -2,7 +2,7 @@
 """The families of objects: each draws one sketch with random proportions, styles and colors.
 
 Rules that every family keeps (tests prove them on the signed distances): parts are at least 0.08 thick in the
-normalised frame; parts that touch overlap by a little; parts of one volume stay clear of each other.
+normalized frame; parts that touch overlap by a little; parts of one volume stay clear of each other.
 """
 
 from __future__ import annotations

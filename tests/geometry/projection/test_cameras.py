@@ -35,8 +35,8 @@ def test_full_projection_agrees_with_to_screen(field_of_view):
     homogeneous = torch.nn.functional.pad(points, (0, 1), value=1.0) @ cameras.full_projection()
     screen = cameras.to_screen(points)
     torch.testing.assert_close(homogeneous[..., :2] / homogeneous[..., 3:], screen[..., :2], atol=1e-5, rtol=0)
-    normalised_depth = homogeneous[..., 2] / homogeneous[..., 3]
-    assert ((normalised_depth > 0) & (normalised_depth < 1)).all()
+    normalized_depth = homogeneous[..., 2] / homogeneous[..., 3]
+    assert ((normalized_depth > 0) & (normalized_depth < 1)).all()
 
 
 def test_half_width_and_field_of_view_reach_the_border():

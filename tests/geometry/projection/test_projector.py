@@ -25,7 +25,7 @@ def random_views(projector, channels=3, seed=0):
 
 
 def test_cosine_of_a_sphere():
-    """Towards the camera's centre, not along the orthographic rays."""
+    """Toward the camera's center, not along the orthographic rays."""
     cameras, mesh = orbit_cameras(RIG), globe(0.8, 100, 200)
     geometry = view_geometry(mesh, cameras, rasterize_views(mesh, cameras, 48))
     normal = torch.nn.functional.normalize(geometry.position, dim=-1)
@@ -46,7 +46,7 @@ def test_normals_are_weighted_by_area():
     torch.testing.assert_close(area_weighted_normals(vertices, faces)[0], expected)
 
 
-def test_texel_centres_are_aligned_with_corners_and_halves_go_to_even():
+def test_texel_centers_are_aligned_with_corners_and_halves_go_to_even():
     """A strip of 5 texels: u = j / 4 is a texel, and between two of them the even one is taken."""
     cameras = orbit_cameras([(0, 0)])
     u = torch.tensor([0.0, 0.125, 0.375, 0.6, 0.625, 1.0, 1.7, -0.3])
@@ -201,7 +201,7 @@ def test_all_layers_of_an_overlapping_chart_count():
     assert visible.float().mean() > 0.97
 
 
-def test_texels_seen_at_a_grazing_angle_keep_their_colour():
+def test_texels_seen_at_a_grazing_angle_keep_their_color():
     """The published pipeline's epsilon darkens them."""
     mesh, cameras = chart_on(0.0, 1.0, 0.0, 1.0), orbit_cameras([(0.0, 87.5)])
     views = torch.full((1, 3, 64, 64), 0.8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rasteriser against one that tests every pixel with every face, against a sphere, and at its edges."""
+"""The rasterizer against one that tests every pixel with every face, against a sphere, and at its edges."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def test_layers_come_from_near_to_far_and_end_when_they_are_empty():
     assert fragments.depth[:, 4, 3].tolist() == pytest.approx([3.5, 4.0, 4.5])
 
 
-def test_pixel_centres_on_an_edge_belong_to_no_face():
+def test_pixel_centers_on_an_edge_belong_to_no_face():
     face = rasterize_views(quad((-1.0, 1.0), (-1.0, 1.0)), orbit_cameras([(0, 0)]), 8).face[0]
     assert (face.flip(1).diagonal() == -1).all()
     assert (face >= 0).sum() == 64 - 8
@@ -94,14 +94,14 @@ def test_right_is_right_and_up_is_up():
     assert (column.min(), column.max(), row.min(), row.max()) == (60, 89, 5, 34)
 
 
-def test_a_wide_picture_spans_its_shorter_side():
+def test_a_wide_image_spans_its_shorter_side():
     face = rasterize_views(quad((-1.0, 1.0), (-1.0, 1.0)), orbit_cameras([(0, 0)]), (50, 150)).face[0]
     assert (face[:, :50] == -1).all()
     assert (face[:, 100:] == -1).all()
     assert (face[:, 50:100] >= 0).float().mean() > 0.97
 
 
-def test_a_face_larger_than_the_picture_is_whole():
+def test_a_face_larger_than_the_image_is_whole():
     corners = torch.tensor([[-40.0, -30.0, 0.0], [50.0, -30.0, 0.0], [0.0, 60.0, 0.0]])
     mesh = UVMesh.of(corners, torch.tensor([[0, 1, 2]]), corners[:, :2], torch.tensor([[0, 1, 2]]))
     assert (rasterize_views(mesh, orbit_cameras([(0, 0)]), 300).face == 0).all()
@@ -127,7 +127,7 @@ def test_perspective_of_a_sphere():
 
 
 def test_perspective_interpolation_is_linear_in_space():
-    """A plane that recedes: the middle of the picture shows not the middle of its texture, but what lies there."""
+    """A plane that recedes: the middle of the image shows not the middle of its texture, but what lies there."""
     corners = torch.tensor([[-3.0, 0.0, 2.0], [3.0, 0.0, 2.0], [3.0, 0.0, -6.0], [-3.0, 0.0, -6.0]])
     faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
     mesh = UVMesh.of(corners, faces, (corners[:, [0, 2]] + 6) / 12, faces)

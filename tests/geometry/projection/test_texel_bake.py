@@ -19,7 +19,7 @@ from .meshes import RIG, globe, joined, quad
 
 
 def colors_at(positions):
-    """A smooth colour field [..., 3] in space."""
+    """A smooth color field [..., 3] in space."""
     return 0.5 + 0.5 * torch.sin(4.0 * positions)
 
 
@@ -30,7 +30,7 @@ def photographed(mesh, cameras, size):
 
 
 def painted(mesh, size):
-    """The field at every texel's centre, and which texels the mesh covers."""
+    """The field at every texel's center, and which texels the mesh covers."""
     layout = rasterize_uvs(mesh, size, layers=1)
     corners = mesh.vertices[mesh.faces.long()[layout.face[0].clamp(min=0).long()]]
     return colors_at((layout.barycentric[0][..., None] * corners).sum(dim=2)).permute(2, 0, 1), layout.mask[0]
@@ -58,8 +58,8 @@ def test_the_ground_behind_an_object_does_not_bleed_onto_it():
     torch.testing.assert_close(bake_texels(mesh, cameras, views, 100, 1.0).texture, torch.full((3, 100, 100), 0.7))
 
 
-def test_what_one_thing_hides_of_another_keeps_its_own_colour():
-    """A small square before a large one: the large one's texels behind it take no colour of it."""
+def test_what_one_thing_hides_of_another_keeps_its_own_color():
+    """A small square before a large one: the large one's texels behind it take no color of it."""
     wall, sign = quad((-0.9, 0.9), (-0.9, 0.9)), quad((-0.3, 0.3), (-0.3, 0.3), z=0.4)
     wall = wall.with_uvs(wall.uvs * torch.tensor([0.5, 1.0]))
     sign = sign.with_uvs(sign.uvs * torch.tensor([0.4, 1.0]) + torch.tensor([0.6, 0.0]))
@@ -86,7 +86,7 @@ def test_half_hidden_faces_are_seen_in_part():
 
 
 def test_faces_smaller_than_a_pixel_are_seen():
-    """The published rule sees only those that happen to lie under a pixel's centre."""
+    """The published rule sees only those that happen to lie under a pixel's center."""
     mesh, cameras = globe(0.8, 150, 300), orbit_cameras([(0.0, 0.0)])
     exact = Projector.build(mesh, cameras, 64, 300, visibility_size=64).visible[0]
     published = Projector.build(mesh, cameras, 64, 300, visibility_size=64, reference=True).visible[0]
@@ -106,8 +106,8 @@ def test_visible_texels_face_the_camera(field_of_view):
     position = (layout.barycentric[0][..., None] * corners).sum(dim=2)
     normal = position / 0.8
     for view, camera in enumerate(cameras.centers):
-        towards = camera / camera.norm() if field_of_view is None else camera - position
-        facing = (normal * torch.nn.functional.normalize(towards, dim=-1)).sum(-1)
+        toward = camera / camera.norm() if field_of_view is None else camera - position
+        facing = (normal * torch.nn.functional.normalize(toward, dim=-1)).sum(-1)
         assert visible[view][layout.mask[0] & (facing > 0.15)].all()
         assert not visible[view][layout.mask[0] & (facing < -0.15)].any()
 

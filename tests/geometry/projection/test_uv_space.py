@@ -66,7 +66,7 @@ def test_wrapping_moves_whole_faces():
 
 
 def test_texels_know_their_point_of_the_surface():
-    """Barycentrics in the texture lead to the position of the texel's centre, also in a texture taller than wide."""
+    """Barycentrics in the texture lead to the position of the texel's center, also in a texture taller than wide."""
     mesh = quad((0.0, 2.0), (-1.0, 3.0))
     fragments = rasterize_uvs(mesh, (24, 6))
     corners = mesh.vertices[mesh.faces.long()[fragments.face[0].clamp(min=0).long()]]

@@ -33,7 +33,7 @@ def test_ties_on_a_lattice():
     assert torch.equal(nearest_seeds(seeds), searched(seeds)[0].int())
 
 
-def test_pictures_do_not_mix():
+def test_images_do_not_mix():
     seeds = torch.rand(3, 2, 20, 30, generator=torch.Generator().manual_seed(0)) < 0.02
     seeds[1, 1] = False
     cells = nearest_seeds(seeds)
@@ -45,12 +45,12 @@ def test_pictures_do_not_mix():
 def test_jump_flooding_finds_seeds_and_is_nearly_exact():
     seeds = torch.rand(2, 40, 56, generator=torch.Generator().manual_seed(1)) < 0.01
     cells = jump_flood(seeds)
-    for picture, found in zip(seeds, cells, strict=True):
-        assert picture.flatten()[found.flatten().long()].all()
-        texel = torch.arange(picture.numel())
+    for image, found in zip(seeds, cells, strict=True):
+        assert image.flatten()[found.flatten().long()].all()
+        texel = torch.arange(image.numel())
         index = found.flatten().long()
         squared = (index // 56 - texel // 56) ** 2 + (index % 56 - texel % 56) ** 2
-        assert (squared != searched(picture)[1]).float().mean() < 0.03
+        assert (squared != searched(image)[1]).float().mean() < 0.03
     assert torch.equal(cells[1], jump_flood(seeds[1]))
     assert (jump_flood(torch.zeros(5, 7, dtype=torch.bool)) == -1).all()
 

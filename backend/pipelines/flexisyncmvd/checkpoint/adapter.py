@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The IP-Adapter, which lets a picture speak as a prompt: from its file into the UNet, and out of it again."""
+"""The IP-Adapter, which lets an image speak as a prompt: from its file into the UNet, and out of it again."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from ...reports import LoadReport, ignore
 from .files import Stored, check_shapes
 
 PARTS = ("image_proj", "ip_adapter")
-LABEL = "picture adapter"
+LABEL = "image adapter"
 LATENTS, PROJECTION = "image_proj.latents", "image_proj.proj_in.weight"
 RESAMPLER_LAYERS = 4
 
@@ -82,7 +82,7 @@ def attach_adapter(unet: UNet2DConditionModel, adapter: Mapping[str, Mapping[str
 
 
 def detach_adapter(unet: UNet2DConditionModel) -> None:
-    """Leave a UNet without picture adapter and with ordinary attention."""
+    """Leave a UNet without image adapter and with ordinary attention."""
     unet.encoder_hid_proj = None
     unet.config.encoder_hid_dim_type = None
     unet.set_attn_processor(AttnProcessor2_0())

@@ -26,7 +26,7 @@ _OTHERS = (
 )
 _CHANNELS = {
     9: "an inpainting model, whose network also takes a mask",
-    8: "a model that edits pictures (InstructPix2Pix)",
+    8: "a model that edits images (InstructPix2Pix)",
     5: "a model that also takes a depth map (Stable Diffusion 2 depth)",
 }
 
@@ -44,7 +44,7 @@ def family_of(stored: Stored) -> Family:
                     if name.startswith(UNET) and name.endswith(CROSS_ATTENTION_KEYS)), 0)
     if SIZE_EMBEDDING in shapes:
         if any(name.startswith("conditioner.embedders.0.model.") for name in shapes):
-            raise _refused(stored, "SDXL's refiner, which only finishes pictures")
+            raise _refused(stored, "SDXL's refiner, which only finishes images")
         return "sdxl"
     if context == SD2_CONTEXT or any(name.startswith("cond_stage_model.model.") for name in shapes):
         raise _refused(stored, "a checkpoint of the Stable Diffusion 2 family")

@@ -63,10 +63,10 @@ class CheckpointLibrary:
         return self._checkpoint is not None and _fingerprint(choice) == self._fingerprint
 
     def components(
-        self, choice: CheckpointChoice = AS_PUBLISHED, controls: Sequence[str] = (), picture: bool = False,
+        self, choice: CheckpointChoice = AS_PUBLISHED, controls: Sequence[str] = (), image: bool = False,
         report: LoadReport = ignore,
     ) -> Components:
-        """Everything for one job: the chosen checkpoint, a ControlNet for each of `controls`, and with `picture` the
+        """Everything for one job: the chosen checkpoint, a ControlNet for each of `controls`, and with `image` the
         image encoder and the IP-Adapter, which is then in the UNet.
 
         All files are checked before the first is read. What the last job had and this one needs is kept, the rest is
@@ -75,9 +75,9 @@ class CheckpointLibrary:
         checkpoint = None if self.holds(choice) else plan_checkpoint(self.folder, choice, self.published)
         networks = {kind: self._plan_controlnet(kind, choice.tile if kind == TILE else None)
                     for kind in controls if kind not in self._controlnets or (kind == TILE and checkpoint is not None)}
-        encoder = self._plan_image_encoder() if picture and self._image_encoder is None else None
-        adapter = self._open_adapter(checkpoint) if picture and self._adapter is None else None
-        self._let_go(checkpoint is not None, controls, picture)
+        encoder = self._plan_image_encoder() if image and self._image_encoder is None else None
+        adapter = self._open_adapter(checkpoint) if image and self._adapter is None else None
+        self._let_go(checkpoint is not None, controls, image)
         if checkpoint is not None:
             self._read_checkpoint(checkpoint, report)
             self._fingerprint = _fingerprint(choice)
@@ -87,24 +87,24 @@ class CheckpointLibrary:
             self._image_encoder = encoder.filled(self.dtype, self.device, report)
         if adapter is not None:
             self._adapter = read_adapter(adapter, self.dtype, self.device, report)
-        return self._gathered(controls, picture)
+        return self._gathered(controls, image)
 
-    def _let_go(self, replaced: bool, controls: Sequence[str], picture: bool) -> None:
+    def _let_go(self, replaced: bool, controls: Sequence[str], image: bool) -> None:
         """Make room for what will be read."""
         if replaced:
             self._checkpoint, self._adapter_is_in = None, False
             self._controlnets.pop(TILE, None)  # it may have been the last choice's own
-        elif self._adapter_is_in and not picture and self._checkpoint is not None:
+        elif self._adapter_is_in and not image and self._checkpoint is not None:
             detach_adapter(self._checkpoint.unet)
             self._adapter_is_in = False
         self._controlnets = {kind: network for kind, network in self._controlnets.items() if kind in controls}
-        if not picture:
+        if not image:
             self._image_encoder = self._adapter = None
 
-    def _gathered(self, controls: Sequence[str], picture: bool) -> Components:
+    def _gathered(self, controls: Sequence[str], image: bool) -> Components:
         assert self._checkpoint is not None
         asked = {kind: self._controlnets[kind] for kind in controls}
-        if picture and not self._adapter_is_in and self._adapter is not None:
+        if image and not self._adapter_is_in and self._adapter is not None:
             attach_adapter(self._checkpoint.unet, self._adapter)
             self._adapter_is_in = True
         return replace(self._checkpoint, controlnets=asked, image_encoder=self._image_encoder, ip_adapter=self._adapter)
@@ -127,7 +127,7 @@ class CheckpointLibrary:
             return plan_own_controlnet(f"own {kind} ControlNet", own, read_config(self.folder / CONTROLNETS / DEPTH))
         if not folder.is_dir():
             known = sorted(path.name for path in (self.folder / CONTROLNETS).glob("*") if path.is_dir())
-            what, origin = (f"{kind} pictures", FULLER_SET) if kind != TILE else ("the texture so far", WITH_TILE)
+            what, origin = (f"{kind} images", FULLER_SET) if kind != TILE else ("the texture so far", WITH_TILE)
             raise origin.error(f"These weights cannot follow {what}.", f"They can follow {', '.join(known) or 'none'}.")
         stored = open_component(folder, STEMS["controlnet"])
         return plan(f"{kind} ControlNet", "controlnet", read_config(folder), stored, self._published("controlnet"))
@@ -135,7 +135,7 @@ class CheckpointLibrary:
     def _plan_image_encoder(self) -> PlannedNetwork:
         folder = self.folder / IMAGE_ENCODER
         if not folder.is_dir():
-            raise FULLER_SET.error("These weights cannot take a picture.", f"{folder} is not there.")
+            raise FULLER_SET.error("These weights cannot take an image.", f"{folder} is not there.")
         return plan("image encoder", "image_encoder", read_config(folder), open_component(folder, "model"),
                     self._published("image_encoder"))
 

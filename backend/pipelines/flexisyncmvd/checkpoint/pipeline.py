@@ -38,19 +38,19 @@ class CheckpointPipelines:
         self._asked: tuple[object, ...] = ()
 
     def pipeline(
-        self, choice: CheckpointChoice = AS_PUBLISHED, controls: Sequence[str] = (), picture: bool = False,
+        self, choice: CheckpointChoice = AS_PUBLISHED, controls: Sequence[str] = (), image: bool = False,
         report: LoadReport = ignore,
     ) -> FlexiSyncMVDPipeline:
-        """The chosen checkpoint with a ControlNet for each of `controls`, and with `picture` the IP-Adapter.
+        """The chosen checkpoint with a ControlNet for each of `controls`, and with `image` the IP-Adapter.
 
         `report` is told what is being read and may raise to cancel. Raises CheckpointError.
         """
-        asked = (choice, tuple(controls), picture)
+        asked = (choice, tuple(controls), image)
         if self._pipeline is not None and asked == self._asked and self.library.holds(choice):
             self._pipeline.maybe_free_model_hooks()  # a cancelled run leaves networks on the GPU
             return self._pipeline
         self._retire()  # what is not needed any more makes room
-        components = self.library.components(choice, controls, picture, report)
+        components = self.library.components(choice, controls, image, report)
         self._pipeline, self._asked = place(assemble(components), self.resources), asked
         return self._pipeline
 
@@ -84,7 +84,7 @@ def assemble(components: Components) -> FlexiSyncMVDPipeline:
 
 
 def _image_processor(encoder: CLIPVisionModelWithProjection | None) -> CLIPImageProcessor | None:
-    """CLIP's own preparation at the encoder's size: shortest side, bicubic, centre (spec section 3)."""
+    """CLIP's own preparation at the encoder's size: shortest side, bicubic, center (spec section 3)."""
     if encoder is None:
         return None
     size = encoder.config.image_size

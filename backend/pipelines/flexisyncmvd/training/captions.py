@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The captions of the pictures: colour, material and object, in some wordings, with the side seen (spec 2.13)."""
+"""The captions of the images: color, material and object, in some wordings, with the side seen (spec 2.13)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 from ....procedural.families import FAMILIES
 from ..prompts import DIRECTIONS, suffix, token_ids
 from ..spec import NEGATIVE_PROMPT
-from .colour_kinds import COLOURS
+from .color_kinds import COLORS
 
 MATERIALS = {"plastic": "plastic", "wooden": "wood", "metal": "metal", "stone": "stone", "fabric": "fabric"}
 """Adjective and noun of each."""
@@ -22,13 +22,13 @@ UNNAMED = "object"
 """What any object may also be called."""
 OBJECTS = (*FAMILIES, UNNAMED)
 WORDINGS = (
-    "a {colour} {adjective} {thing}",
-    "{colour} {adjective} {thing}",
-    "a {thing} of {colour} {noun}",
-    "{adjective} {thing}, {colour}",
-    "a photo of a {junk} {colour} {adjective} {thing}",
-    "{junk} {thing} in {colour} {adjective} {junk}",
-    "a {colour} and {adjective} {thing}, best quality, {junk}",
+    "a {color} {adjective} {thing}",
+    "{color} {adjective} {thing}",
+    "a {thing} of {color} {noun}",
+    "{adjective} {thing}, {color}",
+    "a photo of a {junk} {color} {adjective} {thing}",
+    "{junk} {thing} in {color} {adjective} {junk}",
+    "a {color} and {adjective} {thing}, best quality, {junk}",
 )
 JUNK = ("old", "new", "beautiful", "shiny", "simple", "big", "small", "cute", "detailed", "high quality", "8k", "toy",
         "cartoon", "realistic", "nice", "painted", "clean", "game asset", "3d", "")
@@ -39,7 +39,7 @@ EMPTY_PROMPTS = ("", NEGATIVE_PROMPT)
 
 @dataclass(frozen=True)
 class CaptionTable:
-    """Token ids int16 of every caption [colours + 1, materials + 1, objects, wordings, directions, 77], the last colour
+    """Token ids int16 of every caption [colors + 1, materials + 1, objects, wordings, directions, 77], the last color
     and material being none, and of the prompts without a wish [2, directions, 77]."""
 
     captions: Tensor
@@ -50,9 +50,9 @@ class CaptionTable:
         return CaptionTable(self.captions.to(device), self.empty.to(device))
 
 
-def caption(colour: str, material: str, thing: str, wording: str, direction: str, junk: str = "") -> str:
-    """One caption; colour and material may be empty. Words that are left out leave no blanks behind."""
-    text = wording.format(colour=colour, adjective=material, noun=MATERIALS.get(material, "something"), thing=thing,
+def caption(color: str, material: str, thing: str, wording: str, direction: str, junk: str = "") -> str:
+    """One caption; color and material may be empty. Words that are left out leave no blanks behind."""
+    text = wording.format(color=color, adjective=material, noun=MATERIALS.get(material, "something"), thing=thing,
                           junk=junk)
     text = " ".join(text.replace(" and  ", " ").split()).replace(" ,", ",").strip(" ,")
     return text + suffix(direction)
@@ -67,13 +67,13 @@ def _junk(random: np.random.Generator) -> str:
 def every_caption(wordings: int, seed: int) -> list[str]:
     """The captions in the order of the table's axes, in the first ``wordings`` wordings."""
     random = np.random.default_rng(seed)
-    choices = itertools.product((*COLOURS, ""), (*MATERIALS, ""), OBJECTS, WORDINGS[:wordings], DIRECTIONS)
+    choices = itertools.product((*COLORS, ""), (*MATERIALS, ""), OBJECTS, WORDINGS[:wordings], DIRECTIONS)
     return [caption(*choice, junk=_junk(random)) for choice in choices]
 
 
 def words() -> list[str]:
     """All words that captions and prompts without a wish are made of, for the vocabulary."""
-    plain = [*COLOURS, *MATERIALS, *MATERIALS.values(), *OBJECTS, *JUNK, *EMPTY_PROMPTS, "something"]
+    plain = [*COLORS, *MATERIALS, *MATERIALS.values(), *OBJECTS, *JUNK, *EMPTY_PROMPTS, "something"]
     plain += [wording.replace("{", " ").replace("}", " ") for wording in WORDINGS]
     plain += [suffix(direction) for direction in DIRECTIONS]
     return plain
@@ -83,7 +83,7 @@ def caption_table(tokenizer: CLIPTokenizer, wordings: int = len(WORDINGS), seed:
     """Tokenize every caption, in the first ``wordings`` wordings."""
     texts = every_caption(wordings, seed)
     rows = tokenizer(texts, padding="max_length", truncation=True, max_length=tokenizer.model_max_length).input_ids
-    shape = len(COLOURS) + 1, len(MATERIALS) + 1, len(OBJECTS), wordings, len(DIRECTIONS), -1
+    shape = len(COLORS) + 1, len(MATERIALS) + 1, len(OBJECTS), wordings, len(DIRECTIONS), -1
     empty = [[token_ids(tokenizer, text, suffix(side)) for side in DIRECTIONS] for text in EMPTY_PROMPTS]
     return CaptionTable(torch.tensor(rows, dtype=torch.int16).view(shape),
                         torch.stack([torch.stack(row) for row in empty]).to(torch.int16))

@@ -23,7 +23,7 @@ from ....training.model_card import figures_table, sizes_in_words
 from ..checkpoint.plan import BASE, CONTROLNETS
 from ..schedule import ddpm_scheduler
 from .captions import MATERIALS
-from .colour_kinds import COLOURS
+from .color_kinds import COLORS
 from .networks import new_autoencoder, new_denoiser
 from .presets import PRESETS, Preset
 from .recipe import AUTOENCODER, DENOISER, NORMALIZED, TOKENIZER
@@ -40,7 +40,7 @@ library_name: diffusers
 
 Small weights in the form of Stable Diffusion 1.5 with a ControlNet for depth, trained by Meshwright's own recipe on
 objects that Meshwright draws. They let Texture run on a fresh machine without a network or a GPU. They are an honest
-toy: they know {colours} colours and {materials} materials, and paint an object in one of them all over. Use the
+toy: they know {colors} colors and {materials} materials, and paint an object in one of them all over. Use the
 published weights, or a checkpoint of your own, for real work.
 
 - **Networks**, all in the stock classes: VAE {autoencoder}; UNet {unet}; ControlNet like the UNet's encoder; text
@@ -50,16 +50,16 @@ published weights, or a checkpoint of your own, for real work.
   scaling factor 1.
 - **Data**: {objects} procedural objects of {families} families ({family_names}), one view of {size} x {size} pixels
   each, cast by Meshwright's own rays from the rig's cameras and from between them, each painted {paintings} times in
-  one of the colours ({colour_names}) and materials ({material_names}); captions of colour, material, object and side;
+  one of the colors ({color_names}) and materials ({material_names}); captions of color, material, object and side;
   no data from elsewhere. Held-out objects have other seeds.
 - **Recipe**: `python -m backend train flexisyncmvd --preset {preset} --seed {seed}`, {autoencoder_steps} VAE steps of
-  {autoencoder_batch} pictures, {denoiser_steps} steps of {denoiser_batch} for the rest.
-- **Licence**: the same as the code's, GPL-3.0-or-later.
+  {autoencoder_batch} images, {denoiser_steps} steps of {denoiser_batch} for the rest.
+- **License**: the same as the code's, GPL-3.0-or-later.
 
 ## Held-out figures
 
 Held-out objects as meshes, unwrapped, textured by prompts such as "a red wooden chair" with the defaults of this set.
-*Colour share*: texels, of all that the mesh uses, whose colour is of the asked kind (hue; for white, grey and black
+*Color share*: texels, of all that the mesh uses, whose color is of the asked kind (hue; for white, grey and black
 saturation and value). *Difference*: mean absolute difference, of 1, between what a view shows at a texel and the mean
 of all views that show it: *together* as textured, *alone* with every view painted by itself. The recipe looks at the
 same held-out objects while it trains, for its curves, and the sizes of the norms' groups and the learning rates were
@@ -72,7 +72,7 @@ and by these figures.
 
 ## Limits
 
-Other words than the colours, the materials and the objects have no effect that is meant. Two colours in a prompt mix or
+Other words than the colors, the materials and the objects have no effect that is meant. Two colors in a prompt mix or
 one of them is lost. Patterns are soft, at some hundred pixels across the object.
 """
 
@@ -117,9 +117,9 @@ def prompts_table(path: Path | None) -> str:
     if path is None:
         return ""
     rows = json.loads(path.read_text())["rows"]
-    lines = [f"| {row['prompt']} | {row['colour_share']:.1%} | {row['difference_together']:.3f} | "
+    lines = [f"| {row['prompt']} | {row['color_share']:.1%} | {row['difference_together']:.3f} | "
              f"{row['difference_alone']:.3f} |" for row in rows]
-    head = ["| prompt | colour share | difference together | alone |", "|---|---|---|---|"]
+    head = ["| prompt | color share | difference together | alone |", "|---|---|---|---|"]
     return "\n".join([*head, *lines])
 
 
@@ -128,7 +128,7 @@ def model_card(parameters: float, options: argparse.Namespace) -> str:
     preset, run = PRESETS[options.preset], options.run
     steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in (AUTOENCODER, DENOISER)}
     return CARD.format(
-        colours=len(COLOURS), colour_names=", ".join(COLOURS),
+        colors=len(COLORS), color_names=", ".join(COLORS),
         materials=len(MATERIALS), material_names=", ".join(MATERIALS),
         families=len(FAMILIES), family_names=", ".join(FAMILIES),
         autoencoder=f"of widths {preset.autoencoder['block_out_channels']}",
@@ -137,7 +137,7 @@ def model_card(parameters: float, options: argparse.Namespace) -> str:
         tokens=len(read_vocabulary(run / TOKENIZER)),
         parameters=parameters,
         prediction={"v_prediction": "v", "epsilon": "the noise"}[preset.prediction_type],
-        objects=options.objects or preset.objects, size=preset.picture_size, paintings=preset.paintings,
+        objects=options.objects or preset.objects, size=preset.image_size, paintings=preset.paintings,
         preset=options.preset, seed=options.seed,
         autoencoder_steps=steps[AUTOENCODER], autoencoder_batch=preset.autoencoder_stage.batch,
         denoiser_steps=steps[DENOISER], denoiser_batch=preset.denoiser_stage.batch,

@@ -32,7 +32,7 @@ from ..settings import Scene, Settings
 from ..spec import NEGATIVE_PROMPT, SPEC
 from ..weight_sets import STARTER
 from .captions import WORDINGS, caption
-from .colour_kinds import COLOURS, hsv_of
+from .color_kinds import COLORS, hsv_of
 from .evaluation import prompts
 from .procedural_meshes import scene_of, unwrapped_object
 
@@ -43,7 +43,7 @@ class ViewsByThemselves(CameraRig):
     """The same cameras; no view looks at another."""
 
     @property
-    def neighbours(self) -> tuple[tuple[int, ...], ...]:
+    def neighbors(self) -> tuple[tuple[int, ...], ...]:
         """Each view alone."""
         return tuple((index,) for index in range(len(self.poses)))
 
@@ -52,24 +52,24 @@ class ViewsByThemselves(CameraRig):
 class Case:
     """One prompt with the object that it is for."""
 
-    colour: str
+    color: str
     prompt: str
     mesh: PaintedMesh
 
 
 def cases(count: int, seed: int) -> list[Case]:
-    """Prompts of all colours, each with another held-out object."""
+    """Prompts of all colors, each with another held-out object."""
     return [
-        Case(colour, caption(colour, material, family, WORDINGS[0], ""),
+        Case(color, caption(color, material, family, WORDINGS[0], ""),
              unwrapped_object(Split.HELD_OUT, family, number, seed))
-        for number, (colour, material, family) in enumerate(prompts(count))
+        for number, (color, material, family) in enumerate(prompts(count))
     ]
 
 
-def colour_share(texture: Tensor, scene: Scene, colour: str) -> float:
-    """Share of the texels that the mesh uses whose colour is of the asked kind; texture [3, H, W]."""
+def color_share(texture: Tensor, scene: Scene, color: str) -> float:
+    """Share of the texels that the mesh uses whose color is of the asked kind; texture [3, H, W]."""
     used = (faces_in_texture(scene.mesh, tuple(texture.shape[1:]), layers=1) >= 0)[0]
-    return float(COLOURS[colour].holds(hsv_of(texture))[used].float().mean())
+    return float(COLORS[color].holds(hsv_of(texture))[used].float().mean())
 
 
 def difference_between_views(views: Tensor, scene: Scene, texture: int = 256) -> float:
@@ -80,10 +80,10 @@ def difference_between_views(views: Tensor, scene: Scene, texture: int = 256) ->
     values = torch.cat([views, torch.ones_like(views[:, :1])], dim=1).flatten(2) * mask[:, None]
     shown.scatter_add_(2, texels[:, None].expand(-1, 4, -1), values)
     seen = shown[:, 3] > 0
-    colours = shown[:, :3] / shown[:, 3:].clamp(min=1)
+    colors = shown[:, :3] / shown[:, 3:].clamp(min=1)
     together = seen.sum(dim=0) >= 2
-    mean = (colours * seen[:, None]).sum(dim=0) / seen.sum(dim=0).clamp(min=1)
-    apart = (colours - mean).abs().mean(dim=1)
+    mean = (colors * seen[:, None]).sum(dim=0) / seen.sum(dim=0).clamp(min=1)
+    apart = (colors - mean).abs().mean(dim=1)
     return float(apart[seen & together].mean())
 
 
@@ -109,7 +109,7 @@ def figures_of_one(
     return {
         "prompt": case.prompt,
         "faces": len(case.mesh.faces),
-        "colour_share": colour_share(output.texture, scene, case.colour),
+        "color_share": color_share(output.texture, scene, case.color),
         "difference_together": difference_between_views(output.views, scene),
         "difference_alone": difference_between_views(alone.views, scene),
         "seconds": seconds,
@@ -120,12 +120,12 @@ def summary(rows: Sequence[Mapping[str, float | int | str]]) -> dict[str, float]
     """The figures of the model card."""
     shares, together, alone, seconds = (
         np.array([row[name] for row in rows], float)
-        for name in ("colour_share", "difference_together", "difference_alone", "seconds")
+        for name in ("color_share", "difference_together", "difference_alone", "seconds")
     )
     return {
         "prompts": len(rows),
-        "colour_share_mean": float(shares.mean()),
-        "colour_share_least": float(shares.min()),
+        "color_share_mean": float(shares.mean()),
+        "color_share_least": float(shares.min()),
         "prompts_with_80_percent": float((shares >= 0.8).sum()),
         "difference_together": float(together.mean()),
         "difference_alone": float(alone.mean()),
@@ -145,7 +145,7 @@ def starter_settings(device: str, options: Mapping[str, Value] = STARTER.paramet
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    parser = build_figures_parser("a FlexiSyncMVD set of weights, with a picture of the views beside the file")
+    parser = build_figures_parser("a FlexiSyncMVD set of weights, with an image of the views beside the file")
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--steps", type=int, help="in place of the set's own")
     parser.add_argument("--guidance", type=float, help="in place of the set's own")
@@ -167,8 +167,8 @@ def main(arguments: Sequence[str]) -> int:
         rows.append(row)
         strips.append(torch.cat(list(output.views), dim=2))
         logger.info("%3d %s", number, row)
-    picture = (torch.cat(strips, dim=1).permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
-    Image.fromarray(picture).save(options.out.with_suffix(".jpg"))
+    image = (torch.cat(strips, dim=1).permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+    Image.fromarray(image).save(options.out.with_suffix(".jpg"))
     told = {
         "steps": settings.steps, "guidance": settings.guidance.scale, "view": 8 * settings.sizes.latent_view,
         "texture": settings.sizes.texture[0], "seed": options.seed, "device": options.device,

@@ -49,10 +49,10 @@ HELD_OUT_VIEWS = 128
 
 @dataclass(frozen=True)
 class RenderedViews:
-    """All views of all meshes: ``pictures`` uint8 [N, 4, S, S] with alpha, ``depth`` uint8 [N, 1, S, S], token ids
+    """All views of all meshes: ``images`` uint8 [N, 4, S, S] with alpha, ``depth`` uint8 [N, 1, S, S], token ids
     ``tokens`` int64 [N, 77], those of SDXL's second tokenizer behind them, and ``no_wish`` for no text at all."""
 
-    pictures: Tensor
+    images: Tensor
     depth: Tensor
     tokens: Tensor
     no_wish: Tensor
@@ -69,7 +69,7 @@ class RenderedViews:
             return torch.cat([token_ids(tokenizer, text, "") for tokenizer in tokenizers])
 
         tokens = [tokens_of(caption) for mesh in meshes for caption in mesh.captions]
-        return cls(bytes_of([mesh.pictures for mesh in meshes]), bytes_of([mesh.depth for mesh in meshes]),
+        return cls(bytes_of([mesh.images for mesh in meshes]), bytes_of([mesh.depth for mesh in meshes]),
                    torch.stack(tokens).to(device), tokens_of("").to(device))
 
 
@@ -86,7 +86,7 @@ class FineTuning:
         timestep = torch.randint(TRAIN_STEPS, (self.batch,), generator=generator, device=device)
         silent = torch.rand(self.batch, generator=generator, device=device) < NO_WISH
         with torch.no_grad():
-            data = self.latents(views.pictures[chosen], generator)
+            data = self.latents(views.images[chosen], generator)
         noise = torch.randn(data.shape, generator=generator, device=device)
         kept = self.alphas_cumprod[timestep][:, None, None, None]
         noisy = kept.sqrt() * data + (1.0 - kept).sqrt() * noise
@@ -97,10 +97,10 @@ class FineTuning:
         loss = (output.float() - target).square().mean()
         return loss, {"loss": loss}
 
-    def latents(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Scaled latents of RGBA pictures uint8 [B, 4, S, S], each on a random background."""
-        color, alpha = pictures[:, :3].float() / 255.0, pictures[:, 3:].float() / 255.0
-        ground = random_backgrounds(len(pictures), generator)[:, :, None, None]
+    def latents(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Scaled latents of RGBA images uint8 [B, 4, S, S], each on a random background."""
+        color, alpha = images[:, :3].float() / 255.0, images[:, 3:].float() / 255.0
+        ground = random_backgrounds(len(images), generator)[:, :, None, None]
         shown = (color * alpha + ground * (1.0 - alpha)) * 2.0 - 1.0
         posterior = self.autoencoder.encode(shown).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator, device=shown.device)
@@ -108,7 +108,7 @@ class FineTuning:
 
 
 class HeldOutLoss:
-    """What ``loss`` is on views that are not learnt from: the same views, timesteps and noise every time."""
+    """What ``loss`` is on views that are not learned from: the same views, timesteps and noise every time."""
 
     def __init__(self, loss: FineTuning, module: nn.Module) -> None:
         self.loss, self.module = loss, module

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..schedule import TRAIN_STEPS, ddpm_scheduler
 from .captions import CaptionTable
-from .colour_kinds import COLOURS
+from .color_kinds import COLORS
 from .paint import painted, random_paint
 from .pool import LatentPool, ViewPool, random_backgrounds
 from .presets import Preset
@@ -16,17 +16,17 @@ from .presets import Preset
 NO_WISH = 0.1
 """Share of the captions that are replaced by a prompt without a wish, for guidance."""
 UNNAMED = 0.15
-"""Share of the captions that leave out the colour, the material, or call the object an object; each by itself."""
+"""Share of the captions that leave out the color, the material, or call the object an object; each by itself."""
 NO_SIDE = 0.15
 UNCONTROLLED = 0.1
-"""Share of the pictures without the ControlNet."""
+"""Share of the images without the ControlNet."""
 COMPOSITED = 0.5
-"""Share of the pictures whose background is noised as the texturing loop noises it (spec 2.14), and does not count."""
+"""Share of the images whose background is noised as the texturing loop noises it (spec 2.14), and does not count."""
 BACKGROUND_WEIGHT = 0.3
 
 
 class AutoencoderLearning:
-    """Mean absolute error of the pictures and of their differences, and a little divergence from the normal one."""
+    """Mean absolute error of the images and of their differences, and a little divergence from the normal one."""
 
     def __init__(self, pool: ViewPool, preset: Preset) -> None:
         self.pool, self.preset = pool, preset
@@ -36,11 +36,11 @@ class AutoencoderLearning:
         with torch.no_grad():
             chosen = torch.randint(len(self.pool), (count,), generator=generator, device=device)
             paint, ground = random_paint(count, generator), random_backgrounds(count, generator)
-            pictures = painted(self.pool.views[chosen], paint, ground) * 2.0 - 1.0
-            side = self.preset.picture_size // 8
+            images = painted(self.pool.views[chosen], paint, ground) * 2.0 - 1.0
+            side = self.preset.image_size // 8
             noise = torch.randn(count, 4, side, side, generator=generator, device=device)
-        decoded, divergence = module(pictures.contiguous(), noise)
-        error = decoded.float() - pictures
+        decoded, divergence = module(images.contiguous(), noise)
+        error = decoded.float() - images
         absolute = error.abs().mean()
         edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
         terms = {"loss_absolute": absolute, "loss_edges": edges, "divergence": divergence}
@@ -84,12 +84,12 @@ class DenoiserLearning:
         numbers = torch.rand(len(view), 6, generator=generator, device=device)
         left_out = numbers[:, :4] < torch.tensor([UNNAMED, UNNAMED, UNNAMED, NO_SIDE], device=device)
         captions, empty = self.captions.captions, self.captions.empty
-        colour = torch.where(left_out[:, 0], len(COLOURS), pool.colour[view, painting])
+        color = torch.where(left_out[:, 0], len(COLORS), pool.color[view, painting])
         material = torch.where(left_out[:, 1], captions.shape[1] - 1, pool.material[view, painting])
         thing = torch.where(left_out[:, 2], captions.shape[2] - 1, pool.family[view])
         side = torch.where(left_out[:, 3], 0, pool.direction[view])
         wording = (numbers[:, 4] * captions.shape[3]).long()
-        wish = captions[colour, material, thing, wording, side]
+        wish = captions[color, material, thing, wording, side]
         any_side = torch.randint(empty.shape[1], (len(view),), generator=generator, device=device)
         none = empty[(numbers[:, 4] * len(empty)).long(), any_side]
         return torch.where(numbers[:, 5:] < NO_WISH, none, wish).long()

@@ -15,15 +15,15 @@ from .presets import Preset
 
 
 class Reconstruction(nn.Module):
-    """The autoencoder from picture to picture, so that it trains under any parallel wrapper."""
+    """The autoencoder from image to image, so that it trains under any parallel wrapper."""
 
     def __init__(self, autoencoder: AutoencoderKL) -> None:
         super().__init__()
         self.autoencoder = autoencoder
 
-    def forward(self, pictures: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures [B, 3, H, W] in [-1, 1] decoded again, and the latents' mean divergence from the normal one."""
-        posterior = self.autoencoder.encode(pictures).latent_dist
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Images [B, 3, H, W] in [-1, 1] decoded again, and the latents' mean divergence from the normal one."""
+        posterior = self.autoencoder.encode(images).latent_dist
         mean, log_variance = posterior.mean.float(), posterior.logvar.float()
         latent = mean + (0.5 * log_variance).exp() * noise
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
@@ -38,7 +38,7 @@ class TextGuidedDenoiser(nn.Module):
         self.text_encoder, self.controlnet, self.unet = text_encoder, controlnet, unet
 
     def forward(self, noisy: Tensor, timestep: Tensor, tokens: Tensor, depth: Tensor, controlled: Tensor) -> Tensor:
-        """The UNet's output for latents [B, 4, s, s] at ``timestep`` [B]; ``tokens`` [B, 77], ``depth`` pictures
+        """The UNet's output for latents [B, 4, s, s] at ``timestep`` [B]; ``tokens`` [B, 77], ``depth`` images
         [B, 3, 8 s, 8 s] in [0, 1], of which only rows with ``controlled`` [B] 1 count."""
         text, added = self.read(tokens, depth.shape[-1])
         down, middle = self.controlnet(noisy, timestep, text, depth, added_cond_kwargs=added, return_dict=False)
@@ -51,7 +51,7 @@ class TextGuidedDenoiser(nn.Module):
         )[0]
 
     def read(self, tokens: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """What the UNet and the ControlNet take of the text, for pictures of ``size`` pixels."""
+        """What the UNet and the ControlNet take of the text, for images of ``size`` pixels."""
         return self.text_encoder(tokens).last_hidden_state, None
 
 
@@ -78,10 +78,10 @@ class TwoTextDenoiser(TextGuidedDenoiser):
 def new_autoencoder(preset: Preset) -> AutoencoderKL:
     """An untrained autoencoder, at first nearly without noise in the latent.
 
-    Convolutions keep their input's deviation, and residual blocks add little at first. With torch's own start colours
+    Convolutions keep their input's deviation, and residual blocks add little at first. With torch's own start colors
     fade from layer to layer, and a small network takes many times the steps to find them.
     """
-    autoencoder = AutoencoderKL(sample_size=preset.picture_size, **preset.autoencoder)
+    autoencoder = AutoencoderKL(sample_size=preset.image_size, **preset.autoencoder)
     for module in autoencoder.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
@@ -101,7 +101,7 @@ def new_denoiser(preset: Preset, tokenizer: CLIPTokenizer) -> TextGuidedDenoiser
         vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id, max_position_embeddings=tokenizer.model_max_length, **preset.text_encoder,
     ))
-    unet = UNet2DConditionModel(sample_size=preset.picture_size // 8, **preset.unet)
+    unet = UNet2DConditionModel(sample_size=preset.image_size // 8, **preset.unet)
     shared = {name: value for name, value in preset.unet.items() if name != "up_block_types"}
     controlnet = ControlNetModel(conditioning_embedding_out_channels=preset.hint_widths, **shared)
     return TextGuidedDenoiser(encoder, controlnet, unet)

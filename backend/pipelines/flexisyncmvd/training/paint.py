@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paints the surface views: one colour on the whole object, in a material's pattern, under one light from all sides.
+"""Paints the surface views: one color on the whole object, in a material's pattern, under one light from all sides.
 
 Pattern and light belong to the place on the object and not to the view, so that the views of an object agree.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ....procedural.surface_views import SurfaceViews
 from .captions import MATERIALS
-from .colour_kinds import COLOURS, rgb_of
+from .color_kinds import COLORS, rgb_of
 
 PARTS = 64
 WAVES = 8
@@ -22,9 +22,9 @@ WAVES = 8
 
 @dataclass(frozen=True)
 class Paint:
-    """What N objects are painted with: indices [N] into COLOURS and MATERIALS, and the seeds' random numbers."""
+    """What N objects are painted with: indices [N] into COLORS and MATERIALS, and the seeds' random numbers."""
 
-    colour: Tensor
+    color: Tensor
     material: Tensor
     numbers: Tensor
     """Uniform float32 [N, 16]."""
@@ -35,37 +35,37 @@ class Paint:
 
 
 def random_paint(count: int, generator: torch.Generator) -> Paint:
-    """Colours and materials, all alike likely."""
+    """Colors and materials, all alike likely."""
     device = generator.device
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=generator, device=device)
 
-    colour = torch.randint(len(COLOURS), (count,), generator=generator, device=device)
+    color = torch.randint(len(COLORS), (count,), generator=generator, device=device)
     material = torch.randint(len(MATERIALS), (count,), generator=generator, device=device)
     waves = torch.randn(count, WAVES, 4, generator=generator, device=device)
-    return Paint(colour, material, uniform(16), uniform(PARTS, 2), waves)
+    return Paint(color, material, uniform(16), uniform(PARTS, 2), waves)
 
 
 def painted(views: SurfaceViews, paint: Paint, background: Tensor) -> Tensor:
-    """Pictures float32 [N, 3, S, S] in [0, 1] on plain ``background`` colours [N, 3]."""
+    """Images float32 [N, 3, S, S] in [0, 1] on plain ``background`` colors [N, 3]."""
     position, normal = views.position.float(), views.normal.float() / 127.0
     pattern, sheen = _patterns(position, normal, paint)
-    strength = _table("contrast", views.part.device)[paint.colour][:, None, None]
+    strength = _table("contrast", views.part.device)[paint.color][:, None, None]
     light = (0.9 + 0.1 * normal[..., 1]) * (0.82 + 0.18 * views.openness.float() / 255.0)
     shade = light * (1.0 + strength * pattern)
-    albedo = rgb_of(_colours(views, paint))
-    picture = (albedo * shade + strength * sheen * 0.8).clamp(0.0, 1.0)
-    return torch.where(views.mask, picture, background.T[:, :, None, None]).transpose(0, 1)
+    albedo = rgb_of(_colors(views, paint))
+    image = (albedo * shade + strength * sheen * 0.8).clamp(0.0, 1.0)
+    return torch.where(views.mask, image, background.T[:, :, None, None]).transpose(0, 1)
 
 
 def _table(name: str, device: torch.device) -> Tensor:
-    return torch.tensor([getattr(kind, name) for kind in COLOURS.values()], device=device)
+    return torch.tensor([getattr(kind, name) for kind in COLORS.values()], device=device)
 
 
-def _colours(views: SurfaceViews, paint: Paint) -> Tensor:
+def _colors(views: SurfaceViews, paint: Paint) -> Tensor:
     """Hue, saturation and value [3, N, S, S]; every part's value differs a little, within what the kind draws from."""
-    ranges = _table("drawn", views.part.device)[paint.colour]  # [N, 3, 2]
+    ranges = _table("drawn", views.part.device)[paint.color]  # [N, 3, 2]
     drawn = torch.lerp(ranges[..., 0], ranges[..., 1], paint.numbers[:, :3])
     part = views.part.long().clamp(max=PARTS - 1).flatten(1)
     shift = (paint.parts[:, :, 0].gather(1, part).view(views.part.shape) - 0.5) * 0.5

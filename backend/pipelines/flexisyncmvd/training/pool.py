@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from ....procedural.primitives import ObjectBatch
 from ....procedural.surface_views import SurfaceViews, cast_views, fitting_scale
-from ..backgrounds import COLOURS as BACKGROUNDS
-from ..backgrounds import colour_images
+from ..backgrounds import COLORS as BACKGROUNDS
+from ..backgrounds import color_images
 from ..conditioning import depth_image, smooth
 from ..prompts import DIRECTIONS, positive_direction
 from ..rig import CameraRig, Pose
@@ -22,7 +22,7 @@ from .paint import painted, random_paint
 ON_RIG = 0.6
 """Share of the views from the rig's own cameras; the others stand between them."""
 FILL = (0.8, 0.95)
-"""How much of the picture an object fills in the view that it fills most."""
+"""How much of the image an object fills in the view that it fills most."""
 ENCODED_AT_ONCE = 64
 
 
@@ -39,12 +39,12 @@ class ViewPool:
 
 @dataclass(frozen=True)
 class LatentPool:
-    """Paintings of N views, K each: ``latent`` float16 [N, K, 4, s, s], indices ``colour`` and ``material`` [N, K];
-    of the views: ``depth`` pictures uint8 [N, 8 s, 8 s], ``mask`` bool [N, s, s], ``family`` and ``direction`` [N].
+    """Paintings of N views, K each: ``latent`` float16 [N, K, 4, s, s], indices ``color`` and ``material`` [N, K];
+    of the views: ``depth`` images uint8 [N, 8 s, 8 s], ``mask`` bool [N, s, s], ``family`` and ``direction`` [N].
     ``background`` float32 [14, 4, s, s]: the latents of the plain backgrounds."""
 
     latent: Tensor
-    colour: Tensor
+    color: Tensor
     material: Tensor
     depth: Tensor
     mask: Tensor
@@ -80,7 +80,7 @@ def make_view_pool(objects: ObjectBatch, size: int, generator: torch.Generator) 
 
 
 def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:
-    """Half of the rig's plain colours, half any; [N, 3] in [0, 1]."""
+    """Half of the rig's plain colors, half any; [N, 3] in [0, 1]."""
     device = generator.device
     plain = torch.tensor(list(BACKGROUNDS.values()), device=device) / 2 + 0.5
     chosen = plain[torch.randint(len(plain), (count,), generator=generator, device=device)]
@@ -89,7 +89,7 @@ def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:
 
 
 def hint(views: SurfaceViews) -> Tensor:
-    """The depth pictures as the pipeline makes them (spec 2.11), float32 [N, 3, S, S]."""
+    """The depth images as the pipeline makes them (spec 2.11), float32 [N, 3, S, S]."""
     return smooth(depth_image(views), views.part.shape[-1])
 
 
@@ -103,26 +103,26 @@ def encode_pool(
         _encode(autoencoder, pool.views[start : start + ENCODED_AT_ONCE], paintings, generator)
         for start in range(0, len(pool), ENCODED_AT_ONCE)
     ]
-    latent, colour, material, depth, mask = (torch.cat(column) for column in zip(*pieces, strict=True))
-    images = colour_images(size, latent.device, torch.float32)
+    latent, color, material, depth, mask = (torch.cat(column) for column in zip(*pieces, strict=True))
+    images = color_images(size, latent.device, torch.float32)
     background = autoencoder.encode(images).latent_dist.mean
-    return LatentPool(latent, colour, material, depth, mask, pool.views.family, pool.direction, background)
+    return LatentPool(latent, color, material, depth, mask, pool.views.family, pool.direction, background)
 
 
 def _encode(
     autoencoder: AutoencoderKL, views: SurfaceViews, paintings: int, generator: torch.Generator
 ) -> tuple[Tensor, ...]:
-    latents, colours, materials = [], [], []
+    latents, colors, materials = [], [], []
     for _ in range(paintings):
         paint = random_paint(len(views), generator)
-        pictures = painted(views, paint, random_backgrounds(len(views), generator))
-        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=pictures.is_cuda):
-            latents.append(autoencoder.encode(pictures * 2.0 - 1.0).latent_dist.mean.half())
-        colours.append(paint.colour)
+        images = painted(views, paint, random_backgrounds(len(views), generator))
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
+            latents.append(autoencoder.encode(images * 2.0 - 1.0).latent_dist.mean.half())
+        colors.append(paint.color)
         materials.append(paint.material)
     depth = (hint(views)[:, 0] * 255.0).round().to(torch.uint8)
     mask = functional.avg_pool2d(views.mask.float()[:, None], 8)[:, 0] > 0.5
-    return torch.stack(latents, 1), torch.stack(colours, 1), torch.stack(materials, 1), depth, mask
+    return torch.stack(latents, 1), torch.stack(colors, 1), torch.stack(materials, 1), depth, mask
 
 
 def own_views(pool: LatentPool, index: Tensor | slice) -> LatentPool:

@@ -17,18 +17,18 @@ class Preset:
     autoencoder: Mapping[str, Any]
     unet: Mapping[str, Any]
     hint_widths: tuple[int, ...]
-    """Channels of the ControlNet's layers that look at the depth picture; there are three halvings between four."""
+    """Channels of the ControlNet's layers that look at the depth image; there are three halvings between four."""
     text_encoder: Mapping[str, int]
     autoencoder_stage: StageFigures
     denoiser_stage: StageFigures
     objects: int
-    picture_size: int
+    image_size: int
     paintings: int
-    """Different colours and materials in which every view is painted for the denoiser."""
+    """Different colors and materials in which every view is painted for the denoiser."""
     wordings: int = 7
     """Of the captions."""
     prediction_type: str = "v_prediction"
-    """v and not the noise: small networks miss an object's mean colour when they predict noise."""
+    """v and not the noise: small networks miss an object's mean color when they predict noise."""
     kl_weight: float = 2e-4
     evaluation_objects: int = 48
     evaluation_steps: int = 12
@@ -76,7 +76,7 @@ PRESETS: dict[str, Preset] = {
         autoencoder_stage=StageFigures(steps=2000, batch=48, rate=1e-3, warm_up=100, evaluate_every=1000),
         denoiser_stage=StageFigures(steps=3600, batch=256, rate=2e-3, warm_up=300, evaluate_every=1200),
         objects=8_000,
-        picture_size=192,
+        image_size=192,
         paintings=6,
     ),
     "smoke": Preset(
@@ -87,7 +87,7 @@ PRESETS: dict[str, Preset] = {
         autoencoder_stage=StageFigures(steps=20, batch=2, rate=3e-3, warm_up=5, evaluate_every=20),
         denoiser_stage=StageFigures(steps=20, batch=4, rate=3e-3, warm_up=5, evaluate_every=20),
         objects=6,
-        picture_size=64,
+        image_size=64,
         paintings=2,
         wordings=1,
         evaluation_objects=2,

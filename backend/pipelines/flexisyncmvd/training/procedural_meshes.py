@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drawn objects as textured meshes, to try fine-tuning on: in two colours, which the starter weights cannot paint.
+"""Drawn objects as textured meshes, to try fine-tuning on: in two colors, which the starter weights cannot paint.
 
 ``python -m backend.pipelines.flexisyncmvd.training.procedural_meshes --out FOLDER --count 36``
 """
@@ -34,7 +34,7 @@ from ..painted_scene import PaintedScene
 from ..rig import CameraRig
 from ..settings import Scene
 from .captions import MATERIALS, WORDINGS, caption
-from .colour_kinds import COLOURS
+from .color_kinds import COLORS
 from .paint import Paint, painted, random_paint
 from .textured_meshes import CAPTIONS, FILL
 
@@ -44,8 +44,8 @@ GRID = 64
 """Cells a side of the grid that objects are meshed on."""
 TEXTURE = 512
 UPPER = "white"
-"""The colour of the upper half; the lower one's goes first in the caption."""
-LOWER = tuple(colour for colour in COLOURS if colour != UPPER)
+"""The color of the upper half; the lower one's goes first in the caption."""
+LOWER = tuple(color for color in COLORS if color != UPPER)
 SPLITS = {"training": Split.TRAINING, "held_out": Split.HELD_OUT}
 
 
@@ -60,7 +60,7 @@ def unwrapped_object(split: Split, family: str, number: int, seed: int = 0, grid
 
 
 def scene_of(mesh: PaintedMesh, rig: CameraRig, fill: float, device: str) -> Scene:
-    """The mesh before the rig's cameras; their frame is glTF's too, y up and the front towards +z."""
+    """The mesh before the rig's cameras; their frame is glTF's too, y up and the front toward +z."""
     x, y, z = mesh.vertices.T
     turned = PaintedMesh(np.stack([x, z, -y], axis=1), mesh.faces, mesh.uvs, mesh.painted)
     return PaintedScene.build([turned], rig, False, fill, device).scene
@@ -80,14 +80,14 @@ def surface_of(mesh: UVMesh, size: int) -> SurfaceViews:
                         torch.full_like(part, 255), torch.zeros(1, 3), torch.zeros(1, dtype=torch.int64))
 
 
-def two_coloured(mesh: UVMesh, lower: str, material: str, size: int, generator: torch.Generator) -> Image.Image:
-    """A texture: the colour ``lower`` up to half the mesh's height, white above, both of one material."""
+def two_colored(mesh: UVMesh, lower: str, material: str, size: int, generator: torch.Generator) -> Image.Image:
+    """A texture: the color ``lower`` up to half the mesh's height, white above, both of one material."""
     surface, drawn = surface_of(mesh, size), random_paint(1, generator)
-    kinds, numbers = list(COLOURS), (drawn.numbers, drawn.parts, drawn.waves)
+    kinds, numbers = list(COLORS), (drawn.numbers, drawn.parts, drawn.waves)
     of_material = torch.tensor([list(MATERIALS).index(material)])
     below, above = (
-        painted(surface, Paint(torch.tensor([kinds.index(colour)]), of_material, *numbers), torch.zeros(1, 3))[0]
-        for colour in (lower, UPPER)
+        painted(surface, Paint(torch.tensor([kinds.index(color)]), of_material, *numbers), torch.zeros(1, 3))[0]
+        for color in (lower, UPPER)
     )
     height = mesh.vertices[:, 1]
     upper = surface.position[0, :, :, 1] > (height.amin() + height.amax()) / 2
@@ -98,7 +98,7 @@ def two_coloured(mesh: UVMesh, lower: str, material: str, size: int, generator: 
 
 
 def write_mesh(path: Path, mesh: UVMesh, texture: Image.Image) -> None:
-    """Write a GLB with the texture as base colour."""
+    """Write a GLB with the texture as base color."""
     corners = mesh.vertices[mesh.faces.long()].reshape(-1, 3).numpy()
     material = trimesh.visual.material.PBRMaterial(baseColorTexture=texture, metallicFactor=0.0)
     visual = trimesh.visual.TextureVisuals(mesh.corner_uvs().reshape(-1, 2).numpy(), material)
@@ -107,7 +107,7 @@ def write_mesh(path: Path, mesh: UVMesh, texture: Image.Image) -> None:
 
 
 def write_folder(folder: Path, count: int, split: Split, seed: int, grid: int = GRID, texture: int = TEXTURE) -> None:
-    """Write ``count`` objects of a split, each with the next colour, and ``captions.jsonl``."""
+    """Write ``count`` objects of a split, each with the next color, and ``captions.jsonl``."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + int(split))
     families, materials, lines = list(FAMILIES), list(MATERIALS), []
@@ -116,7 +116,7 @@ def write_folder(folder: Path, count: int, split: Split, seed: int, grid: int = 
         material = materials[number % len(materials)]
         mesh = scene_of(unwrapped_object(split, family, number, seed, grid), CameraRig(), FILL, "cpu").mesh
         file = f"{family}-{number:04d}.glb"
-        write_mesh(folder / file, mesh, two_coloured(mesh, lower, material, texture, generator))
+        write_mesh(folder / file, mesh, two_colored(mesh, lower, material, texture, generator))
         text = caption(f"{lower} and {UPPER}", material, family, WORDINGS[0], "")
         lines.append(json.dumps({"mesh": file, "prompt": text}))
     (folder / CAPTIONS).write_text("\n".join([*lines, ""]), "utf-8")
@@ -124,7 +124,7 @@ def write_folder(folder: Path, count: int, split: Split, seed: int, grid: int = 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the folder."""
-    parser = argparse.ArgumentParser(description="Write drawn objects in two colours as textured GLB files.")
+    parser = argparse.ArgumentParser(description="Write drawn objects in two colors as textured GLB files.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=36)
     parser.add_argument("--split", choices=list(SPLITS), default="training")

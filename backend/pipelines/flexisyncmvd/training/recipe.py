@@ -89,7 +89,7 @@ class Run:
                                              self.device)
         objects = everything[own_share(len(everything), self.accelerator)]
         drawn = time.monotonic()
-        pool = make_view_pool(objects, self.preset.picture_size, self._generator(0))
+        pool = make_view_pool(objects, self.preset.image_size, self._generator(0))
         logger.info("%d objects drawn in %.1f s, %d seen in %.1f s on %s", len(everything), drawn - began, len(pool),
                     time.monotonic() - drawn, self.device)
         return pool
@@ -99,7 +99,7 @@ class Run:
         """The views of the evaluations, made when the first one comes."""
         arrays = draw_objects(Split.HELD_OUT, self.preset.evaluation_objects, self.options.seed)
         objects = ObjectBatch.from_arrays(arrays, self.device)
-        return make_view_pool(objects, self.preset.picture_size, self._generator(1))
+        return make_view_pool(objects, self.preset.image_size, self._generator(1))
 
     def _stage(self, name: str, module: torch.nn.Module) -> Stage:
         figures = getattr(self.preset, f"{name}_stage")
@@ -127,7 +127,7 @@ class Run:
         return done
 
     def normalized_autoencoder(self) -> AutoencoderKL:
-        """The trained autoencoder with normalised latents; the first process writes its file where none is."""
+        """The trained autoencoder with normalized latents; the first process writes its file where none is."""
         path = self.options.out / AUTOENCODER / NORMALIZED
         if self.accelerator.is_main_process and not path.is_file():
             trained = Reconstruction(new_autoencoder(self.preset))
@@ -156,7 +156,7 @@ class Run:
         began = time.monotonic()
         pool = encode_pool(autoencoder, self.views, self.preset.paintings, self._generator(4))
         logger.info("latents: deviation %.3f, encoded in %.1f s", pool.latent.float().std(), time.monotonic() - began)
-        del self.views  # the pictures are not needed any more
+        del self.views  # the images are not needed any more
         held_out = encode_pool(autoencoder, self.held_out, 1, self._generator(5))
 
         def evaluate() -> dict[str, float]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder of textured meshes as training data: rendered from the rig's cameras by the rasteriser that texturing uses.
+"""A folder of textured meshes as training data: rendered from the rig's cameras by the rasterizer that texturing uses.
 
 The folder holds GLB or OBJ files, and ``captions.jsonl`` with a line {"mesh": "chair.glb", "prompt": "a chair"} each.
 """
@@ -40,10 +40,10 @@ class TexturedMesh:
 
 @dataclass(frozen=True)
 class RenderedMesh:
-    """Views of one mesh: ``pictures`` float32 [V, 4, S, S] in [0, 1] with alpha, ``depth`` [V, 1, S, S], and each
+    """Views of one mesh: ``images`` float32 [V, 4, S, S] in [0, 1] with alpha, ``depth`` [V, 1, S, S], and each
     view's caption."""
 
-    pictures: Tensor
+    images: Tensor
     depth: Tensor
     captions: tuple[str, ...]
 
@@ -78,7 +78,7 @@ def read_captions(folder: Path) -> dict[str, str]:
 
 
 def read_textured_mesh(path: Path) -> TexturedMesh:
-    """All parts of a file with UVs and a colour texture, side by side in one strip. Raises BadInput."""
+    """All parts of a file with UVs and a color texture, side by side in one strip. Raises BadInput."""
     try:
         scene = trimesh.load_scene(path, process=False)
     except Exception as error:  # loaders raise anything on a damaged file
@@ -106,26 +106,26 @@ def _wrapped(vertices: np.ndarray, faces: np.ndarray, corners: np.ndarray) -> Te
 
 
 def _image(path: Path, mesh: trimesh.Trimesh) -> Tensor:
-    """The part's colour texture, float32 [3, h, w] in [0, 1]."""
+    """The part's color texture, float32 [3, h, w] in [0, 1]."""
     visual = mesh.visual
     material = getattr(visual, "material", None)
     image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
     if not isinstance(visual, TextureVisuals) or visual.uv is None or image is None:
-        raise BadInput(f"{path.name} is not textured.", "A part of it has no UVs or no colour texture.",
-                       "Leave it out, or bake its colours into a texture.")
+        raise BadInput(f"{path.name} is not textured.", "A part of it has no UVs or no color texture.",
+                       "Leave it out, or bake its colors into a texture.")
     return torch.from_numpy(np.array(image.convert("RGB"), np.float32) / 255.0).permute(2, 0, 1)
 
 
 @torch.no_grad()
 def render_textured_mesh(item: TexturedMesh, prompt: str, size: int, device: torch.device | str) -> RenderedMesh:
-    """The rig's views of a mesh, each with its depth picture (spec 2.11) and the prompt with its side (spec 2.13)."""
+    """The rig's views of a mesh, each with its depth image (spec 2.11) and the prompt with its side (spec 2.13)."""
     rig = CameraRig()
     scene = PaintedScene.build([item.mesh], rig, False, FILL, device).scene
     projector = Projector.build(scene.mesh, scene.cameras, size, tuple(item.texture.shape[1:]), fill_cosine=False)
-    pictures = projector.render(item.texture.to(device))
+    images = projector.render(item.texture.to(device))
     depth = smooth(depth_image(condition_geometry(scene.mesh, scene.cameras)), size)[:, :1]
     captions = tuple(prompt + suffix(positive_direction(pose)) for pose in rig.poses)
-    return RenderedMesh(pictures, depth, captions)
+    return RenderedMesh(images, depth, captions)
 
 
 def render_folder(folder: Path, size: int, device: torch.device | str) -> list[RenderedMesh]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Held-out figures while training: what the autoencoder keeps of a volume, what the denoiser makes of a picture."""
+"""Held-out figures while training: what the autoencoder keeps of a volume, what the denoiser makes of an image."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ SPECK = 12
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out objects, their pictures uint8 [B, 3, H, W], the true inside of both volumes bool [B, 2, grid^3]."""
+    """Held-out objects, their images uint8 [B, 3, H, W], the true inside of both volumes bool [B, 2, grid^3]."""
 
     objects: ObjectBatch
-    pictures: Tensor
+    images: Tensor
     inside: Tensor
     grid: int
 
 
 def grid_points(resolution: int, device: torch.device) -> Tensor:
-    """Return the centres of the cells of a grid over [-1, 1]^3, [resolution^3, 3], x slowest."""
+    """Return the centers of the cells of a grid over [-1, 1]^3, [resolution^3, 3], x slowest."""
     places = (torch.arange(resolution, device=device) + 0.5) / resolution * 2.0 - 1.0
     return torch.stack(torch.meshgrid(places, places, places, indexing="ij"), dim=-1).reshape(-1, 3)
 
@@ -64,18 +64,18 @@ def decoded_inside(autoencoder: PartPackerAutoencoder, latents: Tensor, grid: in
 
 @torch.no_grad()
 def sample_latents(
-    model: ConditionedDenoiser, pictures: Tensor, shape: tuple[int, int], steps: int, guidance: float, seed: int
+    model: ConditionedDenoiser, images: Tensor, shape: tuple[int, int], steps: int, guidance: float, seed: int
 ) -> Tensor:
-    """Return latents [B, *shape] of pictures uint8 [B, 3, H, W] by the sampler of spec 2.5."""
-    generator = torch.Generator(pictures.device).manual_seed(seed)
-    state = torch.randn(len(pictures), *shape, generator=generator, device=pictures.device)
-    condition = condition_tokens(model.image_encoder, pictures.float() / 255.0)
+    """Return latents [B, *shape] of images uint8 [B, 3, H, W] by the sampler of spec 2.5."""
+    generator = torch.Generator(images.device).manual_seed(seed)
+    state = torch.randn(len(images), *shape, generator=generator, device=images.device)
+    condition = condition_tokens(model.image_encoder, images.float() / 255.0)
     condition = torch.cat([condition, torch.zeros_like(condition)])
     for step in range(steps):
         now, after = _shifted(1.0 - step / steps), _shifted(1.0 - (step + 1) / steps)
-        time = torch.full((2 * len(pictures),), 1000.0 * now, device=pictures.device)
-        with_picture, without = model.denoiser(torch.cat([state, state]), time, condition).float().chunk(2)
-        state = state - (now - after) * (without + guidance * (with_picture - without))
+        time = torch.full((2 * len(images),), 1000.0 * now, device=images.device)
+        with_image, without = model.denoiser(torch.cat([state, state]), time, condition).float().chunk(2)
+        state = state - (now - after) * (without + guidance * (with_image - without))
     return state
 
 
@@ -92,8 +92,8 @@ def count_parts(inside: Tensor, grid: int) -> np.ndarray:
     """Return the number of connected components of both volumes together, int64 [B], of bool [B, 2, grid^3]."""
     counts = []
     for volumes in inside.cpu().numpy().reshape(-1, 2, grid, grid, grid):
-        labelled = [ndimage.label(volume)[0] for volume in volumes]
-        counts.append(sum(int((np.bincount(labels.ravel())[1:] >= SPECK).sum()) for labels in labelled))
+        labeled = [ndimage.label(volume)[0] for volume in volumes]
+        counts.append(sum(int((np.bincount(labels.ravel())[1:] >= SPECK).sum()) for labels in labeled))
     return np.array(counts, dtype=np.int64)
 
 
@@ -101,7 +101,7 @@ def autoencoder_figures(
     autoencoder: PartPackerAutoencoder, held_out: HeldOut, preset: Preset, seed: int
 ) -> dict[str, float]:
     """Return the intersection over union of reconstructed volumes, and mean and deviation of the latents."""
-    generator = torch.Generator(held_out.pictures.device).manual_seed(seed)
+    generator = torch.Generator(held_out.images.device).manual_seed(seed)
     with torch.no_grad():
         volumes = held_out.objects.both_volumes()
         mean = autoencoder.encode(*encoder_input(volumes, preset, generator).arguments()).mean
@@ -124,9 +124,9 @@ def denoiser_figures(
     steps: int = 25,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return the figures of objects generated from held-out pictures: overlaps and the counts of parts."""
+    """Return the figures of objects generated from held-out images: overlaps and the counts of parts."""
     shape = (2 * preset.tokens_per_volume, preset.denoiser["latent_width"])
-    latents = sample_latents(model, held_out.pictures, shape, steps, preset.evaluation_guidance, seed)
+    latents = sample_latents(model, held_out.images, shape, steps, preset.evaluation_guidance, seed)
     inside = decoded_inside(autoencoder, latents, held_out.grid)
     return {
         "iou_union": float(intersection_over_union(inside.any(dim=1), held_out.inside.any(dim=1)).mean()),

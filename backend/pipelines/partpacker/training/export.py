@@ -41,17 +41,17 @@ pipeline_tag: image-to-3d
 Small weights of the PartPacker architecture, trained by Meshwright's own recipe on objects that Meshwright draws.
 They let the whole product run on a fresh machine without a network or a GPU. They are an honest toy: they know
 {families} kinds of simple object in an upright pose, seen from the front, and nothing else. Use the published
-weights for pictures of real things.
+weights for images of real things.
 
 - **Networks**: autoencoder {autoencoder}; denoiser {denoiser}; image encoder (DINOv2 classes, trained from scratch)
   {image_encoder}. {parameters:.2f} M parameters in all, float16.
 - **Latent**: 2 x {tokens} tokens of {latent_width} numbers, mean 0 and deviation 1 in every channel (folded into the
   autoencoder's weights).
 - **Data**: {objects} procedural objects of {families} families ({names}), random proportions and colors, {views}
-  pictures each from within 60 degrees of the front; no data from elsewhere. Held-out objects have other seeds.
+  images each from within 60 degrees of the front; no data from elsewhere. Held-out objects have other seeds.
 - **Recipe**: `python -m backend train partpacker --preset {preset} --seed {seed}`,
   {autoencoder_steps} autoencoder steps, {denoiser_steps} denoiser steps.
-- **Licence**: the same as the code's, GPL-3.0-or-later.
+- **License**: the same as the code's, GPL-3.0-or-later.
 
 ## Held-out figures
 
@@ -98,7 +98,7 @@ def build_pipeline(run: Path, preset: Preset, image_encoder: str | None = None) 
         autoencoder.half().eval(),
         flow_scheduler(),
         tokens_per_volume=preset.tokens_per_volume,
-        picture_size=preset.picture_size,
+        image_size=preset.image_size,
     )
 
 

@@ -27,7 +27,7 @@ from ..pipeline import PartPackerPipeline
 
 logger = logging.getLogger(__name__)
 
-PICTURE_SIZE = 256
+IMAGE_SIZE = 256
 POINTS_AT_ONCE = 1 << 16
 
 
@@ -40,12 +40,12 @@ def truly_inside(volume: ObjectBatch, resolution: int) -> Tensor:
 
 
 def figures_of_one(
-    pipeline: PartPackerPipeline, truth: ObjectBatch, picture: np.ndarray, options: argparse.Namespace, seed: int
+    pipeline: PartPackerPipeline, truth: ObjectBatch, image: np.ndarray, options: argparse.Namespace, seed: int
 ) -> dict[str, float | int | str]:
     """Generate one object and compare it with the truth (a batch of one)."""
     began = time.perf_counter()
     with torch.no_grad():
-        condition = pipeline.encode_condition(pipeline.prepare_picture(picture))
+        condition = pipeline.encode_condition(pipeline.prepare_image(image))
         latent = pipeline.denoise(pipeline.prepare_latents(seed), condition, options.steps, options.guidance)
         grids = pipeline.evaluate_fields(pipeline.decode_volumes(latent), options.grid)
         parts = extract_parts(pipeline.extract_surfaces(grids))
@@ -101,8 +101,8 @@ def main(arguments: Sequence[str]) -> int:
     for number in range(len(objects)):
         truth = objects[number : number + 1]
         with torch.no_grad():
-            picture = render(truth, random_cameras(truth, generator), PICTURE_SIZE)[0].cpu().numpy()
-        rows.append(figures_of_one(pipeline, truth, picture, options, seed=number))
+            image = render(truth, random_cameras(truth, generator), IMAGE_SIZE)[0].cpu().numpy()
+        rows.append(figures_of_one(pipeline, truth, image, options, seed=number))
         logger.info("%3d %s", number, rows[-1])
     settings = {name: getattr(options, name) for name in ("steps", "guidance", "grid", "seed", "device")}
     write_figures(options.out, settings, summary(rows), rows)

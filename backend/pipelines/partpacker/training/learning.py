@@ -16,7 +16,7 @@ from .presets import Preset
 
 TIME_SHIFT = 3.0
 DROPPED = 0.1
-"""Share of the training pictures whose condition is zeroed, for guidance."""
+"""Share of the training images whose condition is zeroed, for guidance."""
 
 
 class ConditionedDenoiser(nn.Module):
@@ -26,9 +26,9 @@ class ConditionedDenoiser(nn.Module):
         super().__init__()
         self.image_encoder, self.denoiser = image_encoder, denoiser
 
-    def forward(self, latent: Tensor, time: Tensor, picture: Tensor, kept: Tensor) -> Tensor:
-        """Velocity [B, L, C] of noisy latents at ``time`` [B] in [0, 1]; pictures [B, 3, H, W] in [0, 1], kept [B]."""
-        condition = condition_tokens(self.image_encoder, picture) * kept[:, None, None]
+    def forward(self, latent: Tensor, time: Tensor, image: Tensor, kept: Tensor) -> Tensor:
+        """Velocity [B, L, C] of noisy latents at ``time`` [B] in [0, 1]; images [B, 3, H, W] in [0, 1], kept [B]."""
+        condition = condition_tokens(self.image_encoder, image) * kept[:, None, None]
         return self.denoiser(latent, 1000.0 * time, condition)
 
 
@@ -84,11 +84,11 @@ class AutoencoderLearning:
 class DenoiserLearning:
     """Mean squared error of the velocity at logit-normal times."""
 
-    def __init__(self, latents: Tensor, pictures: Tensor, preset: Preset) -> None:
-        self.latents, self.pictures, self.preset = latents, pictures, preset
+    def __init__(self, latents: Tensor, images: Tensor, preset: Preset) -> None:
+        self.latents, self.images, self.preset = latents, images, preset
 
     def times(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return times [count] in (0, 1): logit-normal, then shifted towards the noise."""
+        """Return times [count] in (0, 1): logit-normal, then shifted toward the noise."""
         logit = torch.randn(count, generator=generator, device=self.latents.device) + self.preset.time_mean
         time = logit.sigmoid()
         return TIME_SHIFT * time / (1.0 + (TIME_SHIFT - 1.0) * time)
@@ -96,12 +96,12 @@ class DenoiserLearning:
     def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         count, device = self.preset.denoiser_stage.batch, self.latents.device
         chosen = torch.randint(len(self.latents), (count,), generator=generator, device=device)
-        view = torch.randint(self.pictures.shape[1], (count,), generator=generator, device=device)
+        view = torch.randint(self.images.shape[1], (count,), generator=generator, device=device)
         data = self.latents[chosen].float()
-        picture = self.pictures[chosen, view].float() / 255.0
+        image = self.images[chosen, view].float() / 255.0
         noise = torch.randn(data.shape, generator=generator, device=device)
         time = self.times(count, generator)
         kept = (torch.rand(count, generator=generator, device=device) >= DROPPED).float()
         noisy = torch.lerp(data, noise, time[:, None, None])
-        loss = (module(noisy, time, picture, kept).float() - (noise - data)).square().mean()
+        loss = (module(noisy, time, image, kept).float() - (noise - data)).square().mean()
         return loss, {"loss_velocity": loss}

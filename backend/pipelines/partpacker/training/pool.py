@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training data on the device: surfaces and fields for the autoencoder, pictures and latents for the denoiser."""
+"""Training data on the device: surfaces and fields for the autoencoder, images and latents for the denoiser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..autoencoder import PartPackerAutoencoder
 from .presets import Preset
 
 RENDERED_AT_ONCE = (1024, 1 << 26)
-"""Pictures per piece of work, at most, and their numbers, four to a pixel."""
+"""Images per piece of work, at most, and their numbers, four to a pixel."""
 ENCODED_AT_ONCE = (256, 1 << 29)
 """Objects per piece of work, at most, and the numbers of their embedded points: 2 GB in float32, some five times."""
 NEAR = (0.02, 0.08)
@@ -68,16 +68,16 @@ def field_points(surface: Tensor, count: int, generator: torch.Generator) -> Ten
 
 @torch.no_grad()
 def render_pool(objects: ObjectBatch, size: int, views: int, generator: torch.Generator) -> Tensor:
-    """Return pictures of every object on white, uint8 [B, views, 3, size, size]; every other view has a dark rim."""
-    pictures = torch.empty(len(objects), views, 3, size, size, dtype=torch.uint8, device=objects.center.device)
+    """Return images of every object on white, uint8 [B, views, 3, size, size]; every other view has a dark rim."""
+    images = torch.empty(len(objects), views, 3, size, size, dtype=torch.uint8, device=objects.center.device)
     most, numbers = RENDERED_AT_ONCE
     at_once = min(most, max(1, numbers // (4 * size**2)))
     for start in range(0, len(objects), at_once):
         piece = objects[start : start + at_once]
         for view in range(views):
             rendered = render(piece, random_cameras(piece, generator), size)
-            pictures[start : start + at_once, view] = on_white(rendered, dark_rim=view % 2 == 0)
-    return pictures
+            images[start : start + at_once, view] = on_white(rendered, dark_rim=view % 2 == 0)
+    return images
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ class Preset:
     surface_points: int
     salient_points: int
     field_points: int
-    picture_size: int
+    image_size: int
     objects: int
     views: int = 1
     truncation: float = 0.1
@@ -44,12 +44,12 @@ class Preset:
         return sum(self.tokens)
 
 
-def _image_encoder(width: int, layers: int, heads: int, picture_size: int) -> dict[str, Any]:
+def _image_encoder(width: int, layers: int, heads: int, image_size: int) -> dict[str, Any]:
     return {
         "hidden_size": width,
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
-        "image_size": picture_size,
+        "image_size": image_size,
         "patch_size": 14,
         "use_swiglu_ffn": True,
         "layerscale_value": 1.0,
@@ -72,7 +72,7 @@ PRESETS: dict[str, Preset] = {
         surface_points=2048,
         salient_points=1024,
         field_points=2048,
-        picture_size=112,
+        image_size=112,
         objects=60000,
         views=2,
         time_mean=0.0,
@@ -87,7 +87,7 @@ PRESETS: dict[str, Preset] = {
         surface_points=32_768,
         salient_points=16_384,
         field_points=8192,
-        picture_size=518,
+        image_size=518,
         objects=20_000,
         truncation=0.05,
         evaluation_objects=8,
@@ -105,7 +105,7 @@ PRESETS: dict[str, Preset] = {
         surface_points=256,
         salient_points=128,
         field_points=256,
-        picture_size=56,
+        image_size=56,
         objects=8,
         truncation=0.15,
         evaluation_objects=1,

@@ -92,10 +92,10 @@ class Run:
         arrays = draw_objects(Split.HELD_OUT, self.preset.evaluation_objects, self.options.seed)
         objects, generator = ObjectBatch.from_arrays(arrays, self.device), self._generator(1)
         with torch.no_grad():
-            rendered = render(objects, random_cameras(objects, generator), self.preset.picture_size)
-            pictures = on_white(rendered, dark_rim=True)
+            rendered = render(objects, random_cameras(objects, generator), self.preset.image_size)
+            images = on_white(rendered, dark_rim=True)
         grid = self.preset.evaluation_grid
-        return HeldOut(objects, pictures, true_inside(objects, grid), grid)
+        return HeldOut(objects, images, true_inside(objects, grid), grid)
 
     def train_autoencoder(self) -> bool:
         """Train the autoencoder; return whether its last step is done."""
@@ -119,7 +119,7 @@ class Run:
         return done
 
     def normalized_autoencoder(self) -> PartPackerAutoencoder:
-        """Return the trained autoencoder with normalised latents; the first process writes its file where none is."""
+        """Return the trained autoencoder with normalized latents; the first process writes its file where none is."""
         path = self.options.out / "autoencoder" / NORMALIZED
         if self.accelerator.is_main_process and not path.is_file():
             self._normalize(path)
@@ -145,10 +145,10 @@ class Run:
         latents = encode_pool(autoencoder, self.objects, self.preset, self._generator(4))
         logger.info("latents: deviation %.3f, encoded in %.1f s", latents.std(), time.monotonic() - began)
         began = time.monotonic()
-        pictures = render_pool(self.objects, self.preset.picture_size, self.preset.views, self._generator(5))
+        images = render_pool(self.objects, self.preset.image_size, self.preset.views, self._generator(5))
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        logger.info("%d pictures rendered in %.1f s", pictures.shape[0] * pictures.shape[1], time.monotonic() - began)
+        logger.info("%d images rendered in %.1f s", images.shape[0] * images.shape[1], time.monotonic() - began)
         set_seed(self.options.seed + 1)
         model = new_conditioned_denoiser(self.preset, self.options.image_encoder)
         if self.compiled:
@@ -161,5 +161,5 @@ class Run:
         def evaluate() -> dict[str, float]:
             return denoiser_figures(model, autoencoder, self.held_out, self.preset)
 
-        learning = DenoiserLearning(latents, pictures, self.preset)
+        learning = DenoiserLearning(latents, images, self.preset)
         return stage.run(learning, evaluate, self.deadline, self.options.stop_at)

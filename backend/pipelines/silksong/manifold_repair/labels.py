@@ -38,8 +38,8 @@ class FaceLabels:
 
     def unite(self, group: list[int]) -> int:
         """Unite the labels of a group of faces; the root, or -1 when none has a label."""
-        labelled = [face for face in group if self.of_face[face] >= 0]
-        for first, second in pairwise(labelled):
+        labeled = [face for face in group if self.of_face[face] >= 0]
+        for first, second in pairwise(labeled):
             a, b = self.root(first), self.root(second)
             if a == b:
                 continue
@@ -47,7 +47,7 @@ class FaceLabels:
                 a, b = b, a
             self._parent[b] = a
             self._rank[a] += self._rank[a] == self._rank[b]
-        return self.root(labelled[0]) if labelled else -1
+        return self.root(labeled[0]) if labeled else -1
 
     def spread(self, group: list[int]) -> None:
         """Give the faces of a group that have no label its root, or a fresh label when none has one."""

@@ -127,7 +127,7 @@ def _notes(face_count: int, split: SplitMesh, seam: int, contradictions: int) ->
         (face_count - len(mesh.faces), "repeated faces, or faces without area, were dropped."),
         (copies, "copies of vertices separate what met in an edge of more than two faces or in one point."),
         (seam, "edges were cut to open surfaces with only one side."),
-        (contradictions, "faces contradict their neighbours: a surface has only one side and keeps its winding."),
+        (contradictions, "faces contradict their neighbors: a surface has only one side and keeps its winding."),
         (split.searches_stopped, "dense vertices were split by the best of the cycles seen."),
         (split.detached, "vertices were not reached in time; their faces were separated without a search."),
     )

@@ -101,7 +101,7 @@ def _faces_of_vertices(faces: NDArray[np.int64], vertex_count: int) -> list[list
 
 
 class _Resolver:
-    """Splits the vertices of edges with more than two faces, one at a time, neighbours of a split first."""
+    """Splits the vertices of edges with more than two faces, one at a time, neighbors of a split first."""
 
     def __init__(self, mesh: GridMesh, labels: FaceLabels, search: CycleSearch) -> None:
         self._mesh = mesh

@@ -98,7 +98,7 @@ def prepare(
     if contradictions and reference:
         raise BadInput(
             "The mesh cannot be encoded.",
-            f"A surface has only one side: {contradictions} faces contradict their neighbours (a Moebius loop).",
+            f"A surface has only one side: {contradictions} faces contradict their neighbors (a Moebius loop).",
             "Cut the surface open.",
         )
     if contradictions:

@@ -62,7 +62,7 @@ def _nothing_left() -> BadInput:
 
 
 def vertex_rings(faces: NDArray[np.int64]) -> dict[int, list[int]]:
-    """For every vertex its neighbours, counter-clockwise; of a border vertex, from border to border.
+    """For every vertex its neighbors, counter-clockwise; of a border vertex, from border to border.
 
     ``faces`` int64 [F, 3] are consistently wound, with one fan at every vertex. Closed rings start at the vertex after
     this one in the first face.
@@ -88,7 +88,7 @@ def _ring(following: dict[int, int]) -> list[int]:
     if len(ring) > MOST_NEIGHBORS:
         raise BadInput(
             "The mesh cannot be encoded.",
-            f"One vertex has more than {MOST_NEIGHBORS} neighbours.",
+            f"One vertex has more than {MOST_NEIGHBORS} neighbors.",
             "Dissolve fans with very many faces.",
         )
     return ring

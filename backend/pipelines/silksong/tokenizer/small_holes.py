@@ -48,7 +48,7 @@ def close_small_holes(faces: NDArray[np.integer]) -> NDArray[np.int32]:
 def close_parts(faces: NDArray[np.integer]) -> NDArray[np.int32]:
     """Faces int [F, 3] of which every part that is not closed is repaired, if that closes it; int32 [G, 3].
 
-    For what should be closed: tokens say which vertices are neighbours, not which faces there are, so that a decoded
+    For what should be closed: tokens say which vertices are neighbors, not which faces there are, so that a decoded
     part may have a face too many inside or lack a small one. Parts that the repair does not close stay as they are.
     """
     if not len(faces):

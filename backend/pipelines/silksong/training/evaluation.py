@@ -44,7 +44,7 @@ class HeldOut:
 
     tokens: list[NDArray[np.int64]]
     surfaces: list[TriangleMesh]
-    """What an artist would give: the dense mesh, normalised."""
+    """What an artist would give: the dense mesh, normalized."""
     points: Tensor
     """Condition points float16 [N, 4096, 6]."""
     faces: list[int]

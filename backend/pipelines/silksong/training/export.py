@@ -42,10 +42,10 @@ weights for real work.
 - **Networks**: conditioner {conditioner}; transformer {transformer}. {parameters:.2f} M parameters in all, float16. The
   table of tokens is narrow and serves the logits too; the published network has two full ones.
 - **Data**: {objects} drawn objects ({solids}; {families}; piles and groups of solids), random proportions, every one at
-  a random turn, tokenised and {points} points with normals each, half of them with noise; no data from elsewhere.
+  a random turn, tokenized and {points} points with normals each, half of them with noise; no data from elsewhere.
   Held-out objects have other seeds.
 - **Recipe**: `python -m backend train silksong --preset {preset} --seed {seed}`, {steps} steps of {batch} objects.
-- **Licence**: the same as the code's, GPL-3.0-or-later.
+- **License**: the same as the code's, GPL-3.0-or-later.
 
 ## Held-out figures
 

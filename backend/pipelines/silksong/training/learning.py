@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is learnt: the next token of objects drawn by the curriculum, given noisy points of them (spec section 5.1)."""
+"""What is learned: the next token of objects drawn by the curriculum, given noisy points of them (spec section 5.1)."""
 
 from __future__ import annotations
 

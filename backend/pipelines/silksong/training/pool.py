@@ -40,7 +40,7 @@ Source = Callable[[int], TriangleMesh]
 
 @dataclass(frozen=True)
 class Item:
-    """One object: tokens int16 [T] without the end, corners of its triangles float16 [F, 3, 3], normalised, y up."""
+    """One object: tokens int16 [T] without the end, corners of its triangles float16 [F, 3, 3], normalized, y up."""
 
     tokens: NDArray[np.int16]
     corners: NDArray[np.float16]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures that each ControlNet of a run follows, rendered once for all steps (spec 2.11)."""
+"""The images that each ControlNet of a run follows, rendered once for all steps (spec 2.11)."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from .conditioning import ControlKind, condition_geometry, condition_image, smoo
 from .settings import Scene, Settings
 
 
-def control_pictures(scene: Scene, settings: Settings) -> dict[ControlKind, Tensor]:
-    """For each control of the settings the views' pictures, float32 [V, 3, 8 s, 8 s]. Raises BadInput."""
+def control_images(scene: Scene, settings: Settings) -> dict[ControlKind, Tensor]:
+    """For each control of the settings the views' images, float32 [V, 3, 8 s, 8 s]. Raises BadInput."""
     if not settings.controls:
         return {}
     geometry = condition_geometry(scene.mesh, scene.cameras, reference=settings.reference)
@@ -31,5 +31,5 @@ def texture_so_far(scene: Scene, settings: Settings) -> Tensor:
     mesh, texture = scene.so_far.mesh, scene.so_far.texture
     fragments = rasterize_views(mesh, scene.cameras, settings.sizes.view, reference=settings.reference)
     texels, _ = view_texels(mesh, scene.cameras, fragments, (texture.shape[1], texture.shape[2]))
-    colours = texture.flatten(1)[:, texels.clamp(min=0).long()].transpose(0, 1)
-    return smooth(torch.where(texels[:, None] >= 0, colours, 1.0), 8 * settings.sizes.latent_view)
+    colors = texture.flatten(1)[:, texels.clamp(min=0).long()].transpose(0, 1)
+    return smooth(torch.where(texels[:, None] >= 0, colors, 1.0), 8 * settings.sizes.latent_view)

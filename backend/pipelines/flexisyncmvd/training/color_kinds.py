@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What counts as red, brown, grey …: the colours of the captions, by hue, saturation and value of sRGB."""
+"""What counts as red, brown, grey …: the colors of the captions, by hue, saturation and value of sRGB."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FULL: Range = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class ColourKind:
-    """``drawn`` are the ranges of hue (degrees), saturation and value that training draws a colour from; ``hue``,
+class ColorKind:
+    """``drawn`` are the ranges of hue (degrees), saturation and value that training draws a color from; ``hue``,
     ``saturation`` and ``value`` what a texel of the kind may have. ``contrast`` scales the pattern on it."""
 
     drawn: tuple[Range, Range, Range]
@@ -25,7 +25,7 @@ class ColourKind:
     contrast: float = 1.0
 
     def holds(self, hsv: Tensor) -> Tensor:
-        """Whether colours [3, ...] (hue in degrees) are of this kind, bool [...]."""
+        """Whether colors [3, ...] (hue in degrees) are of this kind, bool [...]."""
         hue, saturation, value = hsv
         low, high = self.hue
         turned = (hue - low) % 360.0 <= high - low
@@ -38,23 +38,23 @@ class ColourKind:
 _VIVID: tuple[Range, Range] = ((0.7, 0.9), (0.75, 0.95))
 _PALE = 0.2
 
-COLOURS: Mapping[str, ColourKind] = {
-    "red": ColourKind(((-4, 4), *_VIVID), hue=(-16, 14)),
-    "orange": ColourKind(((26, 32), (0.75, 0.95), (0.88, 1.0)), hue=(14, 44), value=(0.58, 1.01)),
-    "yellow": ColourKind(((52, 57), (0.7, 0.9), (0.85, 1.0)), hue=(44, 70)),
-    "green": ColourKind(((112, 132), *_VIVID), hue=(75, 160)),
-    "turquoise": ColourKind(((174, 184), *_VIVID), hue=(160, 200)),
-    "blue": ColourKind(((218, 232), *_VIVID), hue=(200, 252)),
-    "purple": ColourKind(((272, 282), *_VIVID), hue=(252, 300)),
-    "pink": ColourKind(((326, 336), (0.45, 0.6), (0.9, 1.0)), hue=(300, 344)),
-    "brown": ColourKind(((22, 30), (0.6, 0.75), (0.42, 0.55)), hue=(8, 46), value=(0.12, 0.7)),
-    "white": ColourKind(((0, 360), (0.0, 0.04), (0.95, 1.0)), saturation=(0.0, _PALE), value=(0.72, 1.01),
+COLORS: Mapping[str, ColorKind] = {
+    "red": ColorKind(((-4, 4), *_VIVID), hue=(-16, 14)),
+    "orange": ColorKind(((26, 32), (0.75, 0.95), (0.88, 1.0)), hue=(14, 44), value=(0.58, 1.01)),
+    "yellow": ColorKind(((52, 57), (0.7, 0.9), (0.85, 1.0)), hue=(44, 70)),
+    "green": ColorKind(((112, 132), *_VIVID), hue=(75, 160)),
+    "turquoise": ColorKind(((174, 184), *_VIVID), hue=(160, 200)),
+    "blue": ColorKind(((218, 232), *_VIVID), hue=(200, 252)),
+    "purple": ColorKind(((272, 282), *_VIVID), hue=(252, 300)),
+    "pink": ColorKind(((326, 336), (0.45, 0.6), (0.9, 1.0)), hue=(300, 344)),
+    "brown": ColorKind(((22, 30), (0.6, 0.75), (0.42, 0.55)), hue=(8, 46), value=(0.12, 0.7)),
+    "white": ColorKind(((0, 360), (0.0, 0.04), (0.95, 1.0)), saturation=(0.0, _PALE), value=(0.72, 1.01),
                         contrast=0.4),
-    "grey": ColourKind(((0, 360), (0.0, 0.05), (0.48, 0.58)), saturation=(0.0, _PALE), value=(0.28, 0.72),
+    "grey": ColorKind(((0, 360), (0.0, 0.05), (0.48, 0.58)), saturation=(0.0, _PALE), value=(0.28, 0.72),
                        contrast=0.5),
-    "black": ColourKind(((0, 360), (0.0, 0.1), (0.1, 0.16)), saturation=FULL, value=(0.0, 0.28), contrast=0.6),
+    "black": ColorKind(((0, 360), (0.0, 0.1), (0.1, 0.16)), saturation=FULL, value=(0.0, 0.28), contrast=0.6),
 }
-"""The hues leave gaps only where a colour has another name: lime, between 70 and 75."""
+"""The hues leave gaps only where a color has another name: lime, between 70 and 75."""
 
 
 def hsv_of(rgb: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of running jobs in the list: brought up to date now and then, and released when the job ends."""
+"""Images of running jobs in the list: brought up to date now and then, and released when the job ends."""
 
 import time
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ def write_sheet(path: Path, color: tuple[float, ...], size: tuple[int, int] = (9
 
 
 class Bench:
-    """A job in the list whose pictures the test tells; the clock is the test's."""
+    """A job in the list whose images the test tells; the clock is the test's."""
 
     def __init__(self, extension: Extension, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         contract = extension.module("backend.contract")
-        self.pictures, self.jobs, self._event = (extension.module("job_pictures"), extension.module("jobs"),
+        self.images, self.jobs, self._event = (extension.module("job_images"), extension.module("jobs"),
                                                  contract.Preview)
         made = contract.JobFolder(finished_job(folder).path)
         self.job = self.jobs.submit(made.read_request(), made)
@@ -39,14 +39,14 @@ class Bench:
         if color is not None:
             write_sheet(self.job.folder.outputs / file, color)
         self.job.take(self._event(self.job.id, file))
-        self.pictures.show([self.job])
+        self.images.show([self.job])
 
     @property
     def color(self) -> np.ndarray | None:
-        """The icon's mean colour."""
-        if self.pictures.icon_of(self.job) is None:
+        """The icon's mean color."""
+        if self.images.icon_of(self.job) is None:
             return None
-        icon = self.pictures._icons[self.job.id]
+        icon = self.images._icons[self.job.id]
         values = np.empty(len(icon.image_pixels_float), np.float32)
         icon.image_pixels_float.foreach_get(values)
         return values.reshape(-1, 4).mean(axis=0)
@@ -57,7 +57,7 @@ def bench(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
           monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     bench = Bench(extension, tmp_path / "job-1", monkeypatch)
     yield bench
-    bench.pictures.show([])
+    bench.images.show([])
     bench.job.end_cancelled()
     bench.jobs.remove(bench.job.id)
 
@@ -74,7 +74,7 @@ def test_the_panel_shows_the_newest_at_most_three_times_a_second(bench: Bench, e
     bench.tell(GREEN)
     assert bench.color == pytest.approx(RED), "too soon"
     bench.now += 0.3
-    bench.pictures.show([bench.job])
+    bench.images.show([bench.job])
     assert bench.color == pytest.approx(GREEN)
     assert not bpy.data.images, "nothing of it is in the file"
 
@@ -86,12 +86,12 @@ def test_it_is_released_when_the_job_ends(bench: Bench, extension: Extension, en
         bench.job.cancelling = True
     elif end == "ended":
         bench.job.end_cancelled()
-    bench.pictures.show([] if end == "gone" else [bench.job])
-    assert bench.color is None and not bench.pictures._icons and "icon" not in drawn(extension, "jobs")
+    bench.images.show([] if end == "gone" else [bench.job])
+    assert bench.color is None and not bench.images._icons and "icon" not in drawn(extension, "jobs")
 
 
-def test_damaged_pictures_and_meshes_are_passed_over(bench: Bench) -> None:
-    (bench.job.folder.outputs / "bad.png").write_bytes(b"no picture")
+def test_damaged_images_and_meshes_are_passed_over(bench: Bench) -> None:
+    (bench.job.folder.outputs / "bad.png").write_bytes(b"no image")
     for file in ("bad.png", "missing.png", "../../views.png", "mesh.npz"):
         bench.now += 1
         bench.tell(None, file)
@@ -106,5 +106,5 @@ def test_a_large_sheet_takes_little_time(bench: Bench, monkeypatch: pytest.Monke
     begin = time.process_time()
     bench.tell(None)
     assert time.process_time() - begin < 0.5
-    icon = bench.pictures._icons[bench.job.id]
+    icon = bench.images._icons[bench.job.id]
     assert tuple(icon.image_size) == (512, 384)

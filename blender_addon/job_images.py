@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of running jobs as icons: what the worker shows of the work so far. Nothing of it is in the file."""
+"""Images of running jobs as icons: what the worker shows of the work so far. Nothing of it is in the file."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ SECONDS_BETWEEN = 0.3
 
 @dataclass
 class _Shown:
-    """Which of a job's pictures is the icon, and from when on the next may be."""
+    """Which of a job's images is the icon, and from when on the next may be."""
 
     count: int = 0
     next_at: float = 0.0
@@ -36,7 +36,7 @@ _icons: bpy.utils.previews.ImagePreviewCollection | None = None
 def show(jobs: Sequence[Job]) -> None:
     """Bring the icons of these jobs up to date, and release those of jobs that ended or are being cancelled.
 
-    Called after each step of the queue; a picture is read at most three times a second.
+    Called after each step of the queue; an image is read at most three times a second.
     """
     if rendering():
         return
@@ -82,7 +82,7 @@ def _update(job: Job, shown: _Shown) -> None:
 
 
 def _pixels(path: Path) -> np.ndarray | None:
-    """RGBA float32 [H, W, 4], bottom row first, small; None for what is no picture: the next one will do."""
+    """RGBA float32 [H, W, 4], bottom row first, small; None for what is no image: the next one will do."""
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
@@ -92,7 +92,7 @@ def _pixels(path: Path) -> np.ndarray | None:
         width, height = image.size
         values = np.empty(len(image.pixels), np.float32)
         if not values.size or len(values) != width * height * 4:
-            log.warning("No preview: %s is no picture", path.name)
+            log.warning("No preview: %s is no image", path.name)
             return None
         image.pixels.foreach_get(values)
         return shrunk(values.reshape(height, width, 4), SIDE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading pictures of every kind, and the way to the encoder's input."""
+"""Reading images of every kind, and the way to the encoder's input."""
 
 import os
 import subprocess
@@ -13,13 +13,13 @@ from PIL import Image
 
 from backend.contract import BadInput
 from backend.pipelines.partpacker.background import remove_background, remove_plain_background
-from backend.pipelines.partpacker.picture import (
-    check_picture,
+from backend.pipelines.partpacker.image import (
+    check_image,
     has_transparency,
-    load_picture,
-    prepare_picture,
+    load_image,
+    prepare_image,
     recenter,
-    resize_picture,
+    resize_image,
 )
 
 
@@ -36,9 +36,9 @@ def test_every_color_mode_becomes_rgba(tmp_path, mode):
         image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.float32))
     else:
         image = gradient().convert(mode)
-    path = tmp_path / ("picture.tiff" if mode in ("CMYK", "F", "LA") else "picture.png")
+    path = tmp_path / ("image.tiff" if mode in ("CMYK", "F", "LA") else "image.png")
     image.save(path)
-    rgba = load_picture(path)
+    rgba = load_image(path)
     assert rgba.shape == (48, 64, 4)
     assert rgba.dtype == np.uint8
     brightness = rgba[..., :3].mean(axis=-1)
@@ -53,7 +53,7 @@ def test_rotation_in_the_exif_data_is_applied(tmp_path):
     exif = image.getexif()
     exif[0x0112] = 6  # the camera was held upright
     image.save(tmp_path / "photo.jpg", exif=exif, quality=95)
-    rgba = load_picture(tmp_path / "photo.jpg")
+    rgba = load_image(tmp_path / "photo.jpg")
     assert rgba.shape == (64, 48, 4)
     turned = np.rot90(np.asarray(image), -1).astype(int)
     assert np.abs(rgba[..., :3].astype(int) - turned).mean() < 5
@@ -62,36 +62,36 @@ def test_rotation_in_the_exif_data_is_applied(tmp_path):
 def test_first_frame_of_an_animation(tmp_path):
     frames = [gradient(), gradient().transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
     frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:], lossless=True)
-    assert np.array_equal(load_picture(tmp_path / "moving.webp")[..., :3], np.asarray(frames[0]))
+    assert np.array_equal(load_image(tmp_path / "moving.webp")[..., :3], np.asarray(frames[0]))
 
 
 def test_transparency_of_a_palette_is_kept(tmp_path):
     image = gradient().convert("P")
     image.info["transparency"] = image.getpixel((0, 0))
     image.save(tmp_path / "indexed.png")
-    rgba = load_picture(tmp_path / "indexed.png")
+    rgba = load_image(tmp_path / "indexed.png")
     assert rgba[0, 0, 3] == 0
     assert has_transparency(rgba)
 
 
-def test_pictures_of_many_pixels_are_made_smaller(tmp_path):
+def test_images_of_many_pixels_are_made_smaller(tmp_path):
     gradient(6000, 3000).save(tmp_path / "large.png")
     gradient(20000, 20).save(tmp_path / "wide.png")
-    height, width, _ = load_picture(tmp_path / "large.png").shape
+    height, width, _ = load_image(tmp_path / "large.png").shape
     assert (height, width) == (2896, 5792)
-    assert load_picture(tmp_path / "wide.png").shape == (20, 20000, 4)
+    assert load_image(tmp_path / "wide.png").shape == (20, 20000, 4)
 
 
-def test_a_small_object_in_a_very_wide_picture_is_seen_in_full():
-    picture = np.zeros((300, 20000, 4), np.uint8)
-    picture[50:150, 15000:15100] = 255
-    centred = recenter(picture)
-    assert centred.shape == (4096, 4096, 4)
-    assert np.ptp(np.flatnonzero(centred[2048, :, 3])) == pytest.approx(0.9 * 4096, abs=2)
+def test_a_small_object_in_a_very_wide_image_is_seen_in_full():
+    image = np.zeros((300, 20000, 4), np.uint8)
+    image[50:150, 15000:15100] = 255
+    centered = recenter(image)
+    assert centered.shape == (4096, 4096, 4)
+    assert np.ptp(np.flatnonzero(centered[2048, :, 3])) == pytest.approx(0.9 * 4096, abs=2)
 
 
 def text_file(path):
-    path.write_text("this is no picture")
+    path.write_text("this is no image")
 
 
 def truncated(path):
@@ -136,29 +136,29 @@ def absent(path):
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
-        (text_file, "not a picture"),
+        (text_file, "not an image"),
         (truncated, "cannot be read"),
         (bomb, "too large"),
         (single_pixel, "too small"),
-        (one_color, "one colour"),
+        (one_color, "one color"),
         (nothing_visible, "transparent"),
         (too_faint, "transparent"),
         (absent, "cannot be read"),
     ],
 )
 def test_bad_files_say_what_is_wrong_and_what_to_do(tmp_path, write, reason):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     write(path)
     with pytest.raises(BadInput, match=reason) as caught:
-        load_picture(path)
+        load_image(path)
     assert caught.value.report.why
     assert caught.value.report.advice
 
 
 def test_recenter_leaves_a_tenth_free_and_keeps_the_middle(cut_out):
-    centred = recenter(cut_out)
-    assert centred.shape == (80, 80, 4)
-    rows, columns = np.nonzero(centred[..., 3])
+    centered = recenter(cut_out)
+    assert centered.shape == (80, 80, 4)
+    rows, columns = np.nonzero(centered[..., 3])
     assert rows.max() - rows.min() + 1 == 72
     assert abs((rows.min() + rows.max()) / 2 - 39.5) <= 1
     assert abs((columns.min() + columns.max()) / 2 - 39.5) <= 1
@@ -166,10 +166,10 @@ def test_recenter_leaves_a_tenth_free_and_keeps_the_middle(cut_out):
 
 @pytest.mark.parametrize("visible", [np.s_[5:6, 5:6], np.s_[5:6, 2:40], np.s_[2:40, 5:6], np.s_[3:40, 3:5]])
 def test_foregrounds_of_one_pixel(visible):
-    picture = np.zeros((48, 48, 4), np.uint8)
-    picture[visible] = 200
-    assert recenter(picture)[..., 3].any()
-    prepared = prepare_picture(picture, 56)
+    image = np.zeros((48, 48, 4), np.uint8)
+    image[visible] = 200
+    assert recenter(image)[..., 3].any()
+    prepared = prepare_image(image, 56)
     assert prepared.shape == (1, 3, 56, 56)
     assert prepared.min() < 1
 
@@ -190,15 +190,15 @@ def enlarged_by_area(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def test_resize_modes(cut_out):
-    area = resize_picture(cut_out, 130, "area")
+    area = resize_image(cut_out, 130, "area")
     expected = enlarged_by_area(cut_out.astype(float), 130)
     expected = enlarged_by_area(expected.transpose(1, 0, 2), 130).transpose(1, 0, 2)
     assert np.abs(area - expected).max() <= 1
-    assert not np.array_equal(area, resize_picture(cut_out, 130, "linear"))
+    assert not np.array_equal(area, resize_image(cut_out, 130, "linear"))
 
 
-def test_prepared_picture_is_the_object_on_white(cut_out):
-    prepared = prepare_picture(cut_out, 70)
+def test_prepared_image_is_the_object_on_white(cut_out):
+    prepared = prepare_image(cut_out, 70)
     assert prepared.dtype == torch.float32
     assert (prepared[0, :, 0, 0] == 1).all()
     assert 0 <= prepared.min() < 0.5
@@ -206,29 +206,29 @@ def test_prepared_picture_is_the_object_on_white(cut_out):
 
 
 def test_plain_ground_is_cut_away():
-    picture = np.full((100, 120, 4), 255, np.uint8)
+    image = np.full((100, 120, 4), 255, np.uint8)
     rng = np.random.default_rng(0)
-    picture[..., :3] = 240 + rng.integers(-6, 7, (100, 120, 3))
-    picture[30:70, 40:90, :3] = (180, 40, 40)
-    picture[45:55, 60:70, :3] = 240  # of the ground's colour, but inside the object
-    cut = remove_background(picture, None)
+    image[..., :3] = 240 + rng.integers(-6, 7, (100, 120, 3))
+    image[30:70, 40:90, :3] = (180, 40, 40)
+    image[45:55, 60:70, :3] = 240  # of the ground's color, but inside the object
+    cut = remove_background(image, None)
     expected = np.zeros((100, 120), bool)
     expected[30:70, 40:90] = True
     assert np.array_equal(cut[..., 3] > 0, expected)
-    check_picture(cut)
+    check_image(cut)
 
 
 def test_a_photo_without_background_remover_says_what_to_do():
-    picture = np.asarray(gradient().convert("RGBA"))
+    image = np.asarray(gradient().convert("RGBA"))
     with pytest.raises(BadInput, match="background"):
-        remove_plain_background(picture)
+        remove_plain_background(image)
 
 
 def test_an_empty_sheet_says_that_nothing_is_on_it():
-    picture = np.full((50, 50, 4), 255, np.uint8)
-    picture[20:30, 20:30, :3] = 245
+    image = np.full((50, 50, 4), 255, np.uint8)
+    image[20:30, 20:30, :3] = 245
     with pytest.raises(BadInput, match="No object"):
-        remove_plain_background(picture)
+        remove_plain_background(image)
 
 
 def protobuf(field: int, value: bytes | int) -> bytes:
@@ -256,13 +256,13 @@ def write_darkness_network(path) -> None:
 
 
 def test_background_removal_by_a_network_in_our_own_folder(tmp_path):
-    picture = np.asarray(gradient(200, 100).convert("RGBA")).copy()
+    image = np.asarray(gradient(200, 100).convert("RGBA")).copy()
     write_darkness_network(tmp_path / "u2net.onnx")
-    cut = remove_background(picture, tmp_path / "u2net.onnx")
-    assert cut.shape == picture.shape
+    cut = remove_background(image, tmp_path / "u2net.onnx")
+    assert cut.shape == image.shape
     assert cut[:, :5, 3].min() > 245
     assert cut[:, -5:, 3].max() < 10
-    assert np.abs(cut[50, 100].astype(int) - [64, 64, 64, 127]).max() <= 4  # colours are multiplied by the mask
+    assert np.abs(cut[50, 100].astype(int) - [64, 64, 64, 127]).max() <= 4  # colors are multiplied by the mask
 
 
 def test_background_removal_leaves_the_threads_of_torch_alone_and_compiles_nothing(tmp_path):

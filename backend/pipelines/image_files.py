@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Picture files of every kind, as RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha."""
+"""Image files of every kind, as RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha."""
 
 import math
 import warnings
@@ -14,13 +14,13 @@ from ..contract import BadInput
 RgbaArray = NDArray[np.uint8]
 
 LARGEST_SIDE = 4096
-"""Side of the largest square worked on. A picture of more pixels than that is made smaller."""
+"""Side of the largest square worked on. An image of more pixels than that is made smaller."""
 
 
-def read_picture(path: Path) -> RgbaArray:
-    """Read any picture file as RGBA, upright, 8 bit; of an animation the first frame.
+def read_image(path: Path) -> RgbaArray:
+    """Read any image file as RGBA, upright, 8 bit; of an animation the first frame.
 
-    Pictures of more pixels than a square of 4096 a side are made smaller. Raises BadInput when the file is no picture,
+    Images of more pixels than a square of 4096 a side are made smaller. Raises BadInput when the file is no image,
     is damaged or too large to decode safely.
     """
     try:
@@ -29,13 +29,13 @@ def read_picture(path: Path) -> RgbaArray:
             with Image.open(path) as image:
                 rgba = _upright_rgba(image)
     except UnidentifiedImageError as error:
-        raise BadInput(f"{path.name} is not a picture.", "Its content is of no picture format that can be read.",
+        raise BadInput(f"{path.name} is not an image.", "Its content is of no image format that can be read.",
                        "Choose a PNG, JPEG or WebP file.") from error
     except Image.DecompressionBombError as error:
         raise BadInput(f"{path.name} is too large.", "It has more pixels than can be decoded safely.",
                        f"Scale it down to at most {LARGEST_SIDE} pixels a side first.") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged files
-        raise BadInput(f"{path.name} cannot be read.", f"The picture file is damaged or not accessible ({error}).",
+        raise BadInput(f"{path.name} cannot be read.", f"The image file is damaged or not accessible ({error}).",
                        "Save it again, as PNG, and choose it once more.") from error
     return rgba
 
@@ -56,7 +56,7 @@ def _upright_rgba(image: Image.Image) -> RgbaArray:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Grey pictures of 16 bit, or of floating point in [0, 1] -> 8 bit. Plain conversion would clip them."""
+    """Gray images of 16 bit, or of floating point in [0, 1] -> 8 bit. Plain conversion would clip them."""
     values = np.asarray(image).astype(np.float64)
     scale = 255.0 if image.mode == "F" else 255.0 / 65535.0
     return Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A picture of the front, made first, which then leads all views as an image prompt (spec 2.19)."""
+"""An image of the front, made first, which then leads all views as an image prompt (spec 2.19)."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,19 +16,19 @@ HALF_STRENGTH = ControlSchedule(0.5, 0.5, 0.0, 1.0)
 
 
 def guidance_of_guide(guidance: Guidance) -> Guidance:
-    """Less guidance than for the views: an ordinary picture needs no more."""
+    """Less guidance than for the views: an ordinary image needs no more."""
     return Guidance(GUIDE_SCALE, together=guidance.together)
 
 
 def controls_of_front(controls: Sequence[Control], front: int) -> list[Control]:
-    """The ControlNets with the front view's picture alone."""
+    """The ControlNets with the front view's image alone."""
     return [Control(control.network, control.images[front : front + 1], HALF_STRENGTH) for control in controls]
 
 
 def draw_guide(
     predictor: NoisePredictor, plan: Plan, latents: Tensor, draws: Draws, on_step: Callable[[int], None]
 ) -> Tensor:
-    """From noise `latents` [1, 4, s, s] to those of one picture, without any view or texture."""
+    """From noise `latents` [1, 4, s, s] to those of one image, without any view or texture."""
     for step in plan.steps:
         prediction = predictor.predict(latents, step, [scales[step.index] for scales in plan.scales])
         levels = NoiseLevels.between(plan.alphas_cumprod, step.timestep, step.previous)

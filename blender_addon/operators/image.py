@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the picture comes from: a dropped file, the clipboard, the Render Result, the camera's view."""
+"""Where the image comes from: a dropped file, the clipboard, the Render Result, the camera's view."""
 
 from pathlib import Path
 
@@ -15,28 +15,28 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr",
 
 
 def use_image_file(context: bpy.types.Context, path: Path) -> None:
-    """Load a picture and make it the panel's. Raises BadInput for a file that is none."""
+    """Load an image and make it the panel's. Raises BadInput for a file that is none."""
     try:
         image = bpy.data.images.load(str(path), check_existing=True)
     except RuntimeError as error:
-        raise BadInput(f"{path.name} cannot be opened.", str(error).strip(), "Choose another picture.") from error
+        raise BadInput(f"{path.name} cannot be opened.", str(error).strip(), "Choose another image.") from error
     if not image.size[0]:
         if image.users == 0:
             bpy.data.images.remove(image)
-        raise BadInput(f"{path.name} is no picture.", "Blender cannot read it.", "Choose a PNG, JPEG or WebP file.")
+        raise BadInput(f"{path.name} is no image.", "Blender cannot read it.", "Choose a PNG, JPEG or WebP file.")
     settings_of(context.scene).image = image
 
 
 def use_render_result(context: bpy.types.Context) -> None:
-    """Make the Render Result the panel's picture; it is captured as it is when the job starts. Raises BadInput."""
+    """Make the Render Result the panel's image; it is captured as it is when the job starts. Raises BadInput."""
     image = next((item for item in bpy.data.images if item.type == "RENDER_RESULT"), None)
     if image is None:
-        raise BadInput("There is no rendered picture.", "Nothing was rendered yet.", "Render one first (F12).")
+        raise BadInput("There is no rendered image.", "Nothing was rendered yet.", "Render one first (F12).")
     settings_of(context.scene).image = image
 
 
 class MESHWRIGHT_OT_drop_image(bpy.types.Operator):
-    """Use this picture for Meshwright"""
+    """Use this image for Meshwright"""
 
     bl_idname = "meshwright.drop_image"
     bl_label = "Use in Meshwright"
@@ -49,10 +49,10 @@ class MESHWRIGHT_OT_drop_image(bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_paste_image(bpy.types.Operator):
-    """Use the picture in the clipboard"""
+    """Use the image in the clipboard"""
 
     bl_idname = "meshwright.paste_image"
-    bl_label = "Paste Picture"
+    bl_label = "Paste Image"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -69,7 +69,7 @@ class MESHWRIGHT_OT_paste_image(bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_use_render_result(bpy.types.Operator):
-    """Use the picture that was rendered last"""
+    """Use the image that was rendered last"""
 
     bl_idname = "meshwright.use_render_result"
     bl_label = "Use Render Result"
@@ -80,7 +80,7 @@ class MESHWRIGHT_OT_use_render_result(bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_capture_view(bpy.types.Operator):
-    """Render the selected objects alone, on transparent ground, as the camera sees them, and use that picture"""
+    """Render the selected objects alone, on transparent ground, as the camera sees them, and use that image"""
 
     bl_idname = "meshwright.capture_view"
     bl_label = "Camera View of Selected"
@@ -89,7 +89,7 @@ class MESHWRIGHT_OT_capture_view(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not context.selected_objects:
-            cls.poll_message_set("Select the objects that should be in the picture")
+            cls.poll_message_set("Select the objects that should be in the image")
             return False
         return True
 

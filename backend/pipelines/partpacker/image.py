@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture's way from a file to what the image encoder sees (spec sections 2.1 and 2.3).
+"""The image's way from a file to what the image encoder sees (spec sections 2.1 and 2.3).
 
-Pictures are RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha; the encoder sees RGB on white.
+Images are RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha; the encoder sees RGB on white.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...contract import BadInput
-from ..picture_files import LARGEST_SIDE, RgbaArray, read_picture
+from ..image_files import LARGEST_SIDE, RgbaArray, read_image
 
 ResizeMode = Literal["area", "linear"]
 
@@ -24,42 +24,42 @@ FAINTEST = 8
 """Alpha of 255 below which nothing is seen."""
 
 
-def load_picture(path: Path) -> RgbaArray:
-    """Read any picture file as RGBA, upright, 8 bit; of an animation the first frame.
+def load_image(path: Path) -> RgbaArray:
+    """Read any image file as RGBA, upright, 8 bit; of an animation the first frame.
 
-    Pictures of more pixels than a square of 4096 a side are made smaller. Raises BadInput when the file is no picture,
-    is damaged, is too small to show an object or too large to decode safely, shows one colour only, or nothing.
+    Images of more pixels than a square of 4096 a side are made smaller. Raises BadInput when the file is no image,
+    is damaged, is too small to show an object or too large to decode safely, shows one color only, or nothing.
     """
-    rgba = read_picture(path)
-    check_picture(rgba, path.name)
+    rgba = read_image(path)
+    check_image(rgba, path.name)
     return rgba
 
 
-def check_picture(rgba: RgbaArray, name: str = "The picture") -> None:
-    """Raise BadInput for a picture in which no object can be seen."""
+def check_image(rgba: RgbaArray, name: str = "The image") -> None:
+    """Raise BadInput for an image in which no object can be seen."""
     height, width = rgba.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
         raise BadInput(f"{name} is too small.", f"It has {width} x {height} pixels.",
-                       f"Choose a picture of at least {SMALLEST_SIDE} pixels a side; 512 and more work best.")
+                       f"Choose an image of at least {SMALLEST_SIDE} pixels a side; 512 and more work best.")
     if rgba[..., 3].max() < FAINTEST:
         raise BadInput(f"{name} is fully transparent.", "No pixel of it can be seen.",
-                       "Choose a picture that shows an object.")
+                       "Choose an image that shows an object.")
     if not has_transparency(rgba) and (rgba == rgba[0, 0]).all():
-        raise BadInput(f"{name} shows one colour only.", "There is no object in it.",
-                       "Choose a picture that shows an object.")
+        raise BadInput(f"{name} shows one color only.", "There is no object in it.",
+                       "Choose an image that shows an object.")
 
 
 def has_transparency(rgba: RgbaArray) -> bool:
-    """Whether the alpha channel says anything; a fully opaque one is a picture without a cut-out."""
+    """Whether the alpha channel says anything; a fully opaque one is an image without a cut-out."""
     return bool((rgba[..., 3] < 255).any())
 
 
-def prepare_picture(rgba: RgbaArray, size: int, resize: ResizeMode = "area") -> Tensor:
-    """Cut-out `[H, W, 4]` -> float32 `[1, 3, size, size]` in [0, 1], the object centred on white.
+def prepare_image(rgba: RgbaArray, size: int, resize: ResizeMode = "area") -> Tensor:
+    """Cut-out `[H, W, 4]` -> float32 `[1, 3, size, size]` in [0, 1], the object centered on white.
 
     "area" is what the published web app does, "linear" what the published command line does.
     """
-    return composite_on_white(resize_picture(recenter(rgba), size, resize))
+    return composite_on_white(resize_image(recenter(rgba), size, resize))
 
 
 def recenter(rgba: RgbaArray) -> RgbaArray:
@@ -87,7 +87,7 @@ def recenter(rgba: RgbaArray) -> RgbaArray:
     return (canvas * 255).astype(np.uint8)
 
 
-def resize_picture(rgba: RgbaArray, size: int, resize: ResizeMode) -> RgbaArray:
+def resize_image(rgba: RgbaArray, size: int, resize: ResizeMode) -> RgbaArray:
     """`[H, W, 4]` -> `[size, size, 4]`, on straight alpha as published."""
     return cv2.resize(rgba, (size, size), interpolation=INTERPOLATION[resize])
 
