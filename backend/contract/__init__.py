@@ -4,7 +4,7 @@
 Everything crosses the boundary in these forms. A change that an older partner could not read raises `VERSION`.
 """
 
-from .error import BadInput, Cancelled, ErrorReport, MeshwrightError, Remedy
+from .error import BadInput, Cancelled, ErrorReport, MeshwrightError, Remedy, unwritable_folder
 from .event import (
     TERMINAL_EVENTS,
     CancelledEvent,
@@ -21,6 +21,7 @@ from .event import (
     event_to_json,
 )
 from .job_folder import JobFolder, read_mesh, replace_mesh, write_mesh
+from .mesh_data import MeshData
 from .message import (
     Cancel,
     FreeMemory,
@@ -48,6 +49,7 @@ from .request import MAXIMUM_SEED, Request
 from .resources import Resources
 from .result import VARIANT_GROUP, Artifact, FileResult, Result
 from .version import VERSION
+from .whole_file import replace_whole, write_text_whole
 
 __all__ = [
     "DOWNLOAD_WEIGHTS",
@@ -73,6 +75,7 @@ __all__ = [
     "License",
     "Loading",
     "LogLine",
+    "MeshData",
     "MeshwrightError",
     "Message",
     "PaintedMesh",
@@ -99,5 +102,8 @@ __all__ = [
     "message_to_json",
     "read_mesh",
     "replace_mesh",
+    "replace_whole",
+    "unwritable_folder",
     "write_mesh",
+    "write_text_whole",
 ]

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class Remedy(StrEnum):
@@ -47,6 +48,12 @@ class MeshwrightError(Exception):
 
 class BadInput(MeshwrightError, ValueError):
     """The request, or a file that it names, cannot be used as it is."""
+
+
+def unwritable_folder(path: Path, error: OSError) -> MeshwrightError:
+    """The error about a folder that takes no files: it is full, protected or gone."""
+    return MeshwrightError(f"The folder {path} cannot be written.", error.strerror or str(error),
+                           "Free some space, or choose another folder in the preferences.", Remedy.CHOOSE_FOLDER)
 
 
 class Cancelled(Exception):

@@ -5,7 +5,6 @@
 """
 
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .error import ErrorReport, MeshwrightError, Remedy
+from .error import ErrorReport, MeshwrightError, Remedy, unwritable_folder
 from .event import Event, event_from_json, event_to_json
 from .json_form import from_json, to_json
 from .request import Request
 from .result import Result
+from .whole_file import write_text_whole
 
 
 class JobFolder:
@@ -37,7 +37,7 @@ class JobFolder:
             folder.inputs.mkdir(parents=True)
             folder.outputs.mkdir()
         except OSError as error:
-            raise _unwritable(folder.path, error) from error
+            raise unwritable_folder(folder.path, error) from error
         return folder
 
     def write_request(self, request: Request) -> None:
@@ -92,16 +92,10 @@ class JobFolder:
             yield event_from_json(data)
 
     def _write(self, name: str, data: Any) -> None:
-        target = self.path / name
-        draft = target.with_suffix(".draft")
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(data, file, ensure_ascii=False, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
+            write_text_whole(self.path / name, json.dumps(data, ensure_ascii=False, indent=1))
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable_folder(self.path, error) from error
 
     def _read(self, name: str) -> Any:
         try:
@@ -116,7 +110,7 @@ def write_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     try:
         np.savez(path, vertices=np.ascontiguousarray(vertices, np.float32), faces=np.ascontiguousarray(faces, np.int32))
     except OSError as error:
-        raise _unwritable(path.parent, error) from error
+        raise unwritable_folder(path.parent, error) from error
 
 
 def replace_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
@@ -126,7 +120,7 @@ def replace_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     try:
         draft.replace(path)
     except OSError as error:
-        raise _unwritable(path.parent, error) from error
+        raise unwritable_folder(path.parent, error) from error
 
 
 def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -137,8 +131,3 @@ def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise MeshwrightError(f"The mesh file {path.name} cannot be read.", str(error), "Start the job again.",
                               Remedy.RETRY) from error
-
-
-def _unwritable(path: Path, error: OSError) -> MeshwrightError:
-    return MeshwrightError(f"The folder {path} cannot be written.", error.strerror or str(error),
-                           "Free some space, or choose another folder in the preferences.", Remedy.CHOOSE_FOLDER)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files appear whole or not at all, and what cannot be read or written is said in words."""
 
+import errno
 import json
 import os
 import subprocess
@@ -53,7 +54,7 @@ def test_what_was_written_is_read_again(folder):
     assert again.read_result() == result
     assert again.read_error() == report
     assert again.read_note("delivery.json") == {"size": 2.0, "scene": {"name": "Szene"}}
-    assert not list(folder.path.glob("*.draft"))
+    assert not list(folder.path.glob(".*.draft*"))
 
 
 def test_events_are_kept_in_order_and_a_cut_off_line_is_left_out(folder):
@@ -65,14 +66,18 @@ def test_events_are_kept_in_order_and_a_cut_off_line_is_left_out(folder):
     assert list(folder.events()) == events
 
 
-def test_a_failed_write_leaves_the_old_file_whole(folder):
+def test_a_failed_write_leaves_the_old_file_whole(folder, monkeypatch):
     folder.write_result(Result(()))
-    (folder.path / "result.draft").symlink_to("/dev/full")
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(MeshwrightError) as error:
         folder.write_result(Result((), {"go": 1.0}))
     assert error.value.report.remedy is Remedy.CHOOSE_FOLDER
     assert "No space left" in error.value.report.why
-    assert folder.read_result() == Result(())
+    assert folder.read_result() == Result(()) and not list(folder.path.glob(".*.draft*"))
 
 
 def test_a_killed_writer_leaves_a_whole_file_or_none(folder, tmp_path):
