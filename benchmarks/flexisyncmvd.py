@@ -105,7 +105,7 @@ def measure(family: str, arguments: argparse.Namespace) -> dict:
     pipeline = build_pipeline(family, device, getattr(torch, arguments.dtype), arguments.tiny)
     if arguments.low_memory:
         pipeline.to("cpu")
-    place(pipeline, Resources(str(device), low_memory=arguments.low_memory))
+    place(pipeline, Resources(str(device), memory_mode="low" if arguments.low_memory else "full"))
     together = not (arguments.low_memory or arguments.separate)
     sizes = Sizes(16, 64, 128, 128) if arguments.tiny else SIZES[family]
     settings = Settings(

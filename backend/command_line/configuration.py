@@ -15,7 +15,7 @@ from ..contract import BadInput, PipelineSpec, TaskSpec
 from ..pipelines import registry
 from .arguments import SOURCES_FLAG, commands
 
-_OWN = ("out", "seed", "weights", "uv", "format", "batch", "keep_previews", "device", "second_device", "low_memory",
+_OWN = ("out", "seed", "weights", "uv", "format", "batch", "keep_previews", "device", "second_device", "memory_mode",
         "compile", "models", "statistics")
 
 

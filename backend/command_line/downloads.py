@@ -22,7 +22,7 @@ def download_weights(options: argparse.Namespace) -> int:
         sys.stderr.write("The license was not accepted; nothing was fetched. Accept it with --accept-license.\n")
         return 1
     request = Request("job", DOWNLOAD_WEIGHTS.name, spec.name, weights.name, weights.name,
-                      parameters={"accepted_license": weights.license.name})
+                      parameters={"accepted_licenses": weights.license.name})
     with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch, Session(worker_settings(options)) as session:
         bar = ProgressBar(weights.label, DOWNLOAD_WEIGHTS)
         try:

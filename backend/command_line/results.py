@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contract import VARIANT_GROUP, Artifact, JobFolder, MeshwrightError, Remedy, Result, TaskSpec, read_mesh
-from ..contract.mesh_figures import COMPONENTS, MESH_FIGURES
+from ..contract.mesh_metrics import COMPONENTS, MESH_METRICS
 from ..geometry.mesh import TriangleMesh
 from ..geometry.mesh_files import NamedMesh, joined, write_parts
 
@@ -93,7 +93,7 @@ def _quality(artifact: Artifact) -> str:
     if COMPONENTS.name not in known:
         return ""
     return ", ".join(f"{figure.label} {figure.told(known[figure.name])}"
-                     for figure in MESH_FIGURES if figure.name in known)
+                     for figure in MESH_METRICS if figure.name in known)
 
 
 def _unwritable(target: Path, error: OSError) -> MeshwrightError:

@@ -21,6 +21,7 @@ from .event import (
     event_to_json,
 )
 from .job_folder import JobFolder, read_mesh, replace_mesh, write_mesh
+from .license import License
 from .mesh_data import MeshData
 from .message import (
     Cancel,
@@ -34,26 +35,22 @@ from .message import (
 )
 from .painted_mesh import PaintedMesh
 from .parameter import Choice, Parameter
-from .pipeline_spec import (
-    DOWNLOAD_WEIGHTS,
-    InputSpec,
-    License,
-    PipelineSpec,
-    StageSpec,
-    TaskSpec,
-    WeightFile,
-    WeightSet,
-)
+from .pipeline_spec import DOWNLOAD_WEIGHTS, PipelineSpec
 from .progress import Progress
-from .request import MAXIMUM_SEED, Request
-from .resources import Resources
-from .result import VARIANT_GROUP, Artifact, FileResult, Result
+from .request import MAXIMUM_SEED, Request, given
+from .resources import MEMORY_MODES, MemoryMode, Resources
+from .result import MATERIAL_ROLES, VARIANT_GROUP, Artifact, FileResult, Result, Role
+from .spec_rules import check_spec
+from .task_spec import Delivery, InputSpec, MeshNeed, Preset, Selection, StageSpec, TaskSpec
 from .version import VERSION
+from .weight_set import Component, WeightFile, WeightSet
 from .whole_file import replace_whole, write_text_whole
 
 __all__ = [
     "DOWNLOAD_WEIGHTS",
+    "MATERIAL_ROLES",
     "MAXIMUM_SEED",
+    "MEMORY_MODES",
     "TERMINAL_EVENTS",
     "VARIANT_GROUP",
     "VERSION",
@@ -63,6 +60,8 @@ __all__ = [
     "Cancelled",
     "CancelledEvent",
     "Choice",
+    "Component",
+    "Delivery",
     "Done",
     "Downloading",
     "ErrorReport",
@@ -75,12 +74,15 @@ __all__ = [
     "License",
     "Loading",
     "LogLine",
+    "MemoryMode",
     "MeshData",
+    "MeshNeed",
     "MeshwrightError",
     "Message",
     "PaintedMesh",
     "Parameter",
     "PipelineSpec",
+    "Preset",
     "Preview",
     "Progress",
     "Queued",
@@ -89,6 +91,8 @@ __all__ = [
     "Request",
     "Resources",
     "Result",
+    "Role",
+    "Selection",
     "Shutdown",
     "StageProgress",
     "StageSpec",
@@ -96,8 +100,10 @@ __all__ = [
     "TaskSpec",
     "WeightFile",
     "WeightSet",
+    "check_spec",
     "event_from_json",
     "event_to_json",
+    "given",
     "message_from_json",
     "message_to_json",
     "read_mesh",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors as data: what happened, why, what to do, and the one button that can mend it."""
+"""Errors as data: what happened, why, what to do, and the one button that can fix it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,28 +22,34 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class ErrorReport:
-    """One error in the artist's words. `details` is for the log and the copied report only."""
+    """One error in the artist's words. `details` is for the log and the copied report only.
+
+    `remedy` is what one button can do about it, `needs` what that button must know: {"pipeline": …, "weights": …} for a
+    download, {"file": …} for a file.
+    """
 
     what: str
     why: str
     advice: str
     remedy: Remedy | None = None
     details: str = ""
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return " ".join(text for text in (self.what, self.why, self.advice) if text)
 
     @property
     def lines(self) -> str:
-        """What, why and advice in a line each, as commands tell it."""
+        """What, why and advice in a line each, as commands print it."""
         return f"{self.what}\n{self.why}\n{self.advice}\n"
 
 
 class MeshwrightError(Exception):
-    """An error that is worth telling the artist. `report` is what crosses the boundary."""
+    """An error that the artist should read. `report` is what crosses the boundary."""
 
-    def __init__(self, what: str, why: str, advice: str, remedy: Remedy | None = None, details: str = "") -> None:
-        self.report = ErrorReport(what, why, advice, remedy, details)
+    def __init__(self, what: str, why: str, advice: str, remedy: Remedy | None = None, details: str = "",
+                 needs: Mapping[str, str] | None = None) -> None:
+        self.report = ErrorReport(what, why, advice, remedy, details, needs or {})
         super().__init__(str(self.report))
 
 

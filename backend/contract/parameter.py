@@ -24,8 +24,9 @@ class Choice:
 class Parameter:
     """A named option with its kind, default and range. `minimum` and `maximum` are inclusive.
 
-    A "file" is the path of a file or folder that is there, or "" for none; a relative one counts from the folder that
-    the program was started in.
+    A "file" is the path of a file or folder that exists, or "" for none; a relative one counts from the folder that
+    the program was started in. A prompt is a `multiline` "text". Parameters of one `group` stand together under its
+    name; `advanced` ones are folded away.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Parameter:
     step: float | None = None
     choices: tuple[Choice, ...] = ()
     advanced: bool = False
+    group: str = ""
+    multiline: bool = False
 
     def validated(self, value: object) -> Value:
         """The value in this parameter's own type. Raises BadInput naming the option and its range."""
@@ -52,6 +55,10 @@ class Parameter:
         if self.kind in ("int", "float") and isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._in_range(value)
         raise BadInput(f"{self.label} cannot be {value!r}.", f"It takes {self.expectation()}.", "Choose another value.")
+
+    def is_given(self, value: object) -> bool:
+        """Whether the artist gave a value: for a text or a file, one that is not blank."""
+        return bool(value.strip()) if isinstance(value, str) else value is not None
 
     def _path(self, value: str) -> str:
         if not value.strip():

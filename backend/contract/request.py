@@ -2,7 +2,7 @@
 """What the artist asked for: a snapshot as plain data."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from .error import BadInput
 from .json_form import from_json, to_json
 from .parameter import Value
 from .pipeline_spec import PipelineSpec
+from .task_spec import InputSpec, TaskSpec
 from .version import VERSION
 
 MAXIMUM_SEED = 2**31 - 1
@@ -42,8 +43,9 @@ class Request:
         """Raises BadInput on an unknown version before anything else is looked at, then on unfitting fields."""
         version = data.get("version") if isinstance(data, Mapping) else None
         if version != VERSION:
-            raise BadInput("This request is of another version.", f"It says {version!r}, this side speaks {VERSION}.",
-                           "Update Meshwright and its runtime to the same version.")
+            raise BadInput("This job was made by another version of Meshwright.",
+                           f"Its request has version {version!r}, this one reads {VERSION}.",
+                           "Start it again, or update Meshwright and its engine to the same version.")
         return from_json(cls, data, "request")
 
     def validated(self, spec: PipelineSpec) -> "Request":
@@ -55,15 +57,30 @@ class Request:
             raise BadInput(f"The seed cannot be {self.seed}.", f"It is a whole number from 0 to {MAXIMUM_SEED}.",
                            "Choose a seed in that range.")
         task = spec.task(self.task)
-        spec.weight_set(self.weights)
-        for wanted in task.inputs:
-            files = self.inputs.get(wanted.name, ())
-            if wanted.required and not files:
-                raise BadInput(f"{task.label} needs {wanted.label.lower()}.", "None was given.", wanted.description)
-            if wanted.kind in ("image", "mesh") and len(files) > wanted.largest_batch:
-                raise BadInput(f"{task.label} cannot take {len(files)} files at once.",
-                               f"It takes {wanted.largest_batch} at the most.", "Give fewer.")
-            if any(not _IDENTIFIER.fullmatch(name) for name in files):
-                raise BadInput("An input's file name cannot be used.", f"One of {list(files)} is not a plain name.",
-                               "Inputs are named files in the job's own folder.")
-        return replace(self, parameters=task.validated(self.parameters))
+        weights = spec.weight_set(self.weights)
+        if task.needs_weights and not weights.serves(task.name):
+            raise BadInput(f"{weights.label} cannot be used for {task.label}.", "These weights serve other tasks.",
+                           f"Choose {', '.join(other.label for other in spec.weights_for(task))}.")
+        for name, files in self.inputs.items():
+            _check_files(task, task.input(name), files)
+        parameters = task.validated(self.parameters)
+        if missing := task.missing(given(task, parameters, self.inputs), weights if task.needs_weights else None):
+            raise missing
+        return replace(self, parameters=parameters)
+
+
+def given(task: TaskSpec, parameters: Mapping[str, Value], inputs: Mapping[str, Collection[object]]) -> frozenset[str]:
+    """Names of the inputs that hold a file and of the text and file parameters that are not blank."""
+    texts = {parameter.name for parameter in task.parameters
+             if parameter.kind in ("text", "file") and parameter.is_given(parameters.get(parameter.name, ""))}
+    return frozenset(texts | {name for name, files in inputs.items() if files})
+
+
+def _check_files(task: TaskSpec, wanted: InputSpec, files: tuple[str, ...]) -> None:
+    most = None if wanted.kind == "mesh" and task.selection == "together" else wanted.batch
+    if most is not None and len(files) > most:
+        raise BadInput(f"{task.label} cannot take {len(files)} files at once.", f"It takes at most {most}.",
+                       "Give fewer.")
+    if any(not _IDENTIFIER.fullmatch(name) for name in files):
+        raise BadInput("An input's file name cannot be used.", f"One of {list(files)} is not a plain name.",
+                       "Inputs are named files in the job's own folder.")

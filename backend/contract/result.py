@@ -10,6 +10,9 @@ from .json_form import from_json, to_json
 from .parameter import Value
 
 ArtifactKind = Literal["mesh", "image", "text", "scene"]
+Role = Literal["mesh", "scene", "base_color", "metallic", "roughness", "normal", "caption", "preview", "mask"]
+MATERIAL_ROLES: tuple[Role, ...] = ("base_color", "metallic", "roughness", "normal")
+"""Maps of one material. base_color is sRGB; the others are data (Blender's Non-Color)."""
 VARIANT_GROUP = "variant"
 """Group of artifacts of which one is to be seen, the first being the best."""
 
@@ -18,14 +21,22 @@ VARIANT_GROUP = "variant"
 class Artifact:
     """One file in the job folder's `outputs/`.
 
-    A "mesh" is an npz with `vertices` float32 [V, 3] and `faces` int32 [F, 3], in Blender's frame (Z up, right-handed,
-    the object's front toward -Y); a "scene" is a GLB. `color` is sRGB in [0, 1]. `group` joins artifacts
-    that belong together (the volume of a part, say).
+    A "mesh" is a `MeshData` npz in Blender's frame (Z up, right-handed, the object's front toward -Y); a "scene" is a
+    GLB; a "text" is UTF-8.
+
+    Attributes:
+        role: what it is for; `MATERIAL_ROLES` are the maps of a material, of which base_color is sRGB and the others
+            are data.
+        target: the input file that it belongs to, or another mesh artifact's file; "" for the result as a whole.
+        color: sRGB in [0, 1], of a part's material.
+        group: joins artifacts that belong together (the volume of a part, say).
     """
 
     name: str
     kind: ArtifactKind
     file: str
+    role: Role
+    target: str = ""
     color: tuple[float, ...] | None = None
     group: str = ""
     properties: Mapping[str, Value] = field(default_factory=dict)

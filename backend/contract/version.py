@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The version of the boundary's language."""
 
-VERSION = 1
+VERSION = 2

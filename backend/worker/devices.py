@@ -51,7 +51,7 @@ def resources(settings: Settings) -> Resources:
             second = choose(settings.second_device)
         except MeshwrightError as error:
             logger.warning("%s Everything runs on %s.", error.report.what, first)
-    return Resources(first, second, settings.low_memory, compile=settings.compile)
+    return Resources(first, second, settings.memory_mode, compile=settings.compile)
 
 
 def description(device: str) -> str:

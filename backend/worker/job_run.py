@@ -102,8 +102,7 @@ class JobRunner:
     def _attempt(self, job: Job, request: Request, spec: PipelineSpec, resources: Resources) -> Result:
         task = spec.task(request.task)
         # A batch takes longer than one of its files, and tells nothing about the next single one.
-        batch = max((len(request.inputs.get(wanted.name, ())) for wanted in task.inputs if wanted.largest_batch > 1),
-                    default=1)
+        batch = max((len(request.inputs.get(wanted.name, ())) for wanted in task.inputs if wanted.batch > 1), default=1)
         kind = f"{spec.name}/{task.name}/{request.weights}/{resources.device}" + (f"/{batch}" if batch > 1 else "")
         progress = JobProgress(job, task, Estimate(task, request.parameters, self._statistics.latest(kind)))
         model = self._model(request, spec, resources, progress) if task.needs_weights else None
@@ -129,7 +128,7 @@ class JobRunner:
 
         weights = spec.weight_set(request.weights)
         progress = JobProgress(job, DOWNLOAD_WEIGHTS, Estimate(DOWNLOAD_WEIGHTS, request.parameters, None))
-        accepted = str(request.parameters["accepted_license"])
+        accepted = str(request.parameters["accepted_licenses"])
         with progress.outside_stages("downloading"):
             folder = download(spec, weights, self._settings.models, accepted, progress)
         self._models.forget(spec, weights)

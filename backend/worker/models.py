@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 HEADROOM = 1.25
 """A set's stated memory is for a usual job; a finer grid takes more."""
 
-Key = tuple[str, str, str, str, bool]
+Key = tuple[str, str, str, str, str]
 
 
 class ModelStore:
@@ -55,4 +55,4 @@ class ModelStore:
 
 
 def _key(spec: PipelineSpec, weights: WeightSet, resources: Resources) -> Key:
-    return spec.name, weights.name, resources.device, resources.second_device, resources.low_memory
+    return spec.name, weights.name, resources.device, resources.second_device, resources.memory_mode

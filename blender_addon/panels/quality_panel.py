@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import bpy
 
-from ..backend.contract import mesh_figures
-from ..backend.contract.mesh_figures import MESH_FIGURES
+from ..backend.contract import mesh_metrics
+from ..backend.contract.mesh_metrics import MESH_METRICS
 from ..deliver.quality.comparison import (
     COMPARED_LARGEST,
     COMPARED_MEAN,
@@ -68,18 +68,18 @@ class MESHWRIGHT_PT_quality(SidebarPanel, bpy.types.Panel):
 def figure_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
     """Label and value of each figure of the mesh itself."""
     faces, quads = item[FACES], item[QUADS]
-    for figure in MESH_FIGURES:
+    for figure in MESH_METRICS:
         if PREFIX + figure.name in item:
             yield figure.heading, figure.told(item[PREFIX + figure.name])
-        if figure == mesh_figures.FACES:
+        if figure == mesh_metrics.FACES:
             yield "Joined to quads", f"{quads:,}, {faces - 2 * quads:,} tris"
 
 
 def comparison_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
     """Label, the mesh's value and Decimate's; both meshes were measured in the same way."""
     yield "Compared with", "this", "Decimate"
-    for figure, ours, theirs in ((mesh_figures.FACES, FACES, DECIMATE_FACES),
-                                 (mesh_figures.MEAN_DISTANCE, COMPARED_MEAN, DECIMATE_MEAN)):
+    for figure, ours, theirs in ((mesh_metrics.FACES, FACES, DECIMATE_FACES),
+                                 (mesh_metrics.MEAN_DISTANCE, COMPARED_MEAN, DECIMATE_MEAN)):
         yield figure.heading, figure.told(item[ours]), figure.told(item[theirs])
     yield "Farthest", f"{item[COMPARED_LARGEST]:.2f} %", f"{item[DECIMATE_LARGEST]:.2f} %"
 

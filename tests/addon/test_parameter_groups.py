@@ -15,7 +15,7 @@ def test_a_file_is_chosen_with_the_file_browser_and_leaves_as_an_absolute_path(
     option = contract.Parameter("checkpoint", "file", "", "Checkpoint", "The artist's own")
     steps = contract.Parameter("steps", "int", 10, "Steps", "", 1, 100)
     task = contract.TaskSpec("paint", "Paint", "", (), (option, steps), (), needs_weights=False)
-    weights = contract.WeightSet("w", "W", "", (), contract.License("L", "", "", True), 0.1, 0.1)
+    weights = contract.WeightSet("w", "W", "", (), contract.License("L", "", "", True), 0.1, {"full": 0.1})
     kind = groups._group_class(contract.PipelineSpec("painter", "Painter", "", (task,), (weights,)), task)
     bpy.utils.register_class(kind)
     bpy.types.Scene.painter = bpy.props.PointerProperty(type=kind)

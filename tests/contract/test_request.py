@@ -29,10 +29,10 @@ MODE = Parameter("mode", "choice", "a", "Mode", "", choices=(Choice("a", "A"), C
 SHOW = Parameter("show", "bool", True, "Show", "")
 NAME = Parameter("name", "text", "", "Name", "")
 FREE = Parameter("free", "float", 0.0, "Free", "")
-TASK = TaskSpec("make", "Make", "", (InputSpec("image", "image", "An image", "Give one"),),
+TASK = TaskSpec("make", "Make", "", "object", (InputSpec("image", "image", "Image", "Give one"),),
                 (STEPS, SCALE, MODE, SHOW, NAME, FREE), (StageSpec("go", "Going", 1.0),))
 SPEC = PipelineSpec("model", "Model", "", (TASK,),
-                    (WeightSet("small", "Small", "", (), License("L", "", "", True), 0.1, 0.1, bundled=True),))
+                    (WeightSet("small", "Small", "", (), License("L", "", "", True), 0.1, {"full": 0.1}, bundled=True),))
 
 
 def request(**changes):
@@ -83,7 +83,7 @@ def test_numbers_take_the_parameters_own_type():
     ({"job": ""}, "job's name"), ({"job": "../escape"}, "job's name"), ({"job": "a" * 101}, "job's name"),
     ({"seed": -1}, "seed cannot be -1"), ({"seed": MAXIMUM_SEED + 1}, f"from 0 to {MAXIMUM_SEED}"),
     ({"task": "fly"}, "no task 'fly'"), ({"weights": "big"}, "no weights 'big'. It has small"),
-    ({"inputs": {}}, "needs an image"), ({"inputs": {"image": ("../../etc/passwd",)}}, "file name cannot be used"),
+    ({"inputs": {}}, "Image is missing"), ({"inputs": {"image": ("../../etc/passwd",)}}, "file name cannot be used"),
     ({"inputs": {"image": (".hidden",)}}, "file name cannot be used"),
     ({"parameters": {"wings": 1}}, "no option 'wings'"),
 ])

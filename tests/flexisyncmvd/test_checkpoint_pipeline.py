@@ -22,7 +22,7 @@ from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
 from .checkpoint_forms import LONGEST, write_diffusers_folder, write_set, write_single_file
 from .test_checkpoint_lora import kohya, linear_layers
 
-TINY = WeightSet("tiny", "Tiny", "", (), License("L", "", "", True), 0.1, 0.1, bundled=True)
+TINY = WeightSet("tiny", "Tiny", "", (), License("L", "", "", True), 0.1, {"full": 0.1}, bundled=True)
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ def test_the_second_vocabulary_pads_in_its_own_way(weights, family):
 def test_where_networks_wait_and_in_what_precision(weights):
     """Nothing is put on a GPU here: the settings of the library are looked at."""
     for resources, dtype, device in (
-        (Resources(), torch.float32, "cpu"), (Resources(low_memory=True), torch.float32, "cpu"),
-        (Resources("cuda:0"), torch.float16, "cuda:0"), (Resources("cuda:0", low_memory=True), torch.float16, "cpu"),
+        (Resources(), torch.float32, "cpu"), (Resources(memory_mode="low"), torch.float32, "cpu"),
+        (Resources("cuda:0"), torch.float16, "cuda:0"), (Resources("cuda:0", memory_mode="low"), torch.float16, "cpu"),
         (Resources("mps"), torch.float16, "mps"),
     ):
         library = CheckpointPipelines(TINY, weights, resources).library

@@ -248,7 +248,7 @@ def test_options_become_settings():
     settings = job.settings_of(request.validated(TINY_SPEC), 2, Resources())
     assert settings.sizes == Sizes(96, (768, 1536), 768, (4096, 8192))
     assert settings.guidance.together and settings.views_per_chunk is None
-    spare = job.settings_of(request.validated(TINY_SPEC), 2, Resources(low_memory=True))
+    spare = job.settings_of(request.validated(TINY_SPEC), 2, Resources(memory_mode="low"))
     assert not spare.guidance.together and spare.views_per_chunk == 2
 
 

@@ -13,7 +13,7 @@ from backend.contract import WeightSet
 from backend.pipelines import registry
 from backend.pipelines.flexisyncmvd.spec import SPEC
 
-TINY = WeightSet("tiny", "Tiny", "", (), SPEC.weights[0].license, 0.0, 0.1, bundled=True)
+TINY = WeightSet("tiny", "Tiny", "", (), SPEC.weights[0].license, 0.0, {"full": 0.1}, bundled=True)
 TINY_SPEC = replace(SPEC, weights=(TINY,))
 
 

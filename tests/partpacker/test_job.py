@@ -27,12 +27,12 @@ class Remarks:
         """Never stops."""
 
 
-@pytest.mark.parametrize("low_memory", [False, True])
-def test_low_memory_without_a_gpu_changes_nothing_and_says_so(low_memory):
+@pytest.mark.parametrize("mode", ["full", "low"])
+def test_low_memory_without_a_gpu_changes_nothing_and_says_so(mode):
     (weights,) = (weights for weights in SPEC.weights if weights.bundled)
     progress = Remarks()
-    resources = Resources("cpu", low_memory=low_memory)
+    resources = Resources("cpu", memory_mode=mode)
     model = load(weights, locate(SPEC, weights, Path()), resources, progress)
     assert {parameter.device.type for parameter in model.pipeline.denoiser.parameters()} == {"cpu"}
     assert not hasattr(model.pipeline.denoiser, "_hf_hook")
-    assert ["Low memory" in said for said in progress.warnings] == ([True] if low_memory else [])
+    assert ["Low memory" in said for said in progress.warnings] == ([True] if mode == "low" else [])

@@ -31,7 +31,7 @@ def face_set(faces, cells):
     return {frozenset(map(tuple, corners)) for corners in cells[faces].tolist()}
 
 
-def euler_characteriztic(faces):
+def euler_characteristic(faces):
     edges = np.unique(np.sort(directed_edges(faces), axis=1), axis=0)
     return len(np.unique(faces)) - len(edges) + len(faces)
 
@@ -73,7 +73,7 @@ def test_closed_surfaces_come_back_with_nothing_invented(seed):
     assert len(said - came) <= 0.1 * len(said)
     assert came <= said
     if came == said and len(came) == len(surface.faces):
-        assert euler_characteriztic(decoded.faces) == euler_characteriztic(surface.faces)
+        assert euler_characteristic(decoded.faces) == euler_characteristic(surface.faces)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_closed_surfaces_come_back_with_nothing_invented(seed):
         (trimesh.creation.annulus(0.4, 1.0, 0.5, sections=16), 0),
     ],
 )
-def test_euler_characteriztic_is_kept(shape, expected):
+def test_euler_characteristic_is_kept(shape, expected):
     decoded = decode(encode(shape).ids)
-    assert euler_characteriztic(decoded.faces) == expected
+    assert euler_characteristic(decoded.faces) == expected
     assert is_watertight(TriangleMesh(decoded.vertices, decoded.faces))
 
 

@@ -48,7 +48,7 @@ def weights() -> WeightSet:
     return WeightSet("published", "Published", "A model", (
         WeightFile("acme/model", "flow.pt", "flow.pt"),
         WeightFile("acme/encoder", "config.json", "encoder/config.json"),
-    ), LICENSE, 0.0005, 1.0)
+    ), LICENSE, 0.0005, {"full": 1.0})
 
 
 @pytest.fixture

@@ -249,7 +249,7 @@ def run_apart(hub: HubServer, models: Path, **environment: str) -> subprocess.Co
         "from tests.weights.conftest import LICENSE, RecordingProgress\n"
         "from backend.contract import MeshwrightError, PipelineSpec, WeightFile, WeightSet\n"
         "from backend.weights.download import download\n"
-        "weights = WeightSet('published', 'P', '', (WeightFile('acme/model', 'flow.pt', 'flow.pt'),), LICENSE, 1, 1)\n"
+        "weights = WeightSet('published', 'P', '', (WeightFile('acme/model', 'flow.pt', 'flow.pt'),), LICENSE, 1, {'full': 1})\n"
         "try:\n"
         "    download(PipelineSpec('acme', 'A', '', (), (weights,)), weights, Path(sys.argv[1]), LICENSE.name,\n"
         "             RecordingProgress())\n"

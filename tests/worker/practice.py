@@ -32,7 +32,7 @@ from backend.contract import (
 from backend.pipelines import registry
 
 TASK = TaskSpec(
-    "walk", "Walk", "Take steps", (InputSpec("image", "image", "An image", "Of anything", required=False),),
+    "walk", "Walk", "Take steps", "object", (InputSpec("image", "image", "Image", "Of anything", required=False),),
     (
         Parameter("steps", "int", 20, "Steps", "How many", 1, 100000),
         Parameter("pause", "float", 0.0, "Pause", "Seconds a step", 0, 10),
@@ -44,8 +44,8 @@ TASK = TaskSpec(
 LICENSE = License("None", "", "", True)
 SPEC = PipelineSpec(
     "practice", "Practice", "For tests", (TASK,),
-    (WeightSet("small", "Small", "", (), LICENSE, 0.0, 0.1, bundled=True),
-     WeightSet("other", "Other", "", (), LICENSE, 0.0, 0.1, bundled=True)),
+    (WeightSet("small", "Small", "", (), LICENSE, 0.0, {"full": 0.1}, bundled=True),
+     WeightSet("other", "Other", "", (), LICENSE, 0.0, {"full": 0.1}, bundled=True)),
 )
 TOO_MUCH = 1 << 60
 

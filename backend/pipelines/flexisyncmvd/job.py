@@ -66,7 +66,8 @@ def _texture(
     options = request.parameters
     names = request.inputs["mesh"]
     meshes = [PaintedMesh.read(folder.inputs / name) for name in names]
-    prompt, image = _prompt(request, folder), _image(request, folder)
+    prompt = str(options["prompt"]).strip() or PROMPT_OF_IMAGES
+    image = _image(request, folder)
     rig = rig_of(request)
     turned = [replace(mesh, vertices=_blender_to_rig(mesh.vertices)) for mesh in meshes]
     perspective, fill = options["lens"] == "perspective", float(options["mesh_scale"])
@@ -129,7 +130,7 @@ def rig_of(request: Request) -> CameraRig:
 def settings_of(request: Request, squares: int, resources: Resources) -> Settings:
     """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
     options = request.parameters
-    spare = resources.low_memory or resources.chunk_scale < 1
+    spare = resources.memory_mode == "low" or resources.chunk_scale < 1
     latent_view, reference = int(options["latent_view_size"]), bool(options["reference"])
     image = 8 * latent_view
     texture = image if reference else int(options["texture_size"])  # the original makes it as large as the latent one
@@ -182,15 +183,6 @@ def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
     progress.preview(SHEET)
 
 
-def _prompt(request: Request, folder: JobFolder) -> str:
-    texts = [(folder.inputs / name).read_text("utf-8").strip() for name in request.inputs.get("prompt", ())]
-    prompt = " ".join(text for text in texts if text)
-    if not prompt and not request.inputs.get("image"):
-        raise BadInput("There is nothing to paint after.", "Neither a prompt nor an image was given.",
-                       "Write what the object shall look like, or choose an image.")
-    return prompt or PROMPT_OF_IMAGES
-
-
 def _image(request: Request, folder: JobFolder) -> Image.Image | None:
     files = request.inputs.get("image", ())
     return Image.fromarray(read_image(folder.inputs / files[0])) if files else None
@@ -219,4 +211,4 @@ def _written(
     file = f"texture.{number:03d}.png"
     Image.fromarray((pixels * 255).round().astype(np.uint8)).save(folder.outputs / file)
     properties = {"texture_size": len(pixels), "views": len(rig_of(request).poses)}
-    return Artifact(request.subject, "image", file, group=source, properties=properties)
+    return Artifact(request.subject, "image", file, "base_color", target=source, properties=properties)

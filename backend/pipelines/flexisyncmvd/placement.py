@@ -19,7 +19,7 @@ def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDP
     order_for_tensor_cores(pipeline)
     if resources.device.startswith("cuda"):
         make_blocks_lean(pipeline)
-    if resources.low_memory:
+    if resources.memory_mode == "low":
         pipeline.enable_model_cpu_offload(device=resources.device)
         return pipeline
     return pipeline.to(resources.device)

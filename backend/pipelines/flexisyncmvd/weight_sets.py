@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The weights that FlexiSyncMVD paints with: where they are, what they weigh, their terms. Free of torch.
+"""The weights that FlexiSyncMVD paints with: where they are, their sizes and terms. Free of torch.
 
-Of the published sets those of one family share a folder: who has the small one fetches only the rest of the large one.
+Published sets of one family share a folder: with the small one installed, only the rest of the large one is fetched.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _RESTRICTIONS = (
     "images. You may not use them: to break a law; to exploit or harm minors; to spread verifiably false information "
     "that harms others; to spread personal data that can harm somebody; to defame, disparage or harass; for fully "
     "automated decisions that affect somebody's legal rights; to discriminate against or harm people or groups by "
-    "behavior, traits or protected characteriztics; to exploit the weakness of a group; to give medical advice or "
+    "behavior, traits or protected characteristics; to exploit the weakness of a group; to give medical advice or "
     "interpret medical results; or for the administration of justice, law enforcement, immigration or asylum, such as "
     "predicting crime. Who passes on the weights, or a model made from them, must pass on the license and bind the "
     "next user to the same restrictions."
@@ -42,17 +42,19 @@ SDXL_LICENSE = License(
 
 STARTER = WeightSet(
     name="starter",
-    label="Starter",
-    description="Small weights that came with Meshwright. They paint an object all over in a color and a material",
+    label="Demo",
+    description="Demo model (included). Paints an object all over in one color and material",
     files=(),
     license=STARTER_LICENSE,
     gigabytes=0.01,
-    memory_gib=1.0,
+    memory={"full": 1.0},
     bundled=True,
+    takes=(),
     parameter_defaults={
         "steps": 12, "guidance_scale": 2.5, "latent_view_size": "32", "texture_size": "512",
         "conditioning_scale": 1.0, "conditioning_scale_end": 1.0, "control_guidance_end": 1.0,
     },
+    preset_values={"draft": {"steps": 6, "views": 4}, "best": {"steps": 24, "texture_size": "1024"}},
 )
 
 SD15, SDXL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-xl-base-1.0"
@@ -119,14 +121,16 @@ def published_sets(
     ten views with depth and an image take on an H200 (docs/performance.md); the complete sets' further networks are
     added.
     """
+    sd15, sdxl = sd15_defaults or {}, sdxl_defaults or {}
     return (
-        WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENSE,
-                  gigabytes=2.9, memory_gib=6.8, parameter_defaults=sd15_defaults, folder="sd15"),
+        WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENSE, gigabytes=2.9,
+                  memory={"full": 6.8, "low": 4.3}, takes=(), parameter_defaults=sd15, folder="sd15"),
         WeightSet("sd15_all", "SD 1.5 Complete", "With normals, canny edges, and an image as prompt", _SD15_ALL,
-                  SD15_LICENSE, gigabytes=6.9, memory_gib=8.2, parameter_defaults=sd15_defaults, folder="sd15"),
-        WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENSE,
-                  gigabytes=9.6, memory_gib=15.3, parameter_defaults=sdxl_defaults, folder="sdxl"),
-        WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the texture so far, and an image as prompt",
-                  _SDXL_ALL, SDXL_LICENSE, gigabytes=18.0, memory_gib=20.0, parameter_defaults=sdxl_defaults,
-                  folder="sdxl"),
+                  SD15_LICENSE, gigabytes=6.9, memory={"full": 8.2, "low": 4.3}, parameter_defaults=sd15,
+                  folder="sd15"),
+        WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENSE, gigabytes=9.6,
+                  memory={"full": 15.3, "low": 10.6}, takes=(), parameter_defaults=sdxl, folder="sdxl"),
+        WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the current texture, and an image as prompt",
+                  _SDXL_ALL, SDXL_LICENSE, gigabytes=18.0, memory={"full": 20.0, "low": 10.6},
+                  parameter_defaults=sdxl, folder="sdxl"),
     )

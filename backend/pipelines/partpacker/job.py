@@ -48,8 +48,8 @@ class Model:
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
     """The pipeline in float32 for the small starter weights and on CPUs, in bfloat16 for the published ones on GPUs."""
-    offload = resources.low_memory and resources.device != "cpu"
-    if resources.low_memory and not offload:
+    offload = resources.memory_mode == "low" and resources.device != "cpu"
+    if resources.memory_mode == "low" and not offload:
         progress.warn("Low memory spares the memory of a GPU. None is used here, so it changes nothing.")
     device = "cpu" if offload else resources.device
     second_device = "cpu" if offload else resources.second_device
@@ -117,7 +117,7 @@ def _generate_parts(
     parts = extract_parts(volumes, face_target=options["face_target"] or None, check=progress.check)
     artifacts = _write_parts(parts, request.subject, folder, progress)
     progress.stage("parts", steps, steps)
-    return Result((*artifacts, Artifact("image", "image", "image.png")))
+    return Result((*artifacts, Artifact("image", "image", "image.png", "preview")))
 
 
 def _reconstruct(
@@ -151,7 +151,7 @@ def _reconstruct(
     write_mesh(folder.outputs / "mesh.npz", placed, rebuilt.faces)
     progress.stage("parts", 1, 1)
     properties = {"faces": len(rebuilt.faces), "watertight": is_watertight(rebuilt)}
-    return Result((Artifact(request.subject, "mesh", "mesh.npz", properties=properties),))
+    return Result((Artifact(request.subject, "mesh", "mesh.npz", "mesh", properties=properties),))
 
 
 def _cut_out(model: Model, path: Path, remove: bool) -> RgbaArray:
@@ -174,11 +174,12 @@ def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: P
         name, file = f"{subject}.part.{number + 1:02d}", f"part.{number + 1:02d}.npz"
         write_mesh(folder.outputs / file, mesh.vertices, mesh.faces)
         properties = {"faces": len(mesh.faces), "watertight": part.watertight, "volume": part.volume_index}
-        artifacts.append(Artifact(name, "mesh", file, color, f"volume.{part.volume_index}", properties))
+        artifacts.append(Artifact(name, "mesh", file, "mesh", color=color, group=f"volume.{part.volume_index}",
+                                  properties=properties))
         named.append(NamedMesh(name, mesh, color))
     progress.check()
     write_parts(folder.outputs / "parts.glb", named)
-    return [*artifacts, Artifact("parts", "scene", "parts.glb")]
+    return [*artifacts, Artifact("parts", "scene", "parts.glb", "scene")]
 
 
 def _told(mesh: TriangleMesh, progress: Progress, step: int, of: int) -> TriangleMesh:

@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PartPacker as the artist sees it: image to parts, mesh through the autoencoder, mesh to two packed volumes."""
+"""PartPacker as the artist sees it: an image becomes parts, a mesh is rebuilt, meshes are sorted into two volumes."""
 
-from ...contract import Choice, InputSpec, License, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from ...contract import (
+    Choice,
+    InputSpec,
+    License,
+    Parameter,
+    PipelineSpec,
+    Preset,
+    StageSpec,
+    TaskSpec,
+    WeightFile,
+    WeightSet,
+)
 from ..starter_license import STARTER_LICENSE
 
 NVIDIA_LICENSE = License(
@@ -20,14 +31,14 @@ NVIDIA_LICENSE = License(
 GRID_RESOLUTIONS = (64, 96, 128, 256, 320, 384, 448, 512)
 
 _FACES = Parameter(
-    "face_target", "int", 0, "Max faces",
+    "face_target", "int", 0, "Max Faces",
     "Simplify each of the two volumes to about this many faces. 0 keeps every face", 0, 1_000_000, 1000,
 )
 
 
 def _grid(default: int) -> Parameter:
     return Parameter(
-        "grid_resolution", "choice", str(default), "Grid", "Cells along each axis when the surface is extracted",
+        "grid_resolution", "choice", str(default), "Resolution", "Grid cells along each axis",
         choices=tuple(Choice(str(n), str(n), f"{n}³ cells") for n in GRID_RESOLUTIONS),
     )
 
@@ -36,7 +47,11 @@ GENERATE_PARTS = TaskSpec(
     name="generate_parts",
     label="Generate Parts",
     description="Turn an image of one object into separate, named part objects",
-    inputs=(InputSpec("image", "image", "An image", "One object, on transparent or plain ground"),),
+    delivery="parts",
+    inputs=(
+        InputSpec("image", "image", "Image", "Choose an image of one object"),
+        InputSpec("mask", "image", "Mask", "White where the object is, black where the background is", required=False),
+    ),
     parameters=(
         Parameter("steps", "int", 50, "Steps", "Sampler steps. More is slower and a little cleaner", 1, 100, 1),
         Parameter("guidance_scale", "float", 7.0, "Guidance", "How closely the shape follows the image",
@@ -44,21 +59,27 @@ GENERATE_PARTS = TaskSpec(
         _grid(384),
         _FACES,
         Parameter(
-            "resize", "choice", "area", "Resize", "How the image is brought to the encoder's size", advanced=True,
+            "resize", "choice", "area", "Resize", "How the image is scaled for the encoder", group="Image",
+            advanced=True,
             choices=(Choice("area", "Area", "As the published web app does"),
                      Choice("linear", "Linear", "As the published command line does")),
         ),
-        Parameter("remove_background", "bool", True, "Remove background",
-                  "Cut the object out of an opaque image first", advanced=True),
+        Parameter("remove_background", "bool", True, "Remove Background",
+                  "Cut the object out of an opaque image first", advanced=True, group="Image"),
     ),
     stages=(
-        StageSpec("image", "Preparing the image", 0.01),
-        StageSpec("condition", "Looking at the image", 0.04),
-        StageSpec("sample", "Shaping", 0.5, {"steps": 1.0}),
+        StageSpec("image", "Preparing image", 0.01),
+        StageSpec("condition", "Encoding image", 0.04),
+        StageSpec("sample", "Generating shape", 0.5, {"steps": 1.0}),
         StageSpec("decode", "Decoding", 0.05),
-        StageSpec("field", "Measuring the surface", 0.3, {"grid_resolution": 2.0}),
-        StageSpec("surface", "Extracting the surface", 0.05, {"grid_resolution": 3.0}),
+        StageSpec("field", "Evaluating field", 0.3, {"grid_resolution": 2.0}),
+        StageSpec("surface", "Extracting surface", 0.05, {"grid_resolution": 3.0}),
         StageSpec("parts", "Separating parts", 0.05, {"grid_resolution": 2.0}),
+    ),
+    presets=(
+        Preset("draft", "Draft", "Fewer steps on a coarse grid", {"steps": 20, "grid_resolution": "256"}),
+        Preset("balanced", "Balanced", "As published"),
+        Preset("best", "Best", "More steps on a fine grid", {"steps": 75, "grid_resolution": "512"}),
     ),
 )
 
@@ -66,24 +87,27 @@ RECONSTRUCT = TaskSpec(
     name="reconstruct",
     label="Reconstruct",
     description="Rebuild the selected mesh through PartPacker's autoencoder: closed, even, without inner walls",
-    inputs=(InputSpec("mesh", "mesh", "A mesh", "Select one closed mesh object"),),
+    delivery="replace",
+    selection="each",
+    inputs=(InputSpec("mesh", "mesh", "Mesh", "Select a closed mesh object"),),
     parameters=(_grid(512), _FACES),
     stages=(
-        StageSpec("points", "Sampling the surface", 0.2),
+        StageSpec("points", "Sampling surface", 0.2),
         StageSpec("encode", "Encoding", 0.1),
         StageSpec("decode", "Decoding", 0.1),
-        StageSpec("field", "Measuring the surface", 0.45, {"grid_resolution": 2.0}),
-        StageSpec("surface", "Extracting the surface", 0.1, {"grid_resolution": 3.0}),
-        StageSpec("parts", "Cleaning", 0.05, {"grid_resolution": 2.0}),
+        StageSpec("field", "Evaluating field", 0.45, {"grid_resolution": 2.0}),
+        StageSpec("surface", "Extracting surface", 0.1, {"grid_resolution": 3.0}),
+        StageSpec("parts", "Cleaning up", 0.05, {"grid_resolution": 2.0}),
     ),
 )
 
 SPLIT_PARTS = TaskSpec(
     name="split_parts",
     label="Split Parts",
-    description="Sort the selected objects into two volumes in which no two parts touch",
-    inputs=(InputSpec("meshes", "meshes", "Mesh objects",
-                      "Select the objects that are the parts, or one mesh to split"),),
+    description="Sort the selected objects into two collections in which no two parts touch",
+    delivery="groups",
+    selection="together",
+    inputs=(InputSpec("meshes", "mesh", "Meshes", "Select the objects that are the parts, or one mesh to split"),),
     parameters=(
         Parameter(
             "mode", "choice", "deterministic", "Mode", "How conflicts between touching parts are settled",
@@ -104,14 +128,16 @@ SPEC = PipelineSpec(
     weights=(
         WeightSet(
             name="starter",
-            label="Starter",
-            description="Small weights that came with Meshwright. They know a dozen simple kinds of object",
+            label="Demo",
+            description="Demo model (included). Handles about a dozen simple objects",
             files=(),
             license=STARTER_LICENSE,
             gigabytes=0.008,
-            memory_gib=0.5,
+            memory={"full": 0.5},
             bundled=True,
             parameter_defaults={"steps": 24, "guidance_scale": 2.0, "grid_resolution": "128"},
+            preset_values={"draft": {"steps": 12, "grid_resolution": "96"},
+                           "best": {"steps": 40, "grid_resolution": "256"}},
         ),
         WeightSet(
             name="published",
@@ -125,7 +151,7 @@ SPEC = PipelineSpec(
             ),
             license=NVIDIA_LICENSE,
             gigabytes=10.9,
-            memory_gib=8.0,
+            memory={"full": 8.0, "low": 1.5},
         ),
     ),
 )

@@ -39,8 +39,8 @@ def split_parts(request: Request, folder: JobFolder, progress: Progress) -> Resu
         write_mesh(folder.outputs / file, mesh.vertices, mesh.faces)
         color = tuple(round(channel / 255, 4) for channel in PALETTE[number % len(PALETTE)])
         properties = {"volume": volume_of[name], "faces": len(mesh.faces), "source": number if len(given) > 1 else 0}
-        artifacts.append(Artifact(f"{request.subject}.part.{number + 1:02d}", "mesh", file, color,
-                                  f"volume.{volume_of[name]}", properties))
+        artifacts.append(Artifact(f"{request.subject}.part.{number + 1:02d}", "mesh", file, "mesh", color=color,
+                                  group=f"volume.{volume_of[name]}", properties=properties))
         progress.stage("pack", number + 1, len(meshes))
     return Result(tuple(artifacts))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract.mesh_figures import (
+from ...contract.mesh_metrics import (
     COMPONENTS,
     FACES,
     HAUSDORFF_DISTANCE,

@@ -22,6 +22,8 @@ from .variants import result_of, woven_variants
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+TOKENS_A_FACE, FURTHER_TOKENS = 2, 240
+"""What a face takes in the mean, and room for the tokens that begin and end layers."""
 Sequences = Sequence[NDArray[np.int64]]
 
 
@@ -109,4 +111,5 @@ class Remeshing:
 
     @property
     def _max_tokens(self) -> int:
-        return min(int(self.request.parameters["max_tokens"]), self.model.max_tokens)
+        """The longest sequence for that many faces."""
+        return min(TOKENS_A_FACE * int(self.request.parameters["max_faces"]) + FURTHER_TOKENS, self.model.max_tokens)

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh Silksong as the artist sees it: a dense mesh to clean low poly in its place, a broken mesh to a manifold one."""
+"""Mesh Silksong as the artist sees it: a dense mesh becomes clean low poly in its place, a broken mesh a manifold."""
 
-from ...contract import InputSpec, License, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
+from ...contract import (
+    InputSpec,
+    License,
+    Parameter,
+    PipelineSpec,
+    Preset,
+    StageSpec,
+    TaskSpec,
+    WeightFile,
+    WeightSet,
+)
 from ..starter_license import STARTER_LICENSE
 
 SILKSONG_LICENSE = License(
@@ -18,27 +28,36 @@ SILKSONG_LICENSE = License(
 REMESH = TaskSpec(
     name="remesh",
     label="Remesh",
-    description="Weave each selected mesh anew as clean low poly, in its place. The original is hidden, not deleted",
-    inputs=(InputSpec("mesh", "mesh", "A mesh", "Select one mesh object", largest_batch=16),),
+    description="Rebuild each selected mesh as clean low poly in its place. The original is hidden, not deleted",
+    delivery="replace",
+    selection="each",
+    inputs=(InputSpec("mesh", "mesh", "Mesh", "Select a mesh object", batch=16),),
     parameters=(
-        Parameter("variants", "int", 1, "Variants", "Meshes to weave at once: the best is shown, the others hidden",
+        Parameter("variants", "int", 1, "Variants", "Meshes to build at once: the best is shown, the others are hidden",
                   1, 4, 1),
         Parameter("temperature", "float", 0.5, "Temperature", "Lower is tidier, higher is more varied", 0.1, 1.0, 0.05),
-        Parameter("max_tokens", "int", 10240, "Longest", "Tokens at the most; a face takes about two", 512, 10240, 512),
-        Parameter("top_k", "int", 50, "Top k", "Only this many of the likeliest tokens are drawn from", 1, 200, 1,
-                  advanced=True),
-        Parameter("top_p", "float", 0.95, "Top p", "Only the likeliest tokens with this share are drawn from",
-                  0.5, 1.0, 0.01, advanced=True),
-        Parameter("greedy", "bool", False, "Greedy", "Always take the likeliest token", advanced=True),
-        Parameter("grammar", "bool", True, "Keep to the grammar", "Allow only tokens that continue a mesh",
-                  advanced=True),
+        Parameter("max_faces", "int", 5000, "Max Faces", "Generation stops here. Most meshes have fewer",
+                  200, 5000, 100),
+        Parameter("top_k", "int", 50, "Top K", "Draw from this many of the likeliest tokens", 1, 200, 1,
+                  advanced=True, group="Sampling"),
+        Parameter("top_p", "float", 0.95, "Top P", "Draw from the likeliest tokens that add up to this share",
+                  0.5, 1.0, 0.01, advanced=True, group="Sampling"),
+        Parameter("greedy", "bool", False, "Greedy", "Always take the likeliest token", advanced=True,
+                  group="Sampling"),
+        Parameter("grammar", "bool", True, "Valid Tokens Only", "Allow only tokens that continue a mesh",
+                  advanced=True, group="Sampling"),
     ),
     stages=(
-        StageSpec("points", "Sampling the surface", 0.02),
-        StageSpec("condition", "Looking at the shape", 0.02),
-        StageSpec("tokens", "Weaving", 0.92, {"max_tokens": 1.0, "variants": 0.3}),
-        StageSpec("decode", "Making faces", 0.02),
-        StageSpec("quality", "Comparing with the original", 0.02),
+        StageSpec("points", "Sampling surface", 0.02),
+        StageSpec("condition", "Encoding shape", 0.02),
+        StageSpec("tokens", "Building mesh", 0.92, {"max_faces": 1.0, "variants": 0.3}),
+        StageSpec("decode", "Decoding faces", 0.02),
+        StageSpec("quality", "Measuring quality", 0.02),
+    ),
+    presets=(
+        Preset("draft", "Draft", "At most 2,000 faces", {"max_faces": 2000}),
+        Preset("balanced", "Balanced", "One mesh"),
+        Preset("best", "Best", "The best of four meshes", {"variants": 4}),
     ),
     suffix=" low",
 )
@@ -46,10 +65,12 @@ REMESH = TaskSpec(
 REPAIR_MESH = TaskSpec(
     name="repair_mesh",
     label="Repair Mesh",
-    description="Split vertices and edges where more than one surface meets, and wind all faces alike, on a fine grid",
-    inputs=(InputSpec("mesh", "mesh", "A mesh", "Select one mesh object"),),
+    description="Split vertices and edges where several surfaces meet, and make normals consistent, on a fine grid",
+    delivery="replace",
+    selection="each",
+    inputs=(InputSpec("mesh", "mesh", "Mesh", "Select a mesh object"),),
     parameters=(
-        Parameter("time_limit", "float", 20.0, "Time limit", "Seconds until what is left is reported instead of mended",
+        Parameter("time_limit", "float", 20.0, "Time Limit", "Seconds until problems are reported, not repaired",
                   1.0, 600.0, 1.0, advanced=True),
     ),
     stages=(StageSpec("repair", "Repairing", 1.0),),
@@ -65,14 +86,15 @@ SPEC = PipelineSpec(
     weights=(
         WeightSet(
             name="starter",
-            label="Starter",
-            description="Small weights that came with Meshwright. They know simple solids and things made of a few",
+            label="Demo",
+            description="Demo model (included). Handles simple solids and objects made of a few of them",
             files=(),
             license=STARTER_LICENSE,
             gigabytes=0.008,
-            memory_gib=0.5,
+            memory={"full": 0.5},
             bundled=True,
-            parameter_defaults={"max_tokens": 1024},
+            parameter_defaults={"max_faces": 500},
+            preset_values={"draft": {"max_faces": 250}},
         ),
         WeightSet(
             name="published",
@@ -82,7 +104,7 @@ SPEC = PipelineSpec(
                               "release-100K/model.safetensors"),),
             license=SILKSONG_LICENSE,
             gigabytes=2.3,
-            memory_gib=3.0,
+            memory={"full": 3.0},
         ),
     ),
 )

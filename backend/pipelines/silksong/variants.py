@@ -77,7 +77,7 @@ def result_of(
         write_mesh(folder.outputs / file, variant.vertices, variant.faces)
         mesh = TriangleMesh(variant.vertices.astype(np.float32), variant.faces)
         properties = {"faces": len(variant.faces), "watertight": is_watertight(mesh), **variant.properties}
-        artifacts.append(Artifact(name, "mesh", file, group=VARIANT_GROUP, properties=properties))
+        artifacts.append(Artifact(name, "mesh", file, "mesh", group=VARIANT_GROUP, properties=properties))
         notes += [f"Variant {number}: {note}" if len(variants) > 1 else note for note in variant.notes]
     if len(variants) < wanted:
         notes.append(f"{wanted - len(variants)} of {wanted} variants came out empty.")

@@ -2,7 +2,7 @@
 """Which checkpoint and LoRAs the artist chose: the options for it, and what their values mean. Free of torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,25 +36,25 @@ def _slot(number: int) -> tuple[Parameter, Parameter]:
     ending, words = ("", "") if number == 1 else (f"_{number}", f" {number}")
     return (
         Parameter(f"lora{ending}", "file", "", f"LoRA{words}",
-                  "A safetensors file that adds to the checkpoint, of the same family", advanced=True),
+                  "A safetensors file that adds to the checkpoint, of the same family"),
         Parameter(f"lora{ending}_weight", "float", 1.0, f"LoRA{words} Weight",
-                  "How strongly it counts; 1 is as trained, 0 leaves it out", -2.0, 2.0, 0.05, advanced=True),
+                  "How strongly it counts; 1 is as trained, 0 leaves it out", -2.0, 2.0, 0.05),
     )
 
 
-CHECKPOINT_PARAMETERS = (
+CHECKPOINT_PARAMETERS = tuple(replace(parameter, advanced=True, group="Checkpoint") for parameter in (
     Parameter("checkpoint", "file", "", "Checkpoint",
-              "Your own checkpoint of the weights' family, as one safetensors file or a diffusers folder. Without "
-              "one the published one paints", advanced=True),
-    Parameter("prediction", "choice", "auto", "Predicts", "What the checkpoint was trained to predict", advanced=True,
-              choices=(Choice("auto", "As It Says", "What the file says; noise where it says nothing"),
+              "Your own checkpoint of the weights' family, as one safetensors file or a diffusers folder. Empty: "
+              "the published one"),
+    Parameter("prediction", "choice", "auto", "Prediction Type", "What the checkpoint was trained to predict",
+              choices=(Choice("auto", "Auto", "What the file says; noise where it says nothing"),
                        Choice("epsilon", "Noise", "Most checkpoints"),
-                       Choice("v_prediction", "Velocity", "Checkpoints that are called v-pred"))),
+                       Choice("v_prediction", "Velocity", "Checkpoints called v-pred"))),
     *(parameter for number in range(1, LORA_SLOTS + 1) for parameter in _slot(number)),
     Parameter("tile_controlnet", "file", "", "Tile ControlNet",
               "Your own ControlNet to follow the texture so far, of the weights' family, as one safetensors file or a "
-              "diffusers folder; for SD 1.5 it is called control_v11f1e_sd15_tile", advanced=True),
-)
+              "diffusers folder; for SD 1.5 it is called control_v11f1e_sd15_tile"),
+))
 """Options of every task that paints with a checkpoint."""
 
 

@@ -30,7 +30,7 @@ class CheckpointPipelines:
 
     def __init__(self, weights: WeightSet, folder: Path, resources: Resources) -> None:
         on_cpu = resources.device == "cpu"
-        device = "cpu" if resources.low_memory else resources.device
+        device = "cpu" if resources.memory_mode == "low" else resources.device
         dtype = torch.float32 if on_cpu else torch.float16
         self.resources = resources
         self.library = CheckpointLibrary(folder, dtype, device, published=not weights.bundled)
@@ -56,7 +56,7 @@ class CheckpointPipelines:
 
     def _retire(self) -> None:
         """Bring what the last pipeline left on the GPU back to where it waits."""
-        if self._pipeline is not None and self.resources.low_memory:
+        if self._pipeline is not None and self.resources.memory_mode == "low":
             self._pipeline.remove_all_hooks()
             self._pipeline.to(self.library.device, silence_dtype_warnings=True)
         self._pipeline = None

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a `PipelineSpec` must obey, checked once where pipelines are found, ours and an artist's own."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from .error import BadInput
+from .parameter import Parameter
+from .pipeline_spec import PipelineSpec
+from .task_spec import TaskSpec
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_SELECTIONS = {"object": ("none", "each"), "parts": ("none", "each"), "replace": ("each",), "groups": ("together",),
+               "material": ("together", "each"), "text": ("none", "each")}
+"""What each delivery can be made of: a result that replaces a mesh needs one, say."""
+
+
+def check_spec(spec: PipelineSpec, folder: str) -> None:
+    """Raises BadInput that names everything wrong with the spec of the pipeline in `folder`."""
+    complaints = list(_complaints(spec, folder))
+    if complaints:
+        raise BadInput(f"The pipeline in {folder} cannot be offered.", " ".join(complaints), "Correct its spec.py.")
+
+
+def _complaints(spec: PipelineSpec, folder: str) -> Iterator[str]:
+    if spec.name != folder:
+        yield f"It calls itself '{spec.name}', which is not its folder's name."
+    if not spec.tasks:
+        yield "It has no task."
+    names = [*(task.name for task in spec.tasks), *(weights.name for weights in spec.weights)]
+    yield from (f"'{name}' is not a name of lowercase letters, digits and underscores." for name in names
+                if not _NAME.fullmatch(name.replace("-", "_").replace(".", "_")))
+    yield from _repeated("tasks", (task.name for task in spec.tasks))
+    yield from _repeated("weights", (weights.name for weights in spec.weights))
+    for task in spec.tasks:
+        yield from (f"{task.label}: {complaint}" for complaint in _task_complaints(task))
+        if task.needs_weights and not spec.weights_for(task):
+            yield f"{task.label}: no weights serve it."
+    known = {parameter.name for task in spec.tasks for parameter in task.parameters}
+    for weights in spec.weights:
+        if not weights.memory:
+            yield f"{weights.label}: no memory mode is offered."
+        for name in {*weights.parameter_defaults, *(n for values in weights.preset_values.values() for n in values)}:
+            if name not in known:
+                yield f"{weights.label}: there is no parameter '{name}'."
+
+
+def _task_complaints(task: TaskSpec) -> Iterator[str]:
+    yield from _repeated("inputs and parameters", (item.name for item in (*task.inputs, *task.parameters)))
+    meshes = [wanted for wanted in task.inputs if wanted.kind == "mesh"]
+    if len(meshes) > 1 or bool(meshes) != (task.selection != "none"):
+        yield "selected objects go to one mesh input, and selection says how."
+    if task.selection not in _SELECTIONS[task.delivery]:
+        yield f"a result delivered as '{task.delivery}' cannot have the selection '{task.selection}'."
+    for parameter in task.parameters:
+        yield from _parameter_complaints(parameter)
+    givable = {wanted.name for wanted in task.inputs} | \
+              {parameter.name for parameter in task.parameters if parameter.kind in ("text", "file")}
+    yield from (f"'{name}' of needs_one_of is no input and no text." for group in task.needs_one_of for name in group
+                if name not in givable)
+    parameters = {parameter.name: parameter for parameter in task.parameters}
+    for preset in task.presets:
+        for name, value in preset.values.items():
+            if name not in parameters:
+                yield f"the preset {preset.label} names the unknown parameter '{name}'."
+            else:
+                parameters[name].validated(value)
+
+
+def _parameter_complaints(parameter: Parameter) -> Iterator[str]:
+    if not _NAME.fullmatch(parameter.name):
+        yield f"'{parameter.name}' is not a name of lowercase letters, digits and underscores."
+    if parameter.kind != "file":
+        try:
+            parameter.validated(parameter.default)
+        except BadInput as error:
+            yield error.report.what
+
+
+def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield f"Two {what} are called '{name}'."
+        seen.add(name)
