@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import bpy
 
 from . import deliver, job_images, jobs, operators, panels, parameter_groups, preferences, properties, recent
+from .materials import variants
 from .panels import preferences_box
 from .setup import operators as setup_operators
-from .texture import looks
 
-CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *looks.CLASSES,
+CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *variants.CLASSES,
            *setup_operators.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
 
@@ -25,7 +25,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
-    looks.register()
+    variants.register()
     jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
                   show=_show)
     deliver.preview.register()
@@ -39,7 +39,7 @@ def unregister() -> None:
     deliver.preview.unregister()
     jobs.unregister()
     setup_operators.stop()
-    looks.unregister()
+    variants.unregister()
     properties.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -6,7 +6,7 @@ import bpy
 from . import jobs
 from .backend.contract import MAXIMUM_SEED, BadInput, JobFolder, PipelineSpec, TaskSpec
 from .backend.pipelines import registry
-from .deliver.recipe import FOLDER, PIPELINE, SEED, TASK
+from .deliver.provenance import FOLDER, PIPELINE, SEED, TASK
 from .preferences import jobs_folder
 from .submission import submit_again
 

@@ -28,13 +28,13 @@ from .backend.contract.parameter import Value
 from .backend.pipelines import registry
 from .capture import capture_image, capture_mesh, target_of
 from .capture.mesh import Frame
-from .deliver.recipe import SIZE, SUBJECT
+from .capture.painted_mesh import capture_painted
+from .capture.view import View
+from .deliver.provenance import SIZE, SUBJECT
 from .delivery_note import DeliveryNote, Mode, Paint, Transfer, reference
 from .parameter_groups import WEIGHTS, parameter_values
 from .preferences import jobs_folder
 from .properties import settings_of
-from .texture.capture import capture_painted
-from .texture.view import View
 
 MESH_KINDS = ("mesh", "meshes", "uv_meshes")
 CONVERTIBLE = ("CURVE", "SURFACE", "META", "FONT")

@@ -8,9 +8,9 @@ import bpy
 import numpy as np
 
 from ..backend.contract import BadInput, MeshwrightError
-from ..texture.unwrapping import smart_uvs
-from .materials import new_material
-from .names import fitted
+from ..capture.unwrapping import smart_uvs
+from ..materials.plain import new_material
+from ..names import fitted
 from .scene import hide, unhide
 
 NODE = "Meshwright Normals"

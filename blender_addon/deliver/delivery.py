@@ -8,14 +8,14 @@ import bpy
 from ..backend.contract import JobFolder, MeshwrightError, Remedy
 from ..delivery_note import DeliveryNote
 from . import preview
+from .material import deliver_textures
+from .part_tree import build_tree
 from .parts import combined_bounds, read_parts
 from .placement import placement
-from .quality import attach_figures
-from .recipe import VARIANT, recipe
+from .provenance import VARIANT, recipe
+from .quality import attach_metrics
 from .replacement import replace_target
 from .scene import hide, hide_superseded, push_undo, scene_of, select_only, view_layer_of
-from .texture import deliver_textures
-from .tree import build_tree
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def deliver(folder: JobFolder) -> DeliveryReport:
     view_layer = view_layer_of(scene)
     if note.mode == "replace":
         objects = replace_target(request, parts, note, scene, view_layer, values, notes)
-        attach_figures(objects, [part.artifact for part in parts], folder)
+        attach_metrics(objects, [part.artifact for part in parts], folder)
         hide([item for item in objects if item.get(VARIANT, 1) > 1], view_layer)
     else:
         place = placement(note, *combined_bounds(parts))

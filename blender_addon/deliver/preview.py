@@ -13,8 +13,8 @@ from mathutils import Matrix
 from ..backend.contract import MeshwrightError
 from ..delivery_note import DeliveryNote
 from ..jobs.job import Job
+from ..names import fitted
 from .mesh import bounds, fill
-from .names import fitted
 from .parts import read_checked
 from .placement import placement
 from .scene import rendering

@@ -14,12 +14,12 @@ from ..backend.contract.json_form import from_json, to_json
 from ..backend.contract.parameter import Value
 from ..backend.pipelines import registry
 from ..delivery_note import DeliveryNote, Reference
+from ..materials.plain import new_material
+from ..names import fitted
 from .explode import follow_slider
-from .materials import new_material
 from .mesh import new_mesh
-from .names import fitted
 from .parts import Part
-from .recipe import DELIVERY, ORIGINAL, VARIANT, attach
+from .provenance import DELIVERY, ORIGINAL, VARIANT, attach
 from .transfer import transfer_data
 
 _TRANSFORMS = ("rotation_mode", "location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale",

@@ -5,7 +5,7 @@ import bpy
 
 from ..backend.contract import MeshwrightError
 from ..deliver.baking import bake_normals
-from ..deliver.recipe import ORIGINAL
+from ..deliver.provenance import ORIGINAL
 from ..deliver.replacement import original_of
 from .attempt import attempt
 

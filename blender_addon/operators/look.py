@@ -5,13 +5,18 @@ import bpy
 
 from .. import results
 from ..backend.contract import PipelineSpec, TaskSpec
-from ..deliver.recipe import FOLDER
+from ..deliver.provenance import FOLDER
+from ..materials.node_trees import remove_material
+from ..materials.variants import (
+    material_variants_of,
+    remove_material_variant,
+    show_material_variant,
+    shown_material_variant,
+)
 from ..parameter_groups import tasks
 from ..preferences import backend_complaint
 from ..properties import settings_of
 from ..submission import missing_input, mode_of, submit_task
-from ..texture.looks import looks_of, remove_look, show_look, shown_look
-from ..texture.material import remove_material
 from .attempt import attempt
 
 
@@ -23,7 +28,7 @@ class LookOperator(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         active = context.view_layer.objects.active
-        if active is None or not len(looks_of(active)):
+        if active is None or not len(material_variants_of(active)):
             cls.poll_message_set("Select an object that Meshwright textured")
             return False
         return True
@@ -32,14 +37,14 @@ class LookOperator(bpy.types.Operator):
 class MESHWRIGHT_OT_show_look(LookOperator):
     """Show this look. The others are kept"""
 
-    bl_idname = "meshwright.show_look"
+    bl_idname = "meshwright.show_material_variant"
     bl_label = "Show Look"
 
     index: bpy.props.IntProperty(min=0, options={"HIDDEN", "SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         active = context.view_layer.objects.active
-        show_look(active, min(self.index, len(looks_of(active)) - 1))
+        show_material_variant(active, min(self.index, len(material_variants_of(active)) - 1))
         return {"FINISHED"}
 
 
@@ -51,28 +56,28 @@ class MESHWRIGHT_OT_compare_looks(LookOperator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         active = context.view_layer.objects.active
-        show_look(active, 0 if shown_look(active) else len(looks_of(active)) - 1)
+        show_material_variant(active, 0 if shown_material_variant(active) else len(material_variants_of(active)) - 1)
         return {"FINISHED"}
 
 
 class MESHWRIGHT_OT_remove_look(LookOperator):
     """Forget the shown look and delete its texture if nothing else uses it"""
 
-    bl_idname = "meshwright.remove_look"
+    bl_idname = "meshwright.remove_material_variant"
     bl_label = "Remove Look"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
-        if not shown_look(context.view_layer.objects.active):
+        if not shown_material_variant(context.view_layer.objects.active):
             cls.poll_message_set("The look from before is kept")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         active = context.view_layer.objects.active
-        for material in remove_look(active, shown_look(active)):
+        for material in remove_material_variant(active, shown_material_variant(active)):
             if FOLDER in material:
                 remove_material(material)
         return {"FINISHED"}

@@ -4,9 +4,9 @@
 import bpy
 
 from ..backend.contract import JobFolder
+from ..deliver.provenance import FOLDER
 from ..deliver.quality import compare
-from ..deliver.quality.figures import COMPONENTS
-from ..deliver.recipe import FOLDER
+from ..deliver.quality.metrics import COMPONENTS
 from ..preferences import jobs_folder
 from .attempt import attempt
 

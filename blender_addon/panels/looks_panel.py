@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..texture.looks import looks_of, shown_look
+from ..materials.variants import material_variants_of, shown_material_variant
 from .main_panel import SidebarPanel
 
 
@@ -13,20 +13,20 @@ class MESHWRIGHT_PT_looks(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         active = context.view_layer.objects.active
-        return active is not None and len(looks_of(active)) > 0
+        return active is not None and len(material_variants_of(active)) > 0
 
     def draw(self, context: bpy.types.Context) -> None:
         active, layout = context.view_layer.objects.active, self.layout
-        shown = shown_look(active)
+        shown = shown_material_variant(active)
         column = layout.column(align=True)
-        for index, look in enumerate(looks_of(active)):
-            row = column.operator("meshwright.show_look", text=look.name, depress=index == shown,
+        for index, look in enumerate(material_variants_of(active)):
+            row = column.operator("meshwright.show_material_variant", text=look.name, depress=index == shown,
                                   icon="RADIOBUT_ON" if index == shown else "RADIOBUT_OFF")
             row.index = index
         row = layout.row(align=True)
         row.operator("meshwright.compare_looks", icon="ARROW_LEFTRIGHT")
         row.operator("meshwright.reroll_texture", icon="FILE_REFRESH")
-        row.operator("meshwright.remove_look", text="", icon="TRASH")
+        row.operator("meshwright.remove_material_variant", text="", icon="TRASH")
         layout.operator("meshwright.refine_from_view", icon="VIEW_CAMERA_UNSELECTED")
 
 

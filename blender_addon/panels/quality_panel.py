@@ -7,6 +7,7 @@ import bpy
 
 from ..backend.contract import mesh_metrics
 from ..backend.contract.mesh_metrics import MESH_METRICS
+from ..deliver.provenance import PREFIX
 from ..deliver.quality.comparison import (
     COMPARED_LARGEST,
     COMPARED_MEAN,
@@ -17,7 +18,7 @@ from ..deliver.quality.comparison import (
     WORSE,
     waiting_seconds,
 )
-from ..deliver.quality.figures import (
+from ..deliver.quality.metrics import (
     COMPLETE,
     COMPONENTS,
     FACES,
@@ -25,7 +26,6 @@ from ..deliver.quality.figures import (
     ORIGINAL_FACES,
     QUADS,
 )
-from ..deliver.recipe import PREFIX
 from .main_panel import SidebarPanel
 from .words import duration, region_width, wrapped
 

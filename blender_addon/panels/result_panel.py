@@ -4,7 +4,7 @@
 import bpy
 
 from ..deliver.explode import PROPERTY
-from ..deliver.recipe import COMMERCIAL_USE, LICENSE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
+from ..deliver.provenance import COMMERCIAL_USE, LICENSE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
 from ..results import active_result, depends_on_seed, made_by
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped

@@ -66,7 +66,7 @@ def counts() -> tuple[int, ...]:
 
 
 def test_quads_are_counted_on_a_copy(extension: Extension, scene: bpy.types.Scene) -> None:
-    quads = extension.module("deliver.quality.figures").quads_after_joining
+    quads = extension.module("deliver.quality.metrics").quads_after_joining
     ring = mesh_of(torus(12, 8))
     assert quads(ring) == 96 and len(ring.polygons) == 192, "the mesh itself stays"
     assert quads(mesh_of((np.eye(4, 3, dtype=np.float32), np.array([(0, 1, 2), (0, 2, 3), (0, 3, 1), (1, 3, 2)])))) == 0
@@ -226,4 +226,4 @@ def test_the_card_takes_what_the_backend_gives(extension: Extension) -> None:
     from backend.pipelines.silksong.variants import Variant
 
     given = figures(Variant(*torus(4, 3)), Topology(0, 0, 1), Deviation(0, 0, 0, 0, 0, 0), 48)
-    assert {f"meshwright_{name}" for name in given} == set(extension.module("deliver.quality.figures").GIVEN)
+    assert {f"meshwright_{name}" for name in given} == set(extension.module("deliver.quality.metrics").GIVEN)

@@ -9,15 +9,15 @@ import pytest
 
 from backend.contract import Artifact, BadInput, JobFolder, Request, Result
 from blender_addon.capture import target_of
-from blender_addon.deliver.texture import deliver_textures
+from blender_addon.capture.painted_mesh import NEW_LAYER, painted_mesh
+from blender_addon.capture.uv_layout import uv_layout
+from blender_addon.deliver.material import deliver_textures
 from blender_addon.delivery_note import DeliveryNote, Paint
-from blender_addon.texture import looks
-from blender_addon.texture.capture import NEW_LAYER, painted_mesh
-from blender_addon.texture.uv_layout import uv_layout
+from blender_addon.materials import variants
 
-from .textured import registered_looks
+from .textured import registered_variants
 
-__all__ = ["registered_looks"]
+__all__ = ["registered_variants"]
 
 
 @pytest.fixture
@@ -97,14 +97,14 @@ def test_own_uvs_are_used_and_nothing_changes(crate: bpy.types.Object, tmp_path:
 def test_looks_switch_back_and_forth(crate: bpy.types.Object, tmp_path: Path) -> None:
     for seed in (1, 2):
         textured(crate, Paint("UVMap"), tmp_path, seed)
-    known = looks.looks_of(crate)
+    known = variants.material_variants_of(crate)
     assert [look.name for look in known] == ["Before", "blue, seed 1", "blue, seed 2"]
     newest = crate.active_material
-    looks.show_look(crate, 0)
+    variants.show_material_variant(crate, 0)
     assert crate.active_material.name == "red" and crate.material_slots[0].link == "DATA"
-    looks.show_look(crate, 1)
+    variants.show_material_variant(crate, 1)
     assert crate.active_material["meshwright_seed"] == 1
-    looks.show_look(crate, 2)
+    variants.show_material_variant(crate, 2)
     assert crate.active_material == newest
 
 
@@ -144,7 +144,7 @@ def test_a_mesh_without_slots_and_uvs(scene: bpy.types.Scene, tmp_path: Path) ->
     assert paint.slots == (0,) and len(captured.faces) == 2
     textured(item, paint, tmp_path)
     assert item.active_material.name == "sheet texture" and mesh.materials[0] is None
-    looks.show_look(item, 0)
+    variants.show_material_variant(item, 0)
     assert item.material_slots[0].material is None
 
 

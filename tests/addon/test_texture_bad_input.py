@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from backend.contract import BadInput
+from blender_addon.capture.painted_mesh import NEW_LAYER, painted_mesh
+from blender_addon.capture.uv_layout import shared_area, uv_layout
 from blender_addon.deliver import deliver
-from blender_addon.texture import looks
-from blender_addon.texture.capture import NEW_LAYER, painted_mesh
-from blender_addon.texture.uv_layout import shared_area, uv_layout
+from blender_addon.materials import variants
 
 from .test_texture_keeps import hero, painted
-from .textured import assert_kept, finished_texture, object_state, registered_looks, world_state
+from .textured import assert_kept, finished_texture, object_state, registered_variants, world_state
 
-__all__ = ["registered_looks"]
+__all__ = ["registered_variants"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_linked_mesh_in_an_object_of_this_file(crate: bpy.types.Object, tmp_pa
     painted([item], "OBJECT", "AUTO", "EVALUATED", tmp_path)
     assert_kept(before, object_state(item))
     assert item.active_material.name == "my crate texture"
-    looks.show_look(item, 0)
+    variants.show_material_variant(item, 0)
     assert item.active_material.name == "red" and item.active_material.library
 
 
@@ -89,10 +89,10 @@ def test_a_library_override_keeps_its_looks(crate: bpy.types.Object, tmp_path: P
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "mine.blend"))
     item = bpy.data.objects["crate"]
     assert item.override_library and item.active_material.name == "crate texture"
-    assert [look.name for look in looks.looks_of(item)] == ["Before", "blue, seed 1"]
-    looks.show_look(item, 0)
+    assert [look.name for look in variants.material_variants_of(item)] == ["Before", "blue, seed 1"]
+    variants.show_material_variant(item, 0)
     assert item.active_material.name == "red"
-    looks.show_look(item, 1)
+    variants.show_material_variant(item, 1)
     assert item.active_material.name == "crate texture"
 
 

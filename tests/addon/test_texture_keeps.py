@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from backend.contract import JobFolder
+from blender_addon.capture.painted_mesh import NEW_LAYER, capture_painted
+from blender_addon.capture.view import View
 from blender_addon.deliver import deliver
-from blender_addon.texture import looks
-from blender_addon.texture.capture import NEW_LAYER, capture_painted
-from blender_addon.texture.material import remove_material
-from blender_addon.texture.view import View
+from blender_addon.materials import variants
+from blender_addon.materials.node_trees import remove_material
 
-from .textured import assert_kept, finished_texture, object_state, registered_looks, world_state
+from .textured import assert_kept, finished_texture, object_state, registered_variants, world_state
 
-__all__ = ["registered_looks"]
+__all__ = ["registered_variants"]
 
 SLOTS = ("skin", "cloth", "metal")
 
@@ -93,7 +93,7 @@ def test_every_array_is_the_same_bit_for_bit(scope: str, choice: str, which: str
     assert changed == [scope != "SLOT" or index == 1 for index in range(3)]
     now = world_state()
     assert {kind for kind in world if now[kind] != world[kind]} == {"images", "materials"}
-    looks.show_look(item, 0)
+    variants.show_material_variant(item, 0)
     assert [slot.material.name for slot in item.material_slots] == looks_before
     assert {slot.link for slot in item.material_slots} == {"DATA"}
     assert_kept(before, object_state(item), ("uv order",))
@@ -148,11 +148,11 @@ def test_a_delivery_is_one_undo_step(tmp_path: Path) -> None:
     bpy.ops.ed.undo()
     item = bpy.data.objects["hero"]
     assert object_state(item) == before and world_state() == world
-    assert not len(looks.looks_of(item)) and item.active_material.name == "cloth"
+    assert not len(variants.material_variants_of(item)) and item.active_material.name == "cloth"
     bpy.ops.ed.redo()
     item = bpy.data.objects["hero"]
     assert object_state(item) == after and item.active_material.name == "hero texture"
-    assert [look.name for look in looks.looks_of(item)] == ["Before", "blue, seed 1"]
+    assert [look.name for look in variants.material_variants_of(item)] == ["Before", "blue, seed 1"]
 
 
 def test_looks_and_textures_are_saved_with_the_file(tmp_path: Path) -> None:
@@ -161,20 +161,20 @@ def test_looks_and_textures_are_saved_with_the_file(tmp_path: Path) -> None:
         folder = painted([bpy.data.objects["hero"]], "OBJECT", "AUTO", "BASE", tmp_path, number,
                          prompt="rusty   iron with\nscratches and a little moss on top")
         (folder / "outputs" / "texture.001.png").unlink()  # packed: the job's folder may go
-    looks.show_look(bpy.data.objects["hero"], 1)
+    variants.show_material_variant(bpy.data.objects["hero"], 1)
     before = object_state(bpy.data.objects["hero"])
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     item = bpy.data.objects["hero"]
     assert object_state(item) == before
-    assert [look.name for look in looks.looks_of(item)] == [
+    assert [look.name for look in variants.material_variants_of(item)] == [
         "Before", "rusty iron with scratches …, seed 1", "rusty iron with scratches …, seed 2"]
-    assert looks.shown_look(item) == 1 and item.active_material["meshwright_seed"] == 1
-    looks.show_look(item, 2)
+    assert variants.shown_material_variant(item) == 1 and item.active_material["meshwright_seed"] == 1
+    variants.show_material_variant(item, 2)
     assert item.active_material["meshwright_seed"] == 2
     texture = next(node for node in item.active_material.node_tree.nodes if node.type == "TEX_IMAGE")
     assert texture.image.packed_file and tuple(texture.image.pixels)[:4] == (0, 0, 1, 1)
-    looks.show_look(item, 0)
+    variants.show_material_variant(item, 0)
     assert item.active_material.name == "cloth"
 
 
@@ -184,12 +184,13 @@ def test_removed_looks_leave_the_file(tmp_path: Path) -> None:
         painted([bpy.data.objects["hero"]], "OBJECT", "AUTO", "BASE", tmp_path, number)
     item = bpy.data.objects["hero"]
     for index, shown in ((1, 3), (2, 2)):
-        for material in looks.remove_look(item, index):
+        for material in variants.remove_material_variant(item, index):
             remove_material(material)
-        assert looks.shown_look(item) == 2 - (index == 2) and item.active_material["meshwright_seed"] == shown
+        assert variants.shown_material_variant(item) == 2 - (index == 2)
+        assert item.active_material["meshwright_seed"] == shown
     assert len(bpy.data.images) == 1 and len(bpy.data.materials) == len(SLOTS) + 1
-    assert [look.name for look in looks.looks_of(item)] == ["Before", "blue, seed 2"]
-    for material in looks.remove_look(item, 1):
+    assert [look.name for look in variants.material_variants_of(item)] == ["Before", "blue, seed 2"]
+    for material in variants.remove_material_variant(item, 1):
         remove_material(material)
     assert item.active_material.name == "cloth" and not bpy.data.images and len(bpy.data.materials) == len(SLOTS)
 
@@ -211,5 +212,5 @@ def test_delivered_again_after_a_crash(tmp_path: Path) -> None:
         assert deliver(JobFolder(folder)).objects == ("hero",)
     assert item.data.uv_layers.keys() == ["UVMap", "lightmap", NEW_LAYER]
     assert_kept(before, object_state(item), ("uv order",))
-    assert len(looks.looks_of(item)) == 3
+    assert len(variants.material_variants_of(item)) == 3
 

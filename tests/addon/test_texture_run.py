@@ -113,25 +113,26 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
         made = pixels(item)
         assert made.shape == (SIZE, SIZE, 4) and made[..., :3].std() > 0.005 and (made[..., 3] == 1).all()
     assert not np.array_equal(pixels(items[0]), pixels(items[1]))
-    assert {"a red crate, seed 3"} & {look.name for look in items[1].meshwright_looks}
+    assert {"a red crate, seed 3"} & {look.name for look in items[1].meshwright_material_variants}
     first = pixels(items[0])
 
     bpy.context.view_layer.objects.active = items[0]
     assert bpy.ops.meshwright.reroll_texture() == {"FINISHED"}
     finished(easel)
-    assert [look.name for look in items[0].meshwright_looks] == ["Before", "a red crate, seed 3", "a red crate, seed 4"]
+    assert [variant.name for variant in items[0].meshwright_material_variants] == [
+        "Before", "a red crate, seed 3", "a red crate, seed 4"]
     assert not np.array_equal(pixels(items[0]), first)
-    bpy.ops.meshwright.show_look(index=1)
+    bpy.ops.meshwright.show_material_variant(index=1)
     assert np.array_equal(pixels(items[0]), first)
     for name in ("red", "left texture.001"):
         bpy.ops.meshwright.compare_looks()
         assert items[0].active_material.name == name
-    assert {"meshwright.compare_looks", "meshwright.reroll_texture", "meshwright.remove_look"} <= set(
+    assert {"meshwright.compare_looks", "meshwright.reroll_texture", "meshwright.remove_material_variant"} <= set(
         drawn(easel, "looks"))
-    bpy.ops.meshwright.remove_look()
-    assert len(items[0].meshwright_looks) == 2 and np.array_equal(pixels(items[0]), first)
-    bpy.ops.meshwright.show_look(index=0)
-    assert not bpy.ops.meshwright.reroll_texture.poll() and not bpy.ops.meshwright.remove_look.poll()
+    bpy.ops.meshwright.remove_material_variant()
+    assert len(items[0].meshwright_material_variants) == 2 and np.array_equal(pixels(items[0]), first)
+    bpy.ops.meshwright.show_material_variant(index=0)
+    assert not bpy.ops.meshwright.reroll_texture.poll() and not bpy.ops.meshwright.remove_material_variant.poll()
 
 
 def test_selected_faces_in_edit_mode_wait_for_object_mode(easel: Extension) -> None:
@@ -171,7 +172,7 @@ def test_cancelled_within_a_second_nothing_changes(easel: Extension) -> None:
     jobs.poll_once()
     assert "icon" not in drawn(easel, "jobs"), "at once"
     assert until(lambda: job.ended, jobs.poll_once, 5) < 1
-    assert job.state == "cancelled" and object_state(item) == before and not item.meshwright_looks
+    assert job.state == "cancelled" and object_state(item) == before and not item.meshwright_material_variants
 
 
 def test_what_the_worker_refuses_is_told_with_a_way_out(easel: Extension) -> None:
@@ -199,7 +200,7 @@ def test_when_the_memory_runs_out_nothing_is_lost(easel: Extension) -> None:
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and "memory is not enough" in job.error.what and "low-memory mode" in job.error.advice
     assert job.error.what.replace(" ", "") in "".join(drawn(easel, "jobs")).replace(" ", "")
-    assert object_state(item) == before and not item.meshwright_looks
+    assert object_state(item) == before and not item.meshwright_material_variants
     bpy.context.scene.meshwright.prompt = "a red crate"
     bpy.ops.meshwright.texture()
     finished(easel)
@@ -215,14 +216,15 @@ def test_what_the_view_shows_is_refined(easel: Extension) -> None:
     first, whole = item.active_material, pixels(item)
     with pytest.raises(RuntimeError, match="no view to paint from"):
         bpy.ops.meshwright.refine_from_view()
-    easel_view = easel.module("texture.view").View
+    easel_view = easel.module("capture.view").View
     bpy.context.scene.meshwright.prompt = "a blue star"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(easel_view, "of", lambda _context: easel_view(**vars(view_from(0))))
         assert bpy.ops.meshwright.refine_from_view() == {"FINISHED"}
     assert bpy.context.scene.meshwright.paint_scope == "OBJECT", "the choice in the panel stays"
     finished(easel)
-    assert [look.name for look in item.meshwright_looks][1:] == ["a red crate, seed 3", "a blue star, seed 3 (part)"]
+    assert [variant.name for variant in item.meshwright_material_variants][1:] == [
+        "a red crate, seed 3", "a blue star, seed 3 (part)"]
     assert item.active_material["meshwright_under"] == first
     kept = (pixels(item) == whole).all(axis=2)
     assert 0.6 < kept.mean() < 0.97, "about one side of six is new"

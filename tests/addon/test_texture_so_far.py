@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backend.contract import BadInput, MeshwrightError, PaintedMesh
-from blender_addon.texture.capture import painted_mesh
+from blender_addon.capture.painted_mesh import painted_mesh
 
 from .conftest import Extension
 from .jobs_at_work import until
@@ -18,9 +18,9 @@ from .test_artists_day import select
 from .test_operators import desk, only_job
 from .test_texture_run import WAIT, crate, easel, finished, weights
 from .test_texture_view import view_from
-from .textured import assert_kept, object_state, registered_looks, world_state
+from .textured import assert_kept, object_state, registered_variants, world_state
 
-__all__ = ["desk", "easel", "registered_looks", "weights"]
+__all__ = ["desk", "easel", "registered_variants", "weights"]
 RED, BLUE, GRAY = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.8, 0.8, 0.8)
 
 

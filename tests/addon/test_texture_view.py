@@ -9,14 +9,14 @@ import pytest
 from mathutils import Euler, Matrix
 
 from backend.contract import BadInput
-from blender_addon.texture.capture import painted_mesh
-from blender_addon.texture.view import View
+from blender_addon.capture.painted_mesh import painted_mesh
+from blender_addon.capture.view import View
 
 from .test_texture_bad_input import crate
 from .test_texture_keeps import hero, painted
-from .textured import assert_kept, object_state, registered_looks, world_state
+from .textured import assert_kept, object_state, registered_variants, world_state
 
-__all__ = ["crate", "registered_looks"]
+__all__ = ["crate", "registered_variants"]
 
 
 def view_from(azimuth: float, elevation: float = 0.0, distance: float = 20.0, perspective: bool = False,

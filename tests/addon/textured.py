@@ -11,7 +11,7 @@ import pytest
 from backend.contract import Artifact, JobFolder, Request, Result
 from blender_addon.capture import target_of
 from blender_addon.delivery_note import DeliveryNote, Paint
-from blender_addon.texture import looks
+from blender_addon.materials import variants
 
 BLUE = (0.0, 0.0, 1.0, 1.0)
 _VALUES = {"FLOAT": ("value", 1), "INT": ("value", 1), "BOOLEAN": ("value", 1), "FLOAT_VECTOR": ("vector", 3),
@@ -20,14 +20,14 @@ _VALUES = {"FLOAT": ("value", 1), "INT": ("value", 1), "BOOLEAN": ("value", 1), 
 
 
 @pytest.fixture(autouse=True)
-def registered_looks(scene: bpy.types.Scene) -> Iterator[None]:
+def registered_variants(scene: bpy.types.Scene) -> Iterator[None]:
     """For tests without the installed extension: objects can have looks."""
-    for cls in looks.CLASSES:
+    for cls in variants.CLASSES:
         bpy.utils.register_class(cls)
-    looks.register()
+    variants.register()
     yield
-    looks.unregister()
-    for cls in reversed(looks.CLASSES):
+    variants.unregister()
+    for cls in reversed(variants.CLASSES):
         bpy.utils.unregister_class(cls)
 
 

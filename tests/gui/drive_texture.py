@@ -30,7 +30,7 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     yield from _watch(window, task["seconds"], "1-views")
     yield 2.0
     window.photograph("2-look")
-    window.say("looks", [look.name for look in bpy.data.objects["monkey"].meshwright_looks])
+    window.say("looks", [look.name for look in bpy.data.objects["monkey"].meshwright_material_variants])
     with window.pointed():
         window.say("refined", list(bpy.ops.meshwright.refine_from_view()))
     yield from _watch(window, task["seconds"], "3-refining")
@@ -38,7 +38,7 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     window.photograph("4-refined")
     with window.pointed():
         bpy.ops.ed.undo()
-    window.say("looks undone", [look.name for look in bpy.data.objects["monkey"].meshwright_looks])
+    window.say("looks undone", [look.name for look in bpy.data.objects["monkey"].meshwright_material_variants])
 
 
 def _watch(window: Any, seconds: float, photo: str) -> Generator[float, None, None]:

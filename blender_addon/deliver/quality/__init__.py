@@ -2,6 +2,6 @@
 """The quality card of a remeshed object: figures as custom properties, and the comparison with Blender's Decimate."""
 
 from .comparison import compare
-from .figures import attach_figures
+from .metrics import attach_metrics
 
-__all__ = ["attach_figures", "compare"]
+__all__ = ["attach_metrics", "compare"]

@@ -10,7 +10,7 @@ from ...backend.contract import BadInput, JobFolder
 from ...capture import triangles
 from ...delivery_note import DeliveryNote
 from ..parts import read_checked
-from ..recipe import PREFIX
+from ..provenance import PREFIX
 from .decimation import workbench
 from .distance import Distance, Surface, between
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The looks of an object, `Object.meshwright_looks`: what it showed before, and each texture since.
+"""The looks of an object, `Object.meshwright_material_variants`: what it showed before, and each texture since.
 
 New materials hang on the object's slots (`link` OBJECT), never on the mesh's: other users of the mesh keep theirs, and
 going back to the old look changes nothing but the slots' links. Looks are saved with the file.
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import bpy
 
-LOOKS, SHOWN = "meshwright_looks", "meshwright_look"
+VARIANTS, SHOWN = "meshwright_material_variants", "meshwright_material_variant"
 BEFORE = "Before"
 _KEPT = {"LIBRARY_OVERRIDABLE"}
 _KEPT_ITEMS = {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
@@ -23,34 +23,34 @@ class MESHWRIGHT_PG_slot(bpy.types.PropertyGroup):
     material: bpy.props.PointerProperty(type=bpy.types.Material, override=_KEPT)
 
 
-class MESHWRIGHT_PG_look(bpy.types.PropertyGroup):
+class MESHWRIGHT_PG_material_variant(bpy.types.PropertyGroup):
     """All material slots of an object, in their order; `name` is what the artist reads."""
 
     slots: bpy.props.CollectionProperty(type=MESHWRIGHT_PG_slot, override=_KEPT_ITEMS)
 
 
-def looks_of(item: bpy.types.Object) -> bpy.types.bpy_prop_collection:
+def material_variants_of(item: bpy.types.Object) -> bpy.types.bpy_prop_collection:
     """The object's looks, the one from before first; empty when it was never textured."""
-    return getattr(item, LOOKS)
+    return getattr(item, VARIANTS)
 
 
-def shown_look(item: bpy.types.Object) -> int:
+def shown_material_variant(item: bpy.types.Object) -> int:
     """Index of the look that the slots show."""
     return int(getattr(item, SHOWN))
 
 
-def add_look(item: bpy.types.Object, name: str, materials: Mapping[int, bpy.types.Material]) -> None:
+def add_material_variant(item: bpy.types.Object, name: str, materials: Mapping[int, bpy.types.Material]) -> None:
     """Show `materials` on the slots of these indices, as a new look. What the object shows now is kept as a look, too.
 
     An object without slots gets one.
     """
-    looks = looks_of(item)
+    looks = material_variants_of(item)
     if not item.material_slots:
         item.data.materials.append(None)
     if not len(looks):
         _remember(item, BEFORE)
     else:
-        _write(item, looks[shown_look(item)])  # what the artist changed since
+        _write(item, looks[shown_material_variant(item)])  # what the artist changed since
     for index, material in materials.items():
         slot = item.material_slots[index]
         slot.link = "OBJECT"
@@ -59,10 +59,10 @@ def add_look(item: bpy.types.Object, name: str, materials: Mapping[int, bpy.type
     setattr(item, SHOWN, len(looks) - 1)
 
 
-def show_look(item: bpy.types.Object, index: int) -> None:
+def show_material_variant(item: bpy.types.Object, index: int) -> None:
     """Give the slots what they had in the look `index`; slots that came later stay as they are."""
-    looks = looks_of(item)
-    _write(item, looks[shown_look(item)])
+    looks = material_variants_of(item)
+    _write(item, looks[shown_material_variant(item)])
     for slot, kept in zip(item.material_slots, looks[index].slots, strict=False):
         slot.link = kept.link
         if kept.link == "OBJECT":
@@ -70,46 +70,47 @@ def show_look(item: bpy.types.Object, index: int) -> None:
     setattr(item, SHOWN, index)
 
 
-def remove_look(item: bpy.types.Object, index: int) -> list[bpy.types.Material]:
+def remove_material_variant(item: bpy.types.Object, index: int) -> list[bpy.types.Material]:
     """Forget the look `index`, which is not the one from before; if it is shown, that before it is shown now.
 
     Returns its materials that nothing uses any more.
     """
-    if shown_look(item) == index:
-        show_look(item, index - 1)
+    if shown_material_variant(item) == index:
+        show_material_variant(item, index - 1)
         for slot in item.material_slots:
             if slot.link == "DATA":  # it keeps what it showed as the object's own
                 slot.link = "OBJECT"
                 slot.material, slot.link = None, "DATA"
-    materials = {slot.material for slot in looks_of(item)[index].slots if slot.material}
-    looks_of(item).remove(index)
-    setattr(item, SHOWN, shown_look(item) - (shown_look(item) > index))
+    materials = {slot.material for slot in material_variants_of(item)[index].slots if slot.material}
+    material_variants_of(item).remove(index)
+    setattr(item, SHOWN, shown_material_variant(item) - (shown_material_variant(item) > index))
     return [material for material in materials if not material.users]
 
 
 def _remember(item: bpy.types.Object, name: str) -> None:
-    look = looks_of(item).add()
+    look = material_variants_of(item).add()
     look.name = name
     _write(item, look)
 
 
-def _write(item: bpy.types.Object, look: MESHWRIGHT_PG_look) -> None:
+def _write(item: bpy.types.Object, look: MESHWRIGHT_PG_material_variant) -> None:
     look.slots.clear()
     for slot in item.material_slots:
         kept = look.slots.add()
         kept.link, kept.material = slot.link, slot.material
 
 
-CLASSES = (MESHWRIGHT_PG_slot, MESHWRIGHT_PG_look)
+CLASSES = (MESHWRIGHT_PG_slot, MESHWRIGHT_PG_material_variant)
 
 
 def register() -> None:
     """Attach looks to objects."""
-    setattr(bpy.types.Object, LOOKS, bpy.props.CollectionProperty(type=MESHWRIGHT_PG_look, override=_KEPT_ITEMS))
+    setattr(bpy.types.Object, VARIANTS,
+            bpy.props.CollectionProperty(type=MESHWRIGHT_PG_material_variant, override=_KEPT_ITEMS))
     setattr(bpy.types.Object, SHOWN, bpy.props.IntProperty(min=0, override=_KEPT))
 
 
 def unregister() -> None:
     """Take them away; a file keeps what it saved."""
     delattr(bpy.types.Object, SHOWN)
-    delattr(bpy.types.Object, LOOKS)
+    delattr(bpy.types.Object, VARIANTS)

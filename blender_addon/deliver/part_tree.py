@@ -7,13 +7,13 @@ import bpy
 import numpy as np
 
 from ..backend.contract.parameter import Value
+from ..materials.plain import new_material
+from ..names import fitted, part_name
 from .explode import add_slider, directions
-from .materials import new_material
 from .mesh import new_mesh
-from .names import fitted, part_name
 from .parts import Part
 from .placement import Placement
-from .recipe import PART, SIZE, attach
+from .provenance import PART, SIZE, attach
 
 _COLLECTION = "Meshwright · "
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backend.contract import BadInput, MeshwrightError
 from ..delivery_note import MeshSource
-from .material import copied_material, plain_material
+from ..materials.node_trees import copied_material, plain_material
 
 NAME = "Meshwright Look"
 SMALLEST, USUAL, LARGEST = 512, 1024, 2048

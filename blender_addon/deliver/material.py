@@ -10,12 +10,12 @@ import numpy as np
 
 from ..backend.contract import Artifact, JobFolder, MeshwrightError, Remedy, Request, Result
 from ..backend.contract.parameter import Value
+from ..capture.painted_mesh import MOST_LAYERS, corner_checksum
 from ..delivery_note import DeliveryNote, Paint
-from ..texture.capture import MOST_LAYERS, corner_checksum
-from ..texture.looks import add_look
-from ..texture.material import composed, material_under, overlaid_material, texture_material
-from .names import fitted
-from .recipe import FOLDER, attach
+from ..materials.node_trees import composed, material_under, overlaid_material, texture_material
+from ..materials.variants import add_material_variant
+from ..names import fitted
+from .provenance import FOLDER, attach
 
 LONGEST_WORDS = 30
 
@@ -89,7 +89,7 @@ def _paint(item: bpy.types.Object, paint: Paint, image: bpy.types.Image, folder:
         else:
             made[old] = texture_material(words, image, layer, under)
         attach(made[old], values)
-    add_look(item, name, {index: made[old if paint.masked else None] for index, old in shown.items()})
+    add_material_variant(item, name, {index: made[old if paint.masked else None] for index, old in shown.items()})
 
 
 def _look_name(folder: JobFolder, request: Request, note: DeliveryNote) -> str:

@@ -18,7 +18,7 @@ from mathutils import Matrix
 
 from ..backend.contract import BadInput, PaintedMesh
 from ..delivery_note import MeshSource, Paint
-from .present_look import baked_look
+from .current_texture import baked_look
 from .unwrapping import smart_uvs
 from .uv_layout import MOST_OVERLAPPING, shared_area, uv_layout
 from .view import View

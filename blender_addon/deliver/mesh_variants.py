@@ -3,7 +3,7 @@
 
 import bpy
 
-from .recipe import DELIVERY, VARIANT
+from .provenance import DELIVERY, VARIANT
 from .replacement import stand_like
 from .scene import hide, select_only, unhide
 

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .names import fitted
+from ..names import fitted
 
 NEUTRAL = (0.8, 0.8, 0.8)
 

@@ -9,7 +9,7 @@ import bmesh
 import bpy
 
 from ...backend.contract import Artifact, JobFolder, MeshwrightError, mesh_metrics
-from ..recipe import PREFIX
+from ..provenance import PREFIX
 from .comparison import compare, is_quick
 
 FACES, NON_MANIFOLD_EDGES, COMPONENTS = (
@@ -23,7 +23,7 @@ JOINING_ANGLE = math.radians(40.0)
 """The largest angles, of faces and of shapes, with which Blender's own Tris to Quads joins two triangles."""
 
 
-def attach_figures(objects: Sequence[bpy.types.Object], artifacts: Sequence[Artifact], folder: JobFolder) -> None:
+def attach_metrics(objects: Sequence[bpy.types.Object], artifacts: Sequence[Artifact], folder: JobFolder) -> None:
     """Write each woven mesh's figures on its object, and compare those with Decimate that take no noticeable time.
 
     The best variant is the first. Objects whose artifact has no figures are left alone.
