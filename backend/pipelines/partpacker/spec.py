@@ -2,7 +2,7 @@
 """PartPacker as the artist sees it: image to parts, mesh through the autoencoder, mesh to two packed volumes."""
 
 from ...contract import Choice, InputSpec, License, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
-from ..starter_license import STARTER_LICENSE
+from ..common.starter_license import STARTER_LICENSE
 
 NVIDIA_LICENSE = License(
     name="NVIDIA Source Code License",

@@ -2,7 +2,7 @@
 """Mesh Silksong as the artist sees it: a dense mesh to clean low poly in its place, a broken mesh to a manifold one."""
 
 from ...contract import InputSpec, License, Parameter, PipelineSpec, StageSpec, TaskSpec, WeightFile, WeightSet
-from ..starter_license import STARTER_LICENSE
+from ..common.starter_license import STARTER_LICENSE
 
 SILKSONG_LICENSE = License(
     name="Mesh Silksong model page",
