@@ -10,9 +10,9 @@ import time
 import numpy as np
 import trimesh
 
-from backend.geometry.decimation import decimate
 from backend.geometry.deviation import deviations
 from backend.geometry.mesh import TriangleMesh
+from backend.geometry.simplification import decimate
 
 SECTIONS = (50, 160, 500, 707)
 FACES = 2000

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.pipelines.common.sampler import flow_scheduler
 from backend.pipelines.partpacker.autoencoder import FieldContext, PartPackerAutoencoder
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser
 from backend.pipelines.partpacker.pipeline import VOLUMES, PartPackerPipeline
-from backend.pipelines.partpacker.sampler import flow_scheduler
 
 PUBLISHED = {
     "denoiser": {},

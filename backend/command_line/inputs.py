@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..contract import BadInput, JobFolder, TaskSpec, write_mesh
 from ..contract.pipeline_spec import InputKind
 from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
-from ..pipelines.image_files import read_image
+from ..pipelines.common.image_files import read_image
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..geometry.uv_mesh_files import PaintedNode, UVChoice

@@ -18,6 +18,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from ..contract import BadInput
+from .frames import BLENDER_TO_Y_UP
 from .gltf_materials import with_materials
 from .mesh import TriangleMesh
 from .obj_indices import with_absolute_indices
@@ -27,8 +28,6 @@ MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 _Y_UP_SUFFIXES = (".glb", ".gltf", ".obj")
 _OBJ_OPTIONS = {"split_objects": True, "group_material": False}
 _COLORED_SUFFIXES = (".glb", ".gltf", ".ply")
-TO_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], np.float64)
-"""From Blender's frame to that of GLB and OBJ."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def read_nodes(path: Path, materials: bool = False) -> list[MeshNode]:
         scene = _loaded(path, materials)
     except Exception as error:  # loaders raise anything on a damaged file
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
-    to_blender = np.linalg.inv(TO_Y_UP) if path.suffix.lower() in _Y_UP_SUFFIXES else np.eye(4)
+    to_blender = np.linalg.inv(BLENDER_TO_Y_UP) if path.suffix.lower() in _Y_UP_SUFFIXES else np.eye(4)
     nodes = []
     for node in sorted(scene.graph.nodes_geometry, key=str):  # the graph's own order changes from run to run
         transform, geometry = scene.graph[node]
@@ -97,7 +96,7 @@ def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
     for part in parts:
         mesh = part.mesh.to_trimesh()
         if path.suffix.lower() in _Y_UP_SUFFIXES:
-            mesh.apply_transform(TO_Y_UP)
+            mesh.apply_transform(BLENDER_TO_Y_UP)
         if part.color is not None and path.suffix.lower() in _COLORED_SUFFIXES:
             mesh.visual = _coloring(path, mesh, part.color)
         scene.add_geometry(mesh, node_name=part.name, geom_name=part.name)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..contract import BadInput, PaintedMesh
-from .mesh_files import TO_Y_UP, MeshNode, read_nodes
+from .frames import BLENDER_TO_Y_UP
+from .mesh_files import MeshNode, read_nodes
 from .mesh_textures import base_color, carried_over, check_one_material_each
 from .uv_layout import FEW_FACES, new_layout, uv_fault
 
@@ -62,7 +63,7 @@ def write_painted(path: Path, nodes: Sequence[PaintedNode], textures: Sequence[P
             name=node.name, baseColorTexture=image, metallicFactor=0.0, roughnessFactor=ROUGHNESS)
         mesh = _split_at_seams(node.mesh, _turned(node, painted.painted.uvs))
         mesh.visual = trimesh.visual.TextureVisuals(mesh.visual.uv, material)
-        scene.add_geometry(mesh, node_name=node.name, geom_name=node.name, transform=TO_Y_UP @ node.to_blender)
+        scene.add_geometry(mesh, node_name=node.name, geom_name=node.name, transform=BLENDER_TO_Y_UP @ node.to_blender)
     path.write_bytes(scene.export(file_type="glb"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..pipelines.partpacker.packing.graph import color_two_volumes
+from ..geometry.packing.graph import color_two_volumes
 from .draw import Draw
 from .families import FAMILIES
 from .shapes import Kind, Sketch

@@ -13,14 +13,14 @@ from PIL import Image
 from backend.contract import BadInput
 from backend.geometry.uv_layout import new_layout, uv_fault
 from backend.geometry.uv_mesh_files import read_painted
+from backend.painting.scene import strip_size
 from backend.pipelines import registry
 from backend.pipelines.flexisyncmvd import job
-from backend.pipelines.flexisyncmvd.painted_scene import strip_size
 from backend.pipelines.flexisyncmvd.settings import Sizes
 from backend.worker import job_run, progress
 from tests.flexisyncmvd.checkpoint_forms import write_set
-from tests.flexisyncmvd.painted_meshes import painted_box
 from tests.flexisyncmvd.worker_child import TINY_SPEC
+from tests.painting.boxes import painted_box
 
 FAST = ("--device", "cpu", "--steps", "5", "--latent-view-size", "32", "--texture-size", "512", "--views", "4",
         "--no-top-cameras", "--guidance-scale", "2")

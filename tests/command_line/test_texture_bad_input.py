@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from backend.command_line.arguments import build_parser, with_dashes
 from backend.contract import BadInput
 from backend.geometry import uv_layout, uv_mesh_files
-from backend.pipelines.flexisyncmvd import painted_scene
+from backend.painting import scene
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 
 from .test_texture import box_obj, nodes, texture, weights
@@ -130,7 +130,7 @@ def test_a_checkpoint_of_another_family(texture, tmp_path: Path, shapes: dict, w
 
 
 def test_too_many_faces(texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painted_scene, "MOST_FACES", 11)
+    monkeypatch.setattr(scene, "MOST_FACES", 11)
     ended = texture(box_obj(tmp_path / "crate.obj"), *PROMPT, "--out", tmp_path / "out")
     refused(ended, "The mesh has 12 faces. At most 11 are taken. Decimate")
 

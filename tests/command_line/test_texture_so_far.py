@@ -13,7 +13,7 @@ from backend.geometry.mesh_textures import base_color, carried_over
 from backend.geometry.uv_layout import new_layout
 from backend.pipelines.flexisyncmvd import job
 from tests.flexisyncmvd.checkpoint_forms import write_set
-from tests.flexisyncmvd.painted_meshes import painted_box
+from tests.painting.boxes import painted_box
 
 from .test_texture import box_obj, texture
 

@@ -10,13 +10,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from backend.contract import BadInput, JobFolder, Request, Resources
-from backend.pipelines.checkpoint_shapes import CheckpointError
+from backend.painting.scene import strip_size
+from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd import job
-from backend.pipelines.flexisyncmvd.painted_scene import strip_size
 from backend.pipelines.flexisyncmvd.settings import Sizes
 
+from ..painting.boxes import painted_box
 from .checkpoint_forms import write_diffusers_folder, write_set, write_single_file
-from .painted_meshes import painted_box
 from .test_checkpoint_lora import kohya, linear_layers
 from .test_job import FAST, Watcher
 from .worker_child import TINY, TINY_SPEC

@@ -16,7 +16,7 @@ from diffusers.loaders.lora_conversion_utils import (
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from backend.pipelines.checkpoint_shapes import CheckpointError
+from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint.lora_names import module_names, original_name

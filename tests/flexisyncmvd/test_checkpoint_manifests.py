@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backend.pipelines.checkpoint_shapes import CheckpointError
+from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd.checkpoint.adapter import attach_adapter, check_adapter
 from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice
 from backend.pipelines.flexisyncmvd.checkpoint.files import Stored, published_shapes

@@ -10,7 +10,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
-from backend.pipelines.checkpoint_shapes import CheckpointError
+from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd.checkpoint.choice import CHECKPOINT_PARAMETERS, CheckpointChoice, Lora, chosen
 from backend.pipelines.flexisyncmvd.checkpoint.files import Stored
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary

@@ -16,11 +16,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from backend.contract import BadInput, JobFolder, PaintedMesh, Request, Resources
+from backend.painting.scene import strip_size
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
-from backend.pipelines.flexisyncmvd.painted_scene import strip_size
 from backend.pipelines.flexisyncmvd.prompts import encode, token_ids
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.settings import Sizes
@@ -44,8 +44,8 @@ from backend.procedural.dataset import Split
 from backend.training.curves import Curves
 from backend.weights.location import set_folder
 
+from ..painting.boxes import painted_box
 from .checkpoint_forms import write_set
-from .painted_meshes import painted_box
 from .test_job import FAST, Watcher
 from .worker_child import TINY, TINY_SPEC
 

@@ -9,14 +9,15 @@ import torch
 from PIL import Image
 
 from backend.contract import BadInput, Cancelled, JobFolder, MeshwrightError, PaintedMesh, Request, Resources
-from backend.pipelines.flexisyncmvd import job, painted_scene
-from backend.pipelines.flexisyncmvd.painted_scene import strip_size
+from backend.painting import scene
+from backend.painting.scene import strip_size
+from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.settings import Sizes
 from backend.pipelines.flexisyncmvd.spec import SPEC
 from tests.flexisyncmvd.checkpoint_forms import write_set
-from tests.flexisyncmvd.painted_meshes import painted_box
 from tests.flexisyncmvd.worker_child import TINY, TINY_SPEC
+from tests.painting.boxes import painted_box
 
 FAST = {"steps": 5, "latent_view_size": "32", "texture_size": "512", "views": 4, "top_cameras": False,
         "guidance_scale": 2.0, "log_interval": 2, "negative_prompt": "blurry"}
@@ -202,7 +203,7 @@ def test_overlap_and_long_prompts_are_told(texture):
 
 
 def test_faces_of_all_meshes_count(texture, monkeypatch):
-    monkeypatch.setattr(painted_scene, "MOST_FACES", 23)
+    monkeypatch.setattr(scene, "MOST_FACES", 23)
     texture(BOX)
     with pytest.raises(BadInput, match="The 2 meshes together have 24 faces"):
         texture(BOX, painted_box((3, 0, 0)))
@@ -234,13 +235,6 @@ def test_whole_tiles_are_moved_into_the_square(texture):
 def test_controls_without_networks_are_refused(texture):
     with pytest.raises(MeshwrightError, match="canny"):
         texture(BOX, cond_type="canny")
-
-
-def test_frame():
-    turned = job._blender_to_rig(np.eye(3, dtype=np.float32))
-    assert turned[2].tolist() == [0, 1, 0]  # Blender's up is the rig's up
-    assert turned[1].tolist() == [0, 0, -1]  # the front is at -Y, and at +Z of the rig
-    assert np.linalg.det(turned) == pytest.approx(1)
 
 
 def test_options_become_settings():

@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prompts, conditioning images, guidance, several ControlNets, previews, fitting and fading, each by itself."""
 
-from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
 from backend.geometry.projection import Projector, UVMesh, orbit_cameras, rasterize_views
+from backend.painting.contact_sheet import contact_sheet
+from backend.painting.scene import PaintedScene
 from backend.pipelines.flexisyncmvd.backgrounds import COLORS, composite
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind, condition_geometry, condition_image, smooth
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Control, Guidance, NoisePredictor
-from backend.pipelines.flexisyncmvd.painted_scene import PaintedScene
-from backend.pipelines.flexisyncmvd.previews import LatentColors, contact_sheet
+from backend.pipelines.flexisyncmvd.previews import LatentColors
 from backend.pipelines.flexisyncmvd.prompts import TextEncoding, ViewPrompts, token_ids, words_cut
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, Palette, Step
 from backend.pipelines.flexisyncmvd.sync_step import NoiseLevels, step_views
-from backend.pipelines.flexisyncmvd.texture_alpha import FEATHER, paint_alpha
 from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomized, write_tokenizer
-from tests.flexisyncmvd.painted_meshes import painted_box
+from tests.painting.boxes import painted_box
 
 STEP = Step(0, 500, 400, True, 0.0, 0.0, Palette.ALL)
 FRONT_AND_SIDE = [(0.0, 0.0), (0.0, 45.0)]
@@ -183,45 +181,11 @@ def test_previews_have_the_colors_of_the_autoencoder():
     assert contact_sheet(seen[:10]).size == (16, 12)
 
 
-@pytest.mark.parametrize("perspective", [False, True])
-def test_the_object_fills_its_largest_view(perspective):
-    box = painted_box(center=(10, -3, 7), sides=(4, 1, 1))
-    rig = CameraRig()
-    whole = PaintedScene.build([box, painted_box(center=(10, 3, 7))], rig, perspective, 0.9, "cpu")
-    reach = whole.scene.cameras.to_screen(whole.scene.mesh.vertices)[..., :2].abs().max()
-    assert float(reach) == pytest.approx(0.9, abs=2e-3)
-    assert (whole.objects, whole.squares, whole.remarks) == (2, 2, ())
-    corners = whole.scene.mesh.corner_uvs()
-    assert corners[:12, :, 0].max() <= 0.5 <= corners[12:, :, 0].min()
-
-
 @pytest.mark.parametrize(("below", "seen"), [(False, 0), (True, 2)])
 def test_only_cameras_below_see_the_underside(below, seen):
     rig = CameraRig(bottom_cameras=below)
-    scene = PaintedScene.build([painted_box()], rig, False, 0.9, "cpu").scene
+    scene = PaintedScene.build([painted_box()], rig.cameras(), 0.9, "cpu")
     shown = rasterize_views(scene.mesh, scene.cameras, 64).face.unique()
     corners = scene.mesh.vertices[scene.mesh.faces.long()][shown[shown >= 0].long()]
     normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert int((normals[:, 1] < -0.99 * normals.norm(dim=1)).sum()) == seen
-
-
-def test_unpainted_faces_have_a_square_of_their_own():
-    box = replace(painted_box(), painted=np.arange(12) < 6)
-    whole = PaintedScene.build([box], CameraRig(), False, 0.9, "cpu")
-    corners = whole.scene.mesh.corner_uvs()
-    assert whole.squares == 2
-    assert corners[:6, :, 0].max() <= 0.5 <= corners[6:, :, 0].min()
-
-
-def test_paint_fades_only_towards_unpainted_faces():
-    box = painted_box()
-    painted = np.ones(12, bool)
-    painted[0:2] = False  # the -x side
-    alpha = paint_alpha(replace(box, painted=painted), 256)
-    opposite = box.uvs[2:4].reshape(-1, 2)  # the +x side touches it nowhere
-    rows, columns = ((1 - opposite[:, 1]) * 255).round().astype(int), (opposite[:, 0] * 255).round().astype(int)
-    assert (alpha[rows.min() : rows.max(), columns.min() : columns.max()] == 1).all()
-    inside = box.uvs[0].mean(axis=0)
-    assert alpha[round((1 - inside[1]) * 255), round(inside[0] * 255)] == 0
-    assert 0.5 / FEATHER < alpha[alpha > 0].min() < 1
-    assert (paint_alpha(box, 64) == 1).all()

@@ -12,20 +12,20 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from backend.contract import BadInput, JobFolder, PaintedMesh, Request, Resources
-from backend.pipelines.checkpoint_shapes import CheckpointError
+from backend.painting.scene import PaintedScene, strip_size
+from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.checkpoint.lora_names import original_name
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind
 from backend.pipelines.flexisyncmvd.control_images import control_images
-from backend.pipelines.flexisyncmvd.painted_scene import PaintedScene, strip_size
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule
-from backend.pipelines.flexisyncmvd.settings import Settings, Sizes
+from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
 
+from ..painting.boxes import painted_box
 from .checkpoint_forms import tiny_controlnet, write_set
-from .painted_meshes import painted_box
 from .test_job import FAST, Watcher
 from .worker_child import TINY, TINY_SPEC
 
@@ -46,9 +46,10 @@ def box(color: tuple[int, int, int] | None, x: float = 0.0) -> PaintedMesh:
 
 def images(*meshes: PaintedMesh, kind: ControlKind = ControlKind.TILE) -> torch.Tensor:
     """What the ControlNet sees of meshes in the rig's frame, [V, 3, 256, 256]."""
-    whole = PaintedScene.build(meshes, CameraRig(CameraRig.even(4), top_cameras=False), False, 0.9, "cpu", 64)
+    rig = CameraRig(CameraRig.even(4), top_cameras=False)
+    whole = Scene.of(PaintedScene.build(meshes, rig.cameras(), 0.9, "cpu", 64), rig)
     settings = Settings(Sizes(32, 32, 256, 64), controls={kind: ControlSchedule()})
-    return control_images(whole.scene, settings)[kind]
+    return control_images(whole, settings)[kind]
 
 
 def shares(image: torch.Tensor) -> list[float]:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from backend.contract import CancelledEvent, Done, JobFolder, Loading, Preview, Request, StageProgress
 from tests.flexisyncmvd.checkpoint_forms import write_set
-from tests.flexisyncmvd.painted_meshes import painted_box
+from tests.painting.boxes import painted_box
 from tests.worker.conftest import Child, events_of
 
 FAST = {"steps": 5, "latent_view_size": "32", "texture_size": "512", "views": 4, "top_cameras": False,

@@ -7,9 +7,9 @@ import trimesh
 
 from backend.geometry.cleaning import clean_mesh, merge_close_vertices, remove_duplicate_faces, remove_zero_area_faces
 from backend.geometry.components import border_loops, fill_small_holes, is_watertight, split_components
-from backend.geometry.decimation import decimate
 from backend.geometry.mesh import TriangleMesh
 from backend.geometry.normalization import Normalization
+from backend.geometry.simplification import decimate
 
 
 def box(side: float = 1.0, center=(0.0, 0.0, 0.0)) -> TriangleMesh:

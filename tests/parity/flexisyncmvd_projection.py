@@ -14,7 +14,6 @@ from backend.geometry.projection import (
     Cameras,
     Projector,
     UVMesh,
-    UVStrip,
     area_weighted_normals,
     faces_in_texture,
     jump_flood,
@@ -25,6 +24,7 @@ from backend.geometry.projection import (
 )
 from backend.geometry.projection.projector import VISIBILITY_SIZE
 from backend.geometry.projection.visibility import seen_faces, texels_of_seen_faces
+from backend.painting.uv_strip import UVStrip
 
 from . import CASES
 from .comparison import Comparison
@@ -142,7 +142,7 @@ def voronoi(golden: Golden) -> Iterator[Comparison]:
 
 
 def uv_layout(golden: Golden) -> Iterator[Comparison]:
-    """Two textures of different sizes in a strip, the way back, and visibility in a texture that is not square."""
+    """Two textures of different sizes in a strip, and visibility in a texture that is not square."""
     images = [golden.input(f"textures_{name}") for name in ("wide", "sq")]
     strip = UVStrip(tuple((image.shape[0], image.shape[1]) for image in images), 48)
     yield from _strip(golden, "obj", strip)
@@ -169,7 +169,6 @@ def _strip(golden: Golden, case: str, strip: UVStrip) -> Iterator[Comparison]:
     yield Comparison(f"{case} size", list(strip.texture_size), layout["target_size"])
     yield Comparison(f"{case} widths", list(strip.widths), layout["widths"])
     yield Comparison(f"{case} verts_uvs", placed, golden.output(f"{case}.verts_uvs"), GEOMETRY)
-    yield Comparison(f"{case} uvs back", strip.from_strip(placed, texture), uvs, GEOMETRY)
 
 
 def _layout(golden: Golden, case: str) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from transformers import Dinov2Config, Dinov2Model
 
 from backend.geometry.coarse_to_fine import evaluate_field
 from backend.geometry.isosurface import extract_isosurface
+from backend.pipelines.common.image_condition import condition_tokens, last_block_tokens, normalize_image
+from backend.pipelines.common.image_preparation import composite_on_white, recenter, resize_image
+from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.attention import CrossAttention, SelfAttention
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder, fourier_encoding
 from backend.pipelines.partpacker.denoiser import (
@@ -23,10 +26,7 @@ from backend.pipelines.partpacker.denoiser import (
     PartPackerDenoiser,
     timestep_frequencies,
 )
-from backend.pipelines.partpacker.image import composite_on_white, recenter, resize_image
-from backend.pipelines.partpacker.image_condition import condition_tokens, last_block_tokens, normalize_image
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
-from backend.pipelines.partpacker.sampler import flow_scheduler, set_flow_timesteps
 
 from . import CASES
 from .comparison import Comparison

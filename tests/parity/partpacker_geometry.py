@@ -12,17 +12,17 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from backend.geometry.coarse_to_fine import evaluate_field
-from backend.geometry.decimation import decimate
 from backend.geometry.farthest_point import farthest_points
+from backend.geometry.frames import blender_to_y_up, x_front_to_blender
 from backend.geometry.isosurface import extract_isosurface, extract_with_warp
 from backend.geometry.mesh import TriangleMesh
 from backend.geometry.normalization import Normalization
+from backend.geometry.packing.grouping import box_overlap, is_single_layer_plane
+from backend.geometry.packing.pack import DualVolumePacking, pack_reference, stitch_part
+from backend.geometry.packing.parts import PackedPart, clean_part
+from backend.geometry.packing.stitching import is_coplanar_and_convex
+from backend.geometry.simplification import decimate
 from backend.geometry.surface_sampling import stratified_surface_points
-from backend.pipelines.partpacker.frame import internal_to_gltf
-from backend.pipelines.partpacker.packing.grouping import box_overlap, is_single_layer_plane
-from backend.pipelines.partpacker.packing.pack import DualVolumePacking, pack_reference, stitch_part
-from backend.pipelines.partpacker.packing.parts import PackedPart, clean_part
-from backend.pipelines.partpacker.packing.stitching import is_coplanar_and_convex
 from backend.pipelines.partpacker.palette import part_color
 from backend.pipelines.partpacker.parts import clean_volume, extract_parts
 from backend.pipelines.partpacker.surface_points import LONGEST_SIDE, salient_edges, salient_points
@@ -145,7 +145,7 @@ def _golden_parts(golden: Golden, name: str, surfaces: list[TriangleMesh], volum
     yield Comparison(f"{name} parts", len(parts), sum(key.endswith(".watertight") for key in golden.tensors))
     for number, part in enumerate(parts):
         prefix = f"part{number}"
-        moved = TriangleMesh(internal_to_gltf(part.mesh.vertices), part.mesh.faces)
+        moved = TriangleMesh(blender_to_y_up(x_front_to_blender(part.mesh.vertices)), part.mesh.faces)
         yield Comparison(f"{name} {prefix} counts", _counts(moved), golden.output(f"{prefix}.counts"), EXACT)
         yield Comparison(f"{name} {prefix} bounds", moved.bounds, golden.output(f"{prefix}.bounds"), POSITION)
         expected = golden.output(f"{prefix}.volume")

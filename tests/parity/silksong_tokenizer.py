@@ -9,9 +9,9 @@ import numpy as np
 from safetensors import safe_open
 
 from backend.contract import BadInput
+from backend.geometry.manifold_repair import repair
+from backend.geometry.manifold_repair.mesh_repair import normalize
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.silksong.manifold_repair import repair
-from backend.pipelines.silksong.manifold_repair.mesh_repair import normalize
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.tokenizer import decode, encode
 from backend.pipelines.silksong.tokenizer.encode import prepare

@@ -6,10 +6,11 @@ import pytest
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.pipelines.common.sampler import flow_scheduler
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
-from backend.pipelines.partpacker.sampler import flow_scheduler
+from tests.pipelines.common.images import shaded_disc
 
 
 @pytest.fixture
@@ -44,10 +45,4 @@ def tiny_pipeline(tiny_denoiser, tiny_autoencoder) -> PartPackerPipeline:
 
 @pytest.fixture
 def cut_out() -> np.ndarray:
-    """RGBA uint8 [60, 80, 4]: a shaded disc on transparent ground."""
-    y, x = np.mgrid[:60, :80]
-    disc = (y - 32) ** 2 + (x - 35) ** 2 < 20**2
-    image = np.zeros((60, 80, 4), np.uint8)
-    image[..., 0], image[..., 1], image[..., 2] = 200, y * 4, x * 3
-    image[..., 3] = 255 * disc
-    return image * disc[..., None].astype(np.uint8)
+    return shaded_disc()

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model
 
-from backend.pipelines.checkpoint_shapes import CheckpointError
+from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.partpacker import checkpoint
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 from backend.pipelines.partpacker.checkpoint import (

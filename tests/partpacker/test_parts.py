@@ -10,7 +10,6 @@ import trimesh
 
 from backend.geometry.isosurface import extract_isosurface
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.partpacker.frame import blender_to_internal, internal_to_blender, internal_to_gltf
 from backend.pipelines.partpacker.palette import PALETTE, part_color
 from backend.pipelines.partpacker.parts import extract_parts
 
@@ -88,21 +87,3 @@ def test_a_part_cut_by_the_border_is_open():
 
 def test_colors_repeat_after_the_palette():
     assert part_color(29) == part_color(0) == (141, 211, 199, 255)
-
-
-def test_frames_are_rotations_that_agree():
-    axes = np.eye(3)
-    for to_frame in (internal_to_gltf, internal_to_blender):
-        assert np.linalg.det(to_frame(axes)) == pytest.approx(1.0)
-    positions = np.random.default_rng(0).normal(size=(50, 3))
-    assert np.array_equal(blender_to_internal(internal_to_blender(positions)), positions)
-    x, y, z = internal_to_gltf(positions).T
-    assert np.array_equal(np.stack([x, -z, y], axis=1), internal_to_blender(positions))  # what the glTF importer does
-    up, front = internal_to_blender(axes[[2, 0]])
-    assert up.tolist() == [0, 0, 1]
-    assert front.tolist() == [0, -1, 0]
-
-
-def test_rotating_keeps_the_volume_positive():
-    ball = trimesh.creation.icosphere(2)
-    assert TriangleMesh(internal_to_blender(ball.vertices), ball.faces).volume > 4

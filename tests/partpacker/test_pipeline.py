@@ -12,9 +12,9 @@ import torch
 from accelerate import cpu_offload
 
 from backend.contract import BadInput
-from backend.pipelines.finiteness import NotFiniteError
+from backend.pipelines.common.finiteness import NotFiniteError
+from backend.pipelines.common.sampler import starting_noise
 from backend.pipelines.partpacker.pipeline import NoSurfaceError, PartPackerPipeline
-from backend.pipelines.partpacker.sampler import starting_noise
 
 SETTINGS = {"num_inference_steps": 3, "grid_resolution": 16, "seed": 5}
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.autoencoder import Posterior
 from backend.pipelines.partpacker.checkpoint import DENOISER_PREFIX, published_shapes
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
-from backend.pipelines.partpacker.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.training import export, pool
 from backend.pipelines.partpacker.training.evaluation import count_parts, grid_points, sample_latents
 from backend.pipelines.partpacker.training.learning import (

@@ -8,9 +8,9 @@ import pytest
 import trimesh
 
 from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
+from backend.geometry.manifold_repair import repair
 from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong import job, mesh_cleaning
-from backend.pipelines.silksong.manifold_repair import repair
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.point_sampling import sample_condition_points
 from backend.pipelines.silksong.spec import SPEC

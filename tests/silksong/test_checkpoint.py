@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from backend.pipelines.checkpoint_shapes import CheckpointError
+from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.silksong import checkpoint
 from backend.pipelines.silksong.checkpoint import (
     CONDITIONER_PREFIX,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backend.contract import BadInput
-from backend.pipelines.finiteness import NotFiniteError
+from backend.pipelines.common.finiteness import NotFiniteError
 from backend.pipelines.silksong.decoding import CHUNK
 from backend.pipelines.silksong.generation import TOKENS_PER_REPORT, TokenGenerator, cache_length, generate
 from backend.pipelines.silksong.pipeline import SilksongPipeline

@@ -14,7 +14,6 @@ import trimesh
 from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
 from backend.geometry.deviation import deviations
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.silksong.frame import blender_to_y_up, y_up_to_blender
 from backend.pipelines.silksong.job import load, run
 from backend.pipelines.silksong.spec import SPEC
 from backend.pipelines.silksong.tokenizer import encode
@@ -49,14 +48,6 @@ def request(folder: JobFolder, task: str, mesh: trimesh.Trimesh, **options: obje
 @pytest.fixture
 def folder(tmp_path: Path) -> JobFolder:
     return JobFolder.create(tmp_path / "job")
-
-
-def test_frames_are_inverse_rotations() -> None:
-    positions = np.random.default_rng(0).normal(size=(5, 3))
-    assert np.array_equal(y_up_to_blender(blender_to_y_up(positions)), positions)
-    axes = blender_to_y_up(np.eye(3))
-    assert np.linalg.det(axes) == pytest.approx(1)
-    assert axes[2].tolist() == [0, 1, 0]  # Blender's up is the model's up
 
 
 def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:

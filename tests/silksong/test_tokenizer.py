@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from backend.contract import BadInput
 from backend.geometry.components import directed_edges, is_watertight
+from backend.geometry.frames import blender_to_y_up
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.silksong.frame import blender_to_y_up
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.tokenizer import close_parts, decode, encode
 from backend.pipelines.silksong.tokenizer import vocabulary as v
@@ -21,7 +21,7 @@ from backend.pipelines.silksong.tokenizer.layer_tokens import place_tokens, prev
 from backend.procedural.dataset import Split
 from backend.procedural.low_poly import low_poly_object
 from backend.procedural.low_poly_shapes import lathe, triangulated
-from tests.silksong.random_meshes import KINDS, closed_surface
+from tests.geometry.random_meshes import KINDS, closed_surface
 
 SEEDS = st.integers(0, 2**32 - 1)
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.pipelines.common.sampler import flow_scheduler
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
-from backend.pipelines.partpacker.sampler import flow_scheduler
 
 SMOOTH_CHANNELS = [0, 1, 8, 9, 16, 17, 24, 25, 32, 33, 40, 41]
 """Of the Fourier encoding: the two lowest frequencies of each axis."""

@@ -11,7 +11,6 @@ from .rasterizer import Fragments, rasterize, rasterize_views
 from .texel_bake import bake_texels
 from .uv_mesh import UVMesh, area_weighted_normals
 from .uv_space import MOST_OVERLAP, UVCoverage, dilate, faces_in_texture, rasterize_uvs, uv_coverage, wrap_uvs
-from .uv_strip import UVStrip
 from .view_geometry import ViewGeometry, view_geometry, view_texels
 from .visibility import visible_texels
 from .voronoi import jump_flood, nearest_seeds
@@ -24,7 +23,6 @@ __all__ = [
     "Projector",
     "UVCoverage",
     "UVMesh",
-    "UVStrip",
     "ViewGeometry",
     "area_weighted_normals",
     "bake_texels",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -22,19 +21,21 @@ from ...contract import (
     Result,
     WeightSet,
 )
-from ..image_files import read_image
+from ...geometry.frames import blender_to_y_up
+from ...painting.alpha import paint_alpha
+from ...painting.contact_sheet import contact_sheet
+from ...painting.scene import PaintedScene, strip_size
+from ..common.image_files import read_image
 from .checkpoint.choice import chosen
 from .checkpoint.pipeline import CheckpointPipelines
 from .conditioning import ControlKind
 from .denoising import StepOutcome, SyncMode
 from .noise_prediction import Guidance
-from .painted_scene import PaintedScene, strip_size
-from .previews import LatentColors, before_gray, contact_sheet
+from .previews import LatentColors, before_gray
 from .prompts import words_cut
 from .rig import CameraRig
 from .schedule import ControlSchedule, SyncSchedule
-from .settings import Settings, Sizes
-from .texture_alpha import paint_alpha
+from .settings import Scene, Settings, Sizes
 from .texture_run import Reports
 
 NUMBERS_OF_AZIMUTHS = range(3, 17)
@@ -69,10 +70,10 @@ def _texture(
     prompt = str(options["prompt"]).strip() or PROMPT_OF_IMAGES
     image = _image(request, folder)
     rig = rig_of(request)
-    turned = [replace(mesh, vertices=_blender_to_rig(mesh.vertices)) for mesh in meshes]
-    perspective, fill = options["lens"] == "perspective", float(options["mesh_scale"])
+    turned = [replace(mesh, vertices=blender_to_y_up(mesh.vertices)) for mesh in meshes]
+    cameras, fill = rig.cameras(options["lens"] == "perspective"), float(options["mesh_scale"])
     so_far = TEXELS_SO_FAR * int(options["latent_view_size"]) if ControlKind.TILE in controls_of(request) else 0
-    whole = PaintedScene.build(turned, rig, perspective, fill, resources.device, so_far)
+    whole = PaintedScene.build(turned, cameras, fill, resources.device, so_far)
     for remark in whole.remarks:
         progress.warn(remark)
     settings = settings_of(request, whole.squares, resources)
@@ -83,7 +84,7 @@ def _texture(
         if words_cut(pipeline.tokenizer, text):
             progress.warn(f"The {name} is too long: its last words were not read.")
     output = pipeline(
-        whole.scene,
+        Scene.of(whole, rig),
         prompt,
         settings,
         negative_prompt=negative_prompt,
@@ -186,12 +187,6 @@ def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
 def _image(request: Request, folder: JobFolder) -> Image.Image | None:
     files = request.inputs.get("image", ())
     return Image.fromarray(read_image(folder.inputs / files[0])) if files else None
-
-
-def _blender_to_rig(positions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(x, y, z) of Blender -> (x, z, -y) of the rig, [N, 3]: Y up, the front toward +Z; a rotation."""
-    x, y, z = positions.T
-    return np.stack([x, z, -y], axis=1)
 
 
 def _written(

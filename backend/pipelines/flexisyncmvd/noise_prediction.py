@@ -11,7 +11,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
-from ..reports import ignore
+from ...contract.reports import ignore
 from .attention import ViewSharing, beginning_once, sharing_views
 from .prompts import TextEncoding, ViewPrompts
 from .schedule import ControlSchedule, Step

@@ -2,6 +2,7 @@
 """FlexiSyncMVD from a mesh and a prompt to a texture, stage by stage in the order of the algorithm (spec section 2)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, MultiControlNetModel, UNet2DConditionModel
@@ -19,11 +20,11 @@ from transformers import (
 )
 
 from ...contract import BadInput
+from ...contract.reports import StageReport, ignore
 from ...geometry.projection import Projector
-from ..pacing import Pace
-from ..reports import StageReport, ignore
+from ...painting.baking import EXPONENT, bake_squares
+from ..common.pacing import Pace
 from .attention import ViewSharing
-from .baking import EXPONENT, bake_squares
 from .control_images import control_images
 from .decoding import decode_views, encode_colors
 from .denoising import Plan, StepOutcome, denoise
@@ -286,7 +287,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         sizes = settings.sizes
         if not settings.reference:
             size = (sizes.texture, sizes.texture) if isinstance(sizes.texture, int) else sizes.texture
-            return bake_squares(scene.mesh, scene.cameras, views, size, reports)
+            return bake_squares(scene.mesh, scene.cameras, views, size, partial(reports.stage, "bake"), reports.check)
         projector = Projector.build(scene.mesh, scene.cameras, sizes.view, sizes.texture, fill_cosine=False,
                                     reference=True)
         views = functional.interpolate(views, (sizes.view, sizes.view), mode="nearest-exact")

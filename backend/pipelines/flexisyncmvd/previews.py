@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contact sheets of the views while they come about, without the autoencoder."""
+"""Previews of the views during sampling, without the autoencoder."""
 
-from math import isqrt
-
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from ...painting.contact_sheet import BACKGROUND
 from .backgrounds import COLORS
-
-GROUND = 0.5
 
 
 class LatentColors:
@@ -34,18 +29,4 @@ class LatentColors:
 
 def before_gray(images: Tensor, alpha: Tensor) -> Tensor:
     """Images [V, 3, s, s] where `alpha` [V, 1, s, s] is 1, gray elsewhere."""
-    return images * alpha + GROUND * (1 - alpha)
-
-
-def contact_sheet(images: Tensor, longest: int = 1024) -> Image.Image:
-    """Views [V, 3, s, s] in [0, 1] in rows of about a square, at most `longest` pixels wide."""
-    columns = isqrt(len(images) - 1) + 1
-    rows = -(-len(images) // columns)
-    side = images.shape[-1]
-    sheet = torch.full((3, rows * side, columns * side), GROUND)
-    for number, view in enumerate(images.float().cpu()):
-        row, column = divmod(number, columns)
-        sheet[:, row * side : (row + 1) * side, column * side : (column + 1) * side] = view
-    result = Image.fromarray((sheet.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
-    result.thumbnail((longest, longest))
-    return result
+    return images * alpha + BACKGROUND * (1 - alpha)

@@ -3,9 +3,15 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import atan, degrees
+
+from ...geometry.projection import Cameras, orbit_cameras
 
 AZIMUTHS = (-180.0, -135.0, -90.0, -45.0, 0.0, 45.0, 90.0, 135.0)
 TOP_ELEVATION = 30.0
+DISTANCE = 4.0
+PERSPECTIVE = degrees(2 * atan(1 / DISTANCE))
+"""Field of view at which a perspective camera sees as much around the origin as an orthographic one."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,11 @@ class CameraRig:
         """The ring, the cameras above, the cameras below; azimuths in [0, 360)."""
         ring = (Pose(self.elevation, azimuth % 360) for azimuth in self.azimuths)
         return (*ring, *(Pose(elevation, azimuth) for elevation in self._heights for azimuth in (0.0, 180.0)))
+
+    def cameras(self, perspective: bool = False) -> Cameras:
+        """The cameras at the poses, on the CPU."""
+        poses = [(pose.elevation, pose.azimuth) for pose in self.poses]
+        return orbit_cameras(poses, distance=DISTANCE, field_of_view=PERSPECTIVE if perspective else None)
 
     @property
     def _heights(self) -> tuple[float, ...]:

@@ -4,9 +4,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torch import Tensor
-
 from ...geometry.projection import Cameras, UVMesh
+from ...painting.scene import PaintedScene, TextureSoFar
 from .conditioning import ControlKind
 from .denoising import SyncMode
 from .noise_prediction import Guidance
@@ -49,14 +48,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class TextureSoFar:
-    """The texture that a mesh has, float32 [3, H, W] in [0, 1], and the mesh with the UVs of all its faces in it."""
-
-    mesh: UVMesh
-    texture: Tensor
-
-
-@dataclass(frozen=True)
 class Scene:
     """The mesh in the rig's frame, who looks at it, and for tile control what it shows so far."""
 
@@ -64,3 +55,8 @@ class Scene:
     rig: CameraRig
     cameras: Cameras
     so_far: TextureSoFar | None = None
+
+    @classmethod
+    def of(cls, painted: PaintedScene, rig: CameraRig) -> "Scene":
+        """The scene that was fitted to the rig's cameras."""
+        return cls(painted.mesh, rig, painted.cameras, painted.so_far)

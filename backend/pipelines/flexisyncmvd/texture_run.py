@@ -9,8 +9,8 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
 
-from ..finiteness import not_finite
-from ..reports import StageReport, ignore
+from ...contract.reports import StageReport, ignore
+from ..common.finiteness import not_finite
 from .denoising import StepOutcome
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ...contract import License, WeightFile, WeightSet
 from ...contract.parameter import Value
-from ..starter_license import STARTER_LICENSE
+from ..common.starter_license import STARTER_LICENSE
 
 _RESTRICTIONS = (
     "You may use the weights and what you make with them, commercially too; the makers claim no rights in your "

@@ -17,12 +17,12 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
-from ..checkpoint_shapes import PUBLISHED, Shapes, absent, check_shapes, damaged, read_manifest, stored_shapes
-from ..reports import LoadReport, ignore
+from ...contract.reports import LoadReport, ignore
+from ..common.checkpoint_shapes import PUBLISHED, Shapes, absent, check_shapes, damaged, read_manifest, stored_shapes
+from ..common.sampler import flow_scheduler
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
 from .pipeline import PartPackerPipeline, available_device
-from .sampler import flow_scheduler
 
 Model = TypeVar("Model", bound=ModelMixin)
 DENOISER_PREFIX = "dit."

@@ -22,12 +22,12 @@ from ...contract import (
     write_mesh,
 )
 from ...geometry.components import is_watertight
+from ...geometry.frames import blender_to_x_front, x_front_to_blender
 from ...geometry.mesh import TriangleMesh
 from ...geometry.mesh_files import NamedMesh, write_parts
-from .background import remove_background
+from ..common.background import remove_background
+from ..common.image_preparation import RgbaArray, has_transparency, load_image
 from .checkpoint import load_published
-from .frame import blender_to_internal, internal_to_blender
-from .image import RgbaArray, has_transparency, load_image
 from .palette import PALETTE
 from .parts import Part, clean_volume, extract_parts
 from .pipeline import POINTS_PER_QUERY, PartPackerPipeline
@@ -126,7 +126,7 @@ def _reconstruct(
     options, pipeline = request.parameters, model.pipeline
     progress.stage("points", 0, 1)
     vertices, faces = read_mesh(folder.inputs / request.inputs["mesh"][0])
-    mesh = TriangleMesh(blender_to_internal(vertices), faces)
+    mesh = TriangleMesh(blender_to_x_front(vertices), faces)
     if not is_watertight(mesh):
         progress.warn("The mesh is not closed, so inside and outside are guessed.")
     # Half of the tokens that a generated volume has, as published: 1024 + 1024.
@@ -147,7 +147,7 @@ def _reconstruct(
     )
     surfaces = pipeline.extract_surfaces(grids, progress.stage)
     rebuilt = clean_volume(surfaces[0], options["face_target"] or None, progress.check)
-    placed = internal_to_blender(surface.normalization.invert(rebuilt.vertices))
+    placed = x_front_to_blender(surface.normalization.invert(rebuilt.vertices))
     write_mesh(folder.outputs / "mesh.npz", placed, rebuilt.faces)
     progress.stage("parts", 1, 1)
     properties = {"faces": len(rebuilt.faces), "watertight": is_watertight(rebuilt)}
@@ -169,7 +169,7 @@ def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: P
     named, artifacts = [], []
     for number, part in enumerate(sorted(parts, key=lambda part: -part.mesh.diagonal)):
         progress.check()
-        mesh = TriangleMesh(internal_to_blender(part.mesh.vertices), part.mesh.faces)
+        mesh = TriangleMesh(x_front_to_blender(part.mesh.vertices), part.mesh.faces)
         color = tuple(round(channel / 255, 4) for channel in PALETTE[number % len(PALETTE)])
         name, file = f"{subject}.part.{number + 1:02d}", f"part.{number + 1:02d}.npz"
         write_mesh(folder.outputs / file, mesh.vertices, mesh.faces)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ...geometry.cleaning import clean_mesh
 from ...geometry.components import go_on, is_watertight, split_components
-from ...geometry.decimation import decimate
 from ...geometry.mesh import TriangleMesh
+from ...geometry.simplification import decimate
 from .palette import Rgba, part_color
 
 SMALLEST_PART = 11

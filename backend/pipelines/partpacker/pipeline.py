@@ -17,17 +17,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import Dinov2Model
 
 from ...contract import BadInput, MeshwrightError, Remedy
+from ...contract.reports import StageReport, ignore
 from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field
 from ...geometry.isosurface import extract_isosurface
 from ...geometry.mesh import TriangleMesh
-from ..finiteness import NotFiniteError, not_finite
-from ..pacing import Pace
-from ..reports import StageReport, ignore
+from ..common.finiteness import NotFiniteError, not_finite
+from ..common.image_condition import condition_tokens
+from ..common.image_preparation import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
+from ..common.pacing import Pace
+from ..common.sampler import set_flow_timesteps, starting_noise
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
-from .image import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
-from .image_condition import condition_tokens
-from .sampler import set_flow_timesteps, starting_noise
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from ...contract import (
     WeightFile,
     WeightSet,
 )
-from ..starter_license import STARTER_LICENSE
+from ..common.starter_license import STARTER_LICENSE
 
 NVIDIA_LICENSE = License(
     name="NVIDIA Source Code License",

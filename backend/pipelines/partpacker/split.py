@@ -3,8 +3,8 @@
 
 from ...contract import Artifact, JobFolder, Progress, Request, Result, read_mesh, write_mesh
 from ...geometry.mesh import TriangleMesh
-from .packing.pack import DualVolumePacking, pack, pack_reference
-from .packing.parts import PackedPart, clean_part, connected_parts
+from ...geometry.packing.pack import DualVolumePacking, pack, pack_reference
+from ...geometry.packing.parts import PackedPart, clean_part, connected_parts
 from .palette import PALETTE
 
 

@@ -13,8 +13,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from safetensors import safe_open
 from torch import Tensor
 
-from ..checkpoint_shapes import Shape, Shapes, check_shapes, read_manifest, stored_shapes
-from ..reports import LoadReport, ignore
+from ...contract.reports import LoadReport, ignore
+from ..common.checkpoint_shapes import Shape, Shapes, check_shapes, read_manifest, stored_shapes
 from .pipeline import SilksongPipeline
 from .point_encoder import SilksongConditioner
 from .transformer import SilksongTransformer

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..pacing import Pace
-from ..reports import CountReport, ignore
+from ...contract.reports import CountReport, ignore
+from ..common.pacing import Pace
 from .decoding import CHUNK, StaticDecoder
 from .grammar import MIN_TOKENS, Grammar
 from .sampling import SamplingSettings, draw, uniform_numbers

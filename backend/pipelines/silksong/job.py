@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from ...contract import BadInput, JobFolder, Progress, Request, Resources, Result, WeightSet
+from ...geometry.manifold_repair import repair
 from .checkpoint import load_published
-from .manifold_repair import repair
 from .pipeline import SilksongPipeline
 from .remeshing import Remeshing
 from .surface import no_surface, read_checked

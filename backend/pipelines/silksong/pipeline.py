@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ...contract import BadInput
-from ..finiteness import not_finite
-from ..reports import StageReport, ignore
+from ...contract.reports import StageReport, ignore
+from ..common.finiteness import not_finite
 from .generation import Streamer, TokenGenerator
 from .point_encoder import POINT_CHANNELS, SilksongConditioner
 from .point_sampling import sample_condition_points

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...contract import FileResult, JobFolder, MeshwrightError, Progress, Request, Resources, Result
-from ..reports import ignore
+from ...contract.reports import ignore
 from .pipeline import SilksongPipeline
 from .preview import WeavingPreview
 from .quality import best_first

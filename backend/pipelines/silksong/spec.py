@@ -12,7 +12,7 @@ from ...contract import (
     WeightFile,
     WeightSet,
 )
-from ..starter_license import STARTER_LICENSE
+from ..common.starter_license import STARTER_LICENSE
 
 SILKSONG_LICENSE = License(
     name="Mesh Silksong model page",

@@ -12,9 +12,9 @@ from torch import Tensor
 from ...contract import BadInput, read_mesh
 from ...geometry.cleaning import remove_unreferenced_vertices
 from ...geometry.components import border_edges
+from ...geometry.frames import blender_to_y_up, y_up_to_blender
 from ...geometry.mesh import TriangleMesh
 from ...geometry.normalization import Normalization
-from .frame import blender_to_y_up, y_up_to_blender
 from .mesh_cleaning import clean_mesh
 from .point_sampling import sample_condition_points
 

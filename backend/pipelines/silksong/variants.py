@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ...contract import VARIANT_GROUP, Artifact, JobFolder, MeshwrightError, Remedy, Result, write_mesh
 from ...contract.parameter import Value
+from ...contract.reports import CountReport
 from ...geometry.components import is_watertight
+from ...geometry.manifold_repair.orientation import wind_outward
 from ...geometry.mesh import TriangleMesh
-from ..reports import CountReport
 from .grammar import MIN_TOKENS
-from .orientation import wind_outward
 from .tokenizer import close_parts, decode
 
 MESH_FILE = "mesh.npz"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mesh in its texture: coverage, overlap, tiles, and several textures in a strip."""
+"""The mesh in its texture: coverage, overlap and tiles."""
 
 import pytest
 import torch
 
-from backend.geometry.projection import UVMesh, UVStrip, dilate, rasterize_uvs, uv_coverage, wrap_uvs
+from backend.geometry.projection import UVMesh, dilate, rasterize_uvs, uv_coverage, wrap_uvs
 
 from .meshes import globe, joined, quad
 
@@ -85,37 +85,6 @@ def test_dilation_by_one_texel_in_all_directions():
     expected[0, :2, :2] = True
     expected[1, 2:5, 3:6] = True
     assert torch.equal(dilate(mask), expected)
-
-
-def test_textures_in_a_strip():
-    strip = UVStrip(((64, 128), (32, 32), (100, 50)), 64)
-    assert strip.widths == (128, 64, 32)
-    assert strip.texture_size == (64, 224)
-    texture = torch.tensor([0, 1, 2, 2])
-    uvs = torch.tensor([[1.0, 0.3], [0.5, 0.0], [0.0, 1.0], [1.0, 0.5]])
-    expected = torch.tensor([[128.0, 0.3], [160.0, 0.0], [192.0, 1.0], [224.0, 0.5]])
-    placed_uvs = strip.to_strip(uvs, texture)
-    torch.testing.assert_close(placed_uvs * torch.tensor([224.0, 1.0]), expected)
-    torch.testing.assert_close(strip.from_strip(placed_uvs, texture), uvs)
-
-
-def test_images_keep_their_place_in_a_strip():
-    strip = UVStrip(((64, 128), (32, 32)), 64)
-    images = [torch.full((3, 64, 128), 0.2), torch.full((3, 32, 32), 0.7)]
-    joined_images = strip.join(images)
-    assert joined_images.shape == (3, 64, 192)
-    first, second = strip.split(joined_images)
-    torch.testing.assert_close(first, images[0])
-    torch.testing.assert_close(second, torch.full((3, 64, 64), 0.7))
-
-
-def test_coordinates_keep_to_the_texels_that_split_cuts():
-    strip = UVStrip(((7, 3), (7, 3), (7, 5)), 512)
-    assert strip.widths == (219, 219, 365), "none of these widths comes out even"
-    borders = torch.tensor([0.0, 219.0, 438.0, 803.0])
-    start, end = (strip.to_strip(torch.tensor([[u, 0.5]] * 3), torch.arange(3))[:, 0] * 803 for u in (0.0, 1.0))
-    torch.testing.assert_close(start, borders[:-1])
-    torch.testing.assert_close(end, borders[1:])
 
 
 def test_mesh_keeps_its_surface_with_other_coordinates():

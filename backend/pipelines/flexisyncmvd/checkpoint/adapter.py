@@ -8,8 +8,8 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
-from ...checkpoint_shapes import Shapes
-from ...reports import LoadReport, ignore
+from ....contract.reports import LoadReport, ignore
+from ...common.checkpoint_shapes import Shapes
 from .files import Stored, check_shapes
 
 PARTS = ("image_proj", "ip_adapter")

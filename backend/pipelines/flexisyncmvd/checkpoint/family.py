@@ -2,7 +2,7 @@
 """Which family a single file belongs to, told by the names and shapes of its tensors; what it is if it is no checkpoint
 that can be used."""
 
-from ...checkpoint_shapes import CheckpointError, Shapes
+from ...common.checkpoint_shapes import CheckpointError, Shapes
 from .components import Family
 from .files import Stored
 

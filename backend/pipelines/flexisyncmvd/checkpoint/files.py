@@ -13,8 +13,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ... import checkpoint_shapes
-from ...checkpoint_shapes import PUBLISHED, Origin, Shapes, absent, read_manifest
+from ...common import checkpoint_shapes
+from ...common.checkpoint_shapes import PUBLISHED, Origin, Shapes, absent, read_manifest
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 SUFFIX = ".safetensors"

@@ -10,8 +10,8 @@ from diffusers import ControlNetModel
 from torch import nn
 from transformers import CLIPTokenizer, CLIPVisionModelWithProjection
 
-from ...checkpoint_shapes import Origin, Shapes
-from ...reports import LoadReport, ignore
+from ....contract.reports import LoadReport, ignore
+from ...common.checkpoint_shapes import Origin, Shapes
 from ..published_networks import MANIFEST_OF
 from .adapter import Adapter, attach_adapter, check_adapter, detach_adapter, read_adapter
 from .choice import CheckpointChoice

@@ -21,8 +21,8 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from ...checkpoint_shapes import Shapes
-from ...reports import LoadReport, ignore
+from ....contract.reports import LoadReport, ignore
+from ...common.checkpoint_shapes import Shapes
 from .files import Stored, check_shapes
 
 Build = Callable[[Mapping[str, Any]], nn.Module]

@@ -7,7 +7,7 @@ from typing import Any
 
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
-from ...checkpoint_shapes import Origin
+from ...common.checkpoint_shapes import Origin
 from .files import Stored, open_component, open_stored, read_config
 from .networks import PlannedNetwork, empty_network, plan, shapes_of
 from .plan import STEMS

@@ -10,7 +10,7 @@ from diffusers import MultiControlNetModel
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from ....contract import Resources, WeightSet
-from ...reports import LoadReport, ignore
+from ....contract.reports import LoadReport, ignore
 from ..pipeline import FlexiSyncMVDPipeline
 from ..placement import place
 from ..schedule import ddpm_scheduler

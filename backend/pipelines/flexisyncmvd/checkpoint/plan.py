@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...checkpoint_shapes import PUBLISHED, Origin
+from ...common.checkpoint_shapes import PUBLISHED, Origin
 from ..published_networks import MANIFEST_OF
 from .choice import CheckpointChoice
 from .components import FAMILY_NAMES, Family

@@ -22,15 +22,16 @@ from torch.nn import functional
 
 from ....contract import PaintedMesh
 from ....geometry.box_unwrap import box_unwrap
+from ....geometry.frames import blender_to_y_up, x_front_to_blender
 from ....geometry.isosurface import extract_isosurface
 from ....geometry.projection import UVMesh, nearest_seeds, rasterize_uvs
+from ....painting.scene import PaintedScene
 from ....procedural.assembly import stack
 from ....procedural.dataset import Split, object_at
 from ....procedural.dense_grid import distance_grid
 from ....procedural.families import FAMILIES
 from ....procedural.primitives import ObjectBatch
 from ....procedural.surface_views import BACKGROUND, SurfaceViews
-from ..painted_scene import PaintedScene
 from ..rig import CameraRig
 from ..settings import Scene
 from .captions import MATERIALS, WORDINGS, caption
@@ -53,17 +54,15 @@ def unwrapped_object(split: Split, family: str, number: int, seed: int = 0, grid
     """A drawn object as a mesh with UVs in Blender's frame, its front along -Y."""
     batch = ObjectBatch.from_arrays(stack([object_at(split, number, seed, family)]))
     mesh = extract_isosurface(-distance_grid(batch, grid))
-    x, y, z = mesh.vertices.T
-    vertices = np.stack([y, -x, z], axis=1).astype(np.float32)
+    vertices = x_front_to_blender(mesh.vertices).astype(np.float32)
     faces = mesh.faces.astype(np.int32)
     return PaintedMesh(vertices, faces, box_unwrap(vertices, faces), np.ones(len(faces), bool))
 
 
 def scene_of(mesh: PaintedMesh, rig: CameraRig, fill: float, device: str) -> Scene:
     """The mesh before the rig's cameras; their frame is glTF's too, y up and the front toward +z."""
-    x, y, z = mesh.vertices.T
-    turned = PaintedMesh(np.stack([x, z, -y], axis=1), mesh.faces, mesh.uvs, mesh.painted)
-    return PaintedScene.build([turned], rig, False, fill, device).scene
+    turned = PaintedMesh(blender_to_y_up(mesh.vertices), mesh.faces, mesh.uvs, mesh.painted)
+    return Scene.of(PaintedScene.build([turned], rig.cameras(), fill, device), rig)
 
 
 def surface_of(mesh: UVMesh, size: int) -> SurfaceViews:

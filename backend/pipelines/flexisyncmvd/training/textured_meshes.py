@@ -18,9 +18,10 @@ from torch import Tensor
 from trimesh.visual import TextureVisuals
 
 from ....contract import BadInput, PaintedMesh
-from ....geometry.projection import Projector, UVMesh, UVStrip, wrap_uvs
+from ....geometry.projection import Projector, UVMesh, wrap_uvs
+from ....painting.scene import PaintedScene
+from ....painting.uv_strip import UVStrip
 from ..conditioning import condition_geometry, depth_image, smooth
-from ..painted_scene import PaintedScene
 from ..prompts import positive_direction, suffix
 from ..rig import CameraRig
 
@@ -120,7 +121,7 @@ def _image(path: Path, mesh: trimesh.Trimesh) -> Tensor:
 def render_textured_mesh(item: TexturedMesh, prompt: str, size: int, device: torch.device | str) -> RenderedMesh:
     """The rig's views of a mesh, each with its depth image (spec 2.11) and the prompt with its side (spec 2.13)."""
     rig = CameraRig()
-    scene = PaintedScene.build([item.mesh], rig, False, FILL, device).scene
+    scene = PaintedScene.build([item.mesh], rig.cameras(), FILL, device)
     projector = Projector.build(scene.mesh, scene.cameras, size, tuple(item.texture.shape[1:]), fill_cosine=False)
     images = projector.render(item.texture.to(device))
     depth = smooth(depth_image(condition_geometry(scene.mesh, scene.cameras)), size)[:, :1]

@@ -20,8 +20,8 @@ from transformers import Dinov2Model
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
 from ....training.model_card import figures_table, sizes_in_words
+from ...common.sampler import flow_scheduler
 from ..pipeline import PartPackerPipeline
-from ..sampler import flow_scheduler
 from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_denoiser
 from .presets import PRESETS, Preset
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..grid_mesh import cell_centers
+from ....geometry.manifold_repair.grid_mesh import cell_centers
 from .salvage import Salvage, Triple
 from .small_holes import close_small_holes
 from .vocabulary import END, RESOLUTION

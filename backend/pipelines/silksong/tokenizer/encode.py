@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....contract import BadInput
+from ....geometry.manifold_repair.grid_mesh import GridMesh, snap
+from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE, normalize
+from ....geometry.manifold_repair.orientation import cut_open, repair_winding
+from ....geometry.manifold_repair.splitting import MOST_STEPS, SplitLimits, split_non_manifold
 from ....geometry.normalization import Normalization
-from ..grid_mesh import GridMesh, snap
-from ..manifold_repair.mesh_repair import LONGEST_SIDE, normalize
-from ..manifold_repair.splitting import MOST_STEPS, SplitLimits, split_non_manifold
-from ..orientation import cut_open, repair_winding
 from .layer_tokens import place_tokens, previous_layer_tokens, same_layer_tokens
 from .rings import sorted_components, vertex_layers, vertex_rings
 from .vocabulary import COMPONENT, END_COMPONENT, NEXT_LAYER, RESOLUTION

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ....contract import BadInput
 from ....geometry.components import face_labels
-from ..grid_mesh import GridMesh
+from ....geometry.manifold_repair.grid_mesh import GridMesh
 from .vocabulary import MAX_LAYER_VERTICES, MAX_LAYERS, MIN_COMPONENT_FACES
 
 MOST_FACES = 12_000

@@ -13,8 +13,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ....geometry.components import directed_edges, edge_runs
-from ..manifold_repair.link import CycleSearch, link_graph, longest_path
-from ..manifold_repair.splitting import MOST_STEPS
+from ....geometry.manifold_repair.link import CycleSearch, link_graph, longest_path
+from ....geometry.manifold_repair.splitting import MOST_STEPS
 
 PATCHES = {
     3: ((0, 1, 2),),

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from ....contract import BadInput
 from ....geometry.components import is_watertight
+from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE
 from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
 from ....procedural.dense import densified
-from ..manifold_repair.mesh_repair import LONGEST_SIDE
 from ..mesh_cleaning import clean_mesh
 from ..pipeline import SilksongPipeline
 from ..point_sampling import sample_condition_points

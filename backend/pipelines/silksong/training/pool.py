@@ -23,9 +23,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ....contract import BadInput
+from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE
 from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
-from ..manifold_repair.mesh_repair import LONGEST_SIDE
 from .cleaning import CleaningRule, checked_tokens
 from .presets import Preset
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ....contract import BadInput
+from ....geometry.frames import blender_to_y_up
 from ....geometry.mesh import TriangleMesh
 from ....geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
 from ....procedural.dataset import Split
 from ....procedural.low_poly import low_poly_object
 from ....procedural.low_poly_shapes import axis_rotation
-from ..frame import blender_to_y_up
 from ..mesh_cleaning import clean_mesh
 
 logger = logging.getLogger(__name__)

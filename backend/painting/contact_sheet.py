@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All views in one image."""
+
+from math import isqrt
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+BACKGROUND = 0.5
+"""Gray of the places without a view."""
+
+
+def contact_sheet(images: Tensor, longest: int = 1024) -> Image.Image:
+    """Views [V, 3, s, s] in [0, 1] in rows of about a square, at most `longest` pixels wide."""
+    columns = isqrt(len(images) - 1) + 1
+    rows = -(-len(images) // columns)
+    side = images.shape[-1]
+    sheet = torch.full((3, rows * side, columns * side), BACKGROUND)
+    for number, view in enumerate(images.float().cpu()):
+        row, column = divmod(number, columns)
+        sheet[:, row * side : (row + 1) * side, column * side : (column + 1) * side] = view
+    result = Image.fromarray((sheet.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
+    result.thumbnail((longest, longest))
+    return result
