@@ -49,7 +49,7 @@ class SubprocessConnection:
         self._closed = False
 
     def start(self) -> None:
-        """Start the child. Raises MeshwrightError when its Python cannot be run."""
+        """Start the child. Raises MeshwrightError when its Python cannot be run. Call it in the main thread."""
         try:
             self._process = subprocess.Popen(
                 command_line(self._settings), cwd=self._settings.root, env=environment(self._settings),
@@ -58,6 +58,7 @@ class SubprocessConnection:
             raise MeshwrightError("The backend's Python cannot be started.",
                                   f"{self._settings.python}: {error.strerror or error}.",
                                   "Set up the runtime in the preferences.", Remedy.OPEN_PREFERENCES) from error
+        survive_broken_pipes()
         self._input = cast(IO[bytes], self._process.stdin)
         if sys.platform != "win32":  # there a small message into a pipe that the child reads all the time goes through
             os.set_blocking(self._input.fileno(), False)
@@ -192,6 +193,17 @@ def environment(settings: WorkerSettings) -> dict[str, str]:
     if settings.offline:
         kept["HF_HUB_OFFLINE"] = "1"
     return kept
+
+
+def survive_broken_pipes() -> None:
+    """Have a write to a pipe that nobody reads any more raise BrokenPipeError instead of ending this process.
+
+    Python's own program sees to that; a Blender before 5 that embeds Python does not, so that a message to a worker
+    that was killed would end Blender. Children are not affected: `Popen` gives them the signal's default back. A
+    handler that somebody else has installed stays. Call it in the main thread.
+    """
+    if sys.platform != "win32" and signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def _own_group() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 """The ways to a worker: pipes that never wait, a clean environment, and the same worker inside Blender's Python."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,9 +21,10 @@ from blender_addon.connection.subprocess_connection import (
     SubprocessConnection,
     command_line,
     environment,
+    survive_broken_pipes,
 )
 
-from .jobs_at_work import fake_worker, new_job, practice_pipeline_here, real_worker, until
+from .jobs_at_work import REPOSITORY, fake_worker, new_job, practice_pipeline_here, real_worker, until
 
 
 @pytest.fixture
@@ -184,6 +186,67 @@ def test_what_a_child_said_before_it_died_is_heard(tmp_path: Path) -> None:
     assert [type(item) for item in listen(connection, Done)] == [StageProgress, Done]
     until(lambda: not connection.alive(), connection.poll, 5)
     connection.kill()
+
+
+_EMBEDDED = """
+import os, signal, sys, time
+from dataclasses import replace
+from pathlib import Path
+
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+from zipped.backend.contract import Submit
+from zipped.connection import WorkerSettings, connect
+
+def started(python):
+    connection = connect(WorkerSettings(Path(python), Path(sys.argv[1]), Path("models"), "silent"))
+    connection.start()
+    return connection
+
+def wait(connection):
+    while connection.alive():
+        connection.poll()
+        time.sleep(0.01)
+
+first = started(sys.executable)
+os.kill(first.process_id, signal.SIGKILL)
+wait(first)
+first.send(Submit("name", "folder"))
+second = started(sys.argv[2])
+wait(second)
+second.kill()
+print(first.last_log_lines()[-1], *second.last_log_lines())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads the child's signals from /proc")
+def test_a_dead_child_ends_no_program_in_which_broken_pipes_are_deadly(tmp_path: Path) -> None:
+    """As in Blender 4.2 and 4.3, whose Python leaves SIGPIPE at its default. The bpy module ignores it."""
+    package = tmp_path / "zipped"
+    package.mkdir()
+    for name in ("connection", "backend"):
+        (package / name).symlink_to(REPOSITORY / ("" if name == "backend" else "blender_addon") / name)
+    child = tmp_path / "child.sh"  # no Python, which would set the signal itself
+    child.write_text("#!/bin/sh\ngrep SigIgn /proc/self/status >&2\n")
+    child.chmod(0o755)
+    ran = subprocess.run([sys.executable, "-c", _EMBEDDED, str(fake_worker().root), str(child)], cwd=tmp_path,
+                         capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, f"ended by {ran.returncode}: {ran.stderr}"
+    ending, _, ignored = ran.stdout.strip().partition("SIGKILL.")
+    assert ending == "The worker was ended by "
+    assert not int(ignored.split()[1], 16) >> (signal.SIGPIPE - 1) & 1, "the child must keep the signal's default"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_a_handler_of_somebody_else_stays() -> None:
+    def handler(number: int, frame: object) -> None:
+        """Somebody else's."""
+
+    before = signal.signal(signal.SIGPIPE, handler)
+    try:
+        survive_broken_pipes()
+        assert signal.getsignal(signal.SIGPIPE) is handler
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 # ----------------------------------------------------------------------------------------------------- in process

@@ -71,14 +71,15 @@ class Window:
         yield 1.0
         self.say("tab", self.sidebar.active_panel_category)
 
-    def find_button(self, operator: str) -> Generator[float, None, tuple[int, int] | None]:
+    def find_button(self, operator: str, across: float = 0.5) -> Generator[float, None, tuple[int, int] | None]:
         """Where in the sidebar the operator's button is, None when it is nowhere to be seen.
 
-        Blender tells no button's position. So the mouse goes down the sidebar, and at each stop Blender's own shortcut
-        copies the command of the button under it.
+        `across` is the share of the sidebar's width at which the button lies. Blender tells no button's position: so
+        the mouse goes down the sidebar, and at each stop Blender's own shortcut copies the command of the button under
+        it.
         """
         height = bpy.context.window_manager.windows[0].height
-        x = self.sidebar.x + self.sidebar.width // 2
+        x = self.sidebar.x + int(self.sidebar.width * across)
         top, bottom = height - self.sidebar.y - self.sidebar.height, height - self.sidebar.y
         for y in range(top + 10, bottom, 14):
             bpy.context.window_manager.clipboard = ""
@@ -89,6 +90,13 @@ class Window:
             if bpy.context.window_manager.clipboard.startswith(f"bpy.ops.{operator}("):
                 return x, y
         return None
+
+    def scroll_to_the_end(self) -> Steps:
+        """Turn the mouse wheel until the end of the sidebar is to be seen."""
+        x, height = self.sidebar.x + self.sidebar.width // 2, bpy.context.window_manager.windows[0].height
+        self._do("xdotool", "mousemove", str(x), str(height - self.sidebar.y - self.sidebar.height // 2),
+                 "click", "--repeat", "40", "--delay", "20", "5")
+        yield 1.0
 
     def click(self, x: int, y: int) -> None:
         """The left mouse button."""
