@@ -12,10 +12,10 @@ from typing import Literal
 import bpy
 import numpy as np
 
-from .backend.contract import JobFolder
+from .backend.contract import Delivery, JobFolder, MeshData, Request
 from .backend.contract.json_form import from_json, to_json
+from .backend.pipelines import registry
 
-Mode = Literal["place", "replace", "groups", "texture"]
 MeshSource = Literal["EVALUATED", "BASE"]
 _FILE = "delivery.json"
 _SESSION = uuid.uuid4().hex
@@ -30,7 +30,7 @@ class Reference:
     session: str = _SESSION
 
     def find(self, collection: bpy.types.bpy_prop_collection) -> bpy.types.ID | None:
-        """The datablock, or None when it has gone. In another session the name decides."""
+        """The datablock, or None when it no longer exists. In another session the name decides."""
         if self.session != _SESSION:
             return collection.get(self.name)
         return next((datablock for datablock in collection if datablock.session_uid == self.uid), None)
@@ -55,10 +55,10 @@ class Target:
         standing: np.ndarray = vertices @ self._standing.T
         return standing.astype(np.float32)
 
-    def own(self, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A mesh in the frame of the captured one (vertices [V, 3], faces [F, 3]) in the object's own, facing alike."""
-        faces = faces[:, ::-1] if np.linalg.det(self._standing) < 0 else faces
-        return (vertices @ np.linalg.inv(self._standing).T).astype(np.float32), faces
+    def own(self, mesh: MeshData) -> MeshData:
+        """A mesh in the frame of the captured one, in the object's own, facing alike."""
+        moved = mesh.with_vertices(mesh.vertices @ np.linalg.inv(self._standing).T)
+        return moved.mirrored() if np.linalg.det(self._standing) < 0 else moved
 
     @property
     def _standing(self) -> np.ndarray:
@@ -66,10 +66,17 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Paint:
-    """How a target takes its texture: the UV layer's name, the file of a new one (npy [L, 2] in the job's inputs), the
-    material slots that change, whether the old look stays where the image is transparent, what the artist should read
-    with the result, and a checksum of the mesh's corners, which a new UV layer must fit."""
+class MaterialPlacement:
+    """How a target takes its new material.
+
+    Attributes:
+        uv_layer: the UV layer's name.
+        new_uvs: the file of a new layer (npy [L, 2] in the job's inputs); "" for one that the mesh has.
+        slots: the material slots that change.
+        masked: whether the old surface stays where the maps are transparent.
+        remark: what the artist should read with the result.
+        corners: a checksum of the mesh's corners, which a new UV layer must fit.
+    """
 
     uv_layer: str
     new_uvs: str = ""
@@ -81,7 +88,7 @@ class Paint:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a mesh takes over from the one whose place it takes: materials face by face, UV maps, vertex groups with
+    """What a mesh takes over from the one that it replaces: materials face by face, UV maps, vertex groups with
     their weights. `source` is the form in which that one was captured."""
 
     materials: bool = True
@@ -94,21 +101,26 @@ class Transfer:
 class DeliveryNote:
     """How to deliver one job.
 
-    "place" stands the result at the cursor (`size` is its largest extent) or, with `fit`, inside the targets' bounds.
-    "replace" puts a new object where the target is, with what `transfer` says of it, and hides the target.
-    "groups" keeps the world frame, makes one collection a group and hides the targets.
-    "texture" gives each target a new look, painted as the entry of `paints` of the same index says.
-    `superseded` is an earlier result's empty, whose objects are hidden. `rerolled` is the job whose paint a texture
-    of some faces only lies in the place of, not on top of.
+    Attributes:
+        delivery: what kind of result it is, as the task's spec said.
+        scene: where it goes; None for the current one.
+        cursor, size, fit: new objects go to the cursor with `size` as their largest extent or, with `fit`, inside the
+            targets' bounds.
+        targets: the captured objects, in the order of the mesh input's files.
+        materials: how each target takes its new material, of the same index.
+        image: name of the image that was used, "" for none.
+        superseded: an earlier result's object or empty, which is hidden with all that is parented to it.
+        transfer: what a replacing mesh takes over.
+        rerolled: the job whose paint a new one of some faces replaces, instead of lying on top of it.
     """
 
-    mode: Mode = "place"
+    delivery: Delivery = "object"
     scene: Reference | None = None
     cursor: tuple[float, ...] = (0.0, 0.0, 0.0)
     size: float = 1.0
     fit: bool = False
     targets: tuple[Target, ...] = ()
-    paints: tuple[Paint, ...] = ()
+    materials: tuple[MaterialPlacement, ...] = ()
     image: str = ""
     superseded: Reference | None = None
     transfer: Transfer = Transfer()
@@ -120,8 +132,18 @@ class DeliveryNote:
 
     @classmethod
     def read(cls, folder: JobFolder) -> "DeliveryNote":
-        """The folder's note; a job that was made outside Blender is placed at the origin. Raises BadInput."""
-        return from_json(cls, folder.read_note(_FILE), "delivery")
+        """The folder's note; a job that was made outside Blender goes to the origin. Raises BadInput."""
+        data = folder.read_note(_FILE)
+        if data:
+            return from_json(cls, data, "delivery")
+        request = folder.read_request()
+        return cls(registry.spec(request.pipeline).task(request.task).delivery)
+
+
+def captured_files(request: Request) -> tuple[str, ...]:
+    """The captured meshes' files in the job's inputs, in the order of the note's targets. Raises BadInput."""
+    slot = registry.spec(request.pipeline).task(request.task).mesh_input
+    return request.inputs.get(slot.name, ()) if slot else ()
 
 
 def reference(datablock: bpy.types.ID) -> Reference:

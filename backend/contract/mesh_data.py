@@ -93,6 +93,10 @@ class MeshData:
         """The same mesh with its vertices, [V, 3], elsewhere."""
         return replace(self, vertices=vertices)
 
+    def mirrored(self) -> MeshData:
+        """The same surface with its faces turned round, as a mirroring transform needs it."""
+        return replace(self, faces=self.faces[:, ::-1], uvs=None if self.uvs is None else self.uvs[:, ::-1])
+
     def write(self, path: Path) -> None:
         """Write an uncompressed npz, which is there whole or not at all. Raises MeshwrightError."""
         present = {name: getattr(self, name) for name in _FORMS if getattr(self, name) is not None}

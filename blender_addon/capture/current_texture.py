@@ -16,14 +16,14 @@ from ..backend.contract import BadInput, MeshwrightError
 from ..delivery_note import MeshSource
 from ..materials.node_trees import copied_material, plain_material
 
-NAME = "Meshwright Look"
+NAME = "Meshwright Current Texture"
 SMALLEST, USUAL, LARGEST = 512, 1024, 2048
 """Texels a side: at least, of materials without images, and at most."""
 BLEED = 16
 _NO_SURFACE = ("BSDF_TRANSPARENT", "GROUP")
 
 
-def baked_look(item: bpy.types.Object, which: MeshSource, uv_layer: str, name: str) -> np.ndarray:
+def baked_texture(item: bpy.types.Object, which: MeshSource, uv_layer: str, name: str) -> np.ndarray:
     """The base color of `item` by the UV layer of that name, uint8 [S, S, 3], sRGB, the first row on top.
 
     `name` is what the artist calls the object. Raises BadInput for one without materials, MeshwrightError where Blender
@@ -42,8 +42,8 @@ def baked_look(item: bpy.types.Object, which: MeshSource, uv_layer: str, name: s
         pixels = np.empty(side * side * 4, np.float32)
         studio.image.pixels.foreach_get(pixels)
     rows = pixels.reshape(side, side, 4)[::-1, :, :3]
-    look: np.ndarray = (rows.clip(0, 1) * 255).round().astype(np.uint8)
-    return look
+    texture: np.ndarray = (rows.clip(0, 1) * 255).round().astype(np.uint8)
+    return texture
 
 
 @dataclass

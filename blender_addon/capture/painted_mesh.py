@@ -17,8 +17,8 @@ import numpy as np
 from mathutils import Matrix
 
 from ..backend.contract import BadInput, PaintedMesh
-from ..delivery_note import MeshSource, Paint
-from .current_texture import baked_look
+from ..delivery_note import MaterialPlacement, MeshSource
+from .current_texture import baked_texture
 from .unwrapping import smart_uvs
 from .uv_layout import MOST_OVERLAPPING, shared_area, uv_layout
 from .view import View
@@ -37,15 +37,15 @@ MARGIN = 0.005
 
 
 def capture_painted(source: bpy.types.Object, path: Path, which: MeshSource, scope: Scope, choice: UVChoice,
-                    view: View | None = None, textured: bool = False) -> Paint:
+                    view: View | None = None, textured: bool = False) -> MaterialPlacement:
     """Write the object's mesh with UVs to an npz; how its texture will be delivered. Raises MeshwrightError."""
     mesh, paint = painted_mesh(source, which, scope, choice, path.with_suffix(".uvs.npy"), view, textured)
     mesh.write(path)
     return paint
 
 
-def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choice: UVChoice,
-                 new_uvs: Path, view: View | None = None, textured: bool = False) -> tuple[PaintedMesh, Paint]:
+def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choice: UVChoice, new_uvs: Path,
+                 view: View | None = None, textured: bool = False) -> tuple[PaintedMesh, MaterialPlacement]:
     """The object's mesh with UVs and the faces to paint, and how to deliver its texture.
 
     A new UV layer for the object's own mesh goes to the file `new_uvs` (npy, float32 [L, 2]). With the scope "VIEW" the
@@ -79,14 +79,14 @@ def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choi
         name = str(layer.name) if uvs is None else _add_layer(mesh, uvs)
         captured, corners = _captured(copy, source.name, which, name), corner_checksum(mesh)
         if textured:
-            captured = replace(captured, texture=baked_look(copy, which, name, source.name))
+            captured = replace(captured, texture=baked_texture(copy, which, name, source.name))
     if view is not None and shown is not None:
         captured = replace(captured, vertices=view.turned(captured.vertices), painted=shown > 0)
     if uvs is None:
-        return captured, Paint(name, "", slots, masked)
+        return captured, MaterialPlacement(name, "", slots, masked)
     np.save(new_uvs, uvs)
     remark = f"{source.name} got a new UV map beside its own: {', '.join(faults)}." if layer and faults else ""
-    return captured, Paint(NEW_LAYER, new_uvs.name, slots, masked, remark, corners)
+    return captured, MaterialPlacement(NEW_LAYER, new_uvs.name, slots, masked, remark, corners)
 
 
 def corner_checksum(mesh: bpy.types.Mesh) -> int:

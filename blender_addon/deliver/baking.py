@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend.contract import BadInput, MeshwrightError
 from ..capture.unwrapping import smart_uvs
-from ..materials.plain import new_material
+from ..materials.node_trees import colored_material
 from ..names import fitted
 from .scene import hide, unhide
 
@@ -38,7 +38,7 @@ def bake_normals(low: bpy.types.Object, dense: bpy.types.Object, size: int, dist
                            "Bring it back into a collection of this scene.")
     uv_layer = _uv_layer(low.data)
     image = bpy.data.images.new(fitted(low.name, " normals"), size, size, alpha=False)
-    image.colorspace_settings.name = "Non-Color"
+    image.colorspace_settings.is_data = True
     targets = [_image_node(material, image, uv_layer) for material in _own_materials(low)]
     with ExitStack() as kept:
         kept.enter_context(_renderable(dense, view_layer))
@@ -81,7 +81,7 @@ def _uv_layer(mesh: bpy.types.Mesh) -> str:
 def _own_materials(low: bpy.types.Object) -> list[bpy.types.Material]:
     """The materials of the slots, each copied unless it already shows a baked map: the dense object uses it too."""
     if not low.material_slots:
-        low.data.materials.append(new_material(low.name, None))
+        low.data.materials.append(colored_material(low.name, None))
     own: dict[bpy.types.Material | None, bpy.types.Material] = {}
     for slot in low.material_slots:
         known = slot.material
@@ -97,7 +97,7 @@ def _has_map(material: bpy.types.Material) -> bool:
 
 def _copied(material: bpy.types.Material | None, name: str) -> bpy.types.Material:
     if material is None:
-        return new_material(name, None)
+        return colored_material(name, None)
     copy = material.copy()
     copy.name = fitted(material.name, " baked")
     if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes

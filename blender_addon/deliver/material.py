@@ -1,103 +1,96 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finished texture job becomes a new look of the objects that were captured. No vertex, normal or old UV changes."""
+"""A finished job becomes a new material of the objects that were captured. No vertex, normal or old UV changes."""
 
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 
 import bpy
 import numpy as np
 
-from ..backend.contract import Artifact, JobFolder, MeshwrightError, Remedy, Request, Result
-from ..backend.contract.parameter import Value
+from ..backend.contract import JobFolder, MeshwrightError, Remedy
+from ..backend.pipelines import registry
 from ..capture.painted_mesh import MOST_LAYERS, corner_checksum
-from ..delivery_note import DeliveryNote, Paint
-from ..materials.node_trees import composed, material_under, overlaid_material, texture_material
+from ..delivery_note import MaterialPlacement, captured_files
+from ..materials.node_trees import Maps, composed, material_under, overlaid_material, texture_material
 from ..materials.variants import add_material_variant
 from ..names import fitted
+from .arrived_mesh import maps_for
+from .finished_job import Delivered, FinishedJob
+from .images import packed_maps
 from .provenance import FOLDER, attach
 
-LONGEST_WORDS = 30
+MOST_CHARACTERS = 30
 
 
-def deliver_textures(folder: JobFolder, request: Request, result: Result, note: DeliveryNote,
-                     values: Mapping[str, Value], notes: list[str]) -> list[bpy.types.Object]:
-    """Give every target its image, in a new material beside the old ones; the objects that were painted.
+def deliver_material(job: FinishedJob) -> Delivered:
+    """Give every target its maps, in a new material next to the old ones.
 
-    `values` are kept on the materials. A target that has gone or was edited since gets nothing, with a remark; its
-    image stays in the file. Raises MeshwrightError for an image that cannot be read.
+    A target that no longer exists or was edited since gets nothing, with a remark; its images stay in the file. Raises
+    MeshwrightError for maps that are missing or cannot be read.
     """
-    painted, name = [], _look_name(folder, request, note)
-    images = [artifact for artifact in result.artifacts if artifact.kind == "image"]
-    for target, paint, artifact in zip(note.targets, note.paints, images, strict=True):
-        image = _packed(folder, artifact, fitted(target.reference.name, " texture"))
+    painted, notes, name = [], [], _variant_name(job)
+    for target, placement, file in zip(job.note.targets, job.note.materials, captured_files(job.request), strict=True):
+        artifacts = maps_for(job.result, file)
+        if "base_color" not in artifacts:
+            raise MeshwrightError(f"There is no texture for {target.reference.name}.", "The job's result names none.",
+                                  "Start the job again.", Remedy.RETRY)
+        maps = packed_maps(job.folder, artifacts, target.reference.name)
         item = target.reference.find(bpy.data.objects)
-        fault = "has gone" if item is None else _unfit(item, paint, folder)
+        fault = "no longer exists" if item is None else _unfit(item, placement, job.folder)
         if item is None or fault:
-            image.use_fake_user = True
-            notes.append(f"{target.reference.name} {fault}: its texture is kept as the image {image.name}.")
+            for image in maps.values():
+                image.use_fake_user = True
+            notes.append(f"{target.reference.name} {fault}. Its texture is saved as image {maps['base_color'].name}.")
             continue
-        _paint(item, paint, image, folder, name, values, note.rerolled)
+        _paint(job, item, placement, maps, name)
         painted.append(item)
-        if paint.remark:
-            notes.append(paint.remark)
-    return painted
+        notes += [placement.remark] if placement.remark else []
+    return Delivered(tuple(painted), tuple(painted), "material", tuple(notes))
 
 
-def _packed(folder: JobFolder, artifact: Artifact, name: str) -> bpy.types.Image:
-    """The image, inside the .blend from now on: the job's folder may go."""
-    path = folder.outputs / Path(artifact.file).name
-    try:
-        image = bpy.data.images.load(str(path))
-        image.pack()
-    except RuntimeError as error:
-        raise MeshwrightError(f"The texture {artifact.name} cannot be read.", str(error), "Start the job again.",
-                              Remedy.RETRY) from error
-    image.name, image.filepath_raw = name, ""
-    return image
-
-
-def _unfit(item: bpy.types.Object, paint: Paint, folder: JobFolder) -> str:
+def _unfit(item: bpy.types.Object, placement: MaterialPlacement, folder: JobFolder) -> str:
     """Why the object cannot take the texture any more, or ""."""
     layers = item.data.uv_layers
     if item.library:
         return "is linked from another file now"
-    if not paint.new_uvs:
-        return "" if paint.uv_layer in layers else f"has no UV map {paint.uv_layer} any more"
-    if corner_checksum(item.data) != paint.corners:
+    if not placement.new_uvs:
+        return "" if placement.uv_layer in layers else f"has no UV map {placement.uv_layer} any more"
+    if corner_checksum(item.data) != placement.corners:
         return "was edited meanwhile"
-    uvs = np.load(folder.inputs / paint.new_uvs)
+    uvs = np.load(folder.inputs / placement.new_uvs)
     if _layer_with(item.data, uvs):
         return ""
     return "has no room for another UV map" if len(layers) >= MOST_LAYERS or item.data.library else ""
 
 
-def _paint(item: bpy.types.Object, paint: Paint, image: bpy.types.Image, folder: JobFolder, name: str,
-           values: Mapping[str, Value], rerolled: str) -> None:
-    """A new look called `name`. Where only some faces are painted it lies over what the slots show, or over what lies
-    under the paint of the job `rerolled`."""
-    layer = _new_layer(item.data, paint.uv_layer, folder.inputs / paint.new_uvs) if paint.new_uvs else paint.uv_layer
+def _paint(job: FinishedJob, item: bpy.types.Object, placement: MaterialPlacement, maps: Maps, name: str) -> None:
+    """A new material variant called `name`. Where only some faces are painted it lies over what the slots show, or over
+    what lies under the paint of the job that this one rerolls."""
+    new_uvs, rerolled = placement.new_uvs, job.note.rerolled
+    layer = _new_layer(item.data, placement.uv_layer, job.folder.inputs / new_uvs) if new_uvs else placement.uv_layer
     slots = item.material_slots
     shown = {index: slots[index].material if index < len(slots) else None
-             for index in paint.slots if index < max(len(slots), 1)}
+             for index in placement.slots if index < max(len(slots), 1)}
     words = fitted(item.name, " texture")
     made: dict[bpy.types.Material | None, bpy.types.Material] = {}
-    for old in dict.fromkeys(shown.values() if paint.masked else (None,)):
+    for old in dict.fromkeys(shown.values() if placement.masked else (None,)):
         under = material_under(old) if old and rerolled and old.get(FOLDER) == rerolled else old
-        if paint.masked and not (len(set(shown.values())) == 1 and composed(image, layer, under)):
-            made[old] = overlaid_material(words, image, layer, under)
+        if placement.masked and not (len(set(shown.values())) == 1 and composed(maps, layer, under)):
+            made[old] = overlaid_material(words, maps, layer, under)
         else:
-            made[old] = texture_material(words, image, layer, under)
-        attach(made[old], values)
-    add_material_variant(item, name, {index: made[old if paint.masked else None] for index, old in shown.items()})
+            made[old] = texture_material(words, maps, layer, under)
+        attach(made[old], job.provenance)
+    add_material_variant(item, name, {index: made[old if placement.masked else None] for index, old in shown.items()})
 
 
-def _look_name(folder: JobFolder, request: Request, note: DeliveryNote) -> str:
+def _variant_name(job: FinishedJob) -> str:
     """What was asked for, in few words, and the seed."""
-    texts = [(folder.inputs / file).read_text("utf-8") for file in request.inputs.get("prompt", ())]
-    asked = " ".join(" ".join(texts).split()) or note.image or request.subject
-    part = " (part)" if any(paint.masked for paint in note.paints) else ""
-    return f"{textwrap.shorten(asked, LONGEST_WORDS, placeholder=' …')}, seed {request.seed}{part}"
+    task = registry.spec(job.request.pipeline).task(job.request.task)
+    prompts = [str(job.request.parameters.get(parameter.name, "")) for parameter in task.parameters
+               if parameter.kind == "text" and parameter.multiline and parameter.default == ""]
+    asked = " ".join(" ".join(prompts).split()) or job.note.image or job.request.subject
+    part = " (part)" if any(placement.masked for placement in job.note.materials) else ""
+    return f"{textwrap.shorten(asked, MOST_CHARACTERS, placeholder=' …')}, seed {job.request.seed}{part}"
 
 
 def _layer_with(mesh: bpy.types.Mesh, uvs: np.ndarray) -> str:

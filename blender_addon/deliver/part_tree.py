@@ -1,33 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parts as an object tree: one collection, one empty, one object a part."""
 
-from collections.abc import Mapping
-
 import bpy
 import numpy as np
 
-from ..backend.contract.parameter import Value
-from ..materials.plain import new_material
 from ..names import fitted, part_name
+from .arrived_mesh import ArrivedMesh
 from .explode import add_slider, directions
-from .mesh import new_mesh
-from .parts import Part
+from .finished_job import FinishedJob
+from .mesh_objects import material_of, new_mesh
 from .placement import Placement
 from .provenance import PART, SIZE, attach
 
 _COLLECTION = "Meshwright · "
 
 
-def build_tree(subject: str, parts: list[Part], place: Placement, scene: bpy.types.Scene,
-               values: Mapping[str, Value], by_group: bool) -> tuple[bpy.types.Object, list[bpy.types.Object]]:
+def build_tree(job: FinishedJob, parts: list[ArrivedMesh], place: Placement,
+               by_group: bool) -> tuple[bpy.types.Object, list[bpy.types.Object]]:
     """(the empty, the part objects in the order of `parts`), linked into a new collection of the scene.
 
     Part meshes are in meters with their origin at their own bounds' middle, so every object's scale is 1.
     `by_group` makes one sub-collection for each group of artifacts.
     """
-    subject = unused_subject(subject, len(parts))
+    subject = unused_subject(job.request.subject, len(parts))
     collection = bpy.data.collections.new(fitted(_COLLECTION + subject))
-    scene.collection.children.link(collection)
+    job.scene.collection.children.link(collection)
     root = bpy.data.objects.new(fitted(subject), None)
     root.empty_display_type = "PLAIN_AXES"
     low = np.min([place.local(part.low) for part in parts], axis=0)
@@ -35,14 +32,14 @@ def build_tree(subject: str, parts: list[Part], place: Placement, scene: bpy.typ
     size = float((high - low).max())
     root.empty_display_size = 0.1 * size
     root.location = place.location
-    attach(root, {**values, SIZE: size})
+    attach(root, {**job.provenance, SIZE: size})
     collection.objects.link(root)
     homes = _group_collections(subject, parts, collection) if by_group else {}
     objects = []
     for number, part in enumerate(parts, 1):
-        made = _part_object(part_name(subject, number, len(parts)), part, place)
+        made = _part_object(part_name(subject, number, len(parts)), part, place, job)
         made.parent = root
-        attach(made, {**values, PART: part.artifact.name})
+        attach(made, {**job.provenance, PART: part.artifact.name})
         homes.get(part.artifact.group, collection).objects.link(made)
         objects.append(made)
     centers = np.array([place.local(part.center) for part in parts])
@@ -59,17 +56,26 @@ def unused_subject(subject: str, count: int) -> str:
     return candidate
 
 
-def _part_object(name: str, part: Part, place: Placement) -> bpy.types.Object:
+def unused_name(name: str) -> str:
+    """The name, or "name-2", "name-3" … so that Blender need not add ".001"."""
+    candidate, number = name, 1
+    while candidate in bpy.data.objects:
+        number += 1
+        candidate = fitted(name, f"-{number}")
+    return candidate
+
+
+def _part_object(name: str, part: ArrivedMesh, place: Placement, job: FinishedJob) -> bpy.types.Object:
     center = part.center
-    vertices = np.multiply(part.vertices - center.astype(np.float32), np.float32(place.scale))
-    mesh = new_mesh(name, vertices, part.faces)
-    mesh.materials.append(new_material(name, part.artifact.color))
+    vertices = np.multiply(part.mesh.vertices - center.astype(np.float32), np.float32(place.scale))
+    mesh = new_mesh(name, part.mesh.with_vertices(vertices))
+    mesh.materials.append(material_of(name, part, job.folder))
     made = bpy.data.objects.new(name, mesh)
     made.location = place.local(center)
     return made
 
 
-def _group_collections(subject: str, parts: list[Part],
+def _group_collections(subject: str, parts: list[ArrivedMesh],
                        parent: bpy.types.Collection) -> dict[str, bpy.types.Collection]:
     homes = {}
     for group in sorted({part.artifact.group for part in parts if part.artifact.group}):

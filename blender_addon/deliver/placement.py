@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a result stands and how large it is. World frame, meters."""
+"""Where a result is placed and how large it is. World frame, meters."""
 
 from dataclasses import dataclass
 
@@ -22,10 +22,8 @@ class Placement:
 
 
 def placement(note: DeliveryNote, low: np.ndarray, high: np.ndarray) -> Placement:
-    """Stand bounds `low`, `high` (float64 [3]) on the cursor at the wanted size, or inside the targets' bounds."""
+    """Place bounds `low`, `high` (float64 [3]) on the cursor at the wanted size, or inside the targets' bounds."""
     extent = high - low
-    if note.mode == "groups":
-        return Placement(_foot(low, high), 1.0, _foot(low, high))
     if note.fit and note.targets:
         target_low, target_high = target_bounds(note.targets)
         room = target_high - target_low
@@ -33,6 +31,11 @@ def placement(note: DeliveryNote, low: np.ndarray, high: np.ndarray) -> Placemen
         return Placement(_foot(low, high), float((room[fitting] / extent[fitting]).min()),
                          _foot(target_low, target_high))
     return Placement(_foot(low, high), note.size / max(float(extent.max()), 1e-9), np.array(note.cursor, np.float64))
+
+
+def in_place(low: np.ndarray, high: np.ndarray) -> Placement:
+    """Where the result already is in the world, with its location at the middle of the bounds' bottom."""
+    return Placement(_foot(low, high), 1.0, _foot(low, high))
 
 
 def target_bounds(targets: tuple[Target, ...]) -> tuple[np.ndarray, np.ndarray]:

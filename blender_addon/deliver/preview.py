@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mesh preview as a temporary object: it stands where the result will, is not saved, and no undo brings it back."""
+"""A mesh preview as a temporary object: it is where the result will be, is not saved, and no undo brings it back."""
 
 import logging
 import time
@@ -14,8 +14,8 @@ from ..backend.contract import MeshwrightError
 from ..delivery_note import DeliveryNote
 from ..jobs.job import Job
 from ..names import fitted
-from .mesh import bounds, fill
-from .parts import read_checked
+from .arrived_mesh import read_checked
+from .mesh_objects import fill
 from .placement import placement
 from .scene import rendering
 
@@ -92,12 +92,12 @@ def _update(shown: _Shown, job: Job) -> None:
         return
     assert job.preview is not None
     try:
-        vertices, faces = read_checked(job.preview, job.request.subject)
+        mesh = read_checked(job.preview, job.request.subject)
     except MeshwrightError as error:  # the next one, or the result, will do
         log.warning("No preview: %s", error)
         shown.count = job.preview_count
         return
-    scene, parent, matrix = _place(shown.note, *bounds(vertices))
+    scene, parent, matrix = _place(shown.note, *mesh.bounds.astype(np.float64))
     if scene is None:
         shown.unwanted = True
         if item:
@@ -106,8 +106,8 @@ def _update(shown: _Shown, job: Job) -> None:
     item = item or _new_object(job, scene)
     item.data.clear_geometry()
     if parent:  # turned and scaled back vertex by vertex: an object's matrix holds no shear
-        vertices, faces = shown.note.targets[0].own(vertices, faces)
-    fill(item.data, vertices, faces)
+        mesh = shown.note.targets[0].own(mesh)
+    fill(item.data, mesh.vertices, mesh.faces)
     item.data.shade_flat()  # its winding is not consistent, which smooth shading would show as dents
     item.parent, item.matrix_basis = parent, matrix
     shown.uid, shown.count = item.session_uid, job.preview_count
@@ -121,7 +121,7 @@ def _place(note: DeliveryNote, low: np.ndarray,
     Below its target it stands as that does: moved, sheared, mirrored, whatever comes.
     """
     scene = note.scene.find(bpy.data.scenes) if note.scene else bpy.context.scene
-    if note.mode in ("replace", "texture") and note.targets:
+    if note.delivery in ("replace", "material") and note.targets:
         target = note.targets[0].reference.find(bpy.data.objects)
         return scene if target else None, target, Matrix()
     place = placement(note, low, high)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a result came about, as custom properties on its objects."""
+"""How a result was made, as custom properties on its objects."""
 
 import json
 from collections.abc import Mapping
@@ -15,11 +15,12 @@ from ..version import ADDON_VERSION
 PREFIX = "meshwright_"
 PART, SIZE, SUBJECT, FOLDER, SEED, PIPELINE, TASK, WEIGHTS, LICENSE, COMMERCIAL_USE = (PREFIX + name for name in (
     "part", "size", "subject", "folder", "seed", "pipeline", "task", "weights", "license", "commercial_use"))
-ORIGINAL, VARIANT, DELIVERY = (PREFIX + name for name in ("original", "variant", "delivery"))
-"""The object that was captured (a Reference as JSON); the number of a variant, which has siblings of one delivery."""
+ORIGINAL, VARIANT, DELIVERY, CAPTION = (PREFIX + name for name in ("original", "variant", "delivery", "caption"))
+"""The object that was captured (a Reference as JSON); the number of a variant, which has siblings of one delivery; a
+text about the object."""
 
 
-def recipe(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
+def provenance(folder: JobFolder, request: Request, note: DeliveryNote) -> dict[str, Value]:
     """Flat values by property name: pipeline, weights, license, seed, parameters (JSON), image, versions …"""
     values: dict[str, Value] = {
         "job": request.job, "task": request.task, "pipeline": request.pipeline,

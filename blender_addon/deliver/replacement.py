@@ -2,8 +2,6 @@
 """A new object in the place of the one that was captured: its transforms, parent, collections, materials."""
 
 import json
-import uuid
-from collections.abc import Mapping, Sequence
 
 import bpy
 import numpy as np
@@ -11,82 +9,81 @@ from mathutils import Matrix
 
 from ..backend.contract import VARIANT_GROUP, BadInput, Request
 from ..backend.contract.json_form import from_json, to_json
-from ..backend.contract.parameter import Value
 from ..backend.pipelines import registry
-from ..delivery_note import DeliveryNote, Reference
-from ..materials.plain import new_material
+from ..delivery_note import Reference, Target
 from ..names import fitted
+from .arrived_mesh import ArrivedMesh, read_meshes
 from .explode import follow_slider
-from .mesh import new_mesh
-from .parts import Part
-from .provenance import DELIVERY, ORIGINAL, VARIANT, attach
+from .finished_job import Delivered, FinishedJob
+from .mesh_objects import material_of, new_mesh
+from .provenance import ORIGINAL, attach
+from .quality import attach_metrics
+from .scene import hide_targets
 from .transfer import transfer_data
+from .transforms import stand_like
+from .variants import mark_variants
 
-_TRANSFORMS = ("rotation_mode", "location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale",
-               "delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale")
 
+def deliver_replacement(job: FinishedJob) -> Delivered:
+    """New objects where the target is, which is hidden. Of variants, all but the first are hidden too.
 
-def replace_target(request: Request, parts: Sequence[Part], note: DeliveryNote, scene: bpy.types.Scene,
-                   view_layer: bpy.types.ViewLayer, values: Mapping[str, Value],
-                   notes: list[str]) -> list[bpy.types.Object]:
-    """New objects where the target is. Of variants, all but the first are to be hidden.
-
-    A target that has gone leaves its world matrix, and the artist a remark.
+    A target that no longer exists leaves its world matrix, and the artist a remark.
     """
-    target = note.targets[0] if note.targets else None
+    meshes = read_meshes(job.folder, job.result)
+    target = job.note.targets[0] if job.note.targets else None
     old = target and target.reference.find(bpy.data.objects)
-    if target and old is None:
-        notes.append(f"{target.reference.name} has gone: the result stands where it was, as a new object.")
-    homes = [home for home in old.users_collection if home in _open_collections(view_layer)] if old else []
+    notes = [f"{target.reference.name} no longer exists. The result is a new object in its place."] \
+        if target and old is None else []
+    homes = [home for home in old.users_collection if home in _open_collections(job.view_layer)] if old else []
     if old and not homes:
-        notes.append(f"The collection of {old.name} is linked or excluded: the result is in the scene's own.")
-    if old and target:
-        values = {**values, ORIGINAL: json.dumps(to_json(target.reference))}
-    delivery, suffix, objects = uuid.uuid4().hex, _suffix(request), []
-    for number, part in enumerate(parts, 1):
-        variant = part.artifact.group == VARIANT_GROUP
-        name = fitted(request.subject, f"{suffix}.v{number}" if variant and number > 1 else suffix)
-        vertices, faces = target.own(part.vertices, part.faces) if target else (part.vertices, part.faces)
-        made = bpy.data.objects.new(name, new_mesh(name, vertices, faces))
-        for home in homes or [scene.collection]:
-            home.objects.link(made)
-        attach(made, {**values, VARIANT: number, DELIVERY: delivery} if variant and len(parts) > 1 else values)
-        objects.append(made)
-    if old:
-        for made in objects:
-            follow_slider(made, old)
-        stand_like(objects, old, view_layer)
-        transfer_data(old, objects, note.transfer, scene, view_layer)
-    else:
-        for made in objects:
-            made.matrix_world = Matrix(np.reshape(target.matrix, (4, 4))) if target \
-                else Matrix.Translation(note.cursor)
-    for made, part in zip(objects, parts, strict=True):
-        if not made.data.materials:
-            made.data.materials.append(new_material(made.name, part.artifact.color))
-    return objects
-
-
-def stand_like(objects: Sequence[bpy.types.Object], old: bpy.types.Object, view_layer: bpy.types.ViewLayer) -> None:
-    """Put the objects where `old` stands, below the same parent. Its transforms are copied one by one, since a world
-    matrix below a parent of uneven scale cannot be set; what a constraint adds is in the world matrix alone."""
-    for made in objects:
-        made.parent, made.parent_type, made.parent_bone = old.parent, old.parent_type, old.parent_bone
-        made.parent_vertices = old.parent_vertices
-        made.matrix_parent_inverse = old.matrix_parent_inverse
-        for name in _TRANSFORMS:
-            setattr(made, name, getattr(old, name))
-    view_layer.update()
-    for made in objects:
-        if not np.allclose(made.matrix_world, old.matrix_world, rtol=1e-5, atol=1e-6):
-            made.matrix_world = old.matrix_world
+        notes.append(f"The collection of {old.name} is linked or excluded. The result is in the scene's collection.")
+    objects = [_new_object(job, arrived, number, target, homes) for number, arrived in enumerate(meshes, 1)]
+    _place(job, objects, target, old)
+    for made, arrived in zip(objects, meshes, strict=True):
+        if arrived.maps or not made.data.materials:
+            made.data.materials.clear()
+            made.data.materials.append(material_of(made.name, arrived, job.folder))
+    variants = meshes[0].artifact.group == VARIANT_GROUP
+    hidden = mark_variants(objects, job.view_layer) if variants else []
+    attach_metrics(objects, [arrived.artifact for arrived in meshes], job.folder)
+    hide_targets(job.note, job.view_layer)
+    shown = tuple(item for item in objects if item not in hidden)
+    return Delivered(tuple(objects), shown, objects[0].name, tuple(notes))
 
 
 def original_of(item: bpy.types.Object) -> bpy.types.Object | None:
-    """The object whose place this one took; None when there is none, or it has gone."""
+    """The object whose place this one took; None when there is none, or it no longer exists."""
     if ORIGINAL not in item:
         return None
     return from_json(Reference, json.loads(item[ORIGINAL])).find(bpy.data.objects)
+
+
+def _new_object(job: FinishedJob, arrived: ArrivedMesh, number: int, target: Target | None,
+                homes: list[bpy.types.Collection]) -> bpy.types.Object:
+    """Linked into `homes`, else into the scene's collection; its mesh in the target's own frame."""
+    suffix = _suffix(job.request)
+    variant = arrived.artifact.group == VARIANT_GROUP and number > 1
+    name = fitted(job.request.subject, f"{suffix}.v{number}" if variant else suffix)
+    made = bpy.data.objects.new(name, new_mesh(name, target.own(arrived.mesh) if target else arrived.mesh))
+    for home in homes or [job.scene.collection]:
+        home.objects.link(made)
+    original = {ORIGINAL: json.dumps(to_json(target.reference))} if target else {}
+    attach(made, {**job.provenance, **original})
+    return made
+
+
+def _place(job: FinishedJob, objects: list[bpy.types.Object], target: Target | None,
+           old: bpy.types.Object | None) -> None:
+    """Where the original is, with what it hands on; without it, where it was."""
+    if old:
+        for made in objects:
+            follow_slider(made, old)
+        stand_like(objects, old, job.view_layer)
+        transfer_data(old, objects, job.note.transfer, job.scene, job.view_layer)
+        return
+    for made in objects:
+        made.matrix_world = Matrix(np.reshape(target.matrix, (4, 4))) if target \
+            else Matrix.Translation(job.note.cursor)
 
 
 def _suffix(request: Request) -> str:

@@ -22,12 +22,12 @@ def rendering() -> bool:
     return bool(bpy.app.is_job_running("RENDER"))
 
 
-def scene_of(note: DeliveryNote, notes: list[str]) -> bpy.types.Scene:
+def scene_of(note: DeliveryNote) -> tuple[bpy.types.Scene, tuple[str, ...]]:
     """The note's scene, or the current one with a remark."""
     wanted = note.scene and note.scene.find(bpy.data.scenes)
     if note.scene and wanted is None:
-        notes.append(f"The scene {note.scene.name} has gone: the result is in the current scene.")
-    return wanted or bpy.context.scene
+        return bpy.context.scene, (f"The scene {note.scene.name} no longer exists. The result is in this scene.",)
+    return wanted or bpy.context.scene, ()
 
 
 def view_layer_of(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
@@ -53,10 +53,15 @@ def unhide(objects: Iterable[bpy.types.Object], view_layer: bpy.types.ViewLayer)
 
 
 def hide_superseded(note: DeliveryNote, view_layer: bpy.types.ViewLayer) -> None:
-    """Hide the earlier result that this one takes the place of."""
+    """Hide the earlier result that this one replaces."""
     earlier = note.superseded and note.superseded.find(bpy.data.objects)
     if earlier:
         hide([earlier, *earlier.children_recursive], view_layer)
+
+
+def hide_targets(note: DeliveryNote, view_layer: bpy.types.ViewLayer) -> None:
+    """Hide the objects that the result stands for, those that still exist."""
+    hide(filter(None, (target.reference.find(bpy.data.objects) for target in note.targets)), view_layer)
 
 
 def select_only(objects: Iterable[bpy.types.Object], active: bpy.types.Object,

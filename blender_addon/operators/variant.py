@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..deliver.mesh_variants import show_next, variants_of
+from ..deliver.variants import show_next, variants_of
 
 
 class MESHWRIGHT_OT_show_next_variant(bpy.types.Operator):

@@ -34,7 +34,8 @@ def finished_job(path: Path, task: str = "generate_parts", subject: str = "stool
     for number, (low, high) in enumerate(boxes):
         file = f"part.{number:02d}.npz"
         write_mesh(folder.outputs / file, box(low, high), BOX_FACES)
-        artifacts.append(Artifact(f"{subject}.{number}", "mesh", file, COLORS[number % 3], f"volume.{number % 2}"))
+        artifacts.append(Artifact(f"{subject}.{number}", "mesh", file, "mesh", color=COLORS[number % 3],
+                                  group=f"volume.{number % 2}"))
     folder.write_result(Result(tuple(artifacts), {"sample": 1.0}, ("a remark",)))
     if note is not None:
         folder.write_note("delivery.json", note)

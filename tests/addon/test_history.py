@@ -20,7 +20,7 @@ def aged(folder: JobFolder, seconds: float) -> None:
 
 def finished(jobs_folder: Path) -> JobFolder:
     _, folder = new_job(jobs_folder)
-    folder.write_result(Result((Artifact("part", "mesh", "part.npz"),)))
+    folder.write_result(Result((Artifact("part", "mesh", "part.npz", "mesh"),)))
     return folder
 
 

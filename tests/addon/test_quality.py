@@ -48,7 +48,7 @@ def remeshed(path: Path, original: Arrays, *variants: Arrays, **figures: Any) ->
     for number, variant in enumerate(variants):
         write_mesh(folder.outputs / f"{number}.npz", *variant)
         known = {"faces": len(variant[1]), "original_faces": len(original[1]), **FIGURES, **figures}
-        artifacts.append(Artifact(f"ring.{number}", "mesh", f"{number}.npz", group="variant", properties=known))
+        artifacts.append(Artifact(f"ring.{number}", "mesh", f"{number}.npz", "mesh", group="variant", properties=known))
     folder.write_result(Result(tuple(artifacts), {"tokens": 1.0}))
     folder.write_note("delivery.json", {"mode": "replace"})
     return folder

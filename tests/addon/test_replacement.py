@@ -24,7 +24,7 @@ def woven_job(path: Path, note: dict[str, Any], meshes: Sequence[tuple[np.ndarra
     folder.write_request(Request(path.name, "remesh", "silksong", "published", subject, 7))
     for number, (vertices, faces) in enumerate(meshes, 1):
         write_mesh(folder.outputs / f"{number}.npz", vertices, faces)
-        artifacts.append(Artifact(f"{subject}.v{number}", "mesh", f"{number}.npz", group="variant",
+        artifacts.append(Artifact(f"{subject}.v{number}", "mesh", f"{number}.npz", "mesh", group="variant",
                                   properties={"faces": len(faces)}))
     folder.write_result(Result(tuple(artifacts)))
     folder.write_note("delivery.json", note)

@@ -11,8 +11,8 @@ from backend.contract import Artifact, BadInput, JobFolder, Request, Result
 from blender_addon.capture import target_of
 from blender_addon.capture.painted_mesh import NEW_LAYER, painted_mesh
 from blender_addon.capture.uv_layout import uv_layout
-from blender_addon.deliver.material import deliver_textures
-from blender_addon.delivery_note import DeliveryNote, Paint
+from blender_addon.deliver import deliver
+from blender_addon.delivery_note import DeliveryNote, MaterialPlacement
 from blender_addon.materials import variants
 
 from .textured import registered_variants
@@ -58,7 +58,7 @@ def assert_kept(before: dict[str, np.ndarray], mesh: bpy.types.Mesh) -> None:
         assert np.array_equal(values, after[name]), name
 
 
-def textured(item: bpy.types.Object, paint: Paint, tmp_path: Path, seed: int = 1,
+def textured(item: bpy.types.Object, paint: MaterialPlacement, tmp_path: Path, seed: int = 1,
              color: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)) -> tuple[list[bpy.types.Object], list[str]]:
     """Deliver a one-color texture to the object; what was painted and the remarks."""
     folder = JobFolder.create(tmp_path / f"job-{seed}")
@@ -69,18 +69,18 @@ def textured(item: bpy.types.Object, paint: Paint, tmp_path: Path, seed: int = 1
     bpy.data.images.remove(image)
     if paint.new_uvs:
         (folder.inputs / paint.new_uvs).write_bytes((tmp_path / paint.new_uvs).read_bytes())
-    request = Request(job=folder.path.name, task="texture", pipeline="flexisyncmvd", weights="none", subject="blue",
-                      seed=seed)
-    result = Result((Artifact("blue", "image", "texture.001.png"),))
-    note = DeliveryNote(mode="texture", targets=(target_of(item),), paints=(paint,))
-    notes: list[str] = []
-    return deliver_textures(folder, request, result, note, {"meshwright_seed": seed}, notes), notes
+    folder.write_request(Request(job=folder.path.name, task="texture", pipeline="flexisyncmvd", weights="sd15",
+                                 subject="blue", seed=seed, inputs={"mesh": ("mesh.001.npz",)}))
+    folder.write_result(Result((Artifact("blue", "image", "texture.001.png", "base_color", "mesh.001.npz"),)))
+    DeliveryNote(delivery="material", targets=(target_of(item),), materials=(paint,)).write(folder)
+    report = deliver(folder)
+    return [bpy.data.objects[name] for name in report.objects], list(report.notes)
 
 
 def test_own_uvs_are_used_and_nothing_changes(crate: bpy.types.Object, tmp_path: Path) -> None:
     before = arrays(crate.data)
     captured, paint = painted_mesh(crate, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")
-    assert paint == Paint("UVMap", slots=(0,)) and not (tmp_path / "uvs.npy").exists()
+    assert paint == MaterialPlacement("UVMap", slots=(0,)) and not (tmp_path / "uvs.npy").exists()
     assert len(captured.faces) > 12, "the bevel is seen"
     assert captured.uvs.shape == (len(captured.faces), 3, 2) and captured.painted.all()
     assert captured.vertices.min(axis=0) == pytest.approx([0, 1, 2], abs=1e-5), "world frame"
@@ -96,7 +96,7 @@ def test_own_uvs_are_used_and_nothing_changes(crate: bpy.types.Object, tmp_path:
 
 def test_looks_switch_back_and_forth(crate: bpy.types.Object, tmp_path: Path) -> None:
     for seed in (1, 2):
-        textured(crate, Paint("UVMap"), tmp_path, seed)
+        textured(crate, MaterialPlacement("UVMap"), tmp_path, seed)
     known = variants.material_variants_of(crate)
     assert [look.name for look in known] == ["Before", "blue, seed 1", "blue, seed 2"]
     newest = crate.active_material
@@ -111,7 +111,7 @@ def test_looks_switch_back_and_forth(crate: bpy.types.Object, tmp_path: Path) ->
 def test_another_user_of_the_mesh_keeps_its_look(crate: bpy.types.Object, tmp_path: Path) -> None:
     twin = bpy.data.objects.new("twin", crate.data)
     bpy.context.scene.collection.objects.link(twin)
-    textured(crate, Paint("UVMap"), tmp_path)
+    textured(crate, MaterialPlacement("UVMap"), tmp_path)
     assert twin.material_slots[0].material.name == "red"
 
 

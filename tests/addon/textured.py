@@ -10,7 +10,7 @@ import pytest
 
 from backend.contract import Artifact, JobFolder, Request, Result
 from blender_addon.capture import target_of
-from blender_addon.delivery_note import DeliveryNote, Paint
+from blender_addon.delivery_note import DeliveryNote, MaterialPlacement
 from blender_addon.materials import variants
 
 BLUE = (0.0, 0.0, 1.0, 1.0)
@@ -21,7 +21,7 @@ _VALUES = {"FLOAT": ("value", 1), "INT": ("value", 1), "BOOLEAN": ("value", 1), 
 
 @pytest.fixture(autouse=True)
 def registered_variants(scene: bpy.types.Scene) -> Iterator[None]:
-    """For tests without the installed extension: objects can have looks."""
+    """For tests without the installed extension: objects can have material variants."""
     for cls in variants.CLASSES:
         bpy.utils.register_class(cls)
     variants.register()
@@ -104,24 +104,21 @@ def write_texture(folder: JobFolder, number: int = 1, color: tuple[float, ...] =
     image.filepath_raw, image.file_format = str(folder.outputs / f"texture.{number:03d}.png"), "PNG"
     image.save()
     bpy.data.images.remove(image)
-    return Artifact("blue", "image", f"texture.{number:03d}.png")
+    return Artifact("blue", "image", f"texture.{number:03d}.png", "base_color", f"mesh.{number:03d}.npz")
 
 
-def finished_texture(path: Path, items: Sequence[bpy.types.Object], paints: Sequence[Paint], uvs: Path, seed: int = 1,
-                     prompt: str = "", rerolled: str = "", color: tuple[float, ...] = BLUE) -> JobFolder:
+def finished_texture(path: Path, items: Sequence[bpy.types.Object], paints: Sequence[MaterialPlacement], uvs: Path,
+                     seed: int = 1, prompt: str = "", rerolled: str = "", color: tuple[float, ...] = BLUE) -> JobFolder:
     """A whole job folder whose textures wait for their delivery; `uvs` is the folder of the new UV layers."""
     folder = JobFolder.create(path)
     artifacts = [write_texture(folder, number, color) for number in range(1, len(items) + 1)]
     for paint in paints:
         if paint.new_uvs:
             (folder.inputs / paint.new_uvs).write_bytes((uvs / paint.new_uvs).read_bytes())
-    inputs = {}
-    if prompt:
-        (folder.inputs / "prompt.txt").write_text(prompt, encoding="utf-8")
-        inputs["prompt"] = ("prompt.txt",)
+    inputs = {"mesh": tuple(f"mesh.{number:03d}.npz" for number in range(1, len(items) + 1))}
     folder.write_request(Request(job=path.name, task="texture", pipeline="flexisyncmvd", weights="sd15", subject="blue",
-                                 seed=seed, inputs=inputs))
+                                 seed=seed, inputs=inputs, parameters={"prompt": prompt}))
     folder.write_result(Result(tuple(artifacts)))
-    DeliveryNote(mode="texture", targets=tuple(target_of(item) for item in items), paints=tuple(paints),
+    DeliveryNote(delivery="material", targets=tuple(target_of(item) for item in items), materials=tuple(paints),
                  rerolled=rerolled).write(folder)
     return folder

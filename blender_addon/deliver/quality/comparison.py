@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A woven mesh against Blender's own Decimate at the same face count, measured in the same way."""
+"""A remeshed object against Blender's own Decimate at the same face count, measured in the same way."""
 
 import math
 from pathlib import Path
@@ -8,8 +8,8 @@ import bpy
 
 from ...backend.contract import BadInput, JobFolder
 from ...capture import triangles
-from ...delivery_note import DeliveryNote
-from ..parts import read_checked
+from ...delivery_note import DeliveryNote, captured_files
+from ..arrived_mesh import read_checked
 from ..provenance import PREFIX
 from .decimation import workbench
 from .distance import Distance, Surface, between
@@ -47,21 +47,22 @@ def compare(item: bpy.types.Object, folder: JobFolder) -> None:
     The original is the mesh that was captured, not what has become of it since. Takes seconds for a million faces.
     Raises MeshwrightError when it cannot be read, and BadInput when the object has no fewer faces.
     """
-    vertices, faces = read_checked(_captured(folder), "the original")
-    own, woven_faces = triangles(item.data)
+    original = read_checked(_captured(folder), "the original")
+    vertices, faces = original.vertices, original.faces
+    own, own_faces = triangles(item.data)
     targets = DeliveryNote.read(folder).targets
-    woven = Surface.of(targets[0].as_it_stands(own) if targets else own, woven_faces)
-    if len(woven.faces) >= len(faces):
+    remeshed = Surface.of(targets[0].as_it_stands(own) if targets else own, own_faces)
+    if len(remeshed.faces) >= len(faces):
         raise BadInput("There is nothing to compare with.", f"{item.name} has no fewer faces than the original.",
-                       "Lower Longest, or keep the original.")
+                       "Lower Max Faces, or keep the original.")
     with workbench(vertices, faces) as bench:
-        decimated = bench.decimated(len(woven.faces))
-        ours, theirs = between(bench.original, woven), between(bench.original, decimated)
+        decimated = bench.decimated(len(remeshed.faces))
+        ours, theirs = between(bench.original, remeshed), between(bench.original, decimated)
         percent = 100 / bench.original.diagonal
     item[DECIMATE_FACES] = len(decimated.faces)
     item[DECIMATE_MEAN], item[DECIMATE_LARGEST] = theirs.mean * percent, theirs.largest * percent
     item[COMPARED_MEAN], item[COMPARED_LARGEST] = ours.mean * percent, ours.largest * percent
-    item[WORSE] = len(decimated.faces) <= MORE_FACES * len(woven.faces) and is_worse(ours, theirs)
+    item[WORSE] = len(decimated.faces) <= MORE_FACES * len(remeshed.faces) and is_worse(ours, theirs)
 
 
 def is_worse(ours: Distance, theirs: Distance) -> bool:
@@ -71,8 +72,8 @@ def is_worse(ours: Distance, theirs: Distance) -> bool:
 
 
 def _captured(folder: JobFolder) -> Path:
-    names = folder.read_request().inputs.get("mesh", ())
+    names = captured_files(folder.read_request())
     path = folder.inputs / names[0] if names else folder.inputs
     if not path.is_file():
-        raise BadInput("The original is no longer there.", f"{path} has gone.", "Remesh the object again.")
+        raise BadInput("The original is no longer there.", f"{path} no longer exists.", "Remesh the object again.")
     return path

@@ -9,7 +9,7 @@ import numpy as np
 from mathutils.bvhtree import BVHTree
 
 from ...capture import triangles
-from ..mesh import fill
+from ..mesh_objects import fill
 from .distance import Surface
 
 NAME = "Meshwright comparison"

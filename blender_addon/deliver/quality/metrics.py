@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of the quality card, as custom properties on the object: they are saved with the file."""
+"""The metrics of the quality report, as custom properties on the object: they are saved with the file."""
 
+import logging
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 
 import bmesh
 import bpy
@@ -11,6 +11,8 @@ import bpy
 from ...backend.contract import Artifact, JobFolder, MeshwrightError, mesh_metrics
 from ..provenance import PREFIX
 from .comparison import compare, is_quick
+
+log = logging.getLogger(__name__)
 
 FACES, NON_MANIFOLD_EDGES, COMPONENTS = (
     PREFIX + figure.name for figure in (mesh_metrics.FACES, mesh_metrics.NON_MANIFOLD_EDGES, mesh_metrics.COMPONENTS))
@@ -24,9 +26,9 @@ JOINING_ANGLE = math.radians(40.0)
 
 
 def attach_metrics(objects: Sequence[bpy.types.Object], artifacts: Sequence[Artifact], folder: JobFolder) -> None:
-    """Write each woven mesh's figures on its object, and compare those with Decimate that take no noticeable time.
+    """Write each remeshed object's metrics on it, and compare with Decimate where that takes no noticeable time.
 
-    The best variant is the first. Objects whose artifact has no figures are left alone.
+    The best variant is the first. Objects whose artifact has no metrics stay as they are.
     """
     carrying = []
     for item, artifact in zip(objects, artifacts, strict=True):
@@ -36,11 +38,13 @@ def attach_metrics(objects: Sequence[bpy.types.Object], artifacts: Sequence[Arti
                 item[name] = value
             item[QUADS] = quads_after_joining(item.data)
             carrying.append(item)
-    # Each comparison decimates the original anew.
+    # Each comparison decimates the original again.
     for number, item in enumerate(carrying, 1):
         if is_quick(number * int(item.get(ORIGINAL_FACES, 0))):
-            with suppress(MeshwrightError):  # what cannot be compared is delivered without
+            try:
                 compare(item, folder)
+            except MeshwrightError as error:  # the result is delivered without the comparison
+                log.info("%s is not compared with Decimate: %s", item.name, error)
 
 
 def quads_after_joining(mesh: bpy.types.Mesh) -> int:

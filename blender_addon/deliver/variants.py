@@ -1,11 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variants of one result, of which one is to be seen."""
+"""Variants of one result, of which one is shown."""
+
+import uuid
+from collections.abc import Sequence
 
 import bpy
 
 from .provenance import DELIVERY, VARIANT
-from .replacement import stand_like
 from .scene import hide, select_only, unhide
+from .transforms import stand_like
+
+
+def mark_variants(objects: Sequence[bpy.types.Object], view_layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
+    """Number objects as variants of one delivery and hide all but the first; the hidden ones. One alone is none."""
+    if len(objects) < 2:
+        return []
+    delivery = uuid.uuid4().hex
+    for number, item in enumerate(objects, 1):
+        item[VARIANT], item[DELIVERY] = number, delivery
+    hide(objects[1:], view_layer)
+    return list(objects[1:])
 
 
 def variants_of(item: bpy.types.Object) -> list[bpy.types.Object]:

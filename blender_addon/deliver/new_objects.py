@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results that are new in the scene: one object, named parts under an empty, or parts sorted into collections."""
+
+import bpy
+import numpy as np
+
+from ..backend.contract import VARIANT_GROUP
+from ..names import fitted
+from .arrived_mesh import ArrivedMesh, combined_bounds, read_meshes
+from .finished_job import Delivered, FinishedJob
+from .mesh_objects import material_of, new_mesh
+from .part_tree import build_tree, unused_name
+from .placement import Placement, in_place, placement
+from .provenance import SIZE, attach
+from .scene import hide_targets
+from .variants import mark_variants
+
+
+def deliver_object(job: FinishedJob) -> Delivered:
+    """One object, standing where the artist wants it. Further meshes are variants of it: hidden, one click away."""
+    meshes = read_meshes(job.folder, job.result)
+    low, high = combined_bounds(meshes)
+    place = placement(job.note, low, high)
+    objects = [_standing_object(job, arrived, place) for arrived in meshes]
+    hidden = mark_variants(objects, job.view_layer) if meshes[0].artifact.group == VARIANT_GROUP else []
+    shown = tuple(item for item in objects if item not in hidden)
+    return Delivered(tuple(objects), shown, objects[0].name)
+
+
+def deliver_parts(job: FinishedJob) -> Delivered:
+    """One collection, one empty, one named object a part."""
+    meshes = read_meshes(job.folder, job.result)
+    return _tree(job, meshes, placement(job.note, *combined_bounds(meshes)), by_group=False)
+
+
+def deliver_groups(job: FinishedJob) -> Delivered:
+    """The selected objects' meshes in their places, sorted into a collection for each group; the objects are hidden."""
+    meshes = read_meshes(job.folder, job.result)
+    delivered = _tree(job, meshes, in_place(*combined_bounds(meshes)), by_group=True)
+    hide_targets(job.note, job.view_layer)
+    return delivered
+
+
+def _tree(job: FinishedJob, meshes: list[ArrivedMesh], place: Placement, by_group: bool) -> Delivered:
+    root, parts = build_tree(job, meshes, place, by_group)
+    objects = (root, *parts)
+    return Delivered(objects, objects, f"{len(parts)} part{'s' if len(parts) > 1 else ''}")
+
+
+def _standing_object(job: FinishedJob, arrived: ArrivedMesh, place: Placement) -> bpy.types.Object:
+    """Its origin is the middle of its bottom, its scale 1."""
+    name = unused_name(fitted(job.request.subject))
+    foot = np.array([*arrived.center[:2], arrived.low[2]])
+    vertices = (arrived.mesh.vertices - foot.astype(np.float32)) * np.float32(place.scale)
+    made = bpy.data.objects.new(name, new_mesh(name, arrived.mesh.with_vertices(vertices)))
+    made.data.materials.append(material_of(name, arrived, job.folder))
+    made.location = place.location + place.local(foot)
+    job.scene.collection.objects.link(made)
+    attach(made, {**job.provenance, SIZE: float((arrived.high - arrived.low).max()) * place.scale})
+    return made
