@@ -132,12 +132,13 @@ class DeliveryNote:
 
     @classmethod
     def read(cls, folder: JobFolder) -> "DeliveryNote":
-        """The folder's note; a job that was made outside Blender goes to the origin. Raises BadInput."""
+        """The folder's note. A job that was made outside Blender has none: it is delivered as its task's spec says, to
+        the origin. Raises BadInput."""
         data = folder.read_note(_FILE)
-        if data:
-            return from_json(cls, data, "delivery")
-        request = folder.read_request()
-        return cls(registry.spec(request.pipeline).task(request.task).delivery)
+        if not data:
+            request = folder.read_request()
+            data = {"delivery": registry.spec(request.pipeline).task(request.task).delivery}
+        return from_json(cls, data, "delivery")
 
 
 def captured_files(request: Request) -> tuple[str, ...]:

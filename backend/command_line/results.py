@@ -92,7 +92,7 @@ def _quality(artifact: Artifact) -> str:
     known = artifact.properties
     if COMPONENTS.name not in known:
         return ""
-    return ", ".join(f"{figure.label} {figure.told(known[figure.name])}"
+    return ", ".join(f"{figure.label} {figure.in_words(known[figure.name])}"
                      for figure in MESH_METRICS if figure.name in known)
 
 

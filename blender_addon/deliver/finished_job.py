@@ -28,7 +28,7 @@ class FinishedJob:
 class Delivered:
     """What came into the scene: objects, the one to make active first, remarks, and the undo step's name.
 
-    `shown` are the objects that are selected; hidden ones are not among them.
+    `shown` are new objects to select, without hidden ones; what was only changed stays selected as it was.
     """
 
     objects: tuple[bpy.types.Object, ...]

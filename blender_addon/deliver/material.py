@@ -45,7 +45,7 @@ def deliver_material(job: FinishedJob) -> Delivered:
         _paint(job, item, placement, maps, name)
         painted.append(item)
         notes += [placement.remark] if placement.remark else []
-    return Delivered(tuple(painted), tuple(painted), "material", tuple(notes))
+    return Delivered(tuple(painted), (), "material", tuple(notes))
 
 
 def _unfit(item: bpy.types.Object, placement: MaterialPlacement, folder: JobFolder) -> str:

@@ -18,6 +18,7 @@ def mark_variants(objects: Sequence[bpy.types.Object], view_layer: bpy.types.Vie
     delivery = uuid.uuid4().hex
     for number, item in enumerate(objects, 1):
         item[VARIANT], item[DELIVERY] = number, delivery
+    view_layer.update()  # objects that were linked just now are in it only then
     hide(objects[1:], view_layer)
     return list(objects[1:])
 

@@ -70,7 +70,7 @@ def figure_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
     faces, quads = item[FACES], item[QUADS]
     for figure in MESH_METRICS:
         if PREFIX + figure.name in item:
-            yield figure.heading, figure.told(item[PREFIX + figure.name])
+            yield figure.heading, figure.in_words(item[PREFIX + figure.name])
         if figure == mesh_metrics.FACES:
             yield "Joined to quads", f"{quads:,}, {faces - 2 * quads:,} tris"
 
@@ -80,7 +80,7 @@ def comparison_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
     yield "Compared with", "this", "Decimate"
     for figure, ours, theirs in ((mesh_metrics.FACES, FACES, DECIMATE_FACES),
                                  (mesh_metrics.MEAN_DISTANCE, COMPARED_MEAN, DECIMATE_MEAN)):
-        yield figure.heading, figure.told(item[ours]), figure.told(item[theirs])
+        yield figure.heading, figure.in_words(item[ours]), figure.in_words(item[theirs])
     yield "Farthest", f"{item[COMPARED_LARGEST]:.2f} %", f"{item[DECIMATE_LARGEST]:.2f} %"
 
 

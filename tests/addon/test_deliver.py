@@ -45,7 +45,8 @@ def cube(name: str, low: tuple[float, float, float], high: tuple[float, float, f
 @pytest.fixture
 def stool(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> bpy.types.Object:
     """The stool's empty, delivered at the cursor with a size of 2 m."""
-    folder = finished_job(tmp_path / "job-1", note={"cursor": CURSOR, "size": 2.0, "image": "stool.png"})
+    folder = finished_job(tmp_path / "job-1", note={"delivery": "parts", "cursor": CURSOR, "size": 2.0,
+                                                    "image": "stool.png"})
     report = extension.module("deliver").deliver(folder)
     assert report.notes == ("a remark",) and report.message == "Meshwright: 3 parts"
     return bpy.data.objects[report.objects[0]]
@@ -140,7 +141,7 @@ def test_the_recipe_is_on_every_object(stool: bpy.types.Object) -> None:
 def test_fitted_into_the_targets_bounds(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
     target = cube("block", (4.0, 4.0, 1.0), (5.0, 9.0, 1.5))
     low, high = (4.0, 4.0, 1.0), (5.0, 9.0, 1.5)
-    note = note_on(extension, "place", target) | {"fit": True}
+    note = note_on(extension, "parts", target) | {"fit": True}
     report = extension.module("deliver").deliver(finished_job(tmp_path / "job-1", note=note))
     points = all_vertices(bpy.data.objects[report.objects[0]])
     assert (points.min(axis=0) >= np.array(low) - 1e-4).all() and (points.max(axis=0) <= np.array(high) + 1e-4).all()
@@ -159,11 +160,11 @@ def test_names_stay_apart_and_within_63_bytes(extension: Extension, scene: bpy.t
     assert sum(name.endswith(".part.01") for name in names) == 2, "Blender renamed no part"
 
 
-def note_on(extension: Extension, mode: str, *targets: bpy.types.Object) -> dict[str, object]:
+def note_on(extension: Extension, delivery: str, *targets: bpy.types.Object) -> dict[str, object]:
     """The note that capture would write for these targets."""
     target_of = extension.module("capture").target_of
     to_json = extension.module("backend.contract.json_form").to_json
-    return {"mode": mode, "targets": [to_json(target_of(item)) for item in targets]}
+    return {"delivery": delivery, "targets": [to_json(target_of(item)) for item in targets]}
 
 
 def test_reconstruct_takes_the_place_of_the_old_object(extension: Extension, scene: bpy.types.Scene,
@@ -216,7 +217,7 @@ def test_a_target_that_has_gone_gives_a_new_object_and_a_remark(extension: Exten
     cube("vase", (7, 7, 7), (8, 8, 8))  # another object that has taken the name
     folder = finished_job(tmp_path / "job-1", "reconstruct", "vase", STOOL[:1], note)
     report = extension.module("deliver").deliver(folder)
-    assert any("vase has gone" in remark for remark in report.notes)
+    assert any("vase no longer exists" in remark for remark in report.notes)
     assert np.array(bpy.data.objects[report.objects[0]].matrix_world) == pytest.approx(before)
     assert not bpy.data.objects["vase"].hide_get(), "a stranger of the same name is left alone"
 
@@ -243,7 +244,7 @@ def test_a_scene_that_has_gone_is_told(extension: Extension, scene: bpy.types.Sc
     bpy.data.scenes.remove(other)
     report = extension.module("deliver").deliver(folder)
     assert bpy.data.objects[report.objects[0]].users_scene == (scene,)
-    assert "Elsewhere has gone" in report.notes[1]
+    assert "Elsewhere no longer exists" in report.notes[1]
 
 
 def test_damaged_results_give_words_and_leave_the_scene(extension: Extension, scene: bpy.types.Scene,

@@ -27,7 +27,8 @@ class Bench:
     """A job on a target, whose previews the test tells."""
 
     def __init__(self, extension: Extension, folder: Path, target: bpy.types.Object | None = None) -> None:
-        note = note_on(extension, "replace", target) if target else {"cursor": (4.0, 0.0, 0.0), "size": 12.0}
+        note = note_on(extension, "replace", target) if target else {
+            "delivery": "parts", "cursor": (4.0, 0.0, 0.0), "size": 12.0}
         contract = extension.module("backend.contract")
         made = finished_job(folder, "reconstruct", "vase", [(LOW, HIGH)], note)
         self.folder = contract.JobFolder(made.path)
@@ -220,7 +221,7 @@ def test_images_and_damaged_meshes_are_passed_over(bench: Bench) -> None:
 
 
 def test_from_the_worker_to_the_scene(scene: bpy.types.Scene, tmp_path: Path) -> None:
-    """The whole way: worker, events, the queue's step; then the result is delivered and the preview has gone."""
+    """The whole way: worker, events, the queue's step; then the result is delivered and the preview is removed."""
     delivery, sizes = Delivery(), []
     jobs.register(delivery.deliver, delivery.blocked, real_worker, show=preview.show)
     preview.register()

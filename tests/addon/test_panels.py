@@ -178,7 +178,7 @@ def test_what_is_taken_over_is_asked_where_a_mesh_takes_anothers_place(extension
 def test_a_replaced_mesh_offers_its_variants_and_the_bake(extension: Extension, scene: bpy.types.Scene,
                                                           tmp_path: Path) -> None:
     offered = {"meshwright.show_next_variant", "meshwright.bake_normals"}
-    deliver, note = extension.module("deliver").deliver, {"mode": "replace", "targets": []}
+    deliver, note = extension.module("deliver").deliver, {"delivery": "replace", "targets": []}
     for count in (2, 1):
         vase = cube("vase", (0, 0, 0), (1, 1, 1))
         note["targets"] = note_on(extension, "replace", vase)["targets"]

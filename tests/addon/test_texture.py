@@ -192,7 +192,7 @@ def test_an_object_edited_or_deleted_meanwhile_loses_nothing(crate: bpy.types.Ob
     crate.shape_key_clear()
     crate.data.clear_geometry()
     painted, notes = textured(crate, paint, tmp_path)
-    assert not painted and "was edited meanwhile: its texture is kept as the image crate texture" in notes[0]
+    assert not painted and "was edited meanwhile. Its texture is saved as image crate texture" in notes[0]
     assert bpy.data.images["crate texture"].use_fake_user
 
 

@@ -113,7 +113,7 @@ def test_the_last_uv_layer_is_taken_meanwhile(crate: bpy.types.Object, tmp_path:
         crate.data.uv_layers.new(name=f"more {number}")
     before = object_state(crate)
     report = deliver(finished_texture(tmp_path / "job-1", [crate], [paint], tmp_path))
-    assert not report.objects and "no room for another UV map: its texture is kept as the image" in report.notes[0]
+    assert not report.objects and "no room for another UV map. Its texture is saved as image" in report.notes[0]
     assert object_state(crate) == before and bpy.data.images["crate texture"].use_fake_user
 
 
@@ -239,9 +239,9 @@ def test_what_happens_to_the_object_meanwhile(crate: bpy.types.Object, tmp_path:
     if moment == "renamed":
         assert report.objects == ("box",) and crate.active_material.name == "box texture"
         return
-    words = {"deleted": "has gone", "subdivided": "was edited meanwhile", "own map gone": "has no UV map"}
+    words = {"deleted": "no longer exists", "subdivided": "was edited meanwhile", "own map gone": "has no UV map"}
     assert not report.objects and f"crate {words[moment]}" in report.notes[0]
-    assert "its texture is kept as the image crate texture" in report.notes[0]
+    assert "Its texture is saved as image crate texture" in report.notes[0]
     assert bpy.data.images["crate texture"].packed_file and bpy.data.images["crate texture"].use_fake_user
 
 
@@ -251,4 +251,4 @@ def test_another_object_goes_on_where_one_has_gone(scene: bpy.types.Scene, tmp_p
     folder = finished_texture(tmp_path / "job-1", items, paints, tmp_path)
     bpy.data.objects.remove(items[0])
     report = deliver(folder)
-    assert report.objects == ("right",) and "left has gone" in report.notes[0]
+    assert report.objects == ("right",) and "left no longer exists" in report.notes[0]

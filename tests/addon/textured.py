@@ -92,7 +92,7 @@ def world_state() -> dict[str, object]:
 
 
 def assert_kept(before: dict[str, object], after: dict[str, object], but: Sequence[str] = ()) -> None:
-    """Nothing that was there is another, `but` for these names; and no array has gone."""
+    """Nothing that was there is another, `but` for these names; and no array is missing."""
     changed = [name for name, value in before.items() if name not in but and after.get(name) != value]
     assert not changed, changed
 
