@@ -29,6 +29,8 @@ import pytest  # noqa: E402
 ALIAS = "blender_addon.backend"
 PACKAGE = "bl_ext.user_default.meshwright"
 REPOSITORY = Path(__file__).parents[2]
+WORKER_PYTHON = Path(os.environ.get("MESHWRIGHT_PYTHON") or sys.executable)
+"""Has the backend's libraries; this Python may have an older bpy module and no torch."""
 
 
 @dataclass(frozen=True)
