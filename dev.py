@@ -18,9 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
+
+from tests.suites import NOTHING_CHOSEN, PASSED, Outcome, Suite, count, end_with_children, run_side_by_side
 
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
@@ -39,10 +41,10 @@ SYSTEM_LIBRARIES = {
 }
 # Several OpenMP threads spin against each other on few cores and make tiny models a hundred times slower.
 TEST_THREADS = {"OMP_NUM_THREADS": "1"}
-INSTALL_LIMIT, SUITE_LIMIT, DEMO_LIMIT = 3600, 900, 900  # seconds
+INSTALL_LIMIT, SUITE_LIMIT, DEMO_LIMIT = 3600, 1200, 900  # seconds
 SUITES = {  # bpy cannot be unloaded, and must not be near tests that prove the backend runs without it
-    "without Blender": ["tests", "--ignore=tests/addon", "--ignore=tests/gui"],
-    "inside Blender": ["tests/addon"],
+    "without Blender": ["tests", "--ignore=tests/addon", "--ignore=tests/gui", "--durations=25"],
+    "inside Blender": ["tests/addon", "--durations=25"],
 }
 
 
@@ -83,7 +85,7 @@ class StatusLine:
         sys.stdout.flush()
 
 
-def run(command: list[str], seconds: float, environment: dict[str, str] | None = None) -> int:
+def run(command: list[str], seconds: float, environment: Mapping[str, str] | None = None) -> int:
     """Exit code of a command; it and its children are killed when the time is up, which counts as 124."""
     process = subprocess.Popen(command, cwd=HERE, env={**os.environ, **(environment or {})},
                                start_new_session=not WINDOWS)
@@ -94,8 +96,7 @@ def run(command: list[str], seconds: float, environment: dict[str, str] | None =
         return 124
     finally:
         if process.poll() is None:
-            process.kill() if WINDOWS else os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            end_with_children(process)
 
 
 def clean_environment(user: Path) -> dict[str, str]:
@@ -159,7 +160,7 @@ def run_installer(title: str, command: list[str], status: StatusLine) -> str:
     """Run `pip install` or `uv pip install`, showing what it is at; "" when all is well, else its last lines."""
     process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines, downloads, end = [], 0, time.monotonic() + INSTALL_LIMIT
-    for line in process.stdout:
+    for line in process.stdout or ():
         lines.append(line)
         words = line.split()
         if words and words[0] == "Downloading":
@@ -243,37 +244,47 @@ def suite_commands(arguments: list[str]) -> dict[str, list[str]]:
     return {name: [*words, *options] for name, words in chosen.items() if words}
 
 
-def count(report: Path) -> tuple[int, int, int]:
-    """(passed, failed, skipped) of one pytest run; a run that left no report counts as one failure."""
-    try:
-        suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
-    except (OSError, ElementTree.ParseError):
-        return 0, 1, 0
-    total, failures, errors, skipped = (
-        sum(int(suite.get(key, 0)) for suite in suites) for key in ("tests", "failures", "errors", "skipped"))
-    return total - failures - errors - skipped, failures + errors, skipped
+def run_alone(suite: Suite) -> Outcome:
+    """Run one suite whose output goes to the terminal as it comes."""
+    say(f"\n== tests {suite.title}")
+    suite.report.unlink(missing_ok=True)
+    code = run(suite.command, SUITE_LIMIT, suite.environment)
+    return Outcome(suite.title, *count(suite.report), code)
+
+
+def run_together(suites: list[Suite]) -> list[Outcome]:
+    """Run several suites side by side, with one line of progress; then show what is slow, and what failed."""
+    status = StatusLine()
+    outcomes = run_side_by_side(suites, SUITE_LIMIT, status.show)
+    status.close("done; the logs are " + ", ".join(str(suite.log.relative_to(HERE)) for suite in suites))
+    for outcome in outcomes:
+        say(f"\n== tests {outcome.title}: {outcome.passed} passed, {outcome.failed} failed\n{outcome.durations}")
+    for outcome in outcomes:
+        if outcome.trouble:
+            say(f"\n== FAILED tests {outcome.title}\n{outcome.trouble}")
+    return outcomes
 
 
 def test(arguments: list[str]) -> int:
-    """Run both suites, each in a process of its own; the last line tells the sum."""
+    """Run the suites that `arguments` choose, side by side, and sum them up in the last line."""
     setup()
-    passed = failed = skipped = 0
-    begin, trouble = time.monotonic(), False
+    begin, logs = time.monotonic(), OUT / "tests"
+    logs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="meshwright-test-") as name:
-        folder = Path(name)
-        for number, (title, words) in enumerate(suite_commands(arguments).items()):
-            say(f"\n== tests {title}")
-            report, user = folder / f"{number}.xml", folder / f"user-{number}"
+        suites = []
+        for title, words in suite_commands(arguments).items():
+            user = Path(name, title)
             user.mkdir()
-            code = run([str(VENV_PYTHON), "-m", "pytest", f"--junit-xml={report}", *words], SUITE_LIMIT,
-                       {**clean_environment(user), **TEST_THREADS})
-            outcome = count(report)
-            passed, failed, skipped = passed + outcome[0], failed + outcome[1], skipped + outcome[2]
-            if code not in (0, 1, 5):  # pytest's own codes for well, failed, nothing chosen
-                say(f"this suite did not end by itself: exit code {code}")
-            chose_nothing = code == 5 and bool(arguments)
-            trouble = trouble or (code != 0 and not chose_nothing)
-    if not failed and (trouble or not passed):
+            suites.append(Suite(title, [str(VENV_PYTHON), "-m", "pytest", *words],
+                                {**clean_environment(user), **TEST_THREADS}, logs))
+        outcomes = [run_alone(suites[0])] if len(suites) == 1 else run_together(suites)
+    for outcome in outcomes:
+        if outcome.crashed:
+            say(f"the tests {outcome.title} did not end by themselves: exit code {outcome.code}")
+    passed, failed, skipped = (sum(getattr(outcome, result) for outcome in outcomes)
+                               for result in ("passed", "failed", "skipped"))
+    harmless = (PASSED, NOTHING_CHOSEN) if arguments else (PASSED,)
+    if not failed and (not passed or any(outcome.code not in harmless for outcome in outcomes)):
         failed = 1  # a process that died after its last test, or nothing that ran at all
     say(f"\nall suites took {time.monotonic() - begin:.0f} s, {skipped} tests were skipped")
     say(f"{passed} passed, {failed} failed")

@@ -29,6 +29,8 @@ import pytest  # noqa: E402
 ALIAS = "blender_addon.backend"
 PACKAGE = "bl_ext.user_default.meshwright"
 REPOSITORY = Path(__file__).parents[2]
+WORKER_PYTHON = Path(os.environ.get("MESHWRIGHT_PYTHON") or sys.executable)
+"""Has the backend's libraries; this Python may have an older bpy module and no torch."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,23 @@ def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.zip"))
 
 
-@pytest.fixture(scope="module")
-def extension(extension_zip: Path) -> Iterator[Extension]:
-    """The built zip, installed into Blender and enabled as on the artist's desk; off again after the module."""
+@pytest.fixture(scope="session")
+def installed(extension_zip: Path) -> str:
+    """The built zip, installed into Blender as on the artist's desk; returns the extension's package."""
     ended = bpy.ops.extensions.package_install_files(filepath=str(extension_zip), repo="user_default",
-                                                     enable_on_install=True)
+                                                     enable_on_install=False)
     assert ended == {"FINISHED"}
-    yield Extension(PACKAGE)
+    return PACKAGE
+
+
+@pytest.fixture(scope="module")
+def extension(installed: str) -> Iterator[Extension]:
+    """The installed extension, enabled with the preferences that it comes with; off again after the module."""
     import addon_utils  # found only once bpy is there
 
-    addon_utils.disable(PACKAGE, default_set=True)
+    assert addon_utils.enable(installed, default_set=True) is not None
+    yield Extension(installed)
+    addon_utils.disable(installed, default_set=True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 
 import itertools
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from blender_addon.connection import WorkerSettings
 from blender_addon.jobs import Limits
 from tests.worker import practice
 
+from .conftest import WORKER_PYTHON
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 WAIT = 60.0
@@ -26,12 +27,12 @@ _numbers = itertools.count(1)
 
 def fake_worker(device: str = "normal") -> WorkerSettings:
     """The worker that misbehaves on demand; see its module."""
-    return WorkerSettings(Path(sys.executable), HERE / "fake_worker", Path("models"), device)
+    return WorkerSettings(WORKER_PYTHON, HERE / "fake_worker", Path("models"), device)
 
 
 def real_worker(**changes: object) -> WorkerSettings:
     """The real worker with the practice pipeline beside the others."""
-    return WorkerSettings(Path(sys.executable), HERE / "practice_worker", Path("models"), "cpu", **changes)
+    return WorkerSettings(WORKER_PYTHON, HERE / "practice_worker", Path("models"), "cpu", **changes)
 
 
 @contextmanager

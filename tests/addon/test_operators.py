@@ -3,14 +3,13 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
-from .conftest import Extension
+from .conftest import WORKER_PYTHON, Extension
 from .synthetic_jobs import finished_job
 from .test_deliver import all_vertices, cube
 
@@ -20,7 +19,7 @@ WAIT = 120.0
 @pytest.fixture
 def desk(extension: Extension, scene: bpy.types.Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extension:
     """The extension with a backend, an own jobs folder, an empty list and a red image."""
-    monkeypatch.setenv("MESHWRIGHT_PYTHON", sys.executable)
+    monkeypatch.setenv("MESHWRIGHT_PYTHON", str(WORKER_PYTHON))
     extension.preferences.jobs_folder = str(tmp_path / "jobs")
     extension.preferences.models_folder = str(tmp_path / "models")
     extension.preferences.device = "cpu"

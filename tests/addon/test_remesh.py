@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Remesh the whole way: a mirrored object, the real worker with known tokens, watched while it is woven."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from blender_addon.connection import WorkerSettings
 from blender_addon.deliver import preview
 from blender_addon.delivery_note import DeliveryNote, Transfer, reference
 
+from .conftest import WORKER_PYTHON
 from .jobs_at_work import HERE, until
 from .test_deliver import world_vertices
 from .test_replacement import state_of
@@ -31,7 +31,7 @@ CELL = 2 / 128 / 0.95
 def queue() -> Iterator[None]:
     """The queue over a worker that weaves balls."""
     def worker() -> WorkerSettings:
-        return WorkerSettings(Path(sys.executable), HERE / "silksong_worker", Path("models"), "cpu")
+        return WorkerSettings(WORKER_PYTHON, HERE / "silksong_worker", Path("models"), "cpu")
 
     jobs.register(deliver.deliver, deliver.blocked, worker, show=preview.show)
     preview.register()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texturing the whole way from the panel through the real worker, with random weights: watched, cancelled, looks."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import bpy
 import numpy as np
 import pytest
 
-from .conftest import Extension
+from .conftest import WORKER_PYTHON, Extension
 from .jobs_at_work import HERE, until
 from .test_artists_day import select
 from .test_operators import desk, only_job, refusal
@@ -39,7 +38,7 @@ def easel(desk: Extension, weights: Path, monkeypatch: pytest.MonkeyPatch) -> It
     queue = desk.module("jobs.engine")._queue
     real = queue._worker_settings
     monkeypatch.setattr(queue, "_worker_settings", lambda: replace(  # the same for all tests: one worker for all
-        real(), python=Path(sys.executable), root=HERE / "texture_worker", models=weights.parent, statistics=None))
+        real(), python=WORKER_PYTHON, root=HERE / "texture_worker", models=weights.parent, statistics=None))
     settings = bpy.context.scene.meshwright
     settings.image, settings.prompt, settings.seed = None, "a red crate", 3
     group = settings.texture

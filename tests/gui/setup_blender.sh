@@ -3,17 +3,21 @@
 #
 # A real Blender with its window, from Debian packages, for the tests in this folder:
 #
-#   setup_blender.sh FOLDER
+#   setup_blender.sh FOLDER [trixie | sid]
 #
-# Makes a small Debian (trixie: Blender 4.3, Python 3.13) in FOLDER/trixie, which photograph.py enters with
-# chroot, and prints that folder's path. Nothing is mounted and nothing outside FOLDER changes, except that
-# debootstrap is installed if the machine lacks it. A finished one is left alone, a half-made one is completed.
-# Needs root, apt-get, 2 GB of disk; takes about 4 minutes. DEBIAN_MIRROR names a mirror other than apt's own.
+# Makes a small Debian in FOLDER/RELEASE, which photograph.py enters with chroot, and prints that folder's path.
+# trixie, the default, has Blender 4.3 and Python 3.13; sid moves on, and had Blender 5.2 and Python 3.14 when this was
+# written. Nothing is mounted and nothing outside FOLDER changes, except that debootstrap is installed if the machine
+# lacks it. A finished one is left alone, a half-made one is completed. Needs root, apt-get, 2 GB of disk; takes about
+# 4 minutes. DEBIAN_MIRROR names a mirror other than apt's own.
 set -euo pipefail
 
-[ $# -eq 1 ] || { sed -n '4,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 1 ] || [ $# -eq 2 ] || usage
+release=${2:-trixie}
+case $release in trixie | sid) ;; *) usage ;; esac
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
-root=$folder/trixie
+root=$folder/$release
 stamp=$root/.blender-ready
 base=$root/.debian-ready
 attempts=3
@@ -28,17 +32,17 @@ in_root() {
         DEBIAN_FRONTEND=noninteractive ${http_proxy:+http_proxy="$http_proxy"} "$@"
 }
 
-# Runs a step until it succeeds: mirrors time out now and then. What it prints goes to FOLDER/NAME.log.
+# Runs a step until it succeeds: mirrors time out now and then. What it prints goes to FOLDER/RELEASE-NAME.log.
 insist() {
     local name=$1 attempt
     shift
     for attempt in $(seq "$attempts"); do
         say "$name (attempt $attempt of $attempts)"
-        if "$@" >"$folder/$name.log" 2>&1; then return 0; fi
-        tail -5 "$folder/$name.log" >&2
+        if "$@" >"$root-$name.log" 2>&1; then return 0; fi
+        tail -5 "$root-$name.log" >&2
         sleep 5
     done
-    say "$name failed; the whole log is $folder/$name.log"
+    say "$name failed; the whole log is $root-$name.log"
     return 1
 }
 
@@ -54,7 +58,7 @@ find_mirror() {
 # debootstrap cannot resume, so each attempt begins with an empty folder.
 make_debian() {
     rm -rf --one-file-system "$root" &&
-        debootstrap --variant=minbase trixie "$root" ${mirror:+"$mirror"} &&
+        debootstrap --variant=minbase "$release" "$root" ${mirror:+"$mirror"} &&
         printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod +x "$root/usr/sbin/policy-rc.d" &&
         printf 'force-unsafe-io\npath-exclude=/usr/share/%s/*\npath-exclude=/usr/share/%s/*\n' doc man \
             >"$root/etc/dpkg/dpkg.cfg.d/small" &&

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import dev
+from tests.suites import Outcome, Suite
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EMPTY_REPORT = '<testsuites><testsuite tests="{0}" failures="{1}" errors="{2}" skipped="{3}"/></testsuites>'
@@ -124,16 +125,18 @@ def test_paths_choose_the_suite_and_options_go_to_all(arguments: list[str], expe
     (124, None, 1),
     (0, EMPTY_REPORT.format(0, 0, 0, 0), 1),  # ran nothing
 ])
-def test_last_line_and_exit_code_tell_the_truth(ending: int, report: str | None, code: int,
-                                                monkeypatch: pytest.MonkeyPatch,
-                                                capsys: pytest.CaptureFixture[str]) -> None:
-    def pretend(command: list[str], _seconds: float, _environment: dict[str, str]) -> int:
-        if report is not None:
-            Path(command[3].partition("=")[2]).write_text(report)
-        return ending
+def test_last_line_and_exit_code_are_true(ending: int, report: str | None, code: int, monkeypatch: pytest.MonkeyPatch,
+                                          capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def pretend(suites: list[Suite], _seconds: float, _show: object) -> list[Outcome]:
+        for suite in suites:
+            if report is not None:
+                suite.report.write_text(report)
+        return [Outcome(suite.title, *dev.count(suite.report), ending) for suite in suites]
 
     monkeypatch.setattr(dev, "setup", lambda: None)
-    monkeypatch.setattr(dev, "run", pretend)
+    monkeypatch.setattr(dev, "HERE", tmp_path)
+    monkeypatch.setattr(dev, "OUT", tmp_path)
+    monkeypatch.setattr(dev, "run_side_by_side", pretend)
     assert dev.test([]) == code
     passed, failed = (int(word.split()[0]) for word in capsys.readouterr().out.splitlines()[-1].split(", "))
     assert (failed > 0) == (code == 1)
