@@ -28,9 +28,9 @@ from backend.pipelines.partpacker.denoiser import (
 )
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
 
 NORMS = {"rms": "rms", "ln": "layer"}
 RESIZE_OF = {"app": "area", "cli": "linear"}
@@ -70,6 +70,7 @@ def load_image_encoder(config: dict[str, Any], weights: dict[str, Tensor]) -> Di
         return Dinov2Model.from_pretrained(folder).eval()
 
 
+@kind("partpacker", "attention")
 def attention(golden: Golden) -> Iterator[Comparison]:
     config, x, context = golden.config, golden.input("x"), golden.input("context")
     for name in config["cases"].split(","):
@@ -83,6 +84,7 @@ def attention(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(name, y, golden.output(name))
 
 
+@kind("partpacker", "dit_layer")
 def dit_layer(golden: Golden) -> Iterator[Comparison]:
     condition, embedding = golden.input("c"), golden.input("t_emb")
     layer = DenoiserLayer(golden.config["dim"], condition.shape[-1], golden.config["heads"])
@@ -92,6 +94,7 @@ def dit_layer(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y", y, golden.output("y"))
 
 
+@kind("partpacker", "dit")
 def dit(golden: Golden) -> Iterator[Comparison]:
     denoiser = load_denoiser(golden.config, golden.weights())
     x, t, condition = golden.input("x"), golden.input("t"), golden.input("c")
@@ -109,6 +112,7 @@ def dit(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y", y, golden.output("y"))
 
 
+@kind("partpacker", "dinov2_cond")
 def dinov2_cond(golden: Golden) -> Iterator[Comparison]:
     image_encoder = load_image_encoder(golden.config, golden.weights())
     image = golden.input("image01")
@@ -118,6 +122,7 @@ def dinov2_cond(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("cond", condition_tokens(image_encoder, image), golden.output("cond"))
 
 
+@kind("partpacker", "vae_encode")
 def vae_encode(golden: Golden) -> Iterator[Comparison]:
     autoencoder = load_autoencoder(golden.config, golden.weights())
     points, salient = golden.input("pointcloud"), golden.input("pointcloud_dorases")
@@ -137,6 +142,7 @@ def vae_encode(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("mean_without_salient_queries", smooth.mean, golden.output("mean_without_salient_queries"))
 
 
+@kind("partpacker", "vae_decode")
 def vae_decode(golden: Golden) -> Iterator[Comparison]:
     autoencoder = load_autoencoder(golden.config, golden.weights())
     latent, points = golden.input("latent"), golden.input("points")
@@ -167,6 +173,7 @@ def pipeline_of(
     )
 
 
+@kind("partpacker", "sampler")
 def sampler(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     denoiser = load_denoiser(config["dit"], golden.weights("dit."))
@@ -201,6 +208,7 @@ def _sigma_tables(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"sigmas_n{name}", scheduler.sigmas, expected, 1e-6)
 
 
+@kind("partpacker", "preprocess")
 def preprocess(golden: Golden) -> Iterator[Comparison]:
     """Exact but for the float images, whose last bit depends on how the compositing is vectorized."""
     first, last = map(int, re.findall(r"\d+\.\.\d+", golden.config["rows"])[0].split(".."))
@@ -225,6 +233,7 @@ def preprocess(golden: Golden) -> Iterator[Comparison]:
             yield Comparison(name, hashlib.sha256(resized.tobytes()).hexdigest(), expected, 0.0)
 
 
+@kind("partpacker", "grid_network")
 def grid_network(golden: Golden) -> Iterator[Comparison]:
     autoencoder = load_autoencoder(golden.config, golden.weights())
     hidden = autoencoder.decode(golden.input("latent"))
@@ -242,6 +251,7 @@ def _reference_grid(autoencoder: PartPackerAutoencoder, hidden: Tensor, resoluti
     )
 
 
+@kind("partpacker", "end_to_end")
 def end_to_end(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     autoencoder = load_autoencoder(
@@ -278,9 +288,3 @@ def _surface_counts(autoencoder: PartPackerAutoencoder, hidden: Tensor, config: 
     )
     mesh = extract_isosurface(grid)
     return torch.tensor([len(mesh.vertices), len(mesh.faces)])
-
-
-for case in (
-    attention, dit_layer, dit, dinov2_cond, vae_encode, vae_decode, sampler, preprocess, grid_network, end_to_end,
-):
-    CASES["partpacker", case.__name__] = case

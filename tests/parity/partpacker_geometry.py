@@ -27,12 +27,14 @@ from backend.pipelines.partpacker.palette import part_color
 from backend.pipelines.partpacker.parts import clean_volume, extract_parts
 from backend.pipelines.partpacker.surface_points import LONGEST_SIDE, salient_edges, salient_points
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import companion, kind
 
 Field = Callable[[Tensor], Tensor]
 """Points float64 [P, 3] to untruncated distances, positive inside."""
+
+companion("partpacker", "bipartite_expected")
 
 EXACT = 0.0
 POSITION = 2e-7
@@ -66,6 +68,7 @@ def truncated_union(truncation: float, *solids: Field) -> Field:
 TWO_BALLS = (ball(0.45, -0.35, 0.1, 0.0), ball(0.3, 0.5, -0.2, 0.25))
 
 
+@kind("partpacker", "grid_refine")
 def grid_refine(golden: Golden) -> Iterator[Comparison]:
     for case, (resolution, coarsest, truncation) in golden.config["cases"].items():
         field = truncated_union(truncation, *TWO_BALLS)
@@ -80,7 +83,7 @@ def grid_refine(golden: Golden) -> Iterator[Comparison]:
         reference = evaluate_field(counted, resolution, reference=True, **common)
         yield Comparison(f"{case} queries", torch.tensor(queries), golden.output(f"{case}.queries"), EXACT)
         grid = evaluate_field(field, resolution, **common)
-        if f"out.{case}.grid" in golden.tensors:
+        if f"out.{case}.grid" in golden.names:
             yield Comparison(f"{case} grid", reference, golden.output(f"{case}.grid"), EXACT)
             yield from _raw_surface(golden, case, grid)
         else:
@@ -112,6 +115,7 @@ def _merged_surface(golden: Golden, case: str, grid: Tensor) -> Iterator[Compari
     yield Comparison(f"{case} bounds", mesh.bounds, golden.output(f"{case}.bounds_trimesh"), POSITION)
 
 
+@kind("partpacker", "mesh_post")
 def mesh_post(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     first = (*TWO_BALLS, ball(0.05, -0.8, -0.8, 0.8), ball(0.03, 0.75, -0.75, -0.75))
@@ -142,7 +146,7 @@ def mesh_post(golden: Golden) -> Iterator[Comparison]:
 
 def _golden_parts(golden: Golden, name: str, surfaces: list[TriangleMesh], volume: float) -> Iterator[Comparison]:
     parts = extract_parts(surfaces)
-    yield Comparison(f"{name} parts", len(parts), sum(key.endswith(".watertight") for key in golden.tensors))
+    yield Comparison(f"{name} parts", len(parts), sum(key.endswith(".watertight") for key in golden.names))
     for number, part in enumerate(parts):
         prefix = f"part{number}"
         moved = TriangleMesh(blender_to_y_up(x_front_to_blender(part.mesh.vertices)), part.mesh.faces)
@@ -157,10 +161,11 @@ def _counts(mesh: TriangleMesh) -> np.ndarray:
     return np.array([len(mesh.vertices), len(mesh.faces)])
 
 
+@kind("partpacker", "points")
 def points(golden: Golden) -> Iterator[Comparison]:
     cloud, picks = golden.input("cloud"), golden.output("cloud.fps64")
     yield Comparison("farthest points", farthest_points(cloud[None], 64, start=int(picks[0]))[0], picks, EXACT)
-    for name in sorted(key.split(".")[1] for key in golden.tensors if key.endswith(".faces")):
+    for name in sorted(key.split(".")[1] for key in golden.names if key.endswith(".faces")):
         vertices, faces = golden.input(f"{name}.vertices").numpy(), golden.input(f"{name}.faces").numpy()
         bounds = [vertices.min(axis=0), vertices.max(axis=0)]
         normalized = Normalization.to_box(bounds, LONGEST_SIDE).apply(vertices)
@@ -196,6 +201,7 @@ def _salient_candidates(mesh: TriangleMesh, count: int) -> np.ndarray:
     return np.concatenate(candidates)
 
 
+@kind("partpacker", "bipartite")
 def bipartite_inputs(golden: Golden) -> Iterator[Comparison]:
     """The scenes and unit values of the packing tool; the expectations lie in a JSON file beside the inputs."""
     expected = json.loads(golden.path.with_name("bipartite_expected.json").read_text())
@@ -261,7 +267,3 @@ def _packing_units(golden: Golden, units: dict[str, Any]) -> Iterator[Comparison
     boxes = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 1, 1, 1]]) for x in (0.0, 0.5)]
     shared, united = units["bbox_iou"]["a=[0,1]^3,b=[0.5,1.5]x[0,1]^2"]
     yield Comparison("box overlap", np.array(box_overlap(*boxes)), np.array(shared / united), 1e-12)
-
-
-for case in (grid_refine, mesh_post, points, bipartite_inputs):
-    CASES["partpacker", case.__name__] = case

@@ -15,9 +15,9 @@ from backend.pipelines.silksong.sampling import SamplingSettings, filtered_proba
 from backend.pipelines.silksong.tokenizer import vocabulary
 from backend.pipelines.silksong.transformer import Decoder, SilksongTransformer
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
 
 
 def load_conditioner(config: dict[str, Any], weights: dict[str, Tensor]) -> SilksongConditioner:
@@ -60,6 +60,7 @@ def tiny_weights(golden: Golden) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in golden.weights().items()}
 
 
+@kind("silksong", "encoder")
 def encoder_tiny(golden: Golden) -> Iterator[Comparison]:
     """Features, every block of the point encoder, and the condition."""
     conditioner = load_conditioner(golden.config, golden.weights())
@@ -78,6 +79,7 @@ def encoder_tiny(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("cond_embeds", condition, golden.output("cond_embeds"))
 
 
+@kind("silksong", "gpt_block")
 def gpt_block(golden: Golden) -> Iterator[Comparison]:
     """One self-attention, condition attention and feed-forward layer each."""
     sizes, prefix = golden.config["gpt"], "decoder."
@@ -94,6 +96,7 @@ def gpt_block(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("final_norm", decoder.final_norm(x), golden.output("final_norm_of_block_output"))
 
 
+@kind("silksong", "gpt")
 def gpt_tiny(golden: Golden) -> Iterator[Comparison]:
     """Logits, losses, greedy tokens with and without a prompt, cached against uncached, and the sampling filter."""
     weights = tiny_weights(golden)
@@ -147,6 +150,7 @@ def _filter(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("filter, probabilities", probabilities, golden.output("filter_probs_sorted"))
 
 
+@kind("silksong", "end_to_end")
 def end_to_end_tiny(golden: Golden) -> Iterator[Comparison]:
     """A torus' points to its condition, greedy tokens, and the losses of its own tokens."""
     weights = tiny_weights(golden.sibling("gpt_tiny"))
@@ -162,11 +166,8 @@ def end_to_end_tiny(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("forced token losses", losses[:, :-1], golden.output("forced_token_nll"))
 
 
+@kind("silksong", "point_sampling")
 def point_sampling(golden: Golden) -> Iterator[Comparison]:
     """The same points, to the bit."""
     points = sample_condition_points(golden.input("vertices").numpy(), golden.input("faces").numpy(), seed=0)
     yield Comparison("points", points, golden.output("pc_normal"), 0)
-
-
-for case in (encoder_tiny, gpt_block, gpt_tiny, end_to_end_tiny, point_sampling):
-    CASES["silksong", case.__name__] = case

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh Silksong's tokenizer and mesh repair against golden numbers: integers are equal, not only close."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from safetensors import safe_open
 
 from backend.contract import BadInput
 from backend.geometry.manifold_repair import repair
@@ -16,17 +14,10 @@ from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.tokenizer import decode, encode
 from backend.pipelines.silksong.tokenizer.encode import prepare
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
 
-REFUSED = ("single_triangle", "quad", "all_degenerate", "moebius_strip")
-ENCODED = (
-    *("three_triangle_fan", "tetrahedron", "box", "quads_triangulated", "icosphere1", "icosphere2", "flipped_winding"),
-    *("torus_genus1", "torus_large", "annulus", "open_grid", "open_tube", "bipyramid24", "zipped_disk"),
-    *("chair_of_boxes", "box_plus_small_parts", "nonmanifold_edge_boxes", "nonmanifold_edge_fins"),
-    *("nonmanifold_inner_wall", "nonmanifold_vertex", "degenerate_input"),
-)
 INDEX_ERROR = "raises IndexError"
 
 # fmt: off
@@ -49,14 +40,14 @@ def exact(name: str, actual: object, expected: object) -> Comparison:
     return Comparison(name, actual, expected, 0.0)
 
 
-def info(golden: Golden) -> dict:
-    """The JSON notes of a golden file."""
-    with safe_open(golden.path, "pt") as file:
-        return json.loads(file.metadata()["info"])
-
-
 def raw_mesh(golden: Golden) -> RawMesh:
     return RawMesh(golden.input("vertices").numpy(), golden.input("faces").numpy())
+
+
+@kind("silksong", "tok_")
+def tokenized(golden: Golden) -> Iterator[Comparison]:
+    """A mesh to tokens and back, or how it is refused."""
+    return refused(golden) if "error" in golden.info else encoded(golden)
 
 
 def refused(golden: Golden) -> Iterator[Comparison]:
@@ -66,8 +57,8 @@ def refused(golden: Golden) -> Iterator[Comparison]:
         why = f"encoded as {len(encode(mesh, reference=True).ids)} tokens"
     except BadInput as error:
         why = error.report.why
-    if "mobius" in info(golden)["error"]:
-        contradicting = info(golden)["error"].split()[3]
+    if "mobius" in golden.info["error"]:
+        contradicting = golden.info["error"].split()[3]
         yield exact("refusal", f" {contradicting} faces" in why, True)
     else:
         yield exact("refusal", "No part of the mesh" in why, True)
@@ -90,8 +81,9 @@ def encoded(golden: Golden) -> Iterator[Comparison]:
         yield exact(f"fixed_faces, salvage={mode}", closed.faces, golden.output("fixed_faces"))
 
 
+@kind("silksong", "decode_malformed")
 def decode_malformed(golden: Golden) -> Iterator[Comparison]:
-    verdicts = info(golden)
+    verdicts = golden.info
     for case, tokens in golden.with_prefix("in.").items():
         try:
             decoded = decode(tokens.numpy(), salvage=False)
@@ -102,6 +94,7 @@ def decode_malformed(golden: Golden) -> Iterator[Comparison]:
         yield exact(f"{case}, faces", decoded.faces, golden.output(f"faces.{case}"))
 
 
+@kind("silksong", "mesh_cleaning")
 def mesh_cleaning(golden: Golden) -> Iterator[Comparison]:
     """Faces are compared as sets of corner positions: their order is not specified."""
     mesh = clean_mesh(TriangleMesh(golden.input("vertices").numpy(), golden.input("faces").numpy()))
@@ -110,9 +103,10 @@ def mesh_cleaning(golden: Golden) -> Iterator[Comparison]:
     yield exact("faces", _face_set(mesh), _face_set(expected))
 
 
+@kind("silksong", "manifold_tool")
 def manifold_tool(golden: Golden) -> Iterator[Comparison]:
     """The published tool's two results, and the colors that it gives to parts."""
-    for name, verdict in info(golden).items():
+    for name, verdict in golden.info.items():
         given = golden.with_prefix(f"in.{name}.")
         expected = golden.with_prefix(f"out.{name}.")
         repaired = repair(given["vertices_normalised"], given["faces"], reference=True)
@@ -131,9 +125,3 @@ def manifold_tool(golden: Golden) -> Iterator[Comparison]:
 
 def _face_set(mesh: TriangleMesh) -> list:
     return sorted(sorted(map(tuple, corners)) for corners in mesh.corners().tolist())
-
-
-CASES |= {("silksong", f"tok_{name}"): refused for name in REFUSED}
-CASES |= {("silksong", f"tok_{name}"): encoded for name in ENCODED}
-CASES |= {("silksong", "manifold_tool_1024"): manifold_tool}
-CASES |= {("silksong", "decode_malformed"): decode_malformed, ("silksong", "mesh_cleaning"): mesh_cleaning}
