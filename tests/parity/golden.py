@@ -95,6 +95,11 @@ class Golden:
     def optional_input(self, name: str) -> Tensor | None:
         return self.input(name) if f"in.{name}" in self._tensors else None
 
+    @property
+    def outputs(self) -> list[str]:
+        """Names of all outputs."""
+        return [name.removeprefix("out.") for name in self.names if name.startswith("out.")]
+
     def has_output(self, name: str) -> bool:
         return f"out.{name}" in self._tensors
 
@@ -118,11 +123,7 @@ class Golden:
     def unread_outputs(self) -> list[str]:
         """Outputs that nobody asked for, and that were not declared as left out."""
         declared = {f"out.{name}" for name in self._left_out}
-        return sorted(
-            name.removeprefix("out.")
-            for name in self.names
-            if name.startswith("out.") and name not in self._read and name not in declared
-        )
+        return sorted(name for name in self.outputs if f"out.{name}" not in self._read | declared)
 
     def named(self, case: str) -> "Golden":
         """The file of that name in the same folder."""
