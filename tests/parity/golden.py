@@ -2,6 +2,7 @@
 """One golden file: weights, inputs, outputs and configuration of one case."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,9 +131,14 @@ class Golden:
         return Golden(self.path.with_name(f"{case}.safetensors"), self.pipeline, case)
 
     def sibling(self, kind: str) -> "Golden":
-        """Another kind's file in the same folder: that of the same variant, or else the plain one.
+        """Another kind's file in the same folder, from which end-to-end cases take weights.
 
-        End-to-end cases take weights from there: `end_to_end_wide` from `dit_wide` if it exists, else from `dit`.
+        It is the one that the configuration names under `weights_from`, or that of the same variant (`dit_wide` for
+        `end_to_end_wide`), or the plain one (`dit`), or the only one of its kind.
         """
-        same_variant = self.named(f"{kind}{self.variant}")
-        return same_variant if same_variant.path.is_file() else self.named(kind)
+        named = re.findall(r"[\w-]+(?=\.safetensors)", str(self.config.get("weights_from", "")))
+        cases = [case for case in named if case.startswith(kind)] + [f"{kind}{self.variant}", kind]
+        only = [path.stem for path in self.path.parent.glob(f"{kind}*.safetensors")]
+        cases += only if len(only) == 1 else []
+        siblings = [self.named(case) for case in cases]
+        return next((sibling for sibling in siblings if sibling.path.is_file()), siblings[0])

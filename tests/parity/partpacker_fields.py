@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from backend.geometry.coarse_to_fine import evaluate_field
-from backend.geometry.decimation import decimate
+from backend.geometry.simplification import decimate
 from backend.geometry.isosurface import extract_isosurface, extract_with_warp
 from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.partpacker.frame import internal_to_gltf

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from backend.pipelines.partpacker.packing.grouping import box_overlap, is_single_layer_plane
-from backend.pipelines.partpacker.packing.pack import DualVolumePacking, pack, stitch_part
-from backend.pipelines.partpacker.packing.parts import PackedPart, clean_part, merge_parts
-from backend.pipelines.partpacker.packing.stitching import is_coplanar_and_convex
+from backend.geometry.packing.grouping import box_overlap, is_single_layer_plane
+from backend.geometry.packing.pack import DualVolumePacking, pack, stitch_part
+from backend.geometry.packing.parts import PackedPart, clean_part, merge_parts
+from backend.geometry.packing.stitching import is_coplanar_and_convex
 
 from .comparison import Comparison
 from .golden import Golden

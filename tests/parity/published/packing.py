@@ -12,11 +12,11 @@ import trimesh
 from trimesh.collision import CollisionManager
 
 from backend.geometry.normalization import Normalization
-from backend.pipelines.partpacker.packing.contact import dilated
-from backend.pipelines.partpacker.packing.graph import Edge, color_groups, group_neighbors, number_groups
-from backend.pipelines.partpacker.packing.grouping import group_parts
-from backend.pipelines.partpacker.packing.pack import PackOptions, stitch_part
-from backend.pipelines.partpacker.packing.parts import PackedPart, merge_parts, normalization_of
+from backend.geometry.packing.contact import dilated
+from backend.geometry.packing.graph import Edge, color_groups, group_neighbors, number_groups
+from backend.geometry.packing.grouping import group_parts
+from backend.geometry.packing.pack import PackOptions, stitch_part
+from backend.geometry.packing.parts import PackedPart, merge_parts, normalization_of
 
 MOST_DEGREES = 100
 """With a larger sum of degrees nothing is contracted, and parts in contact may share a volume."""
