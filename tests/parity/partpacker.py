@@ -15,7 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
-from backend.pipelines.partpacker import image as image_preparation
+from backend.pipelines.common import image_preparation
+from backend.pipelines.common.image_condition import condition_tokens, last_block_tokens, normalize_image
+from backend.pipelines.common.image_preparation import composite_on_white, recenter, resize_image
+from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.attention import CrossAttention, SelfAttention
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder, fourier_encoding
 from backend.pipelines.partpacker.denoiser import (
@@ -24,10 +27,7 @@ from backend.pipelines.partpacker.denoiser import (
     PartPackerDenoiser,
     timestep_frequencies,
 )
-from backend.pipelines.partpacker.image import composite_on_white, recenter, resize_image
-from backend.pipelines.partpacker.image_condition import condition_tokens, last_block_tokens, normalize_image
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
-from backend.pipelines.partpacker.sampler import flow_scheduler, set_flow_timesteps
 
 from .comparison import Comparison
 from .golden import Golden

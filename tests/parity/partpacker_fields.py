@@ -10,10 +10,10 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from backend.geometry.coarse_to_fine import evaluate_field
-from backend.geometry.simplification import decimate
+from backend.geometry.frames import blender_to_y_up, x_front_to_blender
 from backend.geometry.isosurface import extract_isosurface, extract_with_warp
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.partpacker.frame import internal_to_gltf
+from backend.geometry.simplification import decimate
 from backend.pipelines.partpacker.palette import part_color
 from backend.pipelines.partpacker.parts import clean_volume, extract_parts
 
@@ -162,7 +162,7 @@ def _golden_parts(
     yield Comparison(f"{name} parts", len(parts), sum(key.endswith(".watertight") for key in golden.outputs))
     for number, part in enumerate(parts):
         prefix = f"part{number}"
-        moved = TriangleMesh(internal_to_gltf(part.mesh.vertices), part.mesh.faces)
+        moved = TriangleMesh(blender_to_y_up(x_front_to_blender(part.mesh.vertices)), part.mesh.faces)
         yield Comparison(f"{name} {prefix} counts", counts_of(moved), golden.output(f"{prefix}.counts"), EXACT)
         yield Comparison(f"{name} {prefix} bounds", moved.bounds, golden.output(f"{prefix}.bounds"), POSITION)
         expected = golden.output(f"{prefix}.volume")

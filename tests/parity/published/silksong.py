@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from backend.geometry.manifold_repair.grid_mesh import GridMesh, cell_centers, snap
 from backend.geometry.manifold_repair.mesh_repair import normalize
-from backend.geometry.manifold_repair.splitting import SplitLimits, split_non_manifold
 from backend.geometry.manifold_repair.orientation import repair_winding
+from backend.geometry.manifold_repair.splitting import SplitLimits, split_non_manifold
 from backend.pipelines.silksong.tokenizer import vocabulary
 from backend.pipelines.silksong.tokenizer.decode import distinct
 from backend.pipelines.silksong.tokenizer.encode import (
