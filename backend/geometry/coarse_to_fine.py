@@ -16,7 +16,6 @@ from torch import Tensor
 FieldQuery = Callable[[Tensor], Tensor]
 """Maps points float32 [P, 3] in [-1, 1]^3 to field values [P] of any float dtype, on the device of the points."""
 
-UNEVALUATED = -100.0
 WIDE_BAND_RESOLUTION = 512
 """From this resolution on the band is widened on the fine grid only (5^3) instead of on both grids (3^3)."""
 BAND_GROWTH = 8
@@ -47,7 +46,6 @@ def evaluate_field(
     on_chunk: Callable[[int, int], None] | None = None,
     truncation: float = 0.95,
     min_resolution: int = 64,
-    reference: bool = False,
 ) -> Tensor:
     """Evaluate a field on the grid of ``resolution`` cells per axis, skipping what lies far from the surface.
 
@@ -64,8 +62,6 @@ def evaluate_field(
             until the last level begins. What it raises (a cancellation) passes through.
         truncation: magnitudes below this count as near the surface.
         min_resolution: the ladder's coarsest level is at least this.
-        reference: fill with -100, also inside, and return NaN there, exactly as the published pipeline does: 14-23 %
-            more queries at the last level for the same surface. For comparison with golden numbers.
 
     Returns:
         float32 [R+1, R+1, R+1] on ``device``.
@@ -83,14 +79,12 @@ def evaluate_field(
             indices = torch.arange(grid.numel(), device=device)
         else:
             indices = _band(grid, level_resolution, truncation).flatten().nonzero()[:, 0]
-            grid = _blank(level_resolution, device) if reference else _upsampled_sign(grid, level_resolution)
+            grid = _upsampled_sign(grid, level_resolution)
         expected = done + _expected_points(len(indices), len(ladder) - 1 - level, first=level == 0)
         report = None if on_chunk is None else _offset_report(on_chunk, done, expected)
         axis = _axis_coordinates(level_resolution, exact=level == 0, device=device)
         _evaluate_points(query, grid, indices, axis, chunk_size, report)
         done += len(indices)
-    if reference:
-        grid[grid == UNEVALUATED] = torch.nan
     return grid
 
 
@@ -144,10 +138,6 @@ def _axis_coordinates(resolution: int, *, exact: bool, device: torch.device | st
     if exact:
         return torch.from_numpy(np.linspace(-1.0, 1.0, resolution + 1).astype(np.float32)).to(device)
     return 2 * torch.arange(resolution + 1, device=device, dtype=torch.float32) / resolution - 1
-
-
-def _blank(resolution: int, device: torch.device | str) -> Tensor:
-    return torch.full((resolution + 1,) * 3, UNEVALUATED, device=device)
 
 
 def _upsampled_sign(coarse: Tensor, resolution: int) -> Tensor:

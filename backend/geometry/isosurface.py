@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Marching cubes on the device where the grid lies: warp on CUDA, scikit-image elsewhere (SPEC 2.6.5).
+"""Marching cubes on the device where the grid lies: warp on CUDA, scikit-image elsewhere.
 
-Both use the classic 256 cases with linear interpolation and put the same vertices on the same grid edges, with the
-same number of faces. warp gives the very triangles of the published pipeline's PyMCubes; scikit-image cuts most
-polygons along other diagonals. A grid value that equals the level gives faces without area, which cleaning removes.
+Both use the classic 256 cases with linear interpolation (Lorensen and Cline 1987, in Paul Bourke's table) and give the
+same vertices and the same number of faces as PyMCubes, which published pipelines use; scikit-image cuts most polygons
+along other diagonals. The table separates corners that are set across an ambiguous face. PyMCubes sets the corners
+outside, these libraries those that are larger, so both are given the negated grid. A grid value that equals the level
+is outside, and gives faces without area, which cleaning removes.
 """
 
 from __future__ import annotations
@@ -50,23 +52,25 @@ def extract_isosurface(grid: Tensor, *, level: float = 0.0) -> TriangleMesh:
 
 def extract_with_skimage(grid: Tensor, level: float = 0.0) -> TriangleMesh:
     """Extract on the CPU. The grid must cross the level."""
-    values = grid.detach().to("cpu", torch.float32).numpy()
-    vertices, faces, _, _ = marching_cubes(values, level, method="lorensen", gradient_direction="ascent")
+    values = -grid.detach().to("cpu", torch.float32).numpy()
+    # scikit-image sets corners above the level only: one that equals it must be above to count as outside.
+    values[values == np.float32(-level)] = np.nextafter(np.float32(-level), np.float32(np.inf))
+    vertices, faces, _, _ = marching_cubes(values, -level, method="lorensen", gradient_direction="descent")
     return TriangleMesh(vertices * np.float32(2.0 / (values.shape[0] - 1)) - np.float32(1.0), faces)
 
 
 def extract_with_warp(grid: Tensor, level: float = 0.0) -> TriangleMesh:
-    """Extract on the grid's own device, without a copy of the grid. The grid must cross the level."""
+    """Extract on the grid's own device, with one copy of the grid. The grid must cross the level."""
     import warp as wp  # slow to load, so only where it is used
     from warp.geometry import IsoSurfaceMarchingCubes
 
     wp.init()
-    field = wp.from_torch(grid.detach().to(torch.float32).contiguous())
+    field = wp.from_torch((-grid.detach().to(torch.float32)).contiguous())
     vertices, indices = IsoSurfaceMarchingCubes.extract(
-        field, level, lower=(-1.0, -1.0, -1.0), upper=(1.0, 1.0, 1.0)
+        field, -level, lower=(-1.0, -1.0, -1.0), upper=(1.0, 1.0, 1.0)
     )
-    # warp winds so that normals point to where the field is larger, which is inside.
-    return TriangleMesh(vertices.numpy(), indices.numpy().reshape(-1, 3)[:, ::-1])
+    # warp winds so that normals point to where the given field is larger, which is outside.
+    return TriangleMesh(vertices.numpy(), indices.numpy().reshape(-1, 3))
 
 
 @functools.cache

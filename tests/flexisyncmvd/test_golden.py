@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.parity.__main__ import compare, load_cases
+from tests.parity.__main__ import compare
+from tests.parity.kinds import load_kinds
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "reference" / "flexisyncmvd" / "parity"
 CASES = ("attention", "unet_sync_attention", "sync_step_epsilon", "sync_step_v_prediction", "conditioning_cube",
          "e2e_sd15_inputs", "e2e_sd15_outputs", "e2e_sd15_weights_unet", "e2e_sd15_weights_controlnet_vae",
          "e2e_sdxl_outputs")
 
-load_cases()
+load_kinds()
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the reference folder is not beside this one")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from backend.geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field, resolution_ladder
+from tests.parity.published.coarse_to_fine import published_grid
 
 TRUNCATION = 0.1
 
@@ -47,23 +48,15 @@ def test_finds_the_sign_of_every_point_and_the_value_of_those_near_the_surface(r
 
 
 def test_needs_fewer_queries_than_all_points_and_than_the_published_fill():
-    counts = {False: 0, True: 0}
-    for reference in counts:
+    counts = {"ours": 0, "published": 0}
 
-        def ball(points, reference=reference):
-            counts[reference] += len(points)
-            return ((0.607 - points.norm(dim=-1)) / 0.05).clamp(-1, 1)
+    def ball(points, who):
+        counts[who] += len(points)
+        return ((0.607 - points.norm(dim=-1)) / 0.05).clamp(-1, 1)
 
-        evaluate_field(ball, 96, device="cpu", chunk_size=10**9, min_resolution=24, reference=reference)
-    assert counts[False] < counts[True] < 97**3 / 2
-
-
-def test_reference_marks_what_it_skipped():
-    grid = evaluate(96, reference=True)
-    dense = evaluate(96, min_resolution=96)
-    known = ~grid.isnan()
-    assert 0 < known.float().mean() < 0.5
-    assert torch.allclose(grid[known], dense[known], atol=2e-6)
+    evaluate_field(lambda points: ball(points, "ours"), 96, device="cpu", chunk_size=10**9, min_resolution=24)
+    published_grid(lambda points: ball(points, "published"), 96, min_resolution=24, chunk_size=10**9)
+    assert counts["ours"] < counts["published"] < 97**3 / 2
 
 
 def test_chunks_do_not_change_values():

@@ -46,6 +46,25 @@ def test_both_implementations_find_the_same_vertices_and_as_many_faces():
     assert area[0] == pytest.approx(area[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("extract", [extract_with_skimage, extract_with_warp])
+@pytest.mark.parametrize(("rounded", "vertices", "faces"), [(False, 1030, 1730), (True, 849, 1479)])
+def test_ambiguous_cells_and_values_at_the_level_are_cut_as_by_pymcubes(extract, rounded, vertices, faces):
+    """Counts of PyMCubes 0.1.6: noise has all ambiguous cells, rounded noise many values that equal the level."""
+    noise = np.random.default_rng(0).standard_normal((9, 9, 9)).astype(np.float32)
+    mesh = extract(torch.from_numpy(noise.round() if rounded else noise))
+    assert (len(mesh.vertices), len(mesh.faces)) == (vertices, faces)
+
+
+@pytest.mark.parametrize("extract", [extract_with_skimage, extract_with_warp])
+def test_a_value_that_equals_the_level_is_outside(extract):
+    grid = torch.full((5, 5, 5), -1.0)
+    grid[2, 2, 2] = 0.5
+    alone = extract(grid + 0.25, 0.25)
+    grid[3, 2, 2] = 0.0
+    assert extract(grid + 0.25, 0.25).bounds[1, 0] == pytest.approx(0.5)  # the next grid point itself, not beyond it
+    assert len(extract(grid + 0.25, 0.25).faces) == len(alone.faces) == 8
+
+
 @pytest.mark.parametrize("value", [-1.0, 0.5])
 def test_no_crossing_gives_an_empty_mesh(value):
     assert extract_isosurface(torch.full((9, 9, 9), value)).is_empty

@@ -14,6 +14,7 @@ from backend.geometry.components import directed_edges
 from backend.geometry.manifold_repair import repair
 from backend.geometry.manifold_repair.vertex_fans import non_manifold_edges, split_fans
 from tests.geometry.random_meshes import KINDS, closed_surface
+from tests.parity.published.silksong import tool_manifold
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -87,10 +88,10 @@ def test_coarser_grid_merges_more():
     assert len(repair(sphere.vertices, sphere.faces, resolution=16).vertices) < len(sphere.vertices) / 2
 
 
-def test_reference_has_the_published_limits():
+def test_fans_that_the_published_tool_refuses_are_kept():
     cone = trimesh.creation.cone(1.0, 1.0, sections=120)
     with pytest.raises(BadInput, match="100 faces"):
-        repair(cone.vertices, cone.faces, reference=True)
+        tool_manifold(cone.vertices, cone.faces, 1024)
     assert len(repair(cone.vertices, cone.faces).faces) == len(cone.faces)
 
 

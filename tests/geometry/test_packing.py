@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dual volume packing: the graph's invariants, contacts, grouping, stitching, whole scenes."""
 
-import itertools
-import random
 import time
 
 import networkx as nx
@@ -16,9 +14,8 @@ from backend.contract import BadInput
 from backend.geometry.packing.contact import find_contacts
 from backend.geometry.packing.graph import build_adjacency, color_two_volumes, find_odd_cycle
 from backend.geometry.packing.grouping import box_overlap
-from backend.geometry.packing.pack import PackOptions, pack, pack_reference, stitch_part
+from backend.geometry.packing.pack import PackOptions, pack, stitch_part
 from backend.geometry.packing.parts import PackedPart, clean_part, connected_parts
-from backend.geometry.packing.reference_graph import TooManyCyclesError, contract_all_odd_cycles
 
 
 @st.composite
@@ -72,25 +69,14 @@ def test_odd_cycle_is_one(graph):
         assert all(frozenset(pair) in edges for pair in zip(cycle, cycle[1:] + cycle[:1], strict=True))
 
 
-@given(contact_graphs(most=6))
-@settings(max_examples=60)
-def test_reference_contraction_leaves_a_bipartite_graph_and_keeps_even_ones(graph):
-    contacts, keys = graph
-    group_of = contract_all_odd_cycles(len(keys), contacts)
-    groups = {(group_of[a], group_of[b]) for a, b in contacts if group_of[a] != group_of[b]}
-    assert nx.is_bipartite(nx.Graph(list(groups)))
-    if nx.is_bipartite(to_networkx(contacts, len(keys))):
-        assert group_of == list(range(len(keys)))
-
-
 @given(st.integers(1, 4).map(lambda half: 2 * half + 1), st.data())
 def test_an_odd_ring_loses_its_deepest_edge_only(size, data):
     depths = data.draw(st.permutations([0.01 * (i + 1) for i in range(size)]))
     contacts = {(i, (i + 1) % size): depth for i, depth in enumerate(depths)}
     deepest = max(contacts, key=contacts.get)
-    for group_of in (color_two_volumes(contacts, [0.0] * size)[0], contract_all_odd_cycles(size, contacts)):
-        assert len(set(group_of)) == size - 1
-        assert group_of[deepest[0]] == group_of[deepest[1]]
+    group_of, _ = color_two_volumes(contacts, [0.0] * size)
+    assert len(set(group_of)) == size - 1
+    assert group_of[deepest[0]] == group_of[deepest[1]]
 
 
 def test_loose_parts_alternate_in_order():
@@ -105,16 +91,6 @@ def test_complete_graph_of_300_parts_is_quick():
     assert time.perf_counter() - began < 10
     assert sorted(volumes) == [0, 1]
     assert len(set(group_of)) == 2
-
-
-@pytest.mark.parametrize("node_count", [11, 14, 20, 30])
-def test_listing_the_cycles_of_49_contacts_ends(node_count):
-    pairs = list(itertools.combinations(range(node_count), 2))
-    contacts = dict.fromkeys(random.Random(0).sample(pairs, 49), 1.0)
-    began = time.perf_counter()
-    with pytest.raises(TooManyCyclesError):
-        contract_all_odd_cycles(node_count, contacts)
-    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize("pair", [(0, 0), (0, 3), (-1, 1)])
@@ -156,51 +132,37 @@ def test_packing_of_random_boxes(boxes):
     assert [[g.members for g in v] for v in again.volumes] == [[g.members for g in v] for v in packing.volumes]
 
 
-@pytest.mark.parametrize("method", [pack, pack_reference])
-def test_chain_of_touching_boxes_alternates(method):
-    packing = method(named({f"p{i}": cube((i, 0, 0)) for i in range(5)}))
+def test_chain_of_touching_boxes_alternates():
+    packing = pack(named({f"p{i}": cube((i, 0, 0)) for i in range(5)}))
     assert assignment(packing) == {frozenset({("p0",), ("p2",), ("p4",)}), frozenset({("p1",), ("p3",)})}
     assert len(packing.contacts) == 4
 
 
-def blades(count: int) -> list[PackedPart]:
-    """Boards through one axis: all of them cross."""
+def test_boards_that_all_cross_become_two_groups():
     board = trimesh.creation.box((1.0, 0.01, 1.0))
-    turns = [trimesh.transformations.rotation_matrix(np.pi * i / count, (0, 0, 1)) for i in range(count)]
-    return named({f"b{i:02d}": board.copy().apply_transform(turn) for i, turn in enumerate(turns)})
-
-
-@pytest.mark.parametrize(
-    ("count", "note", "merged"), [(8, None, True), (10, "deterministic mode", True), (11, "more than 50", False)]
-)
-def test_reference_mode_says_when_it_does_something_else(count, note, merged):
-    apart = PackOptions(group=False)
-    packing = pack_reference(blades(count), apart)
-    assert len(packing.contacts) == count * (count - 1) // 2
-    assert [note in said for said in packing.notes] == ([True] if note else [])
-    assert (sum(map(len, packing.volumes)) < count) == merged
-    if note == "deterministic mode":
-        assert assignment(packing) == assignment(pack(blades(count), apart))
+    turns = [trimesh.transformations.rotation_matrix(np.pi * i / 11, (0, 0, 1)) for i in range(11)]
+    boards = named({f"b{i:02d}": board.copy().apply_transform(turn) for i, turn in enumerate(turns)})
+    packing = pack(boards, PackOptions(group=False))
+    assert len(packing.contacts) == 55
+    assert [len(volume) for volume in packing.volumes] == [1, 1]
 
 
 def test_of_equally_deep_contacts_the_parts_that_overlap_more_are_merged():
     spokes = [trimesh.transformations.rotation_matrix(2 * np.pi * i / 5, (0, 0, 1)) for i in range(5)]
     side = cube((1.0, 0, 0), (0.2, 1.5, 0.5))
     meshes = {f"p{i}": side.copy().apply_transform(turn) for i, turn in enumerate(spokes)}
-    for method in (pack, pack_reference):
-        packing = method(named(meshes))
-        assert np.ptp(list(packing.contacts.values())) < 1e-6
-        overlap = {pair: box_overlap(*(packing.parts[i].mesh for i in pair)) for pair in packing.contacts}
-        most = max(overlap.values())
-        (merged,) = [group.members for volume in packing.volumes for group in volume if len(group.members) > 1]
-        assert overlap[int(merged[0][1:]), int(merged[1][1:])] == pytest.approx(most)
-        assert min(overlap.values()) < most - 0.01
+    packing = pack(named(meshes))
+    assert np.ptp(list(packing.contacts.values())) < 1e-6
+    overlap = {pair: box_overlap(*(packing.parts[i].mesh for i in pair)) for pair in packing.contacts}
+    most = max(overlap.values())
+    (merged,) = [group.members for volume in packing.volumes for group in volume if len(group.members) > 1]
+    assert overlap[int(merged[0][1:]), int(merged[1][1:])] == pytest.approx(most)
+    assert min(overlap.values()) < most - 0.01
 
 
 def test_positions_are_kept_up_to_the_normalizing_map():
     meshes = {"a": cube((5, 1, 2), (2, 1, 1)), "b": cube((8, 1, 2))}
     packing = pack(named(meshes))
-    assert packing.volume_mesh(0).diagonal > 0
     for part in packing.parts:
         original = meshes[part.members[0]]
         assert packing.normalization.invert(part.mesh.bounds) == pytest.approx(original.bounds)
@@ -211,8 +173,7 @@ def test_positions_are_kept_up_to_the_normalizing_map():
 
 def test_one_part_leaves_the_second_volume_empty():
     packing = pack(named({"only": cube((0, 0, 0))}))
-    assert packing.volume_mesh(1).is_empty
-    assert len(packing.volume_mesh(0).faces) == 12
+    assert [[len(group.mesh.faces) for group in volume] for volume in packing.volumes] == [[12], []]
 
 
 def test_small_and_flat_parts_join_what_they_touch():

@@ -21,6 +21,9 @@ class Comparison:
     expected: Any
     tolerance: float = FLOAT32_TOLERANCE
 
+    def renamed(self, name: str) -> "Comparison":
+        return Comparison(name, self.actual, self.expected, self.tolerance)
+
     @property
     def error(self) -> float:
         """Largest absolute difference; infinite where shapes, a NaN or plain values differ."""

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FlexiSyncMVD's attention, synchronized step and conditioning images against golden numbers, in reference mode."""
 
-import json
 from collections.abc import Iterator
 from itertools import product
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
-from safetensors import safe_open
 from torch import Tensor
 
 from backend.geometry.projection import Cameras, Projector, orbit_cameras, rasterize_views, view_geometry
@@ -21,10 +19,10 @@ from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes, Text
 from backend.pipelines.flexisyncmvd.sync_step import NoiseLevels, step_texture
 from tests.flexisyncmvd.micro_batches import micro_batches
 
-from . import CASES
 from .comparison import Comparison
 from .flexisyncmvd_projection import golden_mesh
 from .golden import Golden
+from .kinds import kind
 
 IMAGE_TOLERANCE = 1e-5
 RUN_TOLERANCE = 5e-5
@@ -37,14 +35,14 @@ def cameras_of(poses: list[list[float]] | None = None) -> Cameras:
 
 def network_config(golden: Golden, network: str) -> dict:
     """The configuration of one network, kept beside its weights."""
-    with safe_open(golden.path, "pt") as file:
-        return json.loads(file.metadata()[network])
+    return golden.json(network)
 
 
 def sharing_of(config: dict, reference_weight: float, chunk: int | None = None) -> ViewSharing:
     return ViewSharing(tuple(map(tuple, config["attention_mask"])), tuple(config["ref"]), reference_weight, chunk)
 
 
+@kind("flexisyncmvd", "attention")
 def attention(golden: Golden) -> Iterator[Comparison]:
     """One layer with and without the front, whole and in chunks of views."""
     config = golden.config
@@ -57,10 +55,11 @@ def attention(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"ref_weight{weight}, chunk {chunk}", output, golden.output(f"ref_weight{weight}"))
 
 
+@kind("flexisyncmvd", "unet_sync_attention")
 def unet_sync_attention(golden: Golden) -> Iterator[Comparison]:
     """A whole UNet: as one batch, and as the original's groups, with helpers that see less."""
     config = golden.config
-    weights = golden.sibling(config["weights"])
+    weights = golden.named(config["weights"])
     unet = UNet2DConditionModel.from_config(network_config(weights, "unet"))
     unet.load_state_dict(weights.weights("unet."))
     whole = sharing_of(config, config["ref_weight"])
@@ -79,13 +78,14 @@ def unet_sync_attention(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"max_batch{most}", output, golden.output(f"max_batch{most}"))
 
 
+@kind("flexisyncmvd", "sync_step")
 def sync_step(golden: Golden) -> Iterator[Comparison]:
     """Single steps: early, late, and one that starts without a texture."""
     config = golden.config
     projector = Projector.build(golden_mesh(golden), cameras_of(), config["latent_view"], config["tex"], reference=True)
     alphas = ddpm_scheduler(**config["scheduler"]).alphas_cumprod
     sample, output = golden.input("sample"), golden.input("model_output")
-    for name in sorted({key.removeprefix("in.").split(".variance")[0] for key in golden.tensors if "variance" in key}):
+    for name in sorted({key.removeprefix("in.").split(".variance")[0] for key in golden.names if "variance" in key}):
         timestep, exponent = int(name.split("_")[0][1:]), float(name.rpartition("exp")[2])
         levels = NoiseLevels.between(alphas, timestep, timestep - TRAIN_STEPS // config["steps"])
         clean = levels.clean(sample, output, config["prediction_type"])
@@ -103,29 +103,18 @@ def relative(value: Tensor) -> float:
     return RUN_TOLERANCE * max(1.0, float(value.abs().max()))
 
 
+@kind("flexisyncmvd", "conditioning")
 def conditioning(golden: Golden) -> Iterator[Comparison]:
     """Depth, normal, canny and tile images of four views."""
     config, mesh = golden.config, golden_mesh(golden)
     cameras = cameras_of([config["poses"][view] for view in config["views"]])
     geometry = view_geometry(mesh, cameras, rasterize_views(mesh, cameras, config["render_size"], reference=True))
-    for kind in (ControlKind.DEPTH, ControlKind.NORMAL, ControlKind.CANNY):
-        images = condition_image(kind, geometry, cameras, config["output_size"], reference=True)
-        yield Comparison(kind, images, golden.output(kind), IMAGE_TOLERANCE)
+    for control in (ControlKind.DEPTH, ControlKind.NORMAL, ControlKind.CANNY):
+        images = condition_image(control, geometry, cameras, config["output_size"], reference=True)
+        yield Comparison(control, images, golden.output(control), IMAGE_TOLERANCE)
     source = golden.output("canny.source_uint8").permute(0, 3, 1, 2)
     yield Comparison("canny of the golden image", edges((source + 0.5) / 255), golden.output("canny"), 0)
     scene = Scene(mesh, CameraRig(), cameras, TextureSoFar(mesh, golden.input("texture_rgb")))
     sizes = Sizes(config["output_size"] // 8, 0, config["rgb_view_size"], 0)
     rendered = texture_so_far(scene, Settings(sizes, reference=True))
     yield Comparison("render", rendered, golden.output("render"), IMAGE_TOLERANCE)
-
-
-CASES.update(
-    {
-        ("flexisyncmvd", "attention"): attention,
-        ("flexisyncmvd", "unet_sync_attention"): unet_sync_attention,
-        ("flexisyncmvd", "sync_step_epsilon"): sync_step,
-        ("flexisyncmvd", "sync_step_v_prediction"): sync_step,
-        ("flexisyncmvd", "conditioning_cube"): conditioning,
-        ("flexisyncmvd", "conditioning_sphere"): conditioning,
-    }
-)

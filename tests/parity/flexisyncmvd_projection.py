@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FlexiSyncMVD's projector against golden numbers: rasterizer, weight maps, bake, Voronoi cells, UV strips."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from backend.geometry.normalization import Normalization
@@ -26,9 +24,9 @@ from backend.geometry.projection.projector import VISIBILITY_SIZE
 from backend.geometry.projection.visibility import seen_faces, texels_of_seen_faces
 from backend.painting.uv_strip import UVStrip
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
 
 EXACT = 0.0
 GEOMETRY = 1e-5
@@ -49,6 +47,7 @@ def longest_side_scaled(vertices: Tensor, half_side: float) -> Tensor:
     return torch.from_numpy(Normalization.to_box(bounds, 2 * half_side).apply(vertices)).float()
 
 
+@kind("flexisyncmvd", "geometry")
 def geometry(golden: Golden) -> Iterator[Comparison]:
     """Cameras, and everything that a pixel knows, in reference mode."""
     config, cameras, mesh = golden.config, golden_cameras(golden.config), golden_mesh(golden)
@@ -74,6 +73,7 @@ def geometry(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("pix_to_face, no offset", exact.face, golden.output("pix_to_face"), EXACT)
 
 
+@kind("flexisyncmvd", "weights_maps")
 def weights_maps(golden: Golden) -> Iterator[Comparison]:
     """Both projectors' maps in reference mode."""
     config, cameras, mesh = golden.config, golden_cameras(golden.config), golden_mesh(golden)
@@ -93,6 +93,7 @@ def weights_maps(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"{name} cos_map", projector.cosine, golden.output(f"{name}.cos_map"), GEOMETRY)
 
 
+@kind("flexisyncmvd", "bake_latent")
 def bake_latent(golden: Golden) -> Iterator[Comparison]:
     projector = golden_projector(golden, fill_cosine=True)
     for views in ("const", "grad"):
@@ -102,12 +103,13 @@ def bake_latent(golden: Golden) -> Iterator[Comparison]:
             yield Comparison(f"{case}.texture", baked.texture, golden.output(f"{case}.texture"), GEOMETRY)
             weight = golden.output(f"{case}.total_weight")[0]
             yield Comparison(f"{case}.total_weight", baked.weight, weight, GEOMETRY)
-            if f"out.{case}.rendered_views" in golden.tensors:
+            if f"out.{case}.rendered_views" in golden.names:
                 rendered = projector.render(baked.texture)
                 expected = golden.output(f"{case}.rendered_views")
                 yield Comparison(f"{case}.rendered_views", rendered, expected, GEOMETRY)
 
 
+@kind("flexisyncmvd", "bake_rgb")
 def bake_rgb(golden: Golden) -> Iterator[Comparison]:
     projector = golden_projector(golden, fill_cosine=False)
     baked = projector.bake(golden.input("views"), golden.config["exp"])
@@ -129,6 +131,7 @@ def golden_projector(golden: Golden, *, fill_cosine: bool) -> Projector:
     )
 
 
+@kind("flexisyncmvd", "voronoi")
 def voronoi(golden: Golden) -> Iterator[Comparison]:
     """Jump flooding seed by seed, the exact cells by their distance."""
     for size, mask in golden.with_prefix("in.mask_").items():
@@ -141,6 +144,7 @@ def voronoi(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"exact_sqdist {size}", squared, golden.output(f"exact_sqdist_{size}"), EXACT)
 
 
+@kind("flexisyncmvd", "uv_layout")
 def uv_layout(golden: Golden) -> Iterator[Comparison]:
     """Two textures of different sizes in a strip, and visibility in a texture that is not square."""
     images = [golden.input(f"textures_{name}") for name in ("wide", "sq")]
@@ -173,12 +177,4 @@ def _strip(golden: Golden, case: str, strip: UVStrip) -> Iterator[Comparison]:
 
 def _layout(golden: Golden, case: str) -> dict[str, Any]:
     """What this one file keeps in metadata of its own."""
-    with safe_open(golden.path, "pt") as file:
-        return json.loads(file.metadata()[case])
-
-
-for case in (geometry, weights_maps, bake_latent, bake_rgb):
-    for mesh_name in ("cube", "sphere"):
-        CASES["flexisyncmvd", f"{case.__name__}_{mesh_name}"] = case
-for case in (voronoi, uv_layout):
-    CASES["flexisyncmvd", case.__name__] = case
+    return golden.json(case)

@@ -20,11 +20,11 @@ from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, ddpm_schedu
 from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
 from backend.pipelines.flexisyncmvd.texture_run import Reports
 
-from . import CASES
 from .comparison import Comparison
 from .flexisyncmvd import RUN_TOLERANCE, cameras_of, network_config
 from .flexisyncmvd_projection import golden_mesh
 from .golden import Golden
+from .kinds import kind
 
 HALF_BACKGROUNDS_TOLERANCE = 5e-4
 """The original computes SDXL's backgrounds in half precision."""
@@ -46,6 +46,15 @@ class RecordedDraws:
         drawn = self._inputs.input("background_colour_index")
         # The last draw is for a step that never comes.
         return drawn[step].long() if step < len(drawn) else torch.zeros(views, dtype=torch.long)
+
+
+def part_of(golden: Golden, part: str) -> Golden:
+    """Another of the files of the same run."""
+    return golden.named(f"{_run_of(golden)}_{part}")
+
+
+def _run_of(golden: Golden) -> str:
+    return next(golden.case.removesuffix(f"_{part}") for part in _PARTS if golden.case.endswith(f"_{part}"))
 
 
 def loaded(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
@@ -86,9 +95,7 @@ def _add_image_adapter(unet: UNet2DConditionModel, tensors: dict[str, Tensor]) -
 
 def pipeline_of(inputs: Golden) -> FlexiSyncMVDPipeline:
     """The recorded run's networks. Its texts and images are given as embeddings, so it has no encoders."""
-    kind = inputs.config["kind"]
-    unet_file = inputs.sibling(f"e2e_{kind}_weights_unet")
-    other = inputs.sibling(f"e2e_{kind}_weights_controlnet_vae")
+    unet_file, other = part_of(inputs, "weights_unet"), part_of(inputs, "weights_controlnet_vae")
     controlnet = ControlNetModel.from_config(network_config(other, "controlnet"))
     pipeline = FlexiSyncMVDPipeline(
         vae=loaded(AutoencoderKL.from_config(network_config(other, "vae")), other.weights("vae.")),
@@ -109,13 +116,12 @@ def settings_of(config: dict) -> Settings:
 
 def run(outputs: Golden) -> Iterator[Comparison]:
     """Every step's guided noise, texture and views, and the texture in the end."""
-    kind = outputs.config["kind"]
-    inputs = outputs.sibling(f"e2e_{kind}_inputs")
+    kind, inputs = outputs.config["kind"], part_of(outputs, "inputs")
     config, pipeline = inputs.config, pipeline_of(inputs)
     settings = settings_of(config)
     scene = Scene(golden_mesh(inputs), CameraRig(), cameras_of(config["poses"]))
     prompts = of_views(*(
-        TextEncoding(inputs.input(f"{sign}prompt_embeds"), inputs.tensors.get(f"in.{sign}pooled"))
+        TextEncoding(inputs.input(f"{sign}prompt_embeds"), inputs.optional_input(f"{sign}pooled"))
         for sign in ("", "negative_")
     ), scene.rig.poses)
     image_prompt = [inputs.input("ip_hidden_states_neg_pos")] if config["ip"] else []
@@ -132,7 +138,7 @@ def run(outputs: Golden) -> Iterator[Comparison]:
     for outcome in seen:
         for name, value in _values(outcome).items():
             key = f"step{outcome.step.index}.{name}"
-            if f"out.{key}" in outputs.tensors:
+            if f"out.{key}" in outputs.names:
                 backgrounds_enter = kind == "sdxl" and name in ("latents", "pred_x0")
                 tolerance = HALF_BACKGROUNDS_TOLERANCE if backgrounds_enter else RUN_TOLERANCE
                 yield Comparison(key, value, outputs.output(key), tolerance * max(1.0, float(value.abs().max())))
@@ -165,8 +171,7 @@ def plan(inputs: Golden) -> Iterator[Comparison]:
 
 def names(weights: Golden) -> Iterator[Comparison]:
     """Every tensor of the file has its place in our networks, with its shape."""
-    kind = weights.case.split("_")[1]
-    pipeline = pipeline_of(weights.sibling(f"e2e_{kind}_inputs"))
+    pipeline = pipeline_of(part_of(weights, "inputs"))
     networks = {"unet": pipeline.unet, "controlnet": pipeline.controlnet.nets[0], "vae": pipeline.vae}
     for name, network in networks.items():
         stored = {key: tuple(tensor.shape) for key, tensor in weights.weights(f"{name}.").items()}
@@ -175,8 +180,11 @@ def names(weights: Golden) -> Iterator[Comparison]:
             yield Comparison(name, ours, stored)
 
 
-for _kind in ("sd15", "sdxl"):
-    CASES["flexisyncmvd", f"e2e_{_kind}_inputs"] = plan
-    CASES["flexisyncmvd", f"e2e_{_kind}_outputs"] = run
-    CASES["flexisyncmvd", f"e2e_{_kind}_weights_unet"] = names
-    CASES["flexisyncmvd", f"e2e_{_kind}_weights_controlnet_vae"] = names
+_PARTS = {"inputs": plan, "outputs": run, "weights_unet": names, "weights_controlnet_vae": names}
+"""The files of one run, by the end of their names."""
+
+
+@kind("flexisyncmvd", "e2e_")
+def part_of_a_run(golden: Golden) -> Iterator[Comparison]:
+    """A whole run is in several files."""
+    return _PARTS[golden.case.removeprefix(f"{_run_of(golden)}_")](golden)

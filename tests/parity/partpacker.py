@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
-from backend.geometry.coarse_to_fine import evaluate_field
-from backend.geometry.isosurface import extract_isosurface
+from backend.pipelines.common import image_preparation
 from backend.pipelines.common.image_condition import condition_tokens, last_block_tokens, normalize_image
 from backend.pipelines.common.image_preparation import composite_on_white, recenter, resize_image
 from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
@@ -28,9 +29,9 @@ from backend.pipelines.partpacker.denoiser import (
 )
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
 
 NORMS = {"rms": "rms", "ln": "layer"}
 RESIZE_OF = {"app": "area", "cli": "linear"}
@@ -70,6 +71,7 @@ def load_image_encoder(config: dict[str, Any], weights: dict[str, Tensor]) -> Di
         return Dinov2Model.from_pretrained(folder).eval()
 
 
+@kind("partpacker", "attention")
 def attention(golden: Golden) -> Iterator[Comparison]:
     config, x, context = golden.config, golden.input("x"), golden.input("context")
     for name in config["cases"].split(","):
@@ -83,6 +85,7 @@ def attention(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(name, y, golden.output(name))
 
 
+@kind("partpacker", "dit_layer")
 def dit_layer(golden: Golden) -> Iterator[Comparison]:
     condition, embedding = golden.input("c"), golden.input("t_emb")
     layer = DenoiserLayer(golden.config["dim"], condition.shape[-1], golden.config["heads"])
@@ -92,6 +95,7 @@ def dit_layer(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y", y, golden.output("y"))
 
 
+@kind("partpacker", "dit")
 def dit(golden: Golden) -> Iterator[Comparison]:
     denoiser = load_denoiser(golden.config, golden.weights())
     x, t, condition = golden.input("x"), golden.input("t"), golden.input("c")
@@ -109,6 +113,7 @@ def dit(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y", y, golden.output("y"))
 
 
+@kind("partpacker", "dinov2_cond")
 def dinov2_cond(golden: Golden) -> Iterator[Comparison]:
     image_encoder = load_image_encoder(golden.config, golden.weights())
     image = golden.input("image01")
@@ -116,8 +121,11 @@ def dinov2_cond(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("pixel_values", pixels, golden.output("pixel_values"))
     yield Comparison("prenorm", last_block_tokens(image_encoder, pixels), golden.output("prenorm"))
     yield Comparison("cond", condition_tokens(image_encoder, image), golden.output("cond"))
+    wrong = image_encoder.layernorm(last_block_tokens(image_encoder, pixels))
+    yield Comparison("with DINOv2's last norm", wrong, golden.output("with_final_layernorm_NOT_used"))
 
 
+@kind("partpacker", "vae_encode")
 def vae_encode(golden: Golden) -> Iterator[Comparison]:
     autoencoder = load_autoencoder(golden.config, golden.weights())
     points, salient = golden.input("pointcloud"), golden.input("pointcloud_dorases")
@@ -137,6 +145,7 @@ def vae_encode(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("mean_without_salient_queries", smooth.mean, golden.output("mean_without_salient_queries"))
 
 
+@kind("partpacker", "vae_decode")
 def vae_decode(golden: Golden) -> Iterator[Comparison]:
     autoencoder = load_autoencoder(golden.config, golden.weights())
     latent, points = golden.input("latent"), golden.input("points")
@@ -158,15 +167,20 @@ def pipeline_of(
     denoiser: PartPackerDenoiser,
     image_encoder: Dinov2Model | None = None,
     autoencoder: PartPackerAutoencoder | None = None,
-    image_size: int = 0,
 ) -> PartPackerPipeline:
     """Our pipeline around what a case has of the networks."""
+    dit = config["dit"]
     return PartPackerPipeline(
-        image_encoder, denoiser, autoencoder, flow_scheduler(),
-        tokens_per_volume=config["latent_size"], image_size=image_size,
+        image_encoder, denoiser, autoencoder, scheduler_of(config),
+        tokens_per_volume=dit["latent_size"], image_size=config.get("image_size", 0),
     )
 
 
+def scheduler_of(config: dict[str, Any]) -> FlowMatchEulerDiscreteScheduler:
+    return FlowMatchEulerDiscreteScheduler.from_config(flow_scheduler().config, shift=config["shift"])
+
+
+@kind("partpacker", "sampler")
 def sampler(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     denoiser = load_denoiser(config["dit"], golden.weights("dit."))
@@ -180,7 +194,7 @@ def sampler(golden: Golden) -> Iterator[Comparison]:
         return velocities
 
     denoiser.guided_velocities = record
-    pipeline = pipeline_of(config["dit"], denoiser)
+    pipeline = pipeline_of(config, denoiser)
     condition = golden.output("cond_input")
     latent = pipeline.denoise(golden.input("noise"), condition[:1], config["num_steps"], config["cfg_scale"])
     zeros = torch.zeros_like(condition[:1])
@@ -196,12 +210,19 @@ def sampler(golden: Golden) -> Iterator[Comparison]:
 
 def _sigma_tables(golden: Golden) -> Iterator[Comparison]:
     for name, expected in golden.with_prefix("out.sigmas_n").items():
-        scheduler = flow_scheduler()
+        scheduler = scheduler_of(golden.config)
         set_flow_timesteps(scheduler, int(name))
         yield Comparison(f"sigmas_n{name}", scheduler.sigmas, expected, 1e-6)
 
 
+@kind("partpacker", "preprocess")
 def preprocess(golden: Golden) -> Iterator[Comparison]:
+    """Images centered, resized and composited on white."""
+    with patch.object(image_preparation, "BORDER", golden.config["border_ratio"]):
+        yield from _prepared_images(golden)
+
+
+def _prepared_images(golden: Golden) -> Iterator[Comparison]:
     """Exact but for the float images, whose last bit depends on how the compositing is vectorized."""
     first, last = map(int, re.findall(r"\d+\.\.\d+", golden.config["rows"])[0].split(".."))
     for name, expected in golden.with_prefix("out.").items():
@@ -223,64 +244,3 @@ def preprocess(golden: Golden) -> Iterator[Comparison]:
             mode, size, *_ = what.split("_")
             resized = resize_image(recenter(golden.input(image).numpy()), int(size), RESIZE_OF[mode])
             yield Comparison(name, hashlib.sha256(resized.tobytes()).hexdigest(), expected, 0.0)
-
-
-def grid_network(golden: Golden) -> Iterator[Comparison]:
-    autoencoder = load_autoencoder(golden.config, golden.weights())
-    hidden = autoencoder.decode(golden.input("latent"))
-    for name, expected in golden.with_prefix("out.").items():
-        resolution = expected.shape[0] - 1
-        smallest = resolution + 1 if name.endswith("_dense") else golden.config["min_resolution"]
-        yield Comparison(name, _reference_grid(autoencoder, hidden, resolution, smallest), expected)
-
-
-def _reference_grid(autoencoder: PartPackerAutoencoder, hidden: Tensor, resolution: int, smallest: int) -> Tensor:
-    context = autoencoder.field_context(hidden)
-    return evaluate_field(
-        lambda points: autoencoder.query(points[None], context)[0],
-        resolution, device="cpu", chunk_size=8192, min_resolution=smallest, reference=True,
-    )
-
-
-def end_to_end(golden: Golden) -> Iterator[Comparison]:
-    config = golden.config
-    autoencoder = load_autoencoder(
-        config["vae"], {**golden.sibling("vae_decode").weights(), **golden.weights("vae.")}
-    )
-    pipeline = pipeline_of(
-        config["dit"],
-        load_denoiser(config["dit"], golden.sibling("dit").weights()),
-        load_image_encoder(config["dino"], golden.sibling("dinov2_cond").weights()),
-        autoencoder,
-        config["image_size"],
-    )
-    image = pipeline.prepare_image(golden.input("image_rgba_u8").numpy())
-    yield Comparison("cond_image", image, golden.output("cond_image"), 1e-7)
-    condition = pipeline.encode_condition(image)
-    latent = pipeline.denoise(golden.input("noise"), condition, config["num_steps"], config["cfg_scale"])
-    yield Comparison("latent", latent, golden.output("latent"))
-    for volume, hidden in enumerate(pipeline.decode_volumes(latent)):
-        expected = golden.output(f"vol{volume}.grid")
-        grid = _reference_grid(autoencoder, hidden, config["resolution"], config["min_resolution"])
-        yield Comparison(f"vol{volume}.grid", grid, expected)
-        counts = golden.output(f"vol{volume}.counts_trimesh")
-        # Marching-cubes tables cut a few ambiguous cells differently; the surface crosses the same edges.
-        yield Comparison(f"vol{volume}.counts", _surface_counts(autoencoder, hidden, config), counts,
-                         1e-3 * float(counts.max()))
-
-
-def _surface_counts(autoencoder: PartPackerAutoencoder, hidden: Tensor, config: dict[str, Any]) -> Tensor:
-    """Numbers of vertices and faces by our own way, with unevaluated points filled by sign."""
-    context = autoencoder.field_context(hidden)
-    grid = evaluate_field(
-        lambda points: autoencoder.query(points[None], context)[0],
-        config["resolution"], device="cpu", chunk_size=8192, min_resolution=config["min_resolution"],
-    )
-    mesh = extract_isosurface(grid)
-    return torch.tensor([len(mesh.vertices), len(mesh.faces)])
-
-
-for case in (
-    attention, dit_layer, dit, dinov2_cond, vae_encode, vae_decode, sampler, preprocess, grid_network, end_to_end,
-):
-    CASES["partpacker", case.__name__] = case

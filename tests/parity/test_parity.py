@@ -10,13 +10,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser, timestep_frequencies
-from tests.parity.__main__ import compare, load_cases, main
+from tests.parity.__main__ import compare, main
 from tests.parity.comparison import Comparison
+from tests.parity.kinds import load_kinds
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.rglob("*.safetensors"))
 
-load_cases()
+load_kinds()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")

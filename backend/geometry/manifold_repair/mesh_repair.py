@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...contract import BadInput
 from ..mesh import TriangleMesh
 from ..normalization import Normalization
-from .grid_mesh import FINEST, GridMesh, cell_centers, snap
+from .grid_mesh import FINEST, GridMesh, snap
 from .orientation import cut_open, repair_winding
 from .splitting import SplitLimits, SplitMesh, split_non_manifold
 
@@ -23,8 +23,6 @@ CELLS_PER_EDGE = 8
 """Along the edges of a mesh that fills its box evenly, at the least."""
 LONGEST_SIDE = 1.9
 """Longest side of the mesh in the frame of the grid [-1, 1]^3."""
-PUBLISHED_FACES_PER_VERTEX = 100
-PUBLISHED_NON_MANIFOLD_VERTICES = 500
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,6 @@ def repair(
     vertices: ArrayLike,
     faces: ArrayLike,
     *,
-    reference: bool = False,
     time_limit_s: float = 60.0,
     resolution: int | None = None,
 ) -> Repaired:
@@ -53,40 +50,25 @@ def repair(
 
     Vertices keep their positions and unused ones are dropped; those of one cell of a grid become one, which has
     ``resolution`` cells along the longest side, by default more for denser meshes. Surfaces with only one side are cut
-    open; the search for the best split is bounded, and ends after ``time_limit_s`` seconds. With ``reference`` it is
-    the published tool: vertices lie on the grid and are all kept, small faces are dropped, searches have no bound,
-    one-sided surfaces keep their winding. Raises BadInput for a mesh without extent, or (``reference``) one beyond the
-    published limits.
+    open; the search for the best split is bounded, and ends after ``time_limit_s`` seconds. Raises BadInput for a mesh
+    without extent.
     """
-    deadline = math.inf if reference else time.monotonic() + time_limit_s
+    deadline = time.monotonic() + time_limit_s
     positions = np.asarray(vertices, np.float64).reshape(-1, 3)
     triangles = np.asarray(faces, np.int64).reshape(-1, 3)
     normalization = normalize(positions)
-    resolution = resolution or (RESOLUTION if reference else fitting_resolution(len(triangles)))
-    if reference:
-        snapped = snap(normalization.apply(positions), triangles, resolution)
-    else:
-        with_area = triangles[TriangleMesh(positions, triangles).area_vectors().any(axis=1)]
-        snapped = snap(normalization.apply(positions), with_area, resolution, smallest_area=0.0)
-    limits = (
-        SplitLimits(PUBLISHED_FACES_PER_VERTEX, PUBLISHED_NON_MANIFOLD_VERTICES, most_steps=math.inf)
-        if reference
-        else SplitLimits(deadline=deadline)
-    )
-    split = split_non_manifold(snapped, limits)
-    wound, seam, contradictions = _wind(split.mesh, cut=not reference)
-    if reference:
-        positions = normalization.invert(cell_centers(wound.vertices, resolution))
-        used = np.ones(len(positions), bool)
-    else:
-        positions = positions[wound.source]
-        used = np.zeros(len(positions), bool)
-        used[wound.faces] = True
+    resolution = resolution or fitting_resolution(len(triangles))
+    with_area = triangles[TriangleMesh(positions, triangles).area_vectors().any(axis=1)]
+    snapped = snap(normalization.apply(positions), with_area, resolution, smallest_area=0.0)
+    split = split_non_manifold(snapped, SplitLimits(deadline=deadline))
+    wound, seam = _wind(split.mesh)
+    used = np.zeros(len(wound.vertices), bool)
+    used[wound.faces] = True
     return Repaired(
-        vertices=positions[used],
+        vertices=positions[wound.source][used],
         faces=(np.cumsum(used) - 1)[wound.faces].astype(np.int32),
         parts=np.unique(split.labels, return_inverse=True)[1].astype(np.int32),
-        notes=_notes(len(triangles), split, seam, contradictions),
+        notes=_notes(len(triangles), split, seam),
     )
 
 
@@ -108,26 +90,23 @@ def normalize(vertices: NDArray[np.float64], longest_side: float = LONGEST_SIDE)
         ) from error
 
 
-def _wind(mesh: GridMesh, *, cut: bool) -> tuple[GridMesh, int, int]:
-    """Wind consistently; the mesh, the edges of seams that this took, and the faces that contradict each other."""
+def _wind(mesh: GridMesh) -> tuple[GridMesh, int]:
+    """Wind consistently; the mesh, and the edges of seams that this took."""
     faces, contradictions = repair_winding(mesh.faces)
     if not contradictions:
-        return mesh.with_faces(faces), 0, 0
-    if not cut:
-        return mesh, 0, contradictions
+        return mesh.with_faces(faces), 0
     mesh, seam = cut_open(mesh)
-    faces, contradictions = repair_winding(mesh.faces)
-    return mesh.with_faces(faces), seam, contradictions
+    faces, _ = repair_winding(mesh.faces)
+    return mesh.with_faces(faces), seam
 
 
-def _notes(face_count: int, split: SplitMesh, seam: int, contradictions: int) -> tuple[str, ...]:
+def _notes(face_count: int, split: SplitMesh, seam: int) -> tuple[str, ...]:
     mesh = split.mesh
     copies = len(mesh.source) - len(np.unique(mesh.source))
     told = (
         (face_count - len(mesh.faces), "repeated faces, or faces without area, were dropped."),
         (copies, "copies of vertices separate what met in an edge of more than two faces or in one point."),
         (seam, "edges were cut to open surfaces with only one side."),
-        (contradictions, "faces contradict their neighbors: a surface has only one side and keeps its winding."),
         (split.searches_stopped, "dense vertices were split by the best of the cycles seen."),
         (split.detached, "vertices were not reached in time; their faces were separated without a search."),
     )

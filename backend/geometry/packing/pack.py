@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trimesh
 
 from ...contract import BadInput
 from ...contract.reports import CountReport, ignore
-from ..mesh import TriangleMesh
 from ..normalization import Normalization
 from .contact import dilated, find_contacts
 from .graph import Edge, color_groups, contract_odd_cycles, group_neighbors
 from .grouping import box_overlap, group_parts, is_single_layer_plane
 from .parts import PackedPart, merge_parts, normalization_of
-from .reference_graph import MOST_DEGREES, TooManyCyclesError, contract_all_odd_cycles, is_skipped
 from .stitching import stitch_holes
 
 SHEET_FLATNESS = 0.01
@@ -53,13 +51,6 @@ class DualVolumePacking:
     contacts: dict[Edge, float]
     """Depth of every contact between two of ``parts``, dilated."""
     normalization: Normalization
-    notes: tuple[str, ...] = ()
-    """What the artist should know of how it was packed."""
-
-    def volume_mesh(self, index: int) -> TriangleMesh:
-        """Return volume 0 or 1 as one mesh, normalized; empty for a volume without groups."""
-        meshes = [group.mesh for group in self.volumes[index]]
-        return TriangleMesh.from_trimesh(trimesh.util.concatenate(meshes)) if meshes else TriangleMesh.empty()
 
 
 def pack(
@@ -73,60 +64,23 @@ def pack(
 
     Raises BadInput without parts, for two of one name, for parts without faces or an object without extent.
     """
-    return _pack(parts, options, on_pair, reference=False)
-
-
-def pack_reference(
-    parts: Sequence[PackedPart], options: PackOptions = PackOptions(), on_pair: CountReport = ignore
-) -> DualVolumePacking:
-    """Pack as published, for comparison: all cycles are listed, and above 50 contacts nothing is contracted.
-
-    The order of ``parts`` matters here. An object with too many cycles to list is packed as by :func:`pack`. Where
-    this or the limit of 50 contacts applied, ``notes`` says so. Raises BadInput as :func:`pack` does.
-    """
-    return _pack(parts, options, on_pair, reference=True)
-
-
-def _pack(
-    parts: Sequence[PackedPart], options: PackOptions, on_pair: CountReport, *, reference: bool
-) -> DualVolumePacking:
     _check_parts(parts)
-    normalization = normalization_of(parts, reference=reference)
-    prepared = [PackedPart(part.members, _normalized(part.mesh, normalization)) for part in parts]
-    if not reference:
-        prepared.sort(key=lambda part: part.members)
+    normalization = normalization_of(parts)
+    ordered = sorted(parts, key=lambda part: part.members)
+    prepared = [PackedPart(part.members, _normalized(part.mesh, normalization)) for part in ordered]
     if options.group:
         prepared = group_parts(prepared, on_pair)
     if options.stitch:
         prepared = [PackedPart(part.members, stitch_part(part.mesh)) for part in prepared]
     contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared], on_pair)
-    group_of, notes = list(range(len(prepared))), ()
+    group_of = list(range(len(prepared)))
     if options.contract:
-        group_of, notes = _contract(len(prepared), _rank_contacts(prepared, contacts), reference=reference)
+        group_of = contract_odd_cycles(len(prepared), _rank_contacts(prepared, contacts))
     groups = _merge_groups(prepared, group_of)
     order = sorted(range(len(groups)), key=lambda group: (groups[group].distance_from_origin, groups[group].members))
     color = color_groups(group_neighbors(group_of, contacts), order)
     volumes = ([groups[i] for i in order if color[i] == 0], [groups[i] for i in order if color[i] == 1])
-    return DualVolumePacking(volumes, prepared, contacts, normalization, notes)
-
-
-def _contract(
-    node_count: int, contacts: Mapping[Edge, float], *, reference: bool
-) -> tuple[list[int], tuple[str, ...]]:
-    """Return the group of every part, and notes."""
-    if not reference:
-        return contract_odd_cycles(node_count, contacts), ()
-    if is_skipped(contacts):
-        return list(range(node_count)), (
-            f"There are more than {MOST_DEGREES // 2} contacts, so that, as in the published tool, none was settled: "
-            "touching parts may share a volume.",
-        )
-    try:
-        return contract_all_odd_cycles(node_count, contacts), ()
-    except TooManyCyclesError:
-        return contract_odd_cycles(node_count, contacts), (
-            "The parts touch in too many ways for the reference mode: the deterministic mode was used instead.",
-        )
+    return DualVolumePacking(volumes, prepared, contacts, normalization)
 
 
 def _rank_contacts(parts: Sequence[PackedPart], contacts: dict[Edge, float]) -> dict[Edge, float]:

@@ -70,20 +70,13 @@ def merge_parts(parts: Sequence[PackedPart]) -> PackedPart:
     return PackedPart(members, clean_part(trimesh.util.concatenate([part.mesh for part in parts])))
 
 
-def normalization_of(parts: Sequence[PackedPart], *, reference: bool = False) -> Normalization:
-    """Return the map that makes the object 0.95 wide and centers it.
-
-    With ``reference`` it is ``s v - c`` with the unscaled center c, as published: only an object that was centered
-    before is centered after, which changes the order of coloring.
-
-    Raises BadInput for an object without extent.
-    """
+def normalization_of(parts: Sequence[PackedPart]) -> Normalization:
+    """Return the map that makes the object 0.95 wide and centers it. Raises BadInput for an object without extent."""
     bounds = np.stack([part.mesh.bounds for part in parts])
     try:
-        centered = Normalization.to_box([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)], LONGEST_SIDE)
+        return Normalization.to_box([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)], LONGEST_SIDE)
     except ValueError as error:
         raise BadInput("The parts cannot be packed.", "They have no extent.", "Check the object's scale.") from error
-    return Normalization(centered.center / centered.scale, centered.scale) if reference else centered
 
 
 def find_root(root: list[int], node: int) -> int:

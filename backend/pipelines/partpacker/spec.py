@@ -108,13 +108,7 @@ SPLIT_PARTS = TaskSpec(
     delivery="groups",
     selection="together",
     inputs=(InputSpec("meshes", "mesh", "Meshes", "Select the objects that are the parts, or one mesh to split"),),
-    parameters=(
-        Parameter(
-            "mode", "choice", "deterministic", "Mode", "How conflicts between touching parts are settled",
-            choices=(Choice("deterministic", "Deterministic", "The same answer always, in bounded time"),
-                     Choice("reference", "Reference", "As the published tool does, cycle by cycle")),
-        ),
-    ),
+    parameters=(),
     stages=(StageSpec("contacts", "Finding contacts", 0.7), StageSpec("pack", "Sorting into volumes", 0.3)),
     needs_weights=False,
     seeded=False,

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task `split_parts`: given meshes sorted into two volumes in which no two parts touch (spec section 10)."""
+"""The task `split_parts`: given meshes sorted into two volumes in which no two parts touch.
+
+See docs/algorithms/partpacker.md, section 8.
+"""
 
 from ...contract import Artifact, JobFolder, Progress, Request, Result, read_mesh, write_mesh
 from ...geometry.mesh import TriangleMesh
-from ...geometry.packing.pack import DualVolumePacking, pack, pack_reference
+from ...geometry.packing.pack import DualVolumePacking, pack
 from ...geometry.packing.parts import PackedPart, clean_part, connected_parts
 from .palette import PALETTE
 
@@ -25,13 +28,10 @@ def split_parts(request: Request, folder: JobFolder, progress: Progress) -> Resu
     else:
         parts = connected_parts(given[0].to_trimesh())
         meshes = {part.members[0]: TriangleMesh.from_trimesh(part.mesh) for part in parts}
-    pack_parts = pack_reference if request.parameters["mode"] == "reference" else pack
-    packing = pack_parts(parts, on_pair=lambda pair, of: progress.stage("contacts", pair, of))
+    packing = pack(parts, on_pair=lambda pair, of: progress.stage("contacts", pair, of))
     progress.stage("contacts", 1, 1)
-    for note in packing.notes:
-        progress.warn(note)
     if not all(packing.volumes):
-        progress.warn("All parts hang together, so they are all in one volume.")
+        progress.warn("All parts touch each other, directly or through others, so they are all in one volume.")
     volume_of = _volumes(packing)
     artifacts = []
     for number, (name, mesh) in enumerate(meshes.items()):

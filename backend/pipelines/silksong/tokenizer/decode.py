@@ -9,13 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ....geometry.manifold_repair.grid_mesh import cell_centers
-from .salvage import Salvage, Triple
-from .small_holes import close_small_holes
+from .salvage import Salvage
 from .vocabulary import END, RESOLUTION
-from .weaver import Malformed, OutOfPlace, Weaver
-
-Woven = tuple[list[Triple], list[Triple], list[str]]
-"""Cells of vertices, faces, notes."""
 
 
 @dataclass(frozen=True)
@@ -32,56 +27,30 @@ class DecodedMesh:
     """What of the sequence was not intact."""
 
 
-def decode(tokens: ArrayLike, *, salvage: bool = True, close_holes: bool = False) -> DecodedMesh:
+def decode(tokens: ArrayLike) -> DecodedMesh:
     """The mesh of a sequence int [T]; the end token and -1 end it.
 
-    With ``salvage``, each component is woven for itself up to where a vertex is malformed, links out of place are
-    passed over, vertices without a face are dropped, and nothing raises. Without, it is the published decoder: it stops
-    at the first malformed token, and raises IndexError for a link or a layer that comes before what it refers to.
-    ``close_holes`` is the published repair: holes of up to six edges are closed, borders of open parts too.
+    Each component is built for itself up to where a vertex is malformed, links out of place are passed over, vertices
+    without a face are dropped, and nothing raises.
     """
-    sequence = np.asarray(tokens, np.int64).ravel()
-    cells, faces, notes = _salvage(sequence) if salvage else _published(sequence)
-    return _mesh(cells, faces, notes, close_holes=close_holes, drop_unused=salvage)
+    salvage = Salvage()
+    salvage.add(np.append(np.asarray(tokens, np.int64).ravel(), END))
+    return mesh_so_far(salvage)
 
 
 def mesh_so_far(salvage: Salvage) -> DecodedMesh:
-    """The mesh of a sequence that is still coming; once it has come, that of `decode`."""
-    return _mesh(*salvage.woven(), salvage.notes(), close_holes=False, drop_unused=True)
-
-
-def _mesh(
-    cells: list[Triple], faces: list[Triple], notes: list[str], *, close_holes: bool, drop_unused: bool
-) -> DecodedMesh:
+    """The mesh of a sequence that may not have ended yet; of one that has, that of `decode`."""
+    cells, faces = salvage.woven()
     places = np.array(cells, np.int32).reshape(-1, 3)
-    triangles = _distinct(np.array(faces, np.int32).reshape(-1, 3))
-    if close_holes:
-        triangles = close_small_holes(triangles)
-    if drop_unused:
-        used = np.zeros(len(places), bool)
-        used[triangles] = True
-        places, triangles = places[used], (np.cumsum(used) - 1).astype(np.int32)[triangles]
-    return DecodedMesh(cell_centers(places, RESOLUTION).astype(np.float32), triangles, places, tuple(notes))
+    triangles = distinct(np.array(faces, np.int32).reshape(-1, 3))
+    used = np.zeros(len(places), bool)
+    used[triangles] = True
+    places, triangles = places[used], (np.cumsum(used) - 1).astype(np.int32)[triangles]
+    vertices = cell_centers(places, RESOLUTION).astype(np.float32)
+    return DecodedMesh(vertices, triangles, places, tuple(salvage.notes()))
 
 
-def _published(sequence: NDArray[np.int64]) -> Woven:
-    weaver = Weaver(published=True)
-    try:
-        weaver.weave(sequence.tolist())
-    except OutOfPlace:  # the published decoder loses the whole mesh here, what was woven included
-        raise
-    except Malformed as stop:
-        return weaver.cells, weaver.faces, [f"The sequence stops at {stop}."]
-    return weaver.cells, weaver.faces, []
-
-
-def _salvage(sequence: NDArray[np.int64]) -> Woven:
-    salvage = Salvage()
-    salvage.add(np.append(sequence, END))
-    return *salvage.woven(), salvage.notes()
-
-
-def _distinct(faces: NDArray[np.int32]) -> NDArray[np.int32]:
+def distinct(faces: NDArray[np.int32]) -> NDArray[np.int32]:
     """The first of the faces that have the same three vertices."""
     if not len(faces):
         return faces

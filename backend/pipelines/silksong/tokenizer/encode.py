@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....contract import BadInput
 from ....geometry.manifold_repair.grid_mesh import GridMesh, snap
 from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE, normalize
 from ....geometry.manifold_repair.orientation import cut_open, repair_winding
-from ....geometry.manifold_repair.splitting import MOST_STEPS, SplitLimits, split_non_manifold
+from ....geometry.manifold_repair.splitting import SplitLimits, split_non_manifold
 from ....geometry.normalization import Normalization
 from .layer_tokens import place_tokens, previous_layer_tokens, same_layer_tokens
 from .rings import sorted_components, vertex_layers, vertex_rings
@@ -43,14 +41,18 @@ class Tokens:
     """What of the mesh the sequence does not say, or says otherwise."""
 
 
-def encode(mesh: Mesh, *, reference: bool = False, longest_side: float = LONGEST_SIDE) -> Tokens:
+def encode(mesh: Mesh, *, longest_side: float = LONGEST_SIDE) -> Tokens:
     """Tokenize a mesh, whose longest side becomes ``longest_side`` (at most 1.9) in the frame of the tokens.
 
-    Surfaces that are not orientable are cut open; with ``reference`` they refuse the mesh as the published tokenizer
-    does, and no search is bounded. All other meshes give the same tokens either way. Raises BadInput for a mesh without
-    a part of three connected faces, and for one beyond the limits of the vocabulary or of the published tokenizer.
+    Surfaces that are not orientable are cut open. Raises BadInput for a mesh without a part of three connected faces,
+    and for one beyond the limits of the vocabulary or of the published tokenizer.
     """
-    normalization, surface = prepare(mesh, reference=reference, longest_side=longest_side)
+    normalization, surface = prepare(mesh, longest_side=longest_side)
+    return surface_tokens(surface, normalization)
+
+
+def surface_tokens(surface: Surface, normalization: Normalization) -> Tokens:
+    """Tokenize a prepared surface. Raises BadInput as `encode` does."""
     components = sorted_components(surface.mesh)
     tokens: list[int] = []
     kept = said = 0
@@ -80,27 +82,17 @@ class Surface:
     notes: tuple[str, ...]
 
 
-def prepare(
-    mesh: Mesh, *, reference: bool, longest_side: float = LONGEST_SIDE
-) -> tuple[Normalization, Surface]:
+def prepare(mesh: Mesh, *, longest_side: float = LONGEST_SIDE) -> tuple[Normalization, Surface]:
     """Normalize, snap to the grid, make manifold and wind consistently (2.5.1 to 2.5.4). Raises BadInput."""
     vertices = np.asarray(mesh.vertices, np.float64).reshape(-1, 3)
     faces = np.asarray(mesh.faces).reshape(-1, 3)
     normalization = normalize(vertices, longest_side)
     snapped = snap(normalization.apply(vertices), faces, RESOLUTION)
-    most_steps = math.inf if reference else MOST_STEPS
-    limits = SplitLimits(MOST_FACES_PER_VERTEX, MOST_NON_MANIFOLD_VERTICES, most_steps)
-    split = split_non_manifold(snapped, limits)
+    split = split_non_manifold(snapped, SplitLimits(MOST_FACES_PER_VERTEX, MOST_NON_MANIFOLD_VERTICES))
     grid, notes = split.mesh, []
     if split.searches_stopped:
         notes.append(f"The best split of {split.searches_stopped} dense vertices was not searched to the end.")
     faces, contradictions = repair_winding(grid.faces)
-    if contradictions and reference:
-        raise BadInput(
-            "The mesh cannot be encoded.",
-            f"A surface has only one side: {contradictions} faces contradict their neighbors (a Moebius loop).",
-            "Cut the surface open.",
-        )
     if contradictions:
         grid, seam = cut_open(grid)
         faces, _ = repair_winding(grid.faces)

@@ -66,7 +66,7 @@ class _Part:
     """One component."""
 
     def __init__(self) -> None:
-        self.weaver = Weaver(published=False)
+        self.weaver = Weaver()
         self._finished = False
         self._reason = ""
 

@@ -28,28 +28,19 @@ _PATTERN_STEPS = [[step for step, linked in enumerate(pattern, 1) if linked] for
 
 
 class Malformed(Exception):
-    """The token at hand does not continue the sequence; what was woven before it is intact."""
-
-
-class OutOfPlace(Malformed, IndexError):
-    """A token comes before what it refers to; the published decoder loses the whole mesh here."""
+    """The current token does not continue the sequence; the mesh built before it is intact."""
 
 
 class Weaver:
-    """The mesh so far: ``cells`` of its vertices and ``faces`` by vertex index.
+    """The mesh so far: ``cells`` of its vertices and ``faces`` by vertex index."""
 
-    ``published`` follows the published decoder in all it does with sequences that no encoder writes: layers survive the
-    start of a component, and some tokens out of place end the mesh that are otherwise passed over and counted.
-    """
-
-    def __init__(self, *, published: bool) -> None:
+    def __init__(self) -> None:
         self.cells: list[tuple[int, int, int]] = []
         self.faces: list[tuple[int, int, int]] = []
-        self._published = published
         self._block: int | None = None
         self.passed_over = 0
         """Tokens out of place that were left out, or were missing."""
-        self._is_first_layer: bool | None = None if published else True
+        self._is_first_layer = True
         self._forget_layers()
 
     def _forget_layers(self) -> None:
@@ -78,15 +69,17 @@ class Weaver:
             elif token >= LONG_RANGE:
                 self._add_link(token)
             elif token == COMPONENT:
-                self._is_first_layer = True
-                if not self._published:
-                    self._forget_layers()
+                self._begin_component()
             elif token in (NEXT_LAYER, END_COMPONENT):
                 self._close_layer()
 
+    def _begin_component(self) -> None:
+        self._is_first_layer = True
+        self._forget_layers()
+
     def _add_vertex(self, token: int) -> None:
         offset = token - OFFSET
-        if self._block is None or (token >= END and not self._published):
+        if self._block is None or token >= END:
             raise Malformed("an offset without a block")
         bx, by, bz = _digits(self._block, BLOCKS_PER_AXIS)
         x, y, z = _digits(offset, CELLS_PER_BLOCK)
@@ -97,16 +90,14 @@ class Weaver:
 
     def _add_link(self, token: int) -> None:
         if not self._layer:
-            self._pass_over(OutOfPlace("a link before any vertex"))
+            self._pass_over(Malformed("a link before any vertex"))
         elif token < PREVIOUS_LAYER:
             self._same_layer[-1].append(token)
         else:
             self._upward[-1].append(token - PREVIOUS_LAYER)
 
     def _close_layer(self) -> None:
-        if self._is_first_layer is None:
-            raise OutOfPlace("a layer before any component")
-        if not self._layer and not (self._published and self._is_first_layer):
+        if not self._layer:
             self._pass_over(Malformed("an empty layer"))
             return
         if self._is_first_layer:
@@ -136,10 +127,10 @@ class Weaver:
         if not first:
             self._pass_over(Malformed("a vertex without a window code"))
             return []
-        if first[0] < SAME_LAYER and not self._published:
-            self.passed_over += 1
+        if first[0] < SAME_LAYER:
+            self._pass_over(Malformed("a long-range link in place of a window code"))
             return []
-        code = first[0] - SAME_LAYER if first[0] >= SAME_LAYER else first[0] - LONG_RANGE
+        code = first[0] - SAME_LAYER
         return [offset for offset in range(1, min(SAME_LAYER_WINDOW, size - 1) + 1) if code >> (offset - 1) & 1]
 
     def _long_range_offsets(self, tokens: list[int], size: int) -> list[int]:
@@ -153,9 +144,7 @@ class Weaver:
         return inside
 
     def _pass_over(self, reason: Malformed) -> None:
-        """Count a token out of place; raise ``reason`` where the published decoder stops."""
-        if self._published:
-            raise reason
+        """Count a token that is out of place, for ``reason``, or missing."""
         self.passed_over += 1
 
     def _row(self, tokens: list[int]) -> set[int]:
