@@ -4,15 +4,20 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
+import trimesh
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.geometry.farthest_point import farthest_points
+from backend.geometry.normalization import Normalization
 from backend.pipelines.hunyuan3d_shape import configurations
 from backend.pipelines.hunyuan3d_shape.attention import NormKind
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
 from backend.pipelines.hunyuan3d_shape.autoencoder_blocks import CrossBlock, SelfBlock, fourier_encoding
-from backend.pipelines.hunyuan3d_shape.image_condition import condition_tokens
+from backend.pipelines.hunyuan3d_shape.image import Box, as_tensor, centered_on_white, resized
+from backend.pipelines.hunyuan3d_shape.image_condition import VIEWS, condition_tokens
 from backend.pipelines.hunyuan3d_shape.image_encoder_names import current_names
 from backend.pipelines.hunyuan3d_shape.mixture import MixtureOfExperts
 from backend.pipelines.hunyuan3d_shape.mixture_denoiser import (
@@ -23,13 +28,20 @@ from backend.pipelines.hunyuan3d_shape.mixture_denoiser import (
     TimestepEmbedder,
     time_waves,
 )
+from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
+from backend.pipelines.hunyuan3d_shape.sharp_edges import SharpEdges, vertex_sharpness
+from backend.pipelines.hunyuan3d_shape.surface_points import LONGEST_SIDE, POINTS_PER_TOKEN
 from backend.pipelines.hunyuan3d_shape.two_stream_denoiser import DoubleBlock, SingleBlock, TwoStreamDenoiser
+
+from backend.pipelines.image_files import RgbaArray
 
 from . import CASES
 from .comparison import Comparison
 from .golden import Golden
 
 Weights = dict[str, Tensor]
+DOUBLE = 1e-12
+"""Tolerance of geometry in double precision."""
 
 
 def shapes_of(weights: Weights) -> dict[str, tuple[int, ...]]:
@@ -196,12 +208,135 @@ def conditioner(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("uncond", torch.zeros_like(tokens), golden.output("uncond"))
 
 
+def vae(golden: Golden) -> Iterator[Comparison]:
+    """Points to moments to latent to tokens to field; the random choices are inputs."""
+    config = golden.config
+    autoencoder = load_autoencoder(config, golden.weights("vae.") or golden.weights())
+    uniform, sharp = golden.input("surface")[0].split([config["pc_size"], config["pc_sharpedge_size"]])
+    tokens = config["num_latents"]
+    counts = [tokens * len(uniform) // (len(uniform) + len(sharp))]
+    counts.append(tokens - counts[0])
+    kept, picks = [], []
+    for number, (samples, name) in enumerate(((uniform, "perm_random"), (sharp, "perm_sharp"))):
+        if counts[number]:
+            part = samples[golden.input(name)][: POINTS_PER_TOKEN * counts[number]]
+            pick = farthest_points(part[None, :, :3], counts[number], start=int(golden.input("fps_start")))
+            yield Comparison(f"fps_indices_{number}", pick[0], golden.output(f"fps_indices_{number}"), 0.0)
+            picks.append(pick + sum(map(len, kept)))
+            kept.append(part)
+    surface, index = torch.cat(kept)[None], torch.cat(picks, dim=1)
+    points, features = surface[..., :3], surface[..., 3:]
+    yield Comparison("enc_input_points", points, golden.output("enc_input_points"), 0.0)
+    query_points = points.take_along_dim(index[..., None], dim=1)
+    yield Comparison("enc_query_points", query_points, golden.output("enc_query_points"), 0.0)
+    caught: list[Tensor] = []
+    autoencoder.encoder.ln_post.register_forward_hook(lambda _module, _given, result: caught.append(result))
+    posterior = autoencoder.encode(points, features, index)
+    yield Comparison("enc_hidden", caught[0], golden.output("enc_hidden"))
+    mean, log_variance = golden.output("moments").chunk(2, dim=-1)
+    yield Comparison("mean", posterior.mean, mean)
+    yield Comparison("log variance", posterior.log_variance, log_variance.clamp(-30, 20))
+    yield Comparison("latents_mode", posterior.mean, golden.output("latents_mode"))
+    sampled = posterior.mean + torch.exp(0.5 * posterior.log_variance) * golden.input("posterior_noise")
+    yield Comparison("latents_sampled", sampled, golden.output("latents_sampled"))
+    hidden = autoencoder.decode(golden.input("latents_scaled") / autoencoder.config.scale_factor)
+    yield Comparison("decoded", hidden, golden.output("decoded"))
+    context = autoencoder.field_context(hidden)
+    field = autoencoder.query(golden.input("queries"), context)
+    yield Comparison("query_logits", field, golden.output("query_logits").squeeze(-1))
+
+
+def scheduler_tables(golden: Golden) -> Iterator[Comparison]:
+    """Our times, and the original's repeated last one where it has that."""
+    tables = {
+        "euler": ShapeScheduler("flow"), "euler_shift3": ShapeScheduler("flow", shift=3.0),
+        "consistency": ShapeScheduler("consistency", anchors=golden.config["consistency"]["pcm_timesteps"]),
+    }
+    for name, expected in golden.with_prefix("out.").items():
+        kind, steps, what = name.rsplit("_", 2)
+        sigmas = original_sigmas(tables[kind], int(steps))
+        train_steps = golden.config[kind.split("_")[0]]["num_train_timesteps"]
+        actual = sigmas if what == "sigmas" else sigmas[:-1] * train_steps
+        yield Comparison(name, actual, expected, 0.0 if what == "sigmas" else 1e-4)
+
+
+def original_sigmas(scheduler: ShapeScheduler, steps: int) -> Tensor:
+    """The original's flow matching ends with a step of no length."""
+    times = scheduler.times(steps)
+    return torch.cat([times, times.new_ones(steps + 1 - len(times))])
+
+
+def preprocess_single(golden: Golden) -> Iterator[Comparison]:
+    size, border = golden.config["size"], golden.config["border_ratio"]
+    rgba = golden.input("rgba").numpy()
+    centered = centered_on_white(rgba, original_box(rgba), border)
+    yield Comparison("recenter_rgb_uint8", centered, golden.output("recenter_rgb_uint8"), 0.0)
+    yield Comparison("rgba_512_uint8", resized(centered, 512), golden.output("rgba_512_uint8"), 0.0)
+    yield Comparison("rgba_image", as_tensor(resized(centered, size)), golden.output("rgba_image"), 0.0)
+    rgb = golden.input("rgb").numpy()
+    opaque = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=-1)
+    yield Comparison("rgb_image", original_view(opaque, size, border), golden.output("rgb_image"), 0.0)
+
+
+def preprocess_multiview(golden: Golden) -> Iterator[Comparison]:
+    size, border = golden.config["size"], golden.config["border_ratio"]
+    given = golden.with_prefix("in.")
+    views = [name for name in VIEWS if name in given]
+    yield Comparison("view_idxs", [VIEWS.index(name) for name in views], golden.output("view_idxs").tolist())
+    image = torch.stack([original_view(given[name].numpy(), size, border) for name in views], dim=1)
+    yield Comparison("image", image, golden.output("image"), 0.0)
+
+
+def original_box(rgba: RgbaArray) -> Box:
+    """The original counts every pixel that is not fully transparent, and loses the last row and column."""
+    rows, columns = np.nonzero(rgba[..., 3])
+    return Box(int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max()))
+
+
+def original_view(rgba: RgbaArray, size: int, border: float) -> Tensor:
+    return as_tensor(resized(centered_on_white(rgba, original_box(rgba), border), size))
+
+
+def surface_loader(golden: Golden) -> Iterator[Comparison]:
+    """Normalization, normals, sharp vertices and points on sharp edges, in double precision."""
+    names = [name.removesuffix("_v") for name in golden.with_prefix("in.") if name.endswith("_v")]
+    for name in names:
+        vertices, faces = golden.input(f"{name}_v").numpy(), golden.input(f"{name}_f").numpy()
+        bounds = np.stack([vertices.min(axis=0), vertices.max(axis=0)])
+        vertices = Normalization.to_box(bounds, LONGEST_SIDE).apply(vertices)
+        mesh = trimesh.Trimesh(vertices, faces, process=False)
+        yield Comparison(f"{name}_normalized_v", vertices, golden.output(f"{name}_normalized_v"), DOUBLE)
+        yield Comparison(f"{name}_face_normals", mesh.face_normals, golden.output(f"{name}_face_normals"), DOUBLE)
+        normals = golden.output(f"{name}_vertex_normals")
+        yield Comparison(f"{name}_vertex_normals", mesh.vertex_normals, normals, DOUBLE)
+        sharpness = original_sharpness(mesh)
+        yield Comparison(f"{name}_vertex_sharpness", sharpness, golden.output(f"{name}_vertex_sharpness"), DOUBLE)
+        lower = bool((vertex_sharpness(mesh) <= sharpness + DOUBLE).all())
+        yield Comparison(f"{name}: ours is the minimum", lower, True)
+        expected = golden.tensors.get(f"out.{name}_sharp_points")
+        if expected is not None and len(expected):
+            places, weights = golden.output(f"{name}_rand_edge").numpy(), golden.output(f"{name}_rand_w").numpy()
+            points = SharpEdges.of(mesh, sharpness).points(places, weights[:, 0])
+            yield Comparison(f"{name}_sharp_points", points[:, :3], expected, DOUBLE)
+            yield Comparison(f"{name}_sharp_normals", points[:, 3:], golden.output(f"{name}_sharp_normals"), DOUBLE)
+
+
+def original_sharpness(mesh: trimesh.Trimesh) -> np.ndarray:
+    """The original goes through the corners in three passes, in each of which the last face at a vertex wins."""
+    sharpness = np.ones(len(mesh.vertices))
+    for corner in mesh.faces.T:
+        cosine = np.einsum("fx,fx->f", mesh.vertex_normals[corner], mesh.face_normals)
+        sharpness[corner] = np.minimum(sharpness[corner], cosine)
+    return sharpness
+
+
 CASES.update(
     {
         ("hunyuan3d_shape", case.__name__): case
         for case in (
             dit_timestep_embedder, dit_self_attention, dit_cross_attention, dit_moe, dit_full, dit20_double_block,
-            dit20_single_block, vae_fourier_embedder, vae_self_block, vae_cross_block,
+            dit20_single_block, vae_fourier_embedder, vae_self_block, vae_cross_block, scheduler_tables,
+            preprocess_single, preprocess_multiview, surface_loader,
         )
     }
 )
@@ -211,3 +346,5 @@ for _name in ("guidance_embed", "no_guidance"):
     CASES["hunyuan3d_shape", f"dit20_full_{_name}"] = dit20_full
 for _name in ("large_like", "giant_like_interpolated", "multiview"):
     CASES["hunyuan3d_shape", f"conditioner_{_name}"] = conditioner
+for _name in ("21", "20_sharp", "turbo_light_decoder"):
+    CASES["hunyuan3d_shape", f"vae_{_name}"] = vae

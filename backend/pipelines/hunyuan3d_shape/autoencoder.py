@@ -18,9 +18,6 @@ from torch import Tensor, nn
 from .attention import KeyValue, NormKind, attend
 from .autoencoder_blocks import FieldDecoder, PointEncoder, Transformer, fourier_encoding
 
-Attention = Callable[[Tensor, KeyValue], Tensor]
-"""From queries `[B, P, heads, D]` and keys and values to `[B, P, heads * D]`."""
-
 
 @dataclass(frozen=True)
 class Posterior:
@@ -127,15 +124,19 @@ class ShapeAutoencoder(ModelMixin, ConfigMixin):
         return self.geo_decoder.key_value(tokens)
 
     @apply_forward_hook
-    def query(self, points: Tensor, context: KeyValue, attention: Attention = attend) -> Tensor:
+    def query(self, points: Tensor, context: KeyValue) -> Tensor:
         """Field, float32 `[B, P]`, at `points [B, P, 3]`, positive inside.
 
-        Points are independent of each other, so any chunking gives the same values, unless another `attention` looks
-        at them together.
+        Points are independent of each other, so any chunking gives the same values.
         """
         embedded = self.geo_decoder.query_proj(self._embed(points))
-        mixed = attention(self.geo_decoder.cross_attn_decoder.query(embedded), context)
+        mixed = attend(self.geo_decoder.cross_attn_decoder.query(embedded), context)
         return self.geo_decoder.finish(embedded, mixed).float()
+
+    @apply_forward_hook
+    def field_queries(self, points: Tensor) -> Tensor:
+        """Only the attention's queries `[B, P, heads, D]` at `points [B, P, 3]`."""
+        return self.geo_decoder.cross_attn_decoder.query(self.geo_decoder.query_proj(self._embed(points)))
 
     def forward(
         self, points: Tensor, features: Tensor, query_index: Tensor, field_points: Tensor,

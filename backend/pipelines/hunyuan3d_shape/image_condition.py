@@ -9,6 +9,8 @@ from transformers import Dinov2Model
 MEAN = (0.485, 0.456, 0.406)
 STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 VIEW_PERIOD = 10000.0
+VIEWS = ("front", "left", "back", "right")
+"""Views by their number; each next one is seen after the object was turned a quarter clockwise."""
 
 
 def encoder_pixels(images: Tensor, size: int) -> Tensor:
