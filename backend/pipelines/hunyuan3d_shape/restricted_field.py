@@ -80,7 +80,7 @@ class RestrictedField:
         """Field float32 `[P]` at `points [P, 3]`."""
         binning = FIRST_LEVEL if self.level == 0 else LATER_LEVELS
         bins = binning.of(points)
-        order = bins.argsort(stable=True)
+        order = self.order(bins)
         counts = torch.bincount(bins)
         ends = counts.cumsum(0)
         index = best_keys(
@@ -91,6 +91,10 @@ class RestrictedField:
         values = self._query_rows(points[order], counts, ends, index)
         self.level += 1
         return torch.empty_like(values).scatter_(0, order, values)
+
+    def order(self, bins: Tensor) -> Tensor:
+        """The points bin after bin, int64 `[P]`. Stable, so that a bin's sample is the same on every machine."""
+        return bins.argsort(stable=True)
 
     def _mean_queries(self, points: Tensor, counts: Tensor, ends: Tensor, every: int) -> Tensor:
         """Mean query of every bin's sample, float32 `[G, heads, D]`; zeros for an empty bin."""
