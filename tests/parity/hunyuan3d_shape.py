@@ -33,7 +33,7 @@ from backend.pipelines.hunyuan3d_shape.sharp_edges import SharpEdges, vertex_sha
 from backend.pipelines.hunyuan3d_shape.surface_points import LONGEST_SIDE, POINTS_PER_TOKEN
 from backend.pipelines.hunyuan3d_shape.two_stream_denoiser import DoubleBlock, SingleBlock, TwoStreamDenoiser
 
-from backend.pipelines.image_files import RgbaArray
+from backend.pipelines.common.image_files import RgbaArray
 
 from . import CASES
 from .comparison import Comparison

@@ -11,26 +11,34 @@ from typing import Any
 import numpy as np
 import torch
 import trimesh
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes as lewiner
 from torch import Tensor
 from torch.nn import functional
 
+from backend.geometry.cleaning import remove_floaters
 from backend.geometry.coarse_to_fine import evaluate_field, resolution_ladder
+from backend.geometry.components import is_watertight
+from backend.geometry.isosurface import extract_isosurface
 from backend.geometry.mesh import TriangleMesh
-from backend.pipelines.hunyuan3d_shape.attention import KeyValue, attend
+from backend.geometry.simplification import decimate
+from backend.pipelines.hunyuan3d_shape.attention import KeyValue
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
+from backend.pipelines.hunyuan3d_shape.image_condition import VIEWS
+from backend.pipelines.hunyuan3d_shape.pipeline import HunyuanShapePipeline
 from backend.pipelines.hunyuan3d_shape.restricted_field import (
     LATER_LEVELS,
     RestrictedField,
     best_keys,
     kept_keys,
-    picked,
 )
+from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
 
 from . import CASES
-from .comparison import Comparison
+from .comparison import FLOAT32_TOLERANCE, Comparison
 from .golden import Golden
-from .hunyuan3d_shape import load_autoencoder
+from .hunyuan3d_shape import load_autoencoder, load_denoiser, load_image_encoder, original_sigmas, original_view
 
 LevelQuery = Callable[[Tensor], Tensor]
 """All points `[P, 3]` of a level -> values `[P]`."""
@@ -199,5 +207,149 @@ def groups_of(query: Tensor, key: Tensor, value: Tensor, expected: Tensor) -> li
     return ends[1:]
 
 
-for _case in (volume_decoders, flash_attention_processors):
+def original_surface(grid: Tensor, resolution: int, half_side: float, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """The original's marching cubes: positions by one cell too many, invented vertices where the grid holds NaN."""
+    vertices, faces, _, _ = lewiner(grid.numpy(), level)
+    return vertices / (resolution + 1) * (2 * half_side) - half_side, faces
+
+
+def original_mesh(vertices: np.ndarray, faces: np.ndarray) -> TriangleMesh:
+    """Turned outward, without vertices that are not finite, equal ones merged: what the original's mesh object does."""
+    mesh = trimesh.Trimesh(vertices, faces[:, ::-1], process=True)
+    return TriangleMesh(mesh.vertices, mesh.faces)
+
+
+def marching_cubes(golden: Golden) -> Iterator[Comparison]:
+    config = golden.config
+    resolution, half_side, level = config["octree_resolution"], config["bounds"], config["mc_level"]
+    for name in ("grid", "grid_nan"):
+        grid = golden.input(name)[0]
+        vertices, faces = original_surface(grid, resolution, half_side, level)
+        yield Comparison(f"{name}_mc_vertices", vertices, golden.output(f"{name}_mc_vertices"))
+        yield Comparison(f"{name}_mc_faces", faces, golden.output(f"{name}_mc_faces"), 0.0)
+        mesh = original_mesh(vertices, faces)
+        yield Comparison(f"{name}_trimesh_faces", mesh.faces, golden.output(f"{name}_trimesh_faces"), 0.0)
+        yield Comparison(f"{name}_volume", mesh.volume, golden.output(f"{name}_volume"))
+        yield from product_surface(name, filled_by_sign(grid), golden, config)
+
+
+def filled_by_sign(grid: Tensor) -> Tensor:
+    """What was not evaluated by the sign of the nearest sample that was, as our own grids are."""
+    unknown = torch.isnan(grid).numpy()
+    nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+    sign = torch.where(grid[tuple(torch.from_numpy(nearest).long())] > 0, 1.0, -1.0)
+    return torch.where(torch.isnan(grid), sign, grid)
+
+
+def product_surface(name: str, grid: Tensor, golden: Golden, config: dict[str, Any]) -> Iterator[Comparison]:
+    """Our surface, at the samples' true places, is the original's after its fault in scale is undone."""
+    half_side = config["bounds"]
+    mesh = extract_isosurface(grid, level=config["mc_level"])
+    expected = golden.output(f"{name}_trimesh_vertices").double().numpy()
+    cells = grid.shape[0] - 1
+    true = ((expected + half_side) / (2 * half_side) * (config["octree_resolution"] + 1) / cells) * 2 - 1
+    distance, _ = cKDTree(mesh.vertices).query(true)
+    yield Comparison(f"{name}: ours, vertices", float(distance.max()) < 1e-5, True)
+    yield Comparison(f"{name}: ours, count", len(mesh.vertices), len(expected))
+    yield Comparison(f"{name}: ours, closed", is_watertight(mesh) and mesh.volume > 0, True)
+
+
+def postprocess(golden: Golden) -> Iterator[Comparison]:
+    mesh = TriangleMesh(golden.input("v").numpy(), golden.input("f").numpy())
+    kept = remove_floaters(mesh)
+    yield Comparison("floater_v", kept.vertices, golden.output("floater_v"), 1e-6)
+    yield Comparison("floater_f", kept.faces, golden.output("floater_f"), 0.0)
+    a, b, c = mesh.faces.T
+    merged = trimesh.Trimesh(mesh.vertices, mesh.faces[(a != b) & (b != c) & (c != a)], process=True)
+    counts = torch.tensor([len(merged.vertices), len(merged.faces)])
+    yield Comparison("degenerate_counts", counts, golden.output("degenerate_counts"), 0.0)
+    target = golden.config["max_facenum"]
+    reduced = decimate(kept, target)
+    _, faces, closed, volume, area = golden.output("reduced_stats").tolist()
+    yield Comparison("reduced: faces", len(reduced.faces), int(faces), 0.01 * target)
+    yield Comparison("reduced: closed", float(is_watertight(reduced)), closed)
+    yield Comparison("reduced: volume", torch.tensor(reduced.volume), torch.tensor(volume), 0.02 * abs(volume))
+    ours = torch.tensor(np.linalg.norm(reduced.area_vectors(), axis=1).sum())
+    yield Comparison("reduced: area", ours, torch.tensor(area), 0.02 * area)
+
+
+def end_to_end(golden: Golden) -> Iterator[Comparison]:
+    """Image or views to mesh, step by step."""
+    config = golden.config
+    pipeline, call = pipeline_of(golden), config["call"]
+    views = {name: image.numpy() for name, image in golden.with_prefix("in.").items() if name in VIEWS}
+    if not views:
+        views = {"front": golden.input("image_rgba").numpy()}
+    processor = config["image_processor"]["params"]
+    images = torch.cat([
+        original_view(views[name], processor["size"], processor["border_ratio"]) for name in VIEWS if name in views
+    ])
+    yield Comparison("preprocessed_image", images, golden.output("preprocessed_image").view_as(images), 0.0)
+    condition = pipeline.encode_condition(images, pipeline.view_numbers(views))
+    yield Comparison("cond", condition, golden.output("cond")[:1])
+    yield from sampled(golden, pipeline, condition)
+    tokens = pipeline.decode(golden.output("latents"))
+    yield Comparison("decoded_tokens", tokens, golden.output("decoded_tokens"))
+    resolution, half_side, level = call["octree_resolution"], call["box_v"], call["mc_level"]
+    query = in_chunks(pipeline.autoencoder, pipeline.autoencoder.field_context(tokens), call["num_chunks"])
+    grid = original_grid(query, [resolution], half_side, level)
+    yield Comparison("grid_logits", grid[None], golden.output("grid_logits"), relative(grid))
+    mesh = original_mesh(*original_surface(grid, resolution, half_side, level))
+    distance, _ = cKDTree(mesh.vertices).query(golden.output("mesh_vertices").numpy())
+    yield Comparison("mesh: distance", torch.tensor(distance.max()), torch.tensor(0.0), half_side / resolution)
+    yield Comparison("mesh: faces", torch.tensor(len(mesh.faces)), torch.tensor(len(golden.output("mesh_faces"))), 8)
+
+
+def relative(values: Tensor) -> float:
+    """The tolerance of values of order ten, relative to the largest of them."""
+    return FLOAT32_TOLERANCE * max(1.0, float(values.abs().max()) / 10)
+
+
+def sampled(golden: Golden, pipeline: HunyuanShapePipeline, condition: Tensor) -> Iterator[Comparison]:
+    """The sampler's steps; the original's may end with one of no length, which ours leaves out."""
+    call, denoiser = golden.config["call"], pipeline.denoiser
+    steps, guidance = call["num_inference_steps"], call["guidance_scale"]
+    sigmas = original_sigmas(pipeline.scheduler, steps)
+    train_steps = golden.config["scheduler"]["params"]["num_train_timesteps"]
+    yield Comparison("timesteps", sigmas[:-1] * train_steps, golden.output("timesteps"), 1e-4)
+    prepared, latent = denoiser.prepare_condition(condition), golden.input("initial_noise")
+    for i, expected in enumerate(golden.output("raw_model_outputs")):
+        time = sigmas[i : i + 1]
+        if denoiser.guidance_embedded:
+            raw = denoiser.velocity(latent, time, prepared, torch.tensor([float(guidance)]))
+        else:
+            raw = torch.cat(denoiser.guided_velocities(latent, time, prepared))
+        yield Comparison(f"raw_model_outputs[{i}]", raw, expected)
+        latent = golden.output("step_latents")[i]
+    latent = pipeline.denoise(golden.input("initial_noise"), condition, steps, guidance)
+    yield Comparison("latents", latent, golden.output("latents"))
+
+
+def pipeline_of(golden: Golden) -> HunyuanShapePipeline:
+    """The pipeline around the golden networks, as the configuration says."""
+    config = golden.config
+    encoder = config["conditioner"]["params"]["main_image_encoder"]
+    image_encoder = load_image_encoder(
+        encoder["kwargs"]["config"], golden.weights("conditioner.main_image_encoder.model.")
+    )
+    schedule = config["scheduler"]
+    kind = "consistency" if "Consistency" in schedule["target"] else "flow"
+    scheduler = ShapeScheduler(
+        kind, schedule["params"].get("shift", 1.0), schedule["params"].get("pcm_timesteps", 100)
+    )
+    return HunyuanShapePipeline(
+        image_encoder,
+        load_denoiser(config["model"]["params"], golden.weights("model.")),
+        load_autoencoder(config["vae"]["params"], golden.weights("vae.")),
+        scheduler,
+        tokens=config["vae"]["params"]["num_latents"],
+        image_size=config["image_processor"]["params"]["size"],
+        encoder_size=encoder["kwargs"]["image_size"],
+        named_views=encoder["type"].endswith("MV"),
+    )
+
+
+for _case in (volume_decoders, flash_attention_processors, marching_cubes, postprocess):
     CASES["hunyuan3d_shape", _case.__name__] = _case
+for _name in ("21", "20mv_turbo_like"):
+    CASES["hunyuan3d_shape", f"end_to_end_{_name}"] = end_to_end

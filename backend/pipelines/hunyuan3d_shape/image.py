@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..image_files import LARGEST_SIDE, RgbaArray
+from ..common.image_files import LARGEST_SIDE, RgbaArray
 
 BORDER = 0.15
 """Share of the square's side that stays free around the object."""
