@@ -81,3 +81,12 @@ def remove_small_components(
     check()
     large = (component_diagonals(mesh, labels) >= diagonal) & (np.bincount(labels) >= face_count)
     return keep_faces(mesh, large[labels])
+
+
+def remove_floaters(mesh: TriangleMesh, share: float = 0.005) -> TriangleMesh:
+    """Remove edge-connected components with fewer faces than ``share`` of those of the largest one."""
+    if mesh.is_empty:
+        return mesh
+    labels = face_labels(mesh.faces, through_manifold_edges=False)
+    counts = np.bincount(labels)
+    return keep_faces(mesh, (counts >= share * counts.max())[labels])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Coarse-to-fine evaluation of a field on a cubic grid: dense at first, then only near the surface (SPEC 2.6).
 
-Index i of a grid of resolution r lies at ``-1 + 2 i / r`` on each axis; grids are indexed ``[x, y, z]``. The field is a
-truncated signed distance, positive inside.
+Index i of a grid of resolution r lies at ``-1 + 2 i / r`` on each axis, times half the side of the cube; grids are
+indexed ``[x, y, z]``. The field is positive inside, and its magnitude below 1 near the surface only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 FieldQuery = Callable[[Tensor], Tensor]
-"""Maps points float32 [P, 3] in [-1, 1]^3 to field values [P] of any float dtype, on the device of the points."""
+"""Maps points float32 [P, 3] in the cube to field values [P] of any float dtype, on the device of the points."""
 
 WIDE_BAND_RESOLUTION = 512
 """From this resolution on the band is widened on the fine grid only (5^3) instead of on both grids (3^3)."""
@@ -42,8 +42,9 @@ def evaluate_field(
     resolution: int,
     *,
     device: torch.device | str,
-    chunk_size: int,
+    chunk_size: int | None,
     on_chunk: Callable[[int, int], None] | None = None,
+    half_side: float = 1.0,
     truncation: float = 0.95,
     min_resolution: int = 64,
 ) -> Tensor:
@@ -51,15 +52,16 @@ def evaluate_field(
 
     Each finer level evaluates the points around coarse points whose sign differs from a neighbor's or whose magnitude
     is below ``truncation``. Points never evaluated hold +1 inside and -1 outside, so that marching cubes over the
-    whole grid finds the surface and nothing else. That needs a field clipped to about [-1, 1].
+    whole grid finds the surface and nothing else.
 
     Args:
         query: the field.
         resolution: cells per axis R.
         device: where grid and points live.
-        chunk_size: the most points per query.
+        chunk_size: the most points per query; None for a field that looks at all points of a level together.
         on_chunk: called after every query with the points done and the points expected in all, which is an estimate
             until the last level begins. What it raises (a cancellation) passes through.
+        half_side: half the side of the cube that the grid spans.
         truncation: magnitudes below this count as near the surface.
         min_resolution: the ladder's coarsest level is at least this.
 
@@ -82,8 +84,8 @@ def evaluate_field(
             grid = _upsampled_sign(grid, level_resolution)
         expected = done + _expected_points(len(indices), len(ladder) - 1 - level, first=level == 0)
         report = None if on_chunk is None else _offset_report(on_chunk, done, expected)
-        axis = _axis_coordinates(level_resolution, exact=level == 0, device=device)
-        _evaluate_points(query, grid, indices, axis, chunk_size, report)
+        axis = _axis_coordinates(level_resolution, half_side, exact=level == 0, device=device)
+        _evaluate_points(query, grid, indices, axis, chunk_size or max(len(indices), 1), report)
         done += len(indices)
     return grid
 
@@ -129,15 +131,17 @@ def _expected_points(count: int, levels_left: int, *, first: bool) -> int:
     return total
 
 
-def _axis_coordinates(resolution: int, *, exact: bool, device: torch.device | str) -> Tensor:
+def _axis_coordinates(
+    resolution: int, half_side: float, *, exact: bool, device: torch.device | str
+) -> Tensor:
     """Return the float32 coordinates of one axis.
 
     The dense level rounds once from double precision and the finer ones compute in single precision: the published
     pipeline does, and the last bit decides a few ``|value| < truncation`` tests.
     """
     if exact:
-        return torch.from_numpy(np.linspace(-1.0, 1.0, resolution + 1).astype(np.float32)).to(device)
-    return 2 * torch.arange(resolution + 1, device=device, dtype=torch.float32) / resolution - 1
+        return torch.from_numpy(np.linspace(-half_side, half_side, resolution + 1).astype(np.float32)).to(device)
+    return torch.arange(resolution + 1, device=device, dtype=torch.float32) * (2 * half_side) / resolution - half_side
 
 
 def _upsampled_sign(coarse: Tensor, resolution: int) -> Tensor:
