@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the network looks at besides the noisy latents. It is the same in all steps, so keys and values of it are too."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .rotary import Rotary
+
+
+@dataclass
+class Conditions:
+    """Conditions of B branches of guidance, for P materials in N views each. Rows are branch, material, view.
+
+    Attributes:
+        views: N.
+        reference_scales: how much each branch takes from the reference image; a branch of 0 does not look at it.
+        image: `[B, T, W]`, DINOv2 tokens of the reference image as they enter the projector, zeros for none.
+        reference: for each block, tokens of the reference image `[1 or branches that look at it, L, C]`.
+        rotary: by tokens of one view, the table of all N views' tokens. Empty for a single view.
+    """
+
+    views: int
+    reference_scales: tuple[float, ...]
+    image: Tensor
+    reference: Mapping[str, Tensor]
+    rotary: Mapping[int, Rotary]
+    _kept: dict[tuple[str, str], tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def branches(self) -> int:
+        """B."""
+        return len(self.reference_scales)
+
+    @property
+    def looking(self) -> list[int]:
+        """The branches that look at the reference image."""
+        return [branch for branch, scale in enumerate(self.reference_scales) if scale]
+
+    def once(self, block: str, layer: str, compute: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """What `compute` returned in the first step, for a layer of a block."""
+        if (block, layer) not in self._kept:
+            self._kept[block, layer] = compute()
+        return self._kept[block, layer]

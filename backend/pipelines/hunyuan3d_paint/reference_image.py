@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image of the object as the networks see it (docs/algorithms/hunyuan3d_paint.md, "Reference image")."""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+PREPARED_SIZE = 512
+ENCODER_EDGE, ENCODER_SIZE = 256, 224
+"""DINOv2's image: the shorter edge, and the square that is cut from its middle."""
+
+
+def reference_view(image: Image.Image, size: int) -> Image.Image:
+    """The image over white, RGB, `size` pixels a side. One that is not square is squeezed: make it square before."""
+    prepared = image.resize((PREPARED_SIZE, PREPARED_SIZE), Image.Resampling.BICUBIC)
+    if prepared.mode == "RGBA":
+        over = Image.new("RGB", prepared.size, "white")
+        over.paste(prepared, mask=prepared.getchannel("A"))
+        prepared = over
+    return prepared.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+
+
+def encoder_pixels(view: Image.Image) -> Tensor:
+    """A square RGB view as the image encoder's input, float32 `[1, 3, 224, 224]` in [0, 1], not normalized."""
+    scaled = view.resize((ENCODER_EDGE, ENCODER_EDGE), Image.Resampling.BICUBIC)
+    border = (ENCODER_EDGE - ENCODER_SIZE) // 2
+    cut = scaled.crop((border, border, border + ENCODER_SIZE, border + ENCODER_SIZE))
+    return torch.from_numpy(np.asarray(cut).copy()).permute(2, 0, 1)[None].float() / 255.0
