@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backend.pipelines.sar3d.encoder import TriplaneEncoder
 from backend.pipelines.sar3d.quantizer import ResidualQuantizer, convolution_of_scale
 from backend.pipelines.sar3d.sampling import SamplingSettings, filtered_probabilities
+from backend.pipelines.sar3d.token_layout import PLANES
 from backend.pipelines.sar3d.transformer import Condition, NextScaleTransformer
+from backend.pipelines.sar3d.triplane_decoder import TriplaneDecoder
 
 from . import CASES
 from .comparison import Comparison
@@ -151,7 +154,81 @@ def transformer_forward(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("plane_1L", transformer.layout.planes()[None], golden.output("plane_1L"), 0)
 
 
+def encoder(golden: Golden) -> Iterator[Comparison]:
+    """Views to their latent and its tokens, with codes that keep their length, as published."""
+    config, weights = golden.config, learned(golden.weights())
+    codes = load_quantizer(config, golden.weights("quantize."), RawCodes)
+    model = TriplaneEncoder(
+        channels=config["in_channels"],
+        width=config["ch"],
+        multipliers=config["ch_mult"],
+        residual_blocks=config["num_res_blocks"],
+        code_width=config["z_channels"] // PLANES,
+        heads=config["n_heads"],
+        head_width=config["d_head"],
+        views=config["num_frames"],
+    )
+    model.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("quantize.")})
+    views = golden.input("views")
+    yield close("encoder", model.encoder(views), golden.output("encoder"))
+    latent = model(views)
+    yield close("quant_in", latent, golden.output("quant_in"))
+    tokens = codes.layout.join(codes.quantize(latent).indices)
+    yield Comparison("tokens_object_order", tokens, golden.output("tokens_object_order"), 0)
+
+
+def triplane_vit(golden: Golden) -> Iterator[Comparison]:
+    """Latent to tokens, and the vision transformer's blocks within planes and over all of them."""
+    config, weights = golden.config, learned(golden.weights())
+    latent = golden.input("f_hat")
+    decoder = TriplaneDecoder(
+        code_width=latent.shape[1],
+        sides=(latent.shape[-1],),
+        width=config["hidden"],
+        depth=config["depth"],
+        heads=config["heads"],
+    )
+    fill(decoder, weights)
+    outputs: list[Tensor] = []
+    for block in decoder.vit_decoder.blocks:
+        block.register_forward_hook(lambda _module, _given, result: outputs.append(result))
+    tokens = decoder.latent_tokens(latent)
+    yield close("patch_embed_tokens", tokens, golden.output("patch_embed_tokens"))
+    yield close("vit", decoder.vit_decoder(tokens), golden.output("vit"))
+    for name, expected in golden.with_prefix("out.block").items():
+        yield close(f"block{name}", outputs[int(name[0])].view_as(expected), expected)
+
+
+def conv_decoder(golden: Golden) -> Iterator[Comparison]:
+    """The vision transformer's tokens to a triplane."""
+    config, tokens = golden.config, golden.input("vit_tokens")
+    side = round((tokens.shape[1] / PLANES) ** 0.5)
+    decoder = TriplaneDecoder(sides=(side,), width=config["z_channels"], **plane_sizes(config), heads=1, depth=0)
+    fill(decoder, learned(golden.weights()))
+    yield close("triplane", decoder.planes(tokens).flatten(1, 2), golden.output("triplane"))
+
+
+def plane_sizes(config: dict[str, Any]) -> dict[str, Any]:
+    """Options of `TriplaneDecoder` for its convolutional part."""
+    return {
+        "plane_width": config["ch"],
+        "plane_multipliers": config["ch_mult"],
+        "plane_blocks": config["num_res_blocks"],
+        "plane_channels": config["out_ch"],
+    }
+
+
+def fill(module: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load all `weights` into a module that may have more, and make it ready to compare."""
+    result = module.load_state_dict(weights, strict=False)
+    assert not result.unexpected_keys, result.unexpected_keys
+    module.eval()
+
+
 CASES["sar3d", "quantizer"] = quantizer
 CASES["sar3d", "sampling"] = sampling
 CASES["sar3d", "var_text_forward"] = transformer_forward
 CASES["sar3d", "var_image_forward"] = transformer_forward
+CASES["sar3d", "encoder"] = encoder
+CASES["sar3d", "triplane_vit"] = triplane_vit
+CASES["sar3d", "conv_decoder"] = conv_decoder
