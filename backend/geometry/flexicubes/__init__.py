@@ -7,4 +7,6 @@ Shen et al., "Flexible Isosurface Extraction for Gradient-Based Mesh Optimizatio
 from .dual_mesh import CubeWeights, DualMesh, Split, edge_deviations, extract_dual_mesh
 from .surface_cubes import SurfaceCubes, find_surface_cubes
 
-__all__ = ["CubeWeights", "DualMesh", "Split", "SurfaceCubes", "edge_deviations", "extract_dual_mesh", "find_surface_cubes"]
+__all__ = [
+    "CubeWeights", "DualMesh", "Split", "SurfaceCubes", "edge_deviations", "extract_dual_mesh", "find_surface_cubes",
+]

@@ -82,7 +82,7 @@ def first_end_offset(axis: int) -> int:
 
 
 _FACES = tuple(
-    (axis, side, tuple(int(m) for m in np.flatnonzero(CORNERS[:, axis] == side))) for axis in range(3) for side in (0, 1)
+    (axis, side, tuple(np.flatnonzero(CORNERS[:, axis] == side).tolist())) for axis in range(3) for side in (0, 1)
 )
 """Axis, side and corners of each face."""
 

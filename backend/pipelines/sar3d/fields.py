@@ -5,10 +5,12 @@ Module attributes carry the published tensor names.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import cast
 
 from torch import Tensor, nn
 
-from ..reports import CountReport, ignore
+from ...contract.reports import CountReport, ignore
 from .token_layout import PLANES
 from .triplane import first_layer_on_grid, sample_planes_on_grid, sample_triplane
 
@@ -29,7 +31,7 @@ def field_layers(channels: int, outputs: int, hidden: int, layers: int) -> nn.Se
     """`layers` linear layers with ReLU between them, numbered as published."""
     widths = [channels, *[hidden] * (layers - 1), outputs]
     modules: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         modules += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*modules[:-1])
 
@@ -42,11 +44,12 @@ def colors_of(raw: Tensor) -> Tensor:
 def on_grid(layers: nn.Sequential, triplane: Tensor, axis: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Outputs of a field's layers on the grid with `axis [n]` (plane coordinates), in slabs of x: [B, r, n, n, out]."""
     planes = sample_planes_on_grid(triplane, axis)
+    first = cast(nn.Linear, layers[0])
     most = GRID_POINTS_AT_ONCE.get(triplane.device.type, GRID_POINTS_AT_ONCE["cpu"])
     height = max(most // (len(triplane) * len(axis) ** 2), 1)
     for start in range(0, len(axis), height):
         rows = slice(start, min(start + height, len(axis)))
-        yield rows, layers[1:](first_layer_on_grid(planes, layers[0], rows))
+        yield rows, layers[1:](first_layer_on_grid(planes, first, rows))
 
 
 def fill_grid(layers: nn.Sequential, triplane: Tensor, axis: Tensor, on_slab: CountReport) -> Tensor:

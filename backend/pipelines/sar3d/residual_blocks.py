@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The convolutional residual block that encoder and decoder are made of. Attributes carry the published tensor names."""
+"""The convolutional residual block of encoder and decoder. Attributes carry the published tensor names."""
 
 from torch import Tensor, nn
 from torch.nn import functional

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ...contract import MeshData
+from ...contract.reports import CountReport, ignore
 from ...geometry.flexicubes import CubeWeights, Split, SurfaceCubes, extract_dual_mesh, find_surface_cubes
 from ...geometry.isosurface import extract_isosurface
-from ..reports import CountReport, ignore
 from .fields import DENSITY_BOX, DensityField, FlexiCubesField
 
 DENSITY_LEVEL = 10.0

@@ -54,4 +54,5 @@ class TokenLayout:
 
     def join(self, scales: Sequence[Tensor]) -> Tensor:
         """The opposite of `split`: int64 [B, L]."""
-        return torch.cat([indices.reshape(-1, count) for indices, count in zip(scales, self.counts, strict=True)], dim=1)
+        rows = [indices.reshape(-1, count) for indices, count in zip(scales, self.counts, strict=True)]
+        return torch.cat(rows, dim=1)

@@ -6,8 +6,8 @@ comparisons); `scale_steps.py` runs the same weights scale by scale. The stream 
 branch runs in its own weights' dtype.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -88,7 +88,7 @@ class Block(nn.Module):
 
     def modulation(self, embedded: Tensor) -> Modulation:
         """The block's modulation by the embedded condition `[B, W]`. It serves all scales of a run."""
-        changes = self.ada_lin(embedded.to(self.ada_lin[1].weight.dtype))
+        changes = self.ada_lin(embedded.to(self.ffn.fc1.weight.dtype))
         return Modulation(*changes.unflatten(-1, (6, 1, -1)).unbind(1))
 
     def forward(self, x: Tensor, embedded: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -115,10 +115,10 @@ class HeadModulation(nn.Module):
         return scale, shift
 
 
-class NextScaleTransformer(ModelMixin, ConfigMixin):
+class NextScaleTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Logits of every scale's tokens from those before; the defaults are the published model for prompts."""
 
-    _keep_in_fp32_modules = [  # noqa: RUF012 - diffusers' way to say it
+    _keep_in_fp32_modules = [  # type: ignore[assignment]
         "pos_start", "pos_1LC", "word_embed", "pooler_emb", "lvl_embed", "plane_embed", "head_nm", "head",
     ]
 
@@ -147,9 +147,14 @@ class NextScaleTransformer(ModelMixin, ConfigMixin):
         self.head = nn.Linear(width, vocabulary)
 
     @property
+    def layers(self) -> list[Block]:
+        """The blocks, in order."""
+        return list(cast(Iterable[Block], self.blocks))
+
+    @property
     def block_dtype(self) -> torch.dtype:
         """The dtype that the blocks run in."""
-        return self.blocks[0].ffn.fc1.weight.dtype
+        return self.layers[0].ffn.fc1.weight.dtype
 
     def positions(self) -> Tensor:
         """What every position of the sequence adds to the stream, float32 `[1, L, W]`."""
@@ -179,6 +184,6 @@ class NextScaleTransformer(ModelMixin, ConfigMixin):
         x = torch.cat([self.first_input(embedded), self.word_embed(inputs.float())], dim=1) + self.positions()
         mask = self.layout.visible().to(x.device)
         tokens = condition.tokens.to(self.block_dtype)
-        for block in self.blocks:
+        for block in self.layers:
             x = block(x, embedded, tokens, mask)
         return self.head(self.normed_for_head(x, *self.head_nm.scale_shift(embedded)))

@@ -35,18 +35,18 @@ class LatentTokens(nn.Module):
         return self.proj(latent).unflatten(1, (-1, PLANES)).permute(0, 2, 3, 4, 1).flatten(1, 3)
 
 
-class TriplaneDecoder(ModelMixin, ConfigMixin):
+class TriplaneDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Codebook, vision transformer, convolutional decoder and field; the defaults are the published configuration.
 
-    `field` is "density" or "flexicubes".
+    `field_kind` is "density" or "flexicubes".
     """
 
-    _keep_in_fp32_modules = ["quantize", "field", "pos_embed"]  # noqa: RUF012 - diffusers' way to say it
+    _keep_in_fp32_modules = ["quantize", "field", "pos_embed"]  # type: ignore[assignment]
 
     @register_to_config
     def __init__(
         self,
-        field: str = "flexicubes",
+        field_kind: str = "flexicubes",
         vocabulary: int = 16384,
         code_width: int = 8,
         sides: Sequence[int] = SIDES,
@@ -66,7 +66,7 @@ class TriplaneDecoder(ModelMixin, ConfigMixin):
         self.ldm_upsample = LatentTokens(code_width, width)
         self.vit_decoder = TriplaneViT(width, depth, heads, tokens=self.quantize.layout.counts[-1])
         self.conv_sr = PlaneDecoder(width, plane_width, plane_multipliers, plane_blocks, plane_channels)
-        self.field = FIELDS[field](plane_channels, field_width, field_layers)
+        self.field = FIELDS[field_kind](plane_channels, field_width, field_layers)
 
     @property
     def network_dtype(self) -> torch.dtype:
