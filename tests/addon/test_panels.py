@@ -111,9 +111,9 @@ def test_every_task_has_its_options_and_its_button(extension: Extension, scene: 
 
 
 def test_the_starter_weights_are_called_what_they_are(extension: Extension, scene: bpy.types.Scene) -> None:
-    assert "toy model" in " ".join(drawn(extension, "generate_parts"))
-    scene.meshwright.generate_parts.weights = "published"
-    words = " ".join(drawn(extension, "generate_parts"))
+    assert "toy model" in " ".join(drawn(extension, "partpacker_generate_parts"))
+    scene.meshwright.partpacker_generate_parts.weights = "published"
+    words = " ".join(drawn(extension, "partpacker_generate_parts"))
     assert "no commercial use" in words and "10.9 GB" in words and "toy" not in words
 
 
@@ -143,12 +143,12 @@ def test_a_waiting_job_tells_how_many_go_first(extension: Extension) -> None:
 
 def test_the_seed_is_offered_where_there_is_chance(extension: Extension, scene: bpy.types.Scene,
                                                    tmp_path: Path) -> None:
-    assert "seed" in drawn(extension, "generate_parts") and "seed" not in drawn(extension, "split_parts")
+    assert "seed" in drawn(extension, "partpacker_generate_parts") and "seed" not in drawn(extension, "partpacker_split_parts")
     folder = extension.module("backend.contract").JobFolder
     extension.module("deliver").deliver(folder(finished_job(tmp_path / "job-1", task="split_parts").path))
     words = drawn(extension, "result")
-    assert "meshwright.redo" in words and "meshwright.reroll" not in words and "seed" not in " ".join(words)
-    assert not bpy.ops.meshwright.reroll.poll() and bpy.ops.meshwright.redo.poll()
+    assert "meshwright.run_again" in words and "meshwright.reroll" not in words and "seed" not in " ".join(words)
+    assert not bpy.ops.meshwright.reroll.poll() and bpy.ops.meshwright.run_again.poll()
 
 
 def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scen
         finished_job(tmp_path / "job-1").path))
     assert panel.poll(bpy.context)
     words = drawn(extension, "result")
-    assert {'["explode"]', "meshwright.reroll", "meshwright.redo"} <= set(words)
+    assert {'["explode"]', "meshwright.reroll", "meshwright.run_again"} <= set(words)
     assert "seed 7" in " ".join(words)
     bpy.context.view_layer.objects.active = bpy.data.objects["stool.part.02"]
     assert '["explode"]' in drawn(extension, "result"), "a part stands for its whole"
@@ -167,8 +167,8 @@ def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scen
 def test_what_is_taken_over_is_asked_where_a_mesh_takes_anothers_place(extension: Extension,
                                                                        scene: bpy.types.Scene) -> None:
     options = {"keep_materials", "keep_uvs", "keep_weights"}
-    assert options <= set(drawn(extension, "remesh")) and options <= set(drawn(extension, "reconstruct"))
-    assert not options & {*drawn(extension, "generate_parts"), *drawn(extension, "split_parts")}
+    assert options <= set(drawn(extension, "silksong_remesh")) and options <= set(drawn(extension, "partpacker_reconstruct"))
+    assert not options & {*drawn(extension, "partpacker_generate_parts"), *drawn(extension, "partpacker_split_parts")}
     settings = scene.meshwright
     assert settings.keep_materials and not settings.keep_uvs and not settings.keep_weights
     for name in options:
@@ -178,7 +178,7 @@ def test_what_is_taken_over_is_asked_where_a_mesh_takes_anothers_place(extension
 def test_a_replaced_mesh_offers_its_variants_and_the_bake(extension: Extension, scene: bpy.types.Scene,
                                                           tmp_path: Path) -> None:
     offered = {"meshwright.show_next_variant", "meshwright.bake_normals"}
-    deliver, note = extension.module("deliver").deliver, {"mode": "replace", "targets": []}
+    deliver, note = extension.module("deliver").deliver, {"delivery": "replace", "targets": []}
     for count in (2, 1):
         vase = cube("vase", (0, 0, 0), (1, 1, 1))
         note["targets"] = note_on(extension, "replace", vase)["targets"]

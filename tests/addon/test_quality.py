@@ -50,7 +50,7 @@ def remeshed(path: Path, original: Arrays, *variants: Arrays, **figures: Any) ->
         known = {"faces": len(variant[1]), "original_faces": len(original[1]), **FIGURES, **figures}
         artifacts.append(Artifact(f"ring.{number}", "mesh", f"{number}.npz", "mesh", group="variant", properties=known))
     folder.write_result(Result(tuple(artifacts), {"tokens": 1.0}))
-    folder.write_note("delivery.json", {"mode": "replace"})
+    folder.write_note("delivery.json", {"delivery": "replace"})
     return folder
 
 
