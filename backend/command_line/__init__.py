@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m backend`: everything without Blender. Exit codes: 0, 1 for an error told on stderr, 130 after Ctrl-C."""
+"""`python -m backend`: everything without Blender. Exit codes: 0, 1 for an error (on stderr), 130 after Ctrl-C."""
 
 import importlib
 import logging
@@ -48,7 +48,7 @@ def _run(arguments: Sequence[str]) -> int:
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.ERROR)
-    # A failed job's error is told at the end, and its log with the traceback is kept beside the results.
+    # A failed job's error is shown at the end, and its log with the traceback is kept with the results.
     handler.addFilter(lambda record: not record.name.startswith(job_run.__name__))
     logging.basicConfig(handlers=[handler], format="%(message)s")
 

@@ -4,9 +4,12 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 
+from ..contract import TaskSpec, WeightSet
 from ..contract.json_form import to_json
 from ..pipelines import registry
+from .task_arguments import flag, flagged_slots, source_slot
 
 
 def print_specs(options: argparse.Namespace) -> int:
@@ -18,12 +21,27 @@ def print_specs(options: argparse.Namespace) -> int:
     for spec in specs.values():
         sys.stdout.write(f"{spec.name}: {spec.summary}\n")
         for task in spec.tasks:
-            sys.stdout.write(f"  {task.name.replace('_', '-')}: {task.description}\n")
-            for parameter in task.parameters:
-                sys.stdout.write(f"    --{parameter.name.replace('_', '-')}: {parameter.expectation()} "
-                                 f"(default {parameter.default})\n")
+            sys.stdout.write("".join(f"  {line}\n" for line in _task(task)))
         for weights in spec.weights:
-            use = "any use" if weights.license.commercial_use else "no commercial use"
-            sys.stdout.write(f"  weights {weights.name}: {weights.description} ({weights.gigabytes:g} GB, "
-                             f"{weights.memory_gib:g} GiB of memory, {weights.license.name}, {use})\n")
+            sys.stdout.write(f"  {_weights(weights)}\n")
     return 0
+
+
+def _task(task: TaskSpec) -> Iterator[str]:
+    yield f"{task.name.replace('_', '-')}: {task.description}"
+    slot = source_slot(task)
+    if slot is not None:
+        yield f"  {slot.kind.upper()}: {slot.description}"
+    for wanted in flagged_slots(task):
+        yield f"  {flag(wanted.name)}: {wanted.description} (an image{'' if wanted.required else ', optional'})"
+    if task.presets:
+        yield f"  --preset: one of {', '.join(preset.name for preset in task.presets)}"
+    for parameter in task.parameters:
+        yield f"  {flag(parameter.name)}: {parameter.expectation()} (default {parameter.default})"
+
+
+def _weights(weights: WeightSet) -> str:
+    memory = ", ".join(f"{weights.memory[mode]:g} GiB {mode}" for mode in weights.memory_modes)
+    parts = "".join(f", with {component.name}" for component in weights.components)
+    return (f"weights {weights.name}: {weights.description} ({weights.gigabytes:g} GB{parts}, memory: {memory}, "
+            f"{weights.license.name}. {weights.license.outputs})")

@@ -13,14 +13,12 @@ import yaml
 
 from ..contract import BadInput, PipelineSpec, TaskSpec
 from ..pipelines import registry
-from .arguments import SOURCES_FLAG, commands
-
-_OWN = ("out", "seed", "weights", "uv", "format", "batch", "keep_previews", "device", "second_device", "memory_mode",
-        "compile", "models", "statistics")
+from .arguments import commands
+from .task_arguments import OWN_OPTIONS, SOURCES_FLAG, flag, flagged_slots, source_slot
 
 
 def with_configuration(arguments: Sequence[str]) -> list[str]:
-    """The arguments, those of the file that `--config` names put before them, so that the given ones count.
+    """The arguments, those of the file that `--config` names put first, so that the given ones count.
 
     Raises BadInput for a file that cannot be read, or an option that the command does not have.
     """
@@ -59,19 +57,21 @@ def _translated(values: dict[str, Any], pipeline: PipelineSpec, path: Path) -> d
 
 def _flags(values: Mapping[str, Any], task: TaskSpec, path: Path) -> list[str]:
     switches = {parameter.name for parameter in task.parameters if parameter.kind == "bool"}
-    source, *others = (wanted.name for wanted in task.inputs)
-    known = {source, *others, *_OWN, *(parameter.name for parameter in task.parameters)}
+    slot = source_slot(task)
+    of_task = {parameter.name for parameter in task.parameters} | {wanted.name for wanted in flagged_slots(task)}
+    known = of_task | {*OWN_OPTIONS} | ({slot.name} if slot else set())
     flags = []
     for name, value in values.items():
         if name not in known:
             raise BadInput(f"{path.name}: there is no option '{name}'.", f"Known are {', '.join(sorted(known))}.",
                            "Correct the name, or take it out.")
-        for single in value if name == source and isinstance(value, list) else [value]:
+        is_source = slot is not None and name == slot.name
+        for single in value if is_source and isinstance(value, list) else [value]:
             if isinstance(single, list | dict):
                 raise BadInput(f"{path.name}: {name} cannot be {single}.", "It takes a single value.", "Give one.")
-            flag = SOURCES_FLAG if name == source else "--" + name.replace("_", "-")
+            option = SOURCES_FLAG if is_source else flag(name) if name in of_task else "--" + name.replace("_", "-")
             if isinstance(single, bool):
-                flags += [flag] if single else [flag.replace("--", "--no-", 1)] if name in switches else []
+                flags += [option] if single else [option.replace("--", "--no-", 1)] if name in switches else []
             elif single is not None:
-                flags.append(f"{flag}={single}")
+                flags.append(f"{option}={single}")
     return flags

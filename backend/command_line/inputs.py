@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of the artist as a task's inputs: the kind of an input decides how they are read."""
+"""Files of the artist as a task's inputs: the spec of an input decides how they are read."""
 
 import re
 import shutil
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..contract import BadInput, JobFolder, TaskSpec, write_mesh
-from ..contract.pipeline_spec import InputKind
+from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec, write_mesh
 from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
 from ..pipelines.common.image_files import read_image
+from .task_arguments import source_slot
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..geometry.uv_mesh_files import PaintedNode, UVChoice
@@ -23,14 +23,31 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".g
 class Placed:
     """One source in the job's inputs: the files' names there; of meshes with UVs also where they are from; remarks."""
 
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     nodes: "tuple[PaintedNode, ...]" = ()
     remarks: tuple[str, ...] = ()
 
 
-def named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
+@dataclass(frozen=True)
+class MeshReading:
+    """How a mesh file is read.
+
+    Attributes:
+        together: every mesh of the file is kept apart, for a task that takes them all; else the file is one mesh.
+        needs: what each mesh brings besides its faces.
+        uv: where UVs come from, if they are needed.
+        report: called with what takes long before it begins.
+    """
+
+    together: bool
+    needs: frozenset[MeshNeed]
+    uv: "UVChoice"
+    report: Callable[[str], None]
+
+
+def named_sources(paths: Sequence[Path], slot: InputSpec) -> dict[str, Path]:
     """Every file under a name of its own. Raises BadInput when a path is missing or a folder holds none."""
-    suffixes = IMAGE_SUFFIXES if task.inputs[0].kind == "image" else MESH_SUFFIXES
+    suffixes = IMAGE_SUFFIXES if slot.kind == "image" else MESH_SUFFIXES
     files: list[Path] = []
     for path in paths:
         _demand(path)
@@ -48,36 +65,38 @@ def named_sources(paths: Sequence[Path], task: TaskSpec) -> dict[str, Path]:
     return named
 
 
-def check_others(given: Mapping[str, str | Path], task: TaskSpec) -> None:
-    """Look at the task's further inputs before any mesh is read, which may take minutes. Raises BadInput for an image
-    that is missing or cannot be read, and where nothing is given of words and image that are both optional: one of
-    them is needed.
-    """
-    source, *hints = task.inputs
-    said = any(value.strip() if isinstance(value, str) else value for value in given.values())
-    if source.kind != "image" and len(hints) > 1 and not any(wanted.required for wanted in hints) and not said:
-        raise BadInput(f"{task.label} has nothing to go by.",
-                       f"Neither {' nor '.join(wanted.label.lower() for wanted in hints)} was given.",
-                       f"Give one: {' or '.join(f'--{wanted.name}' for wanted in hints)}.")
-    for value in given.values():
-        if isinstance(value, Path):
-            _demand(value)
-            read_image(value)
+def name_without_source(task: TaskSpec, images: Mapping[str, Path], texts: Sequence[str]) -> str:
+    """A name for the one result of a task that works on no file: after its first image, or the first words given."""
+    assert source_slot(task) is None
+    for path in images.values():
+        return path.stem
+    words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40].rstrip("-") for text in texts]
+    return next(filter(None, words), task.name)
 
 
-def place(
-    kind: InputKind, source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool,
-    tell: Callable[[str], None]
-) -> Placed:
-    """Bring the file, the job's `number`-th, into its inputs in the form of that kind; `textured` with the texture that
-    it shows so far. `tell` is told of what takes long before it begins. Raises BadInput.
+def check_images(given: Mapping[str, Path]) -> None:
+    """Look at the images before any mesh is read, which may take minutes. Raises BadInput for one that is missing or
+    cannot be read.
     """
-    if kind == "image":
-        return Placed((_place_image(source, folder, number),))
-    if kind == "uv_meshes":
-        return _place_painted(source, folder, number, uv, textured, tell)
+    for path in given.values():
+        _demand(path)
+        read_image(path)
+
+
+def place_image(source: Path, folder: JobFolder, number: int) -> Placed:
+    """Bring the image, the job's `number`-th, into its inputs."""
+    stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "image"
+    name = (stem if number == 1 else f"{stem}.{number:03d}") + source.suffix.lower()
+    shutil.copy(source, folder.inputs / name)
+    return Placed((name,))
+
+
+def place_meshes(source: Path, folder: JobFolder, number: int, reading: MeshReading) -> Placed:
+    """Bring the meshes of the file, the job's `number`-th, into its inputs. Raises BadInput."""
+    if reading.needs & {"uvs", "texture"}:
+        return _place_painted(source, folder, number, reading)
     meshes = [part.mesh for part in read_parts(source)]
-    if kind == "mesh":
+    if not reading.together:
         meshes = [joined(meshes)]
     names = _mesh_names(number, len(meshes))
     for name, mesh in zip(names, meshes, strict=True):
@@ -85,16 +104,12 @@ def place(
     return Placed(names)
 
 
-def place_others(given: Mapping[str, str | Path], folder: JobFolder) -> dict[str, tuple[str, ...]]:
-    """Bring the task's further inputs, by name, into the job's: a text, or the path of an image, as checked."""
+def place_flagged(given: Mapping[str, Path], folder: JobFolder) -> dict[str, tuple[str, ...]]:
+    """Bring the images that have a flag, by the name of their input, into the job's."""
     placed = {}
-    for name, value in given.items():
-        if isinstance(value, Path):
-            file = f"{name}{value.suffix.lower()}"
-            shutil.copy(value, folder.inputs / file)
-        else:
-            file = f"{name}.txt"
-            (folder.inputs / file).write_text(value, "utf-8")
+    for name, path in given.items():
+        file = f"{name}.input{path.suffix.lower()}"  # a name that no source has
+        shutil.copy(path, folder.inputs / file)
         placed[name] = (file,)
     return placed
 
@@ -104,19 +119,13 @@ def _demand(path: Path) -> None:
         raise BadInput(f"There is no {path}.", "Neither a file nor a folder has that name.", "Check the path.")
 
 
-def _place_image(source: Path, folder: JobFolder, number: int) -> str:
-    stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "image"
-    name = (stem if number == 1 else f"{stem}.{number:03d}") + source.suffix.lower()
-    shutil.copy(source, folder.inputs / name)
-    return name
-
-
-def _place_painted(
-    source: Path, folder: JobFolder, number: int, uv: "UVChoice", textured: bool, tell: Callable[[str], None]
-) -> Placed:
+def _place_painted(source: Path, folder: JobFolder, number: int, reading: MeshReading) -> Placed:
     from ..geometry.uv_mesh_files import read_painted
 
-    nodes = tuple(read_painted(source, uv, textured, tell))
+    nodes = tuple(read_painted(source, reading.uv, "texture" in reading.needs, reading.report))
+    if len(nodes) > 1 and not reading.together:
+        raise BadInput(f"{source.name} holds {len(nodes)} meshes.", "This task takes one at a time.",
+                       "Save each in a file of its own, or join them.")
     names = _mesh_names(number, len(nodes))
     for name, node in zip(names, nodes, strict=True):
         node.painted.write(folder.inputs / name)

@@ -3,53 +3,56 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..contract import VARIANT_GROUP, Artifact, JobFolder, MeshwrightError, Remedy, Result, TaskSpec, read_mesh
+from ..contract import (
+    MATERIAL_ROLES,
+    VARIANT_GROUP,
+    Artifact,
+    JobFolder,
+    MeshwrightError,
+    Remedy,
+    Result,
+    TaskSpec,
+    read_mesh,
+    write_text_whole,
+)
 from ..contract.mesh_metrics import COMPONENTS, MESH_METRICS
 from ..geometry.mesh import TriangleMesh
 from ..geometry.mesh_files import NamedMesh, joined, write_parts
-
-if TYPE_CHECKING:  # it brings torch along, which not every task waits for
-    from ..geometry.uv_mesh_files import PaintedNode
+from .inputs import Placed
 
 
 def write_results(
-    result: Result,
-    folder: JobFolder,
-    task: TaskSpec,
-    name: str,
-    target: Path,
-    file_format: str,
-    painted: "Sequence[PaintedNode]" = (),
+    result: Result, folder: JobFolder, task: TaskSpec, name: str, target: Path, file_format: str, placed: Placed
 ) -> None:
     """Write into `target` every mesh as `<artifact>.<format>`, all other artifacts as they are, and result.json.
 
-    Where the artist gave several meshes to be sorted, their groups become `<name>_volume0.obj` and so on, and one GLB
-    holds them all. Of meshes that were `painted`, `<name>.glb` holds all with their textures. Raises
+    Where meshes are delivered in groups, each group becomes `<name>_volume0.obj` and so on, and one GLB holds them
+    all. Where the meshes of the input got material maps, `<name>.glb` holds them all with their materials. Raises
     MeshwrightError when the folder cannot be written.
     """
-    parts = [_part(artifact, folder) for artifact in result.artifacts if artifact.kind == "mesh"]
+    meshes = [artifact for artifact in result.artifacts if artifact.kind == "mesh"]
+    maps = _maps_by_target(result, folder)
+    parts = [_part(artifact, folder) for artifact in meshes]
     try:
         target.mkdir(parents=True, exist_ok=True)
-        if task.inputs[0].kind == "meshes":
-            _write_groups(result.artifacts, parts, name, target)
+        if task.delivery == "groups":
+            _write_groups(meshes, parts, name, target)
         else:
             for part in parts:
                 write_parts(target / f"{part.name}.{file_format}", [part])
-        if painted:
-            from ..geometry.uv_mesh_files import write_painted
+        if placed.nodes and any(file in maps for file in placed.files):
+            from ..geometry.uv_mesh_files import write_painted  # it brings torch along, which not every task waits for
 
-            images = [folder.outputs / artifact.file for artifact in result.artifacts if artifact.kind == "image"]
-            write_painted(target / f"{name}.glb", painted, images)
+            write_painted(target / f"{name}.glb", placed.nodes, [maps.get(file, {}) for file in placed.files])
         for artifact in result.artifacts:
             if artifact.kind != "mesh":
                 shutil.copy(folder.outputs / artifact.file, target / artifact.file)
-        (target / "result.json").write_text(
-            json.dumps(result.to_json(), ensure_ascii=False, indent=1), encoding="utf-8")
+        write_text_whole(target / "result.json", json.dumps(result.to_json(), ensure_ascii=False, indent=1))
     except OSError as error:
         raise _unwritable(target, error) from error
 
@@ -72,28 +75,66 @@ def keep_log(folder: JobFolder, target: Path) -> None:
         raise _unwritable(target, error) from error
 
 
+def texts(result: Result, folder: JobFolder) -> list[str]:
+    """What the artifacts that are texts say. Raises MeshwrightError for one that is no text."""
+    said = []
+    for artifact in result.artifacts:
+        if artifact.kind == "text":
+            try:
+                said.append((folder.outputs / artifact.file).read_text("utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise MeshwrightError(f"{artifact.file} cannot be read.", str(error), "Run the task again.",
+                                      Remedy.RETRY) from error
+    return said
+
+
 def summary(result: Result, folder: JobFolder, name: str, target: Path) -> str:
-    """"chair: 7 parts, 41,236 faces, 12.3 s (sample 8.0, field 3.1 ...) in out/chair", then figures and remarks."""
+    """"chair: 7 parts, 41,236 faces, 12.3 s (sample 8.0, field 3.1 ...) in out/chair", then texts, metrics, remarks."""
     meshes = [artifact for artifact in result.artifacts if artifact.kind == "mesh"]
-    faces = sum(len(read_mesh(folder.outputs / artifact.file)[1]) for artifact in meshes)
+    counts = "".join(f"{words}, " for words in (_meshes_in_words(meshes, folder), _maps_in_words(result)) if words)
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items())
-    several = "variants" if meshes and meshes[0].group == VARIANT_GROUP else "parts"
-    words = f"1 part, {faces:,} faces" if len(meshes) == 1 else f"{len(meshes)} {several}, {faces:,} faces"
-    if sizes := [artifact.properties["texture_size"] for artifact in result.artifacts
-                 if "texture_size" in artifact.properties]:
-        words = f"{len(sizes)} texture{'s' * (len(sizes) > 1)} of {sizes[0]} x {sizes[0]}"
-    lines = [f"{name}: {words}, {sum(result.seconds.values()):.1f} s ({stages}) in {target}"]
+    lines = [f"{name}: {counts}{sum(result.seconds.values()):.1f} s ({stages}) in {target}"]
+    lines += [f"  {line}" for text in texts(result, folder) for line in text.splitlines()]
     lines += [f"  {artifact.name}: {quality}" for artifact in meshes if (quality := _quality(artifact))]
     return "\n".join([*lines, *(f"  {note}" for note in result.notes)])
 
 
+def _meshes_in_words(meshes: Sequence[Artifact], folder: JobFolder) -> str:
+    """"7 parts, 41,236 faces"; "" for none."""
+    if not meshes:
+        return ""
+    faces = sum(len(read_mesh(folder.outputs / artifact.file)[1]) for artifact in meshes)
+    several = "variants" if meshes[0].group == VARIANT_GROUP else "parts"
+    return f"{f'{len(meshes)} {several}' if len(meshes) > 1 else '1 mesh'}, {faces:,} faces"
+
+
+def _maps_in_words(result: Result) -> str:
+    """"2 textures of 512 x 512", or "1 texture of 512 x 512 with metallic, roughness"; "" for none."""
+    colors = [artifact for artifact in result.artifacts if artifact.role == "base_color"]
+    if not colors:
+        return ""
+    size = colors[0].properties.get("texture_size")
+    further = [role for role in MATERIAL_ROLES[1:] if any(artifact.role == role for artifact in result.artifacts)]
+    words = f"{len(colors)} texture{'s' * (len(colors) > 1)}" + (f" of {size} x {size}" if size else "")
+    return words + (f" with {', '.join(further)}" if further else "")
+
+
+def _maps_by_target(result: Result, folder: JobFolder) -> dict[str, Mapping[str, Path]]:
+    """The image files of each material, by role, for every mesh file that has maps."""
+    maps: dict[str, dict[str, Path]] = defaultdict(dict)
+    for artifact in result.artifacts:
+        if artifact.role in MATERIAL_ROLES:
+            maps[artifact.target][artifact.role] = folder.outputs / artifact.file
+    return dict(maps)
+
+
 def _quality(artifact: Artifact) -> str:
-    """The figures of a mesh that was woven; "" where there are none."""
+    """The metrics of a mesh that was generated; "" where there are none."""
     known = artifact.properties
     if COMPONENTS.name not in known:
         return ""
-    return ", ".join(f"{figure.label} {figure.told(known[figure.name])}"
-                     for figure in MESH_METRICS if figure.name in known)
+    return ", ".join(f"{metric.label} {metric.in_words(float(known[metric.name]))}"
+                     for metric in MESH_METRICS if metric.name in known)
 
 
 def _unwritable(target: Path, error: OSError) -> MeshwrightError:
@@ -105,8 +146,8 @@ def _part(artifact: Artifact, folder: JobFolder) -> NamedMesh:
     return NamedMesh(artifact.name, TriangleMesh(*read_mesh(folder.outputs / artifact.file)), artifact.color)
 
 
-def _write_groups(artifacts: Sequence[Artifact], parts: Sequence[NamedMesh], name: str, target: Path) -> None:
-    groups = {artifact.name: artifact.group for artifact in artifacts}
+def _write_groups(meshes: Sequence[Artifact], parts: Sequence[NamedMesh], name: str, target: Path) -> None:
+    groups = {artifact.name: artifact.group for artifact in meshes}
     for group in sorted(set(groups.values()) - {""}):
         members = [part.mesh for part in parts if groups[part.name] == group]
         label = group.replace(".", "")

@@ -9,22 +9,33 @@ from functools import partial
 from pathlib import Path
 
 from ..contract import Done, ErrorReport, Event, Failed, JobFolder, MeshwrightError, Remedy, Request
-from .arguments import given_batch, given_inputs, given_parameters, worker_settings
-from .inputs import Placed, check_others, named_sources, place, place_others
+from ..contract.request import given as given_names
+from .arguments import worker_settings
+from .inputs import (
+    MeshReading,
+    Placed,
+    check_images,
+    name_without_source,
+    named_sources,
+    place_flagged,
+    place_image,
+    place_meshes,
+)
 from .previews import KeptPreviews
 from .progress_bar import ProgressBar
 from .results import keep_log, result_of_file, summary, write_results
 from .session import INTERRUPTED, Outcome, Session
+from .task_arguments import check_missing, given_batch, given_images, given_parameters, source_slot
 
 WEIGHTS_LACK = (Remedy.DOWNLOAD, Remedy.ACCEPT_LICENSE)
+Sources = Mapping[str, Path | None]
+"""Files by the names of their results; None where the task works on no file."""
 
 
 def run_task(options: argparse.Namespace) -> int:
     """Run them all; a bad file does not stop the others. Returns 1 when any failed, 130 after Ctrl-C."""
-    sources = list(named_sources(options.sources or options.configured_sources, options.task).items())
+    sources = list(_sources(options).items())
     batch = given_batch(options)
-    options.task.validated(given_parameters(options))
-    check_others(given_inputs(options), options.task)
     failures: dict[str, ErrorReport] = {}
     with Session(worker_settings(options)) as session:
         for first in range(0, len(sources), batch):
@@ -33,12 +44,28 @@ def run_task(options: argparse.Namespace) -> int:
                 sys.stderr.write("Interrupted.\n")
                 return INTERRUPTED
     if failures:
-        lines = [f"  {source}: {failures[name]}\n" for name, source in sources if name in failures]
+        lines = [f"  {source or name}: {failures[name]}\n" for name, source in sources if name in failures]
         sys.stderr.write(f"{len(failures)} of {len(sources)} failed:\n" + "".join(lines))
     return 1 if failures else 0
 
 
-def _run_batch(session: Session, options: argparse.Namespace, sources: Mapping[str, Path]) -> dict[str, ErrorReport]:
+def _sources(options: argparse.Namespace) -> Sources:
+    """What to work on, after a look at everything that was given besides. Raises BadInput."""
+    task, images = options.task, given_images(options)
+    slot, parameters = source_slot(task), given_parameters(options)
+    sources: Sources = {}
+    if slot is not None:
+        sources = named_sources(options.sources or options.configured_sources, slot)
+    else:
+        texts = [str(parameters[item.name]) for item in task.parameters if item.kind == "text" and item.multiline]
+        sources = {name_without_source(task, images, texts): None}
+    check_images(images)
+    files = {name: (path.name,) for name, path in images.items()} | ({slot.name: ("a source",)} if slot else {})
+    check_missing(options, given_names(task, parameters, files))
+    return sources
+
+
+def _run_batch(session: Session, options: argparse.Namespace, sources: Sources) -> dict[str, ErrorReport]:
     """Run the files as one job; returns what failed, by name. Where the job fails as a whole, each runs for itself,
     unless it was the weights, which would fail all of them alike.
     """
@@ -67,23 +94,34 @@ def _weights_lack(session: Session, outcome: Failed) -> bool:
 
 
 def _placed(
-    options: argparse.Namespace, sources: Mapping[str, Path], folder: JobFolder, failures: dict[str, ErrorReport]
+    options: argparse.Namespace, sources: Sources, folder: JobFolder, failures: dict[str, ErrorReport]
 ) -> dict[str, Placed]:
     """What stands in the job's inputs for every file that can be read; the others go to `failures`."""
-    placed, wanted = {}, options.task.inputs[0]
-    textured = wanted.textured(given_parameters(options))
+    placed = {}
     for number, (name, source) in enumerate(sources.items(), 1):
         try:
-            placed[name] = place(wanted.kind, source, folder, number, options.uv, textured, partial(_tell, name))
+            placed[name] = _place(options, name, source, folder, number)
         except MeshwrightError as error:
             failures[name] = error.report
             continue
         for remark in placed[name].remarks:
-            _tell(name, remark)
+            _report(name, remark)
     return placed
 
 
-def _tell(name: str, text: str) -> None:
+def _place(options: argparse.Namespace, name: str, source: Path | None, folder: JobFolder, number: int) -> Placed:
+    task = options.task
+    slot = source_slot(task)
+    if slot is None or source is None:
+        return Placed()
+    if slot.kind == "image":
+        return place_image(source, folder, number)
+    needs = slot.needs_with(given_parameters(options))
+    reading = MeshReading(task.selection == "together", needs, options.uv, partial(_report, name))
+    return place_meshes(source, folder, number, reading)
+
+
+def _report(name: str, text: str) -> None:
     sys.stderr.write(f"{name}: {text}\n")
 
 
@@ -92,9 +130,9 @@ def _run_job(
 ) -> Outcome:
     first, *others = placed
     name = f"{first} and {len(others)} more" if others else first
-    task = options.task
-    inputs = {task.inputs[0].name: tuple(file for input_ in placed.values() for file in input_.files)}
-    inputs |= place_others(given_inputs(options), folder)
+    task, slot = options.task, source_slot(options.task)
+    inputs = {slot.name: tuple(file for input_ in placed.values() for file in input_.files)} if slot else {}
+    inputs |= place_flagged(given_images(options), folder)
     request = Request("job", task.name, options.pipeline.name, options.weights, name, options.seed,
                       given_parameters(options), inputs)
     bar = ProgressBar(name, task)
@@ -126,7 +164,7 @@ def _finish(
     try:
         if error is None:
             result = result_of_file(outcome.result, file, name) if file else outcome.result
-            write_results(result, folder, options.task, name, target, options.format, placed.nodes)
+            write_results(result, folder, options.task, name, target, options.format, placed)
             sys.stdout.write(summary(result, folder, name, target) + "\n")
         else:
             keep_log(folder, target)

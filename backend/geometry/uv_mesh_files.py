@@ -14,17 +14,16 @@ from typing import Literal
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..contract import BadInput, PaintedMesh
 from .frames import BLENDER_TO_Y_UP
+from .material_maps import Maps, material_of, split_at_seams
 from .mesh_files import MeshNode, read_nodes
 from .mesh_textures import base_color, carried_over, check_one_material_each
 from .uv_layout import FEW_FACES, new_layout, uv_fault
 
 UVChoice = Literal["auto", "keep", "new"]
 """The file's UVs where they can be painted on, else new ones; always the file's; always new ones."""
-ROUGHNESS = 0.99
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,15 @@ def read_painted(path: Path, choice: UVChoice, textured: bool, tell: Callable[[s
     return [_with_texture(path, _painted(path, node, choice, tell)) for node in nodes]
 
 
-def write_painted(path: Path, nodes: Sequence[PaintedNode], textures: Sequence[Path]) -> None:
-    """Write a GLB with each mesh under its name and an image file as its base color. Raises OSError."""
+def write_painted(path: Path, nodes: Sequence[PaintedNode], maps: Sequence[Maps]) -> None:
+    """Write a GLB with each mesh under its name and with its material, of image files by role; a mesh without maps
+    keeps the material of its file. Raises OSError.
+    """
     scene = trimesh.Scene()
-    for painted, texture in zip(nodes, textures, strict=True):
+    for painted, images in zip(nodes, maps, strict=True):
         node = painted.node
-        with Image.open(texture) as image:
-            image.load()
-        material = trimesh.visual.material.PBRMaterial(
-            name=node.name, baseColorTexture=image, metallicFactor=0.0, roughnessFactor=ROUGHNESS)
-        mesh = _split_at_seams(node.mesh, _turned(node, painted.painted.uvs))
+        mesh = split_at_seams(node.mesh, _turned(node, painted.painted.uvs))
+        material = material_of(node.name, images) if images else getattr(node.mesh.visual, "material", None)
         mesh.visual = trimesh.visual.TextureVisuals(mesh.visual.uv, material)
         scene.add_geometry(mesh, node_name=node.name, geom_name=node.name, transform=BLENDER_TO_Y_UP @ node.to_blender)
     path.write_bytes(scene.export(file_type="glb"))
@@ -107,14 +105,3 @@ def _file_uvs(node: MeshNode) -> NDArray[np.float32] | None:
 def _turned(node: MeshNode, corners: NDArray) -> NDArray:
     """Corners [F, 3, ...] between the file's order and the world's: a transform that mirrors turns the faces round."""
     return np.ascontiguousarray(corners[:, ::-1]) if np.linalg.det(node.to_blender[:3, :3]) < 0 else corners
-
-
-def _split_at_seams(mesh: trimesh.Trimesh, uvs: NDArray[np.float32]) -> trimesh.Trimesh:
-    """The mesh with one vertex for every pair of vertex and UV, and with the normals that its file has, if any."""
-    pairs = np.column_stack([mesh.faces.reshape(-1), np.ascontiguousarray(uvs).reshape(-1, 2).view(np.int32)])
-    first, corners = trimesh.grouping.unique_rows(pairs)
-    vertex = mesh.faces.reshape(-1)[first]
-    # Asked for, normals are computed where the file has none; those of the file lie in the cache.
-    normals = mesh.vertex_normals[vertex] if "vertex_normals" in mesh._cache else None
-    return trimesh.Trimesh(mesh.vertices[vertex], corners.reshape(-1, 3), vertex_normals=normals,
-                           visual=trimesh.visual.TextureVisuals(uvs.reshape(-1, 2)[first]), process=False)

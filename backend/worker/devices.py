@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which device to compute on, its name in words, its memory. torch is imported by the first call, not before."""
+"""Which device to run on, its name in words, its memory. torch is imported by the first call, not before."""
 
 import gc
 import logging
@@ -26,7 +26,7 @@ def choose(device: str) -> str:
     wanted = "cuda:0" if device == "cuda" else device
     if wanted not in available:
         raise MeshwrightError(
-            f"The device {device} is not there.", f"This computer offers {', '.join(available)}.",
+            f"The device {device} is not available.", f"This computer offers {', '.join(available)}.",
             "Choose another device in the preferences.", Remedy.OPEN_PREFERENCES,
         )
     return wanted
@@ -43,7 +43,8 @@ def available_devices() -> list[str]:
 
 
 def resources(settings: Settings) -> Resources:
-    """The devices for a job. A second device that is absent falls back to the first."""
+    """The devices for a job; its memory mode is chosen later. A second device that is absent falls back to the first.
+    """
     first = choose(settings.device)
     second = first
     if settings.second_device:
@@ -51,7 +52,7 @@ def resources(settings: Settings) -> Resources:
             second = choose(settings.second_device)
         except MeshwrightError as error:
             logger.warning("%s Everything runs on %s.", error.report.what, first)
-    return Resources(first, second, settings.memory_mode, compile=settings.compile)
+    return Resources(first, second, compile=settings.compile)
 
 
 def description(device: str) -> str:
@@ -77,6 +78,17 @@ def free_gib(device: str) -> float:
         return (torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()) / GIB
     reserved_but_unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return (torch.cuda.mem_get_info(device)[0] + reserved_but_unused) / GIB
+
+
+def available_gib(device: str) -> float:
+    """Memory that a model could take on the device, in GiB, if every model that this process keeps made room."""
+    if device == "cpu":
+        return float("inf")  # a mode moves weights between computer and GPU; without a GPU there is nothing to spare
+    import torch
+
+    if device == "mps":
+        return torch.mps.recommended_max_memory() / GIB
+    return (torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)) / GIB
 
 
 def release_unused() -> None:

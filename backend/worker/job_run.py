@@ -28,9 +28,10 @@ from . import devices
 from .adapter import find_adapter
 from .failure import out_of_memory_error, report_of
 from .job import Job
+from .memory_modes import choose_mode, next_lower
 from .models import ModelStore
 from .progress import JobProgress
-from .settings import Settings
+from .settings import AUTO, Settings
 from .time_left import Estimate, Run, Statistics
 
 PACKAGE = __name__.rpartition(".worker.")[0]
@@ -80,7 +81,7 @@ class JobRunner:
                     request.seed, dict(request.parameters))
         if request.task == DOWNLOAD_WEIGHTS.name:
             return self._download(job, request, spec)
-        resources = devices.resources(self._settings)
+        resources = self._resources(request, spec)
         try:
             return self._attempt(job, request, spec, resources)
         except Exception as error:
@@ -91,7 +92,7 @@ class JobRunner:
             traceback.clear_frames(error.__traceback__)
         self._models.free()
         try:
-            return self._attempt(job, request, spec, replace(resources, chunk_scale=RETRY_CHUNK_SCALE))
+            return self._attempt(job, request, spec, self._smaller(request, spec, resources))
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -99,11 +100,29 @@ class JobRunner:
             self._models.free()
             raise out_of_memory_error(spec.task(request.task), resources.device, str(error)) from error
 
+    def _resources(self, request: Request, spec: PipelineSpec) -> Resources:
+        resources = devices.resources(self._settings)
+        if not spec.task(request.task).needs_weights:
+            return resources
+        weights, asked = spec.weight_set(request.weights), self._settings.memory_mode
+        if asked == AUTO and (loaded := self._models.mode_of(spec, weights, resources)):
+            return replace(resources, memory_mode=loaded)
+        mode = choose_mode(asked, weights, lambda: devices.available_gib(resources.device))
+        return replace(resources, memory_mode=mode)
+
+    def _smaller(self, request: Request, spec: PipelineSpec, resources: Resources) -> Resources:
+        """Smaller chunks for a second attempt, and the next lower memory mode where the artist left it to us."""
+        smaller = replace(resources, chunk_scale=RETRY_CHUNK_SCALE)
+        if self._settings.memory_mode != AUTO or not spec.task(request.task).needs_weights:
+            return smaller
+        return replace(smaller, memory_mode=next_lower(resources.memory_mode, spec.weight_set(request.weights)))
+
     def _attempt(self, job: Job, request: Request, spec: PipelineSpec, resources: Resources) -> Result:
         task = spec.task(request.task)
-        # A batch takes longer than one of its files, and tells nothing about the next single one.
+        # A batch takes longer than one of its files and a lower mode than a faster one: each has times of its own.
         batch = max((len(request.inputs.get(wanted.name, ())) for wanted in task.inputs if wanted.batch > 1), default=1)
         kind = f"{spec.name}/{task.name}/{request.weights}/{resources.device}" + (f"/{batch}" if batch > 1 else "")
+        kind += f"/{resources.memory_mode}" if resources.memory_mode != "full" else ""
         progress = JobProgress(job, task, Estimate(task, request.parameters, self._statistics.latest(kind)))
         model = self._model(request, spec, resources, progress) if task.needs_weights else None
         progress.check()

@@ -4,15 +4,14 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from ..contract import PipelineSpec, Resources, WeightSet
+from ..contract import MemoryMode, PipelineSpec, Resources, WeightSet
 from . import devices
+from .memory_modes import HEADROOM
 
 logger = logging.getLogger(__name__)
-
-HEADROOM = 1.25
-"""A set's stated memory is for a usual job; a finer grid takes more."""
 
 Key = tuple[str, str, str, str, str]
 
@@ -27,7 +26,7 @@ class ModelStore:
         """The kept model, or what `load` gives after room was made for it. What `load` raises leaves nothing behind."""
         key = _key(spec, weights, resources)
         if key not in self._models:
-            self._make_room(weights.memory_gib * HEADROOM, resources.device)
+            self._make_room(weights.memory[resources.memory_mode] * HEADROOM, resources.device)
             self._models[key] = load()
         self._models.move_to_end(key)
         return self._models[key]
@@ -35,6 +34,12 @@ class ModelStore:
     def holds(self, spec: PipelineSpec, weights: WeightSet, resources: Resources) -> bool:
         """Whether a job with these weights would start without loading."""
         return _key(spec, weights, resources) in self._models
+
+    def mode_of(self, spec: PipelineSpec, weights: WeightSet, resources: Resources) -> MemoryMode | None:
+        """The memory mode in which these weights are loaded on these devices, the fastest first; None if they are not.
+        """
+        return next((mode for mode in weights.memory_modes
+                     if self.holds(spec, weights, replace(resources, memory_mode=mode))), None)
 
     def free(self) -> None:
         """Unload everything."""

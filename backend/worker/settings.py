@@ -3,22 +3,30 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..contract import MemoryMode
+
+AUTO: Literal["auto"] = "auto"
+"""The memory mode that is chosen for each job, by the memory that is free."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`device` is "auto" or a torch device; an empty `second_device` means the same one. `memory_mode` is how much of a
-    model stays on the GPU.
+    """What the artist set for the whole worker.
 
-    `models` holds downloaded weights. `statistics` is the JSON file with the times of earlier runs; None keeps them in
-    memory only. `compile` trades a longer first run for faster later ones, on NVIDIA GPUs.
+    Attributes:
+        models: folder of downloaded weights.
+        device: "auto" or a torch device.
+        second_device: where decoders run; empty for the same one.
+        memory_mode: how much of a model stays on the GPU; `AUTO` for the fastest mode that fits.
+        statistics: JSON file with the times of earlier runs; None keeps them in memory only.
+        compile: trades a longer first run for faster later ones, on NVIDIA GPUs.
     """
 
     models: Path
     device: str = "auto"
     second_device: str = ""
-    memory_mode: MemoryMode = "full"
+    memory_mode: MemoryMode | Literal["auto"] = AUTO
     statistics: Path | None = None
     compile: bool = False
