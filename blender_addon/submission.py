@@ -117,7 +117,7 @@ def _write_job(context: bpy.types.Context, offered: OfferedTask, meshes: Sequenc
     try:
         captured = capture_inputs(context, offered, meshes, folder)
         request = replace(request, inputs=captured.inputs).validated(spec)
-        replace(_note(context, offered, meshes), paints=captured.paints).write(folder)
+        replace(_note(context, offered, meshes), materials=captured.materials).write(folder)
         folder.write_request(request)
     except MeshwrightError:
         shutil.rmtree(folder.path, ignore_errors=True)

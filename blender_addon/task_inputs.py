@@ -16,7 +16,7 @@ from .capture.mesh import Frame
 from .capture.painted_mesh import Scope, painted_mesh
 from .capture.view import View
 from .deliver.provenance import SUBJECT
-from .delivery_note import Paint
+from .delivery_note import MaterialPlacement
 from .offered_tasks import OfferedTask
 from .parameter_groups import chosen_weights, parameter_values
 from .properties import group_of, image_at, image_path, settings_of
@@ -31,7 +31,7 @@ class Captured:
     """Files in a job's `inputs/` by input, and how each mesh takes a material, where the task delivers one."""
 
     inputs: Mapping[str, tuple[str, ...]]
-    paints: tuple[Paint, ...] = ()
+    materials: tuple[MaterialPlacement, ...] = ()
 
 
 def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -96,27 +96,27 @@ def capture_inputs(context: bpy.types.Context, offered: OfferedTask, meshes: Seq
     names = tuple(f"{wanted.name}.{number:03d}.npz" for number in range(1, len(meshes) + 1))
     needs = wanted.needs_with(parameter_values(group_of(context.scene, offered), offered.task))
     if needs or offered.task.delivery == "material":
-        paints = tuple(_capture_painted(context, offered, needs, item, folder.inputs / name)
+        materials = tuple(_capture_painted(context, offered, needs, item, folder.inputs / name)
                        for item, name in zip(meshes, names, strict=True))
-        return Captured({**inputs, wanted.name: names}, paints if offered.task.delivery == "material" else ())
+        return Captured({**inputs, wanted.name: names}, materials if offered.task.delivery == "material" else ())
     for item, name in zip(meshes, names, strict=True):
         capture_mesh(item, folder.inputs / name, settings_of(context.scene).mesh_source, _frame(offered))
     return Captured({**inputs, wanted.name: names})
 
 
 def _capture_painted(context: bpy.types.Context, offered: OfferedTask, needs: frozenset[MeshNeed],
-                     item: bpy.types.Object, path: Path) -> Paint:
+                     item: bpy.types.Object, path: Path) -> MaterialPlacement:
     """Write a mesh with what the task needs of it besides its faces; how it takes a material."""
     settings = settings_of(context.scene)
     scope: Scope = settings.paint_scope if "selection" in needs else "OBJECT"
     view = View.of(context) if scope == "VIEW" else None
     choice = settings.paint_uvs if offered.task.delivery == "material" else "AUTO"
-    mesh, paint = painted_mesh(item, settings.mesh_source, scope, choice, path.with_suffix(".uvs.npy"), view,
+    mesh, material = painted_mesh(item, settings.mesh_source, scope, choice, path.with_suffix(".uvs.npy"), view,
                                "texture" in needs)
     if _frame(offered) == "standing":
         mesh = replace(mesh, vertices=mesh.vertices - np.array(item.matrix_world.translation, np.float32))
     mesh.write(path)
-    return paint
+    return material
 
 
 def _frame(offered: OfferedTask) -> Frame:
