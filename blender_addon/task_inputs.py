@@ -13,7 +13,7 @@ from .backend.contract import InputSpec, JobFolder, MeshNeed, given
 from .backend.contract.parameter import Value
 from .capture import capture_image, capture_mesh
 from .capture.mesh import Frame
-from .capture.painted_mesh import Scope, painted_mesh
+from .capture.painted_mesh import Scope, UVChoice, painted_mesh
 from .capture.view import View
 from .deliver.provenance import SUBJECT
 from .delivery_note import MaterialPlacement
@@ -110,7 +110,7 @@ def _capture_painted(context: bpy.types.Context, offered: OfferedTask, needs: fr
     settings = settings_of(context.scene)
     scope: Scope = settings.paint_scope if "selection" in needs else "OBJECT"
     view = View.of(context) if scope == "VIEW" else None
-    choice = settings.paint_uvs if offered.task.delivery == "material" else "AUTO"
+    choice: UVChoice = settings.paint_uvs if offered.task.delivery == "material" else "AUTO"
     mesh, material = painted_mesh(item, settings.mesh_source, scope, choice, path.with_suffix(".uvs.npy"), view,
                                "texture" in needs)
     if _frame(offered) == "standing":

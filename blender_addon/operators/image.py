@@ -41,7 +41,7 @@ def use_render_result(context: bpy.types.Context, slot: str) -> None:
     set_image(context.scene, slot, image)
 
 
-class ImageOperator:
+class ImageOperator(bpy.types.Operator):
     """An operator that chooses the image of a slot, which is named by its path; "" stands for the first one."""
 
     slot: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
@@ -59,7 +59,7 @@ class ImageOperator:
         return self.slot or first_slot()
 
 
-class MESHWRIGHT_OT_drop_image(ImageOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_drop_image(ImageOperator):
     """Use this image as the input of Meshwright"""
 
     bl_idname = "meshwright.drop_image"
@@ -72,7 +72,7 @@ class MESHWRIGHT_OT_drop_image(ImageOperator, bpy.types.Operator):
         return attempt(self, lambda: use_image_file(context, Path(bpy.path.abspath(self.filepath)), self.chosen_slot))
 
 
-class MESHWRIGHT_OT_paste_image(ImageOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_paste_image(ImageOperator):
     """Use the image in the clipboard"""
 
     bl_idname = "meshwright.paste_image"
@@ -92,7 +92,7 @@ class MESHWRIGHT_OT_paste_image(ImageOperator, bpy.types.Operator):
         return attempt(self, paste)
 
 
-class MESHWRIGHT_OT_use_render_result(ImageOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_use_render_result(ImageOperator):
     """Use the last rendered image"""
 
     bl_idname = "meshwright.use_render_result"
@@ -103,7 +103,7 @@ class MESHWRIGHT_OT_use_render_result(ImageOperator, bpy.types.Operator):
         return attempt(self, lambda: use_render_result(context, self.chosen_slot))
 
 
-class MESHWRIGHT_OT_capture_view(ImageOperator, bpy.types.Operator):
+class MESHWRIGHT_OT_capture_view(ImageOperator):
     """Render only the selected objects on a transparent background through the camera, and use that image"""
 
     bl_idname = "meshwright.capture_view"

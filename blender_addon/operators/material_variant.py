@@ -12,6 +12,7 @@ from ..materials.variants import (
     show_material_variant,
     shown_material_variant,
 )
+from ..offered_tasks import OfferedTask
 from ..preferences import backend_complaint
 from ..properties import settings_of
 from ..submission import submit_task
@@ -104,10 +105,16 @@ class MESHWRIGHT_OT_refine_from_view(MaterialVariantOperator):
         settings = settings_of(context.scene)
         kept, settings.paint_scope = settings.paint_scope, "VIEW"
         try:
-            painter = results.painter_of(context.view_layer.objects.active)
-            return attempt(self, lambda: submit_task(context, painter))
+            return attempt(self, lambda: submit_task(context, _painter(context)))
         finally:
             settings.paint_scope = kept
+
+
+def _painter(context: bpy.types.Context) -> OfferedTask:
+    """What painted the active object, which `poll` has asked for."""
+    painter = results.painter_of(context.view_layer.objects.active)
+    assert painter is not None
+    return painter
 
 
 class MESHWRIGHT_OT_reroll_material(MaterialVariantOperator):

@@ -55,21 +55,25 @@ def refusal(name: str) -> str:
 
 
 def test_every_task_of_every_spec_has_an_operator(desk: Extension) -> None:
-    for spec in desk.module("backend.pipelines.registry").specs().values():
-        for task in spec.tasks:
-            found = getattr(bpy.ops.meshwright, task.name).get_rna_type()
-            assert (found.name, found.description) == (task.label, task.description)
+    specs = desk.module("backend.pipelines.registry").specs()
+    offered = desk.module("offered_tasks").offered()
+    assert {(item.spec.name, item.task.name) for item in offered} == {
+        (spec.name, task.name) for spec in specs.values() for task in spec.tasks}
+    for item in offered:
+        assert item.key == f"{item.spec.name}_{item.task.name}"
+        found = getattr(bpy.ops.meshwright, item.key).get_rna_type()
+        assert (found.name, found.description) == (item.task.label, item.task.description)
 
 
 def test_disabled_buttons_say_why(desk: Extension, scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bpy.ops.meshwright.partpacker_generate_parts.poll()
     scene.meshwright.images.image = None
-    assert "An image is missing" in refusal("partpacker_generate_parts")
-    assert "A mesh is missing" in refusal("partpacker_reconstruct")
-    assert "Select a result" in refusal("reroll") and "Select a result" in refusal("redo")
+    assert "Image is missing" in refusal("partpacker_generate_parts")
+    assert "Mesh is missing" in refusal("partpacker_reconstruct")
+    assert "Select a result" in refusal("reroll") and "Select a result" in refusal("run_again")
     assert "Select the objects" in refusal("capture_view")
     monkeypatch.delenv("MESHWRIGHT_PYTHON")
-    assert "Set up the runtime first" in refusal("partpacker_generate_parts")
+    assert "Install the AI engine first" in refusal("partpacker_generate_parts")
 
 
 def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
@@ -86,7 +90,7 @@ def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tm
                                      "resize": "area", "remove_background": True}
     assert [(job.folder.inputs / name).is_file() for name in request["inputs"]["image"]] == [True]
     note = json.loads((job.folder.path / "delivery.json").read_text())
-    assert note["cursor"] == [1, 2, 3] and note["size"] == 0.5 and note["delivery"] == "place"
+    assert note["cursor"] == [1, 2, 3] and note["size"] == 0.5 and note["delivery"] == "parts"
     assert note["scene"]["uid"] == scene.session_uid and note["image"] == "mug.png"
     settings.seed = 1
     assert job.request.seed == 42, "a job is a snapshot"
@@ -137,8 +141,9 @@ def test_cancel_retry_remove(desk: Extension, scene: bpy.types.Scene) -> None:
     assert first.folder.path.is_dir(), "its folder stays"
 
 
-def test_reroll_and_redo_take_the_results_place(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
-    earlier = finished_job(tmp_path / "jobs" / "job-1", note={"cursor": (1, 0, 0), "size": 2.0, "image": "mug.png"})
+def test_reroll_and_run_again_replace_the_result(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    earlier = finished_job(tmp_path / "jobs" / "job-1", note={"delivery": "parts", "cursor": (1, 0, 0), "size": 2.0,
+                                                                   "image": "mug.png"})
     (earlier.inputs / "image.png").write_bytes(b"image")
     request = json.loads((earlier.path / "request.json").read_text()) | {"inputs": {"image": ["image.png"]}}
     (earlier.path / "request.json").write_text(json.dumps(request))
@@ -166,10 +171,10 @@ def test_reroll_and_redo_take_the_results_place(desk: Extension, scene: bpy.type
     assert only_job(desk).request.seed == 8
 
 
-def test_redo_without_the_job_folder(desk: Extension, tmp_path: Path) -> None:
+def test_run_again_without_the_job_folder(desk: Extension, tmp_path: Path) -> None:
     folder = finished_job(tmp_path / "job-1")
     desk.module("deliver").deliver(desk.module("backend.contract").JobFolder(folder.path))
-    with pytest.raises(RuntimeError, match="no longer there"):
+    with pytest.raises(RuntimeError, match="no longer exist"):
         bpy.ops.meshwright.run_again()
 
 
@@ -177,10 +182,10 @@ def test_parts_of_one_whole_are_named_after_it(desk: Extension, scene: bpy.types
     folder = desk.module("backend.contract").JobFolder(finished_job(tmp_path / "jobs" / "job-1").path)
     parts = bpy.data.objects[desk.module("deliver").deliver(folder).objects[0]].children
     submission = desk.module("submission")
-    task = desk.module("backend.pipelines.registry").spec("partpacker").task("split_parts")
-    assert submission.subject_of(scene.meshwright, task, parts) == "stool"
-    assert submission.subject_of(scene.meshwright, task, parts[1:2]) == "stool.part.02"
-    assert submission.subject_of(scene.meshwright, task, [*parts, cube("lid", (0, 0, 0), (1, 1, 1))]) == "stool.part.01"
+    task = desk.module("offered_tasks").find("partpacker", "split_parts")
+    assert submission.subject_of(scene, task, parts) == "stool"
+    assert submission.subject_of(scene, task, parts[1:2]) == "stool.part.02"
+    assert submission.subject_of(scene, task, [*parts, cube("lid", (0, 0, 0), (1, 1, 1))]) == "stool.part.01"
 
 
 def test_the_license_gate(desk: Extension) -> None:
@@ -195,7 +200,7 @@ def test_the_license_gate(desk: Extension) -> None:
         bpy.ops.meshwright.download_weights(pipeline="partpacker", weights="published", accept=True)
         job = only_job(desk)
         assert (job.request.task, job.request.weights) == ("download_weights", "published")
-        assert job.request.parameters == {"accepted_license": "NVIDIA Source Code License"}
+        assert job.request.parameters == {"accepted_licenses": "NVIDIA Source Code License"}
     finally:
         system.use_online_access = before
 
@@ -215,11 +220,11 @@ def test_each_remedy_does_something(desk: Extension, scene: bpy.types.Scene) -> 
         jobs.cancel(only_job(desk).id)
 
 
-def test_the_coarsest_grid_cannot_be_lowered(desk: Extension) -> None:
+def test_the_lowest_resolution_cannot_be_lowered(desk: Extension) -> None:
     remedies = desk.module("remedies")
     task = desk.module("backend.pipelines.registry").spec("partpacker").task("generate_parts")
-    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="already the coarsest"):
-        remedies.coarser(task, {"grid_resolution": "64", "steps": 5})
+    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="cannot be lowered"):
+        remedies.lower_resolution(task, {"grid_resolution": "64", "steps": 5})
 
 
 def test_recover_brings_in_what_a_crash_left(desk: Extension, tmp_path: Path) -> None:
