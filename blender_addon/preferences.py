@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist's preferences come to: the backend's Python, the folders, the worker to start.
+"""What the preferences mean: the backend's Python, the folders, the worker to start.
 
 The preferences themselves, as Blender keeps and draws them, are in `panels.preferences_box`.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bpy
 
-from .connection.interface import WorkerSettings
+from .connection.interface import PIPELINES_VARIABLE, WorkerSettings
 
 ADDON: str = __package__
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"
@@ -41,6 +41,14 @@ def jobs_folder() -> Path:
     return Path(bpy.path.abspath(chosen)) if chosen else user_folder("jobs")
 
 
+def pipelines_folder() -> Path | None:
+    """Where further pipelines are: the environment variable first, then the preference; None while none may run."""
+    chosen = own()
+    allowed = chosen.pipelines_folder if chosen.run_pipelines else ""
+    path = os.environ.get(PIPELINES_VARIABLE) or allowed
+    return Path(bpy.path.abspath(path)) if path else None
+
+
 def backend_python() -> Path | None:
     """The backend's Python: the environment variable first, then the preference; None when no backend is set up."""
     if path := os.environ.get(PYTHON_VARIABLE) or own().backend_python:
@@ -54,10 +62,10 @@ def runs_in_process() -> bool:
 
 
 def backend_complaint() -> str:
-    """Why nothing can compute yet, in words, or "". Cheap enough for a poll."""
+    """Why nothing can run yet, in words, or "". Cheap enough for a poll."""
     if runs_in_process():
-        return "" if torch_is_importable() else "Blender's own Python has no torch: let the backend run separately"
-    return "" if backend_python() else "Set up the runtime first: see the top of this panel"
+        return "" if torch_is_importable() else "Blender's own Python has no torch: run the engine in a separate process"
+    return "" if backend_python() else "Install the AI engine first: see the top of this tab"
 
 
 @functools.cache
@@ -74,7 +82,7 @@ def worker_settings() -> WorkerSettings | None:
     return WorkerSettings(
         python=backend_python() or Path(sys.executable), root=Path(__file__).parent, models=models_folder(),
         device=chosen.device.strip() or "auto", second_device=chosen.second_device.strip(),
-        low_memory=chosen.low_memory, compile=chosen.compile_networks,
+        memory_mode=chosen.memory_mode, compile=chosen.compile_networks,
         statistics=user_folder("statistics") / "stages.json", offline=not bpy.app.online_access,
-        in_process=runs_in_process(),
+        in_process=runs_in_process(), pipelines=pipelines_folder(),
     )

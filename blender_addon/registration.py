@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that Blender is told of, in order; taken back in reverse, or Blender crashes when it ends."""
+"""Everything that is registered with Blender, in order; undone in reverse, or Blender crashes at its end."""
 
 from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_images, jobs, operators, panels, parameter_groups, preferences, properties, recent
+from . import deliver, job_images, jobs, operators, panels, preferences, recent, task_classes
 from .materials import variants
 from .panels import preferences_box
 from .setup import operators as setup_operators
 
-CLASSES = (*preferences_box.CLASSES, *parameter_groups.CLASSES, *properties.CLASSES, *variants.CLASSES,
-           *setup_operators.CLASSES, *operators.CLASSES, *panels.CLASSES)
+CLASSES = (*preferences_box.CLASSES, *variants.CLASSES, *setup_operators.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
 
 def _show(listed: Sequence[jobs.Job]) -> None:
@@ -24,7 +23,7 @@ def register() -> None:
     """Classes, the scene's settings, the queue. Starts no process and no timer."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    properties.register()
+    task_classes.register(CLASSES, preferences.pipelines_folder())
     variants.register()
     jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
                   show=_show)
@@ -40,6 +39,6 @@ def unregister() -> None:
     jobs.unregister()
     setup_operators.stop()
     variants.unregister()
-    properties.unregister()
+    task_classes.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

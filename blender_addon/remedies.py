@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 import bpy
 
 from . import jobs
-from .backend.contract import MeshwrightError, Parameter, Remedy, TaskSpec
+from .backend.contract import BadInput, MeshwrightError, Parameter, Remedy, TaskSpec
 from .backend.contract.parameter import Value
 from .backend.pipelines import registry
 from .submission import submit_again
 
 LABELS: Mapping[Remedy, str] = {
     Remedy.FREE_MEMORY: "Free GPU Memory and Retry",
-    Remedy.LOWER_RESOLUTION: "Retry with a Coarser Grid",
+    Remedy.LOWER_RESOLUTION: "Retry at Lower Resolution",
     Remedy.DOWNLOAD: "Download Weights…",
-    Remedy.ACCEPT_LICENSE: "Read the License…",
-    Remedy.CHOOSE_FOLDER: "Choose a Folder…",
+    Remedy.ACCEPT_LICENSE: "Read License…",
+    Remedy.CHOOSE_FOLDER: "Choose Folder…",
     Remedy.OPEN_PREFERENCES: "Open Preferences…",
     Remedy.OPEN_LOG: "Open Log",
     Remedy.RETRY: "Retry",
@@ -29,13 +29,31 @@ def apply_remedy(job: jobs.Job) -> None:
         _ACTIONS[job.error.remedy](job)
 
 
-def coarser(task: TaskSpec, values: Mapping[str, Value]) -> dict[str, Value]:
+def wanted_weights(job: jobs.Job) -> tuple[str, str]:
+    """Pipeline and weights that the job's error asks for; those of the job itself where it names none."""
+    needs = job.error.needs if job.error else {}
+    return needs.get("pipeline", job.request.pipeline), needs.get("weights", job.request.weights)
+
+
+def remedy_label(job: jobs.Job, remedy: Remedy) -> str:
+    """What the button says; one for a download names what it downloads."""
+    if remedy is Remedy.DOWNLOAD:
+        pipeline, name = wanted_weights(job)
+        try:
+            weights = registry.spec(pipeline).weight_set(name)
+        except BadInput:  # a job of a pipeline that is no longer installed
+            return LABELS[remedy]
+        return f"Download {weights.label} ({weights.gigabytes:g} GB)…"
+    return LABELS[remedy]
+
+
+def lower_resolution(task: TaskSpec, values: Mapping[str, Value]) -> dict[str, Value]:
     """The values with every resolution one choice lower. Raises MeshwrightError at the lowest."""
     lowered = {name: lower for name, value in values.items()
                if (lower := _next_lower(task, name, value)) is not None}
     if not lowered:
-        raise MeshwrightError("The grid is already the coarsest.", "There is no lower choice.",
-                              "Turn on Low Memory in the preferences, or use smaller weights.", Remedy.OPEN_PREFERENCES)
+        raise MeshwrightError("The resolution cannot be lowered.", "There is no lower choice.",
+                              "Choose the memory mode Low in the preferences, or use smaller weights.", Remedy.OPEN_PREFERENCES)
     return {**values, **lowered}
 
 
@@ -56,18 +74,19 @@ def _free_and_retry(job: jobs.Job) -> None:
     submit_again(job.folder)
 
 
-def _lower_resolution(job: jobs.Job) -> None:
+def _retry_lower(job: jobs.Job) -> None:
     task = registry.spec(job.request.pipeline).task(job.request.task)
-    submit_again(job.folder, parameters=coarser(task, job.request.parameters))
+    submit_again(job.folder, parameters=lower_resolution(task, job.request.parameters))
 
 
 def _ask_for_weights(job: jobs.Job) -> None:
-    bpy.ops.meshwright.download_weights("INVOKE_DEFAULT", pipeline=job.request.pipeline, weights=job.request.weights)
+    pipeline, weights = wanted_weights(job)
+    bpy.ops.meshwright.download_weights("INVOKE_DEFAULT", pipeline=pipeline, weights=weights)
 
 
 _ACTIONS: Mapping[Remedy, Callable[[jobs.Job], object]] = {
     Remedy.FREE_MEMORY: _free_and_retry,
-    Remedy.LOWER_RESOLUTION: _lower_resolution,
+    Remedy.LOWER_RESOLUTION: _retry_lower,
     Remedy.DOWNLOAD: _ask_for_weights,
     Remedy.ACCEPT_LICENSE: _ask_for_weights,
     Remedy.CHOOSE_FOLDER: lambda job: bpy.ops.meshwright.open_preferences(),

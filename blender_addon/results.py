@@ -3,10 +3,12 @@
 
 import bpy
 
-from . import jobs
+from . import jobs, offered_tasks
 from .backend.contract import MAXIMUM_SEED, BadInput, JobFolder, PipelineSpec, TaskSpec
 from .backend.pipelines import registry
 from .deliver.provenance import FOLDER, PIPELINE, SEED, TASK
+from .materials.variants import material_variants_of
+from .offered_tasks import OfferedTask
 from .preferences import jobs_folder
 from .submission import submit_again
 
@@ -20,7 +22,7 @@ def active_result(context: bpy.types.Context) -> bpy.types.Object | None:
     return parent if parent and parent.get(FOLDER) == active[FOLDER] else active
 
 
-def made_by(result: bpy.types.Object) -> tuple[PipelineSpec, TaskSpec] | None:
+def made_by(result: bpy.types.ID) -> tuple[PipelineSpec, TaskSpec] | None:
     """What made the result; None when this version does not have it."""
     try:
         spec = registry.spec(result[PIPELINE])
@@ -35,32 +37,43 @@ def depends_on_seed(result: bpy.types.Object) -> bool:
     return maker is not None and maker[1].seeded
 
 
-def redo(result: bpy.types.Object) -> jobs.Job:
-    """Queue the result's recipe as it is. Raises MeshwrightError when its job folder has gone."""
+def run_again(result: bpy.types.Object) -> jobs.Job:
+    """Queue the result's job as it was. Raises MeshwrightError when its job folder no longer exists."""
     return submit_again(_folder(result), superseded=result)
 
 
 def reroll(result: bpy.types.Object) -> jobs.Job:
-    """Queue the result's recipe with the next seed. Raises MeshwrightError when its job folder has gone."""
+    """Queue the result's job with the next seed. Raises MeshwrightError when its job folder no longer exists."""
     return submit_again(_folder(result), seed=next_seed(int(result[SEED])), superseded=result)
 
 
-def shown_texture(item: bpy.types.Object) -> bpy.types.Material | None:
-    """The material of the texture that the object shows: it carries the recipe. None when it shows none of ours."""
+def shown_material(item: bpy.types.Object) -> bpy.types.Material | None:
+    """The material of ours that the object shows; it carries its provenance. None when it shows none."""
     return next((slot.material for slot in item.material_slots if slot.material and FOLDER in slot.material), None)
 
 
-def reroll_texture(item: bpy.types.Object) -> jobs.Job:
-    """Queue the shown texture's recipe with the next seed. Raises MeshwrightError when its job folder has gone."""
-    material = shown_texture(item)
+def painter_of(item: bpy.types.Object) -> OfferedTask | None:
+    """The task that made the shown material, or else the newest variant's; None when it cannot paint single faces."""
+    variants = [slot.material for variant in reversed(material_variants_of(item)) for slot in variant.slots]
+    for material in (shown_material(item), *variants):
+        if material and FOLDER in material:
+            offered = offered_tasks.find(material[PIPELINE], material[TASK])
+            mesh = offered and offered.task.mesh_input
+            return offered if mesh and "selection" in mesh.needs else None
+    return None
+
+
+def reroll_material(item: bpy.types.Object) -> jobs.Job:
+    """Queue the shown material's job with the next seed. Raises MeshwrightError when its job folder no longer exists."""
+    material = shown_material(item)
     if material is None:
-        raise BadInput("The object shows no texture of Meshwright.", "Its look is an older one.",
-                       "Show the look that is to be painted anew.")
+        raise BadInput("The object shows no material by Meshwright.", "Another material variant is shown.",
+                       "Show the material variant to repeat.")
     return submit_again(_folder(material), seed=next_seed(int(material[SEED])))
 
 
 def next_seed(seed: int) -> int:
-    """The seed after this one; after the last comes 0."""
+    """The seed after this one; 0 after the last."""
     return (seed + 1) % (MAXIMUM_SEED + 1)
 
 

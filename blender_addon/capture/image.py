@@ -17,19 +17,19 @@ _PLAIN = {  # what the image libraries of this field read, by the file's first b
 }
 
 
-def capture_image(image: bpy.types.Image, folder: Path, scene: bpy.types.Scene) -> str:
-    """Write the image into `folder`; returns the file's name there. Raises BadInput for one that has no pixels.
+def capture_image(image: bpy.types.Image, folder: Path, scene: bpy.types.Scene, stem: str = "image") -> str:
+    """Write the image into `folder` as `stem` with the suffix of its kind; returns the file's name there.
 
-    `scene` gives the Render Result its view transform.
+    `scene` gives the Render Result its view transform. Raises BadInput for an image that has no pixels.
     """
     if image.type == "RENDER_RESULT":
-        return _rendered(image, folder / "image.png", scene)
+        return _rendered(image, folder / f"{stem}.png", scene)
     content = None if image.is_dirty or image.is_float else _file_content(image)
     suffix = content and _suffix(content)
     if content and suffix:
-        (folder / f"image{suffix}").write_bytes(content)
-        return f"image{suffix}"
-    return _from_pixels(image, folder / "image.png")
+        (folder / f"{stem}{suffix}").write_bytes(content)
+        return f"{stem}{suffix}"
+    return _from_pixels(image, folder / f"{stem}.png")
 
 
 def _file_content(image: bpy.types.Image) -> bytes | None:
@@ -88,7 +88,7 @@ def pixels_of(image: bpy.types.Image) -> np.ndarray:
     width, height = image.size
     values = np.empty(len(image.pixels), np.float32)
     if not values.size or not width * height:
-        raise BadInput(f"The image {image.name} cannot be read.", "It is no image, or its file has gone.",
+        raise BadInput(f"The image {image.name} cannot be read.", "It is not an image, or its file no longer exists.",
                        "Choose a PNG, JPEG or WebP file.")
     image.pixels.foreach_get(values)
     values = values.reshape(height, width, -1)

@@ -7,7 +7,7 @@ from typing import Literal
 import bpy
 import numpy as np
 
-from ..backend.contract import BadInput, write_mesh
+from ..backend.contract import BadInput, MeshData
 from ..delivery_note import MeshSource, Target, reference
 
 Frame = Literal["standing", "world"]
@@ -16,7 +16,7 @@ SMALLEST_SIDE = 1e-7
 
 
 def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame: Frame) -> None:
-    """Write the object's triangles to an npz (vertices float32 [V, 3], faces int32 [F, 3]).
+    """Write the object's triangles as a `MeshData` npz.
 
     "EVALUATED" is the mesh after modifiers, "BASE" the one before. In the "world" frame the object's matrix is applied
     (meters), in the "standing" frame all of it but the place, so that the mesh is upright and in proportion as it is
@@ -40,10 +40,10 @@ def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame:
     vertices = (vertices @ linear.T + place).astype(np.float32)
     faces = faces[:, ::-1] if np.linalg.det(linear) < 0 else faces
     if not np.isfinite(vertices).all():
-        raise BadInput(f"{source.name} has vertices at no place.", "Some coordinates are infinite or not a number.",
-                       "Delete these vertices (in Edit Mode select all that you see with a box, invert, delete), or "
-                       "mend the modifiers that make them.")
-    write_mesh(path, vertices, faces)
+        raise BadInput(f"{source.name} has invalid vertex positions (NaN or infinite).", "Its shape is undefined.",
+                       "Delete these vertices (in Edit Mode box-select all visible ones, invert the selection, delete), "
+                       "or fix the modifiers that make them.")
+    MeshData(vertices, faces).write(path)
 
 
 def standing(source: bpy.types.Object) -> np.ndarray:
@@ -56,7 +56,7 @@ def standing(source: bpy.types.Object) -> np.ndarray:
 def _demand_extent(source: bpy.types.Object) -> None:
     matrix = np.array(source.matrix_world, np.float64)
     if not np.isfinite(matrix).all():
-        raise BadInput(f"{source.name} is at no place.", "Its transforms are infinite or not a number.",
+        raise BadInput(f"{source.name} has invalid transforms (NaN or infinite).", "It has no position.",
                        "Clear its location, rotation and scale, or its constraints.")
     sides = np.linalg.svd(matrix[:3, :3], compute_uv=False)
     if sides[1] <= SMALLEST_SIDE * sides[0]:

@@ -46,7 +46,7 @@ class InProcessConnection:
             # Not a plain import: the add-on must load where torch is missing.
             room: Any = importlib.import_module("..backend.worker", __package__)
             self._worker = room.Worker(self._hear, room.Settings(
-                settings.models, settings.device, settings.second_device, settings.low_memory, settings.statistics,
+                settings.models, settings.device, settings.second_device, settings.memory_mode, settings.statistics,
                 settings.compile))
             self._said.append(self._worker.ready())
         except ImportError as error:

@@ -8,13 +8,19 @@ from typing import Protocol
 from ..backend.contract import Event, Message
 
 
+PIPELINES_VARIABLE = "MESHWRIGHT_PIPELINES"
+"""Names the folder of further pipelines, for the worker and for Blender."""
+
+
 @dataclass(frozen=True)
 class WorkerSettings:
     """From the preferences: which worker, where and on which device. Another value means another worker.
 
     `root` is the folder that contains `backend`; `models` the folder of the published weights; `devices` as torch names
-    them, or "auto"; `statistics` the file with the run times of this machine. `offline` forbids the worker the network.
-    `in_process` asks for the worker inside Blender's own Python; `python` is not used then.
+    them, or "auto"; `memory_mode` a `MemoryMode`, or "auto" for one that fits the free memory; `statistics` the file
+    with the run times of this machine; `pipelines` the folder of further pipelines that the artist allows to run.
+    `offline` forbids the worker the network. `in_process` asks for the worker inside Blender's own Python; `python` is
+    not used then.
     """
 
     python: Path
@@ -22,11 +28,12 @@ class WorkerSettings:
     models: Path
     device: str = "auto"
     second_device: str = ""
-    low_memory: bool = False
+    memory_mode: str = "auto"
     compile: bool = False
     statistics: Path | None = None
     offline: bool = False
     in_process: bool = False
+    pipelines: Path | None = None
 
 
 class Connection(Protocol):

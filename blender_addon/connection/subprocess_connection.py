@@ -22,7 +22,7 @@ from ..backend.contract import (
     message_from_json,
     message_to_json,
 )
-from .interface import WorkerSettings
+from .interface import PIPELINES_VARIABLE, WorkerSettings
 from .pipe_reading import LineReader
 
 log = logging.getLogger(__name__)
@@ -173,11 +173,10 @@ class SubprocessConnection:
 def command_line(settings: WorkerSettings) -> list[str]:
     """The child's whole command: an isolated, unbuffered Python that runs `backend worker`."""
     command = [str(settings.python), "-I", "-u", "-X", "utf8", "-c", _BOOT, str(settings.root),
-               "worker", "--models", str(settings.models), "--device", settings.device]
+               "worker", "--models", str(settings.models), "--device", settings.device,
+               "--memory-mode", settings.memory_mode]
     if settings.second_device:
         command += ["--second-device", settings.second_device]
-    if settings.low_memory:
-        command.append("--low-memory")
     if settings.compile:
         command.append("--compile")
     if settings.statistics is not None:
@@ -192,6 +191,8 @@ def environment(settings: WorkerSettings) -> dict[str, str]:
     kept["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if settings.offline:
         kept["HF_HUB_OFFLINE"] = "1"
+    if settings.pipelines is not None:
+        kept[PIPELINES_VARIABLE] = str(settings.pipelines)
     return kept
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Thin operators: each asks `submission`, `jobs`, `capture` or `deliver` to do one thing."""
 
-from . import baking, earlier, image, job, look, quality, result, task, variant, weights
+from . import baking, earlier, image, job, material_variant, prompt, quality, result, variant, weights
 
-CLASSES = (*task.CLASSES, *image.CLASSES, *job.CLASSES, *earlier.CLASSES, *result.CLASSES,
-           *variant.CLASSES, *look.CLASSES, *quality.CLASSES, *baking.CLASSES, *weights.CLASSES)
+CLASSES = (*image.CLASSES, *prompt.CLASSES, *job.CLASSES, *earlier.CLASSES, *result.CLASSES, *variant.CLASSES,
+           *material_variant.CLASSES, *quality.CLASSES, *baking.CLASSES, *weights.CLASSES)
+"""All but the tasks' own, which `task_classes` makes."""

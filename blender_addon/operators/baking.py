@@ -11,7 +11,7 @@ from .attempt import attempt
 
 
 class MESHWRIGHT_OT_bake_normals(bpy.types.Operator):
-    """Bake the original's detail into a normal map. Without UVs the mesh is unwrapped first. Blender waits meanwhile"""
+    """Bake the detail of the original into a normal map. A mesh without UVs is unwrapped first. Blender freezes until it is done"""
 
     bl_idname = "meshwright.bake_normals"
     bl_label = "Bake Normals from Original"
@@ -22,13 +22,13 @@ class MESHWRIGHT_OT_bake_normals(bpy.types.Operator):
         items=[(str(size), str(size), f"{size} x {size} pixels") for size in (512, 1024, 2048, 4096)])
     distance: bpy.props.FloatProperty(
         name="Distance", min=0.0, soft_max=1.0, precision=4,
-        description="How far outside the mesh rays start, before the object's scale. 0 measures what is needed")
+        description="Distance outside the mesh at which rays start, before the scale of the object. 0 chooses it automatically")
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         active = context.view_layer.objects.active
         if context.mode != "OBJECT" or active is None or active.type != "MESH" or ORIGINAL not in active:
-            cls.poll_message_set("In Object Mode, select a result that took another mesh's place")
+            cls.poll_message_set("In Object Mode, select a result that replaced another mesh")
             return False
         return True
 
@@ -37,8 +37,8 @@ class MESHWRIGHT_OT_bake_normals(bpy.types.Operator):
             low = context.view_layer.objects.active
             dense = original_of(low)
             if dense is None:
-                raise MeshwrightError("The original is not there.", "It was deleted, or renamed in another session.",
-                                      "Bring it back under its old name.")
+                raise MeshwrightError("The original no longer exists.", "It was deleted, or renamed in another session.",
+                                      "Restore it under its old name.")
             image = bake_normals(low, dense, int(self.size), self.distance, context.scene, context.view_layer)
             self.report({"INFO"}, f"Baked into {image.name}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done with a job of the history: one whose folder is there, of this session or an earlier one."""
+"""What can be done with a job of the history, of this session or an earlier one."""
 
 import bpy
 
@@ -10,7 +10,7 @@ from .attempt import attempt
 
 
 class MESHWRIGHT_OT_refresh_history(bpy.types.Operator):
-    """Look for results on the disk"""
+    """Read the list of results from the disk"""
 
     bl_idname = "meshwright.refresh_history"
     bl_label = "Refresh History"
@@ -28,7 +28,7 @@ class EarlierOperator:
 
 
 class MESHWRIGHT_OT_deliver_earlier(EarlierOperator, bpy.types.Operator):
-    """Put this result into the scene once more"""
+    """Add this result to the scene again"""
 
     bl_idname = "meshwright.deliver_earlier"
     bl_label = "Deliver Again"
@@ -38,7 +38,7 @@ class MESHWRIGHT_OT_deliver_earlier(EarlierOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_delete_earlier(EarlierOperator, bpy.types.Operator):
-    """Delete this job's folder for good. What is in the scene stays, but cannot be made again by Redo or Reroll"""
+    """Delete the folder of this job. Results in the scene stay, but Run Again and Reroll no longer work on them"""
 
     bl_idname = "meshwright.delete_earlier"
     bl_label = "Delete Job"

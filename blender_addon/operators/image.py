@@ -8,14 +8,20 @@ import bpy
 from ..backend.contract import BadInput
 from ..capture import view_of_objects
 from ..capture.clipboard import paste_image
-from ..properties import settings_of
+from ..offered_tasks import offered
+from ..properties import image_slots, set_image
 from .attempt import attempt
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".hdr")
 
 
-def use_image_file(context: bpy.types.Context, path: Path) -> None:
-    """Load an image and make it the panel's. Raises BadInput for a file that is none."""
+def first_slot() -> str:
+    """The path of the image slot that the first of the panels shows, "" when no task takes an image."""
+    return next(iter(image_slots(offered())), "")
+
+
+def use_image_file(context: bpy.types.Context, path: Path, slot: str) -> None:
+    """Load an image and choose it for a slot. Raises BadInput for a file that is not an image."""
     try:
         image = bpy.data.images.load(str(path), check_existing=True)
     except RuntimeError as error:
@@ -23,20 +29,38 @@ def use_image_file(context: bpy.types.Context, path: Path) -> None:
     if not image.size[0]:
         if image.users == 0:
             bpy.data.images.remove(image)
-        raise BadInput(f"{path.name} is no image.", "Blender cannot read it.", "Choose a PNG, JPEG or WebP file.")
-    settings_of(context.scene).image = image
+        raise BadInput(f"{path.name} is not an image.", "Blender cannot read it.", "Choose a PNG, JPEG or WebP file.")
+    set_image(context.scene, slot, image)
 
 
-def use_render_result(context: bpy.types.Context) -> None:
-    """Make the Render Result the panel's image; it is captured as it is when the job starts. Raises BadInput."""
+def use_render_result(context: bpy.types.Context, slot: str) -> None:
+    """Choose the Render Result for a slot; it is captured as it is when the job starts. Raises BadInput."""
     image = next((item for item in bpy.data.images if item.type == "RENDER_RESULT"), None)
     if image is None:
         raise BadInput("There is no rendered image.", "Nothing was rendered yet.", "Render one first (F12).")
-    settings_of(context.scene).image = image
+    set_image(context.scene, slot, image)
 
 
-class MESHWRIGHT_OT_drop_image(bpy.types.Operator):
-    """Use this image for Meshwright"""
+class ImageOperator(bpy.types.Operator):
+    """An operator that chooses the image of a slot, which is named by its path; "" stands for the first one."""
+
+    slot: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not first_slot():
+            cls.poll_message_set("No task takes an image")
+            return False
+        return True
+
+    @property
+    def chosen_slot(self) -> str:
+        """The path of the slot."""
+        return self.slot or first_slot()
+
+
+class MESHWRIGHT_OT_drop_image(ImageOperator):
+    """Use this image as the input of Meshwright"""
 
     bl_idname = "meshwright.drop_image"
     bl_label = "Use in Meshwright"
@@ -45,10 +69,10 @@ class MESHWRIGHT_OT_drop_image(bpy.types.Operator):
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: use_image_file(context, Path(bpy.path.abspath(self.filepath))))
+        return attempt(self, lambda: use_image_file(context, Path(bpy.path.abspath(self.filepath)), self.chosen_slot))
 
 
-class MESHWRIGHT_OT_paste_image(bpy.types.Operator):
+class MESHWRIGHT_OT_paste_image(ImageOperator):
     """Use the image in the clipboard"""
 
     bl_idname = "meshwright.paste_image"
@@ -58,29 +82,29 @@ class MESHWRIGHT_OT_paste_image(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if context.area is None:
-            cls.poll_message_set("Blender's clipboard needs a window")
+            cls.poll_message_set("The clipboard needs a window of Blender")
             return False
-        return True
+        return super().poll(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         def paste() -> None:
-            settings_of(context.scene).image = paste_image(context)
+            set_image(context.scene, self.chosen_slot, paste_image(context))
         return attempt(self, paste)
 
 
-class MESHWRIGHT_OT_use_render_result(bpy.types.Operator):
-    """Use the image that was rendered last"""
+class MESHWRIGHT_OT_use_render_result(ImageOperator):
+    """Use the last rendered image"""
 
     bl_idname = "meshwright.use_render_result"
     bl_label = "Use Render Result"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: use_render_result(context))
+        return attempt(self, lambda: use_render_result(context, self.chosen_slot))
 
 
-class MESHWRIGHT_OT_capture_view(bpy.types.Operator):
-    """Render the selected objects alone, on transparent ground, as the camera sees them, and use that image"""
+class MESHWRIGHT_OT_capture_view(ImageOperator):
+    """Render only the selected objects on a transparent background through the camera, and use that image"""
 
     bl_idname = "meshwright.capture_view"
     bl_label = "Camera View of Selected"
@@ -89,13 +113,13 @@ class MESHWRIGHT_OT_capture_view(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not context.selected_objects:
-            cls.poll_message_set("Select the objects that should be in the image")
+            cls.poll_message_set("Select the objects to render")
             return False
-        return True
+        return super().poll(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         def capture() -> None:
-            settings_of(context.scene).image = view_of_objects(context, context.selected_objects)
+            set_image(context.scene, self.chosen_slot, view_of_objects(context, context.selected_objects))
         return attempt(self, capture)
 
 
@@ -107,7 +131,7 @@ class MESHWRIGHT_FH_image(bpy.types.FileHandler):
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
-        return context.area is not None and context.area.type == "VIEW_3D"
+        return context.area is not None and context.area.type == "VIEW_3D" and bool(first_slot())
 
 
 CLASSES = (MESHWRIGHT_OT_drop_image, MESHWRIGHT_OT_paste_image, MESHWRIGHT_OT_use_render_result,

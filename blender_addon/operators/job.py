@@ -21,12 +21,12 @@ class JobOperator:
         """The job. Raises MeshwrightError when it is no longer in the list."""
         job = jobs.find(self.job)
         if job is None:
-            raise MeshwrightError("This job is no longer in the list.", "It was removed.", "Start it again.")
+            raise MeshwrightError("This job is no longer in the list.", "It was removed.", "Look for it in the history.")
         return job
 
 
 class MESHWRIGHT_OT_cancel_job(JobOperator, bpy.types.Operator):
-    """Stop this job. The loaded model stays"""
+    """Stop this job. The model stays loaded"""
 
     bl_idname = "meshwright.cancel_job"
     bl_label = "Cancel"
@@ -36,7 +36,7 @@ class MESHWRIGHT_OT_cancel_job(JobOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_retry_job(JobOperator, bpy.types.Operator):
-    """Start this job again, as it was"""
+    """Run this job again with the same inputs and settings"""
 
     bl_idname = "meshwright.retry_job"
     bl_label = "Retry"
@@ -46,7 +46,7 @@ class MESHWRIGHT_OT_retry_job(JobOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_remove_job(JobOperator, bpy.types.Operator):
-    """Take this job out of the list. Its folder stays"""
+    """Remove this job from the list. Its folder is kept"""
 
     bl_idname = "meshwright.remove_job"
     bl_label = "Remove from List"
@@ -56,7 +56,7 @@ class MESHWRIGHT_OT_remove_job(JobOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_deliver_again(JobOperator, bpy.types.Operator):
-    """Put this finished job's result into the scene once more"""
+    """Add the result of this job to the scene again"""
 
     bl_idname = "meshwright.deliver_again"
     bl_label = "Deliver Again"
@@ -66,7 +66,7 @@ class MESHWRIGHT_OT_deliver_again(JobOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_open_log(JobOperator, bpy.types.Operator):
-    """Open this job's log"""
+    """Open the log of this job"""
 
     bl_idname = "meshwright.open_log"
     bl_label = "Open Log"
@@ -81,7 +81,7 @@ class MESHWRIGHT_OT_open_log(JobOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_open_job_folder(JobOperator, bpy.types.Operator):
-    """Open this job's folder in the file browser"""
+    """Open the folder of this job in the file browser"""
 
     bl_idname = "meshwright.open_job_folder"
     bl_label = "Open Folder"
@@ -91,7 +91,7 @@ class MESHWRIGHT_OT_open_job_folder(JobOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_copy_error(JobOperator, bpy.types.Operator):
-    """Copy this job's whole error, with its details, to the clipboard"""
+    """Copy the whole error with its details to the clipboard"""
 
     bl_idname = "meshwright.copy_error"
     bl_label = "Copy Error"
@@ -104,17 +104,17 @@ class MESHWRIGHT_OT_copy_error(JobOperator, bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_apply_remedy(JobOperator, bpy.types.Operator):
-    """Do what mends this error"""
+    """Fix this problem"""
 
     bl_idname = "meshwright.apply_remedy"
-    bl_label = "Mend"
+    bl_label = "Fix"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, lambda: apply_remedy(self.found()))
 
 
 class MESHWRIGHT_OT_free_memory(bpy.types.Operator):
-    """Unload every model that is not in use, so that Blender can have the GPU's memory"""
+    """Unload all models that are not in use, so that Blender can use the GPU memory"""
 
     bl_idname = "meshwright.free_memory"
     bl_label = "Free GPU Memory"
@@ -124,19 +124,19 @@ class MESHWRIGHT_OT_free_memory(bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_recover_results(bpy.types.Operator):
-    """Bring in finished results that never reached a scene, for example because Blender crashed"""
+    """Add finished results that never reached a scene, for example because Blender crashed"""
 
     bl_idname = "meshwright.recover_results"
     bl_label = "Recover Results"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         found = history.undelivered(jobs_folder())
-        self.report({"INFO"}, f"{len(found) or 'No'} finished results were waiting")
+        self.report({"INFO"}, f"{len(found) or 'No'} finished {'result' if len(found) == 1 else 'results'} found")
         return attempt(self, lambda: [jobs.restore(entry.folder) for entry in found])
 
 
 class MESHWRIGHT_OT_open_preferences(bpy.types.Operator):
-    """Show Meshwright's preferences"""
+    """Show the preferences of Meshwright"""
 
     bl_idname = "meshwright.open_preferences"
     bl_label = "Preferences"

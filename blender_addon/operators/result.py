@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Redo and Reroll: from the recipe that a result carries."""
+"""Run Again and Reroll: from the provenance that a result carries."""
 
 import bpy
 
@@ -20,18 +20,18 @@ class ResultOperator(bpy.types.Operator):
         return True
 
 
-class MESHWRIGHT_OT_redo(ResultOperator):
-    """Make this result once more with the same image, seed and options; it takes this one's place"""
+class MESHWRIGHT_OT_run_again(ResultOperator):
+    """Repeat the job of this result with the same inputs, seed and parameters; the new one replaces this result"""
 
-    bl_idname = "meshwright.redo"
-    bl_label = "Redo"
+    bl_idname = "meshwright.run_again"
+    bl_label = "Run Again"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: results.redo(results.active_result(context)))
+        return attempt(self, lambda: results.run_again(results.active_result(context)))
 
 
 class MESHWRIGHT_OT_reroll(ResultOperator):
-    """Make another variant: the same image and options with the next seed; it takes this one's place"""
+    """Repeat the job of this result with the next seed; the new one replaces this result"""
 
     bl_idname = "meshwright.reroll"
     bl_label = "Reroll"
@@ -40,7 +40,7 @@ class MESHWRIGHT_OT_reroll(ResultOperator):
     def poll(cls, context: bpy.types.Context) -> bool:
         result = results.active_result(context)
         if result is not None and not results.depends_on_seed(result):
-            cls.poll_message_set("There is no chance in how this result was made")
+            cls.poll_message_set("This result does not depend on the seed")
             return False
         return super().poll(context)
 
@@ -48,4 +48,4 @@ class MESHWRIGHT_OT_reroll(ResultOperator):
         return attempt(self, lambda: results.reroll(results.active_result(context)))
 
 
-CLASSES = (MESHWRIGHT_OT_redo, MESHWRIGHT_OT_reroll)
+CLASSES = (MESHWRIGHT_OT_run_again, MESHWRIGHT_OT_reroll)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of several variants of a result is to be seen."""
+"""Which of several variants of a result is shown."""
 
 import bpy
 
@@ -7,7 +7,7 @@ from ..deliver.variants import show_next, variants_of
 
 
 class MESHWRIGHT_OT_show_next_variant(bpy.types.Operator):
-    """Hide this variant and show the next one in its place; after the last comes the first, which is the best"""
+    """Hide this variant and show the next one in its place. The first one is the best"""
 
     bl_idname = "meshwright.show_next_variant"
     bl_label = "Show Next Variant"

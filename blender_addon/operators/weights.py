@@ -3,6 +3,7 @@
 
 import bpy
 
+from ..backend.contract import Component, License, WeightSet
 from ..backend.pipelines import registry
 from ..panels.words import wrapped
 from ..preferences import backend_complaint
@@ -13,7 +14,7 @@ DIALOG_WIDTH = 460
 
 
 class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
-    """Show the license of these weights and, once it is accepted, download them"""
+    """Show the licenses of these weights and download them once they are accepted"""
 
     bl_idname = "meshwright.download_weights"
     bl_label = "Download Weights"
@@ -22,7 +23,7 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
     pipeline: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
     weights: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
     accept: bpy.props.BoolProperty(
-        name="I have read the license and accept it", options={"SKIP_SAVE"},
+        name="I have read and accept the license", options={"SKIP_SAVE"},
         description="Nothing is downloaded without this",
     )
 
@@ -31,7 +32,7 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
         reason = backend_complaint()
         if not reason and not bpy.app.online_access:
             reason = ("Blender was started offline" if bpy.app.online_access_override
-                      else "Allow Online Access in Preferences, System first")
+                      else "Turn on Allow Online Access in Preferences › System first")
         if reason:
             cls.poll_message_set(reason)
         return not reason
@@ -42,16 +43,13 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         spec = registry.spec(self.pipeline)
         weights = spec.weight_set(self.weights)
-        license, column = weights.license, self.layout.column(align=True)
-        column.label(text=f"{spec.label} · {weights.label}: {license.name}")
-        wrapped(column, license.text, DIALOG_WIDTH)
-        facts = self.layout.column(align=True)
-        facts.label(text=f"Commercial use: {'yes' if license.commercial_use else 'no'}",
-                    icon="CHECKMARK" if license.commercial_use else "CANCEL")
-        facts.label(text=f"Territory: {license.territory}", icon="WORLD")
-        facts.label(text=f"Download: {weights.gigabytes:g} GB · GPU memory: about {weights.memory_gib:g} GiB",
-                    icon="IMPORT")
-        facts.operator("wm.url_open", text="Read the whole license", icon="URL").url = license.url
+        for license, labels in _licenses(weights).values():
+            column = self.layout.column(align=True)
+            column.label(text=f"{spec.label} · {', '.join(labels)}: {license.name}")
+            wrapped(column, license.text, DIALOG_WIDTH)
+            wrapped(column, f"{license.outputs}.", DIALOG_WIDTH, "CHECKMARK" if license.commercial_use else "CANCEL")
+            column.operator("wm.url_open", text="Read the Whole License", icon="URL").url = license.url
+        self.layout.label(text=download_words(weights), icon="IMPORT")
         self.layout.prop(self, "accept")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -60,7 +58,27 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
             return {"CANCELLED"}
         spec = registry.spec(self.pipeline)
         weights = spec.weight_set(self.weights)
-        return attempt(self, lambda: submit_download(spec, weights, weights.license.name))
+        return attempt(self, lambda: submit_download(spec, weights, list(_licenses(weights))))
+
+
+def download_words(weights: WeightSet) -> str:
+    """Size of the download, of what is shared with other weights, and the GPU memory that a job takes."""
+    shared = sum(component.gigabytes for component in weights.components)
+    words = [f"Download: {weights.gigabytes:g} GB"]
+    if shared:
+        words.append(f"shared models: {shared:g} GB")
+    if weights.memory:
+        words.append(f"GPU memory: about {weights.memory_gib:g} GiB")
+    return " · ".join(words)
+
+
+def _licenses(weights: WeightSet) -> dict[str, tuple[License, list[str]]]:
+    """Every license that the download needs by its name, with the labels of what it is about."""
+    found: dict[str, tuple[License, list[str]]] = {}
+    parts: tuple[WeightSet | Component, ...] = (weights, *weights.components)
+    for part in parts:
+        found.setdefault(part.license.name, (part.license, []))[1].append(part.label)
+    return found
 
 
 CLASSES = (MESHWRIGHT_OT_download_weights,)

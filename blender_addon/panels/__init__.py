@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar tab "Meshwright". Panels draw state and compute nothing."""
+"""The sidebar tab "Meshwright". Panels draw state and change nothing."""
 
-from . import job_panel, looks_panel, main_panel, quality_panel, result_panel, task_panel
+from . import job_panel, main_panel, material_variants_panel, quality_panel, result_panel
 
-CLASSES = (*main_panel.CLASSES, *task_panel.CLASSES, *result_panel.CLASSES, *quality_panel.CLASSES,
-           *looks_panel.CLASSES, *job_panel.CLASSES)
+CLASSES = (*main_panel.CLASSES, *result_panel.CLASSES, *quality_panel.CLASSES, *material_variants_panel.CLASSES,
+           *job_panel.CLASSES)
+"""All but the tasks' own, which `task_classes` makes."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of jobs: progress, time left, cancel; an error with the button that mends it."""
+"""The list of jobs: progress, time left, cancel; an error with the button that fixes it."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ import bpy
 from .. import job_images, jobs, recent
 from ..backend.contract import ErrorReport
 from ..jobs import Job, JobState
-from ..remedies import LABELS
-from .main_panel import SidebarPanel
+from ..remedies import remedy_label
+from .main_panel import JOBS_ORDER, SidebarPanel
 from .words import duration, region_width, wrapped
 
 SHOWN = 8
@@ -19,11 +19,12 @@ _ICONS = {JobState.DONE: "CHECKMARK", JobState.FAILED: "ERROR", JobState.CANCELL
 
 class MESHWRIGHT_PT_jobs(SidebarPanel, bpy.types.Panel):
     bl_label = "Jobs"
+    bl_order = JOBS_ORDER
 
     def draw(self, context: bpy.types.Context) -> None:
         listed = jobs.jobs()
         if not listed:
-            self.layout.label(text="Nothing has been asked for yet")
+            self.layout.label(text="No jobs yet")
         for job in listed[::-1][:SHOWN]:
             _draw_job(self.layout.box(), job, region_width(context))
         _draw_history(self.layout)
@@ -56,7 +57,7 @@ def _draw_job(box: bpy.types.UILayout, job: Job, width: float) -> None:
 
 
 def stage_words(job: Job, queue: Sequence[Job]) -> str:
-    """What happens to the job now; for a waiting one, behind how many others."""
+    """What happens to the job now; for a waiting one, how many others come first."""
     earlier = [other for other in queue[:queue.index(job)] if not other.ended]
     if job.state is not JobState.QUEUED or not earlier:
         return job.stage
@@ -72,9 +73,9 @@ def _draw_history(layout: bpy.types.UILayout) -> None:
         return
     for line in recent.lines():
         row = body.box().row()
-        told = row.column(align=True)
-        told.label(text=line.subject)
-        below = told.row()
+        words = row.column(align=True)
+        words.label(text=line.subject)
+        below = words.row()
         below.active = False
         below.label(text=line.words)
         row.operator("meshwright.deliver_earlier", text="", icon="IMPORT", emboss=False).folder = line.folder
@@ -83,13 +84,13 @@ def _draw_history(layout: bpy.types.UILayout) -> None:
 
 
 def _draw_error(box: bpy.types.UILayout, job: Job, error: ErrorReport, width: float) -> None:
-    told = box.column()
-    told.alert = True
-    wrapped(told, error.what, width, "ERROR")
+    what = box.column()
+    what.alert = True
+    wrapped(what, error.what, width, "ERROR")
     wrapped(box, f"{error.why} {error.advice}", width)
     row = box.row(align=True)
     if error.remedy:
-        row.operator("meshwright.apply_remedy", text=LABELS[error.remedy]).job = job.id
+        row.operator("meshwright.apply_remedy", text=remedy_label(job, error.remedy)).job = job.id
     else:
         row.operator("meshwright.retry_job").job = job.id
     _button(row, job, "open_log", "TEXT")

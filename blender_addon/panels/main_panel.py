@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tab's first panel: what is missing to begin with, then image and place."""
+"""The tab's first panel: what is missing to begin with, then the result's name."""
 
 import bpy
 
@@ -8,7 +8,8 @@ from ..properties import settings_of
 from ..setup.operators import online_complaint, runtime_state
 from .words import region_width, wrapped
 
-PREVIEW_SCALE = 7.0
+RESULT_ORDER, JOBS_ORDER = 1000, 2000
+"""Where panels stand that come after those of the tasks."""
 
 
 class SidebarPanel:
@@ -21,21 +22,15 @@ class SidebarPanel:
 
 class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
     bl_label = "Meshwright"
+    bl_order = 0
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         if complaint := backend_complaint():
             _draw_first_run(layout, context, complaint)
-        settings = settings_of(context.scene)
-        layout.template_ID(settings, "image", open="image.open")
-        if settings.image is not None:
-            preview = settings.image.preview_ensure()
-            layout.template_icon(preview.icon_id, scale=PREVIEW_SCALE)
-        row = layout.row(align=True)
-        row.operator("meshwright.capture_view", text="Camera", icon="CAMERA_DATA")
-        row.operator("meshwright.use_render_result", text="Render", icon="RENDER_RESULT")
-        row.operator("meshwright.paste_image", text="Paste", icon="PASTEDOWN")
-        _draw_place(layout, settings)
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings_of(context.scene), "subject")
 
 
 def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context, complaint: str) -> None:
@@ -44,7 +39,7 @@ def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context, comp
         wrapped(box, complaint, region_width(context), "ERROR")
         box.operator("meshwright.open_preferences", icon="PREFERENCES")
         return
-    wrapped(box, "Meshwright computes in a Python of its own, which is not set up yet.", region_width(context), "INFO")
+    wrapped(box, "One-time setup: install the AI engine (about 3.5 GB on disk).", region_width(context), "INFO")
     installation = runtime_state().installation
     if installation is not None:
         box.progress(factor=installation.fraction, text=installation.words)
@@ -54,17 +49,7 @@ def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context, comp
     column.scale_y = 1.4
     column.operator("meshwright.install_runtime", icon="IMPORT")
     wrapped(box, online_complaint(bpy.app.online_access, bpy.app.online_access_override), region_width(context))
-    box.operator("meshwright.open_preferences", text="Choose a Python or a Folder…", icon="PREFERENCES")
-
-
-def _draw_place(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    column = layout.column()
-    column.use_property_split, column.use_property_decorate = True, False
-    column.prop(settings, "subject")
-    column.prop(settings, "placement")
-    row = column.row()
-    row.enabled = settings.placement == "CURSOR"
-    row.prop(settings, "size")
+    box.operator("meshwright.open_preferences", text="Advanced Setup…", icon="PREFERENCES")
 
 
 CLASSES = (MESHWRIGHT_PT_main,)

@@ -6,37 +6,47 @@ from collections.abc import Iterator
 
 import bpy
 
-from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE
+from .. import task_classes
+from ..backend.contract import BadInput
+from ..backend.pipelines import registry
+from ..connection.interface import PIPELINES_VARIABLE
+from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines_folder
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
+from .words import wrapped
 
 _DEVICES = ("auto", "cuda:0", "cuda:1", "mps", "cpu")
+_WARNING_WIDTH = 600
+PIPELINES_WARNING = ("A pipeline is a program: it runs with your rights, in Blender and in the engine. Only use pipelines "
+                     "from people you trust.")
 
 
 def _device_names(_self: object, _context: bpy.types.Context, _text: str) -> Iterator[str]:
     return iter(_DEVICES)
 
 
+def _use_pipelines(_self: object, _context: bpy.types.Context) -> None:
+    task_classes.use_folder(pipelines_folder())
+
+
 class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = ADDON
 
     backend_python: bpy.props.StringProperty(
-        name="Backend Python", subtype="FILE_PATH",
-        description="A Python 3.11 or newer in which Meshwright's runtime is installed. "
-                    "The runtime's installer fills this in",
+        name="Engine Python", subtype="FILE_PATH",
+        description="A Python 3.11 or newer with the packages of the AI engine. The installer sets this",
     )
     runtime_folder: bpy.props.StringProperty(
-        name="Runtime", subtype="DIR_PATH",
-        description="Where the backend's Python and its packages are installed: several gigabytes. "
-                    "Empty: the extension's own folder",
+        name="Engine", subtype="DIR_PATH",
+        description="Folder of the AI engine: several gigabytes. Empty: the extension's own folder",
     )
     models_folder: bpy.props.StringProperty(
         name="Models", subtype="DIR_PATH",
-        description="Where downloaded weights lie: tens of gigabytes. Empty: the extension's own folder",
+        description="Folder of downloaded weights: tens of gigabytes. Empty: the extension's own folder",
     )
     jobs_folder: bpy.props.StringProperty(
         name="Jobs", subtype="DIR_PATH",
-        description="Where requests and results are kept. Empty: the extension's own folder",
+        description="Folder of jobs and their results. Empty: the extension's own folder",
     )
     device: bpy.props.StringProperty(
         name="Device", default="auto", search=_device_names, search_options={"SUGGESTION"},
@@ -44,43 +54,81 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
     )
     second_device: bpy.props.StringProperty(
         name="Second Device", search=_device_names, search_options={"SUGGESTION"},
-        description="Another GPU for the decoder, for example cuda:1. Empty: use one device for everything",
+        description="Another GPU for decoders, for example cuda:1. Empty: use one device for everything",
     )
-    low_memory: bpy.props.BoolProperty(
-        name="Low Memory", description="Keep in GPU memory only what computes at the moment: slower, far less memory",
-    )
+    memory_mode: bpy.props.EnumProperty(
+        name="Memory Mode", description="How much of a model stays in GPU memory", items=[
+            ("auto", "Auto", "The fastest mode that fits the free GPU memory"),
+            ("full", "Full", "Everything stays in GPU memory"),
+            ("balanced", "Balanced", "One part of the model at a time: slower, less memory"),
+            ("low", "Low", "Layers are streamed to the GPU: slowest, least memory"),
+        ])
     compile_networks: bpy.props.BoolProperty(
         name="Compile Networks",
-        description="PartPacker's first job takes about 10 s longer, later ones with the published "
-                    "weights are a few percent faster. NVIDIA GPUs only",
+        description="The first job takes about 10 s longer, later ones are a few percent faster where the pipeline "
+                    "supports it. NVIDIA GPUs only",
     )
     run_in: bpy.props.EnumProperty(
-        name="Run In", description="Where the backend computes", items=[
-            ("PROCESS", "Separate Process", "With the runtime's own Python, while Blender stays usable"),
+        name="Run In", description="Where jobs run", items=[
+            ("PROCESS", "Separate Process", "With the Python of the AI engine. Blender stays usable"),
             ("BLENDER", "Blender's Own Python (for scripts)",
-             "Needs torch in Blender's Python. Blender stands still until a job has ended"),
+             "Needs torch in Blender's Python. Blender freezes until the job finishes"),
         ])
+    run_pipelines: bpy.props.BoolProperty(
+        name="Run Other Pipelines", update=_use_pipelines, description="Offer the pipelines of a folder of your own, too")
+    pipelines_folder: bpy.props.StringProperty(
+        name="Pipelines", subtype="DIR_PATH", update=_use_pipelines,
+        description="Folder with one folder for each pipeline")
 
     def draw(self, _context: bpy.types.Context) -> None:
         draw_preferences(self.layout, self)
 
 
 def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
-    """The runtime with its installer, then folders and devices."""
+    """The AI engine with its installer, then folders, devices, other pipelines and shared models."""
     draw_runtime(layout.box(), runtime_state())
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(preferences, "runtime_folder")
     column.prop(preferences, "backend_python")
     if os.environ.get(PYTHON_VARIABLE):
-        column.label(text=f"The environment variable {PYTHON_VARIABLE} decides at the moment", icon="INFO")
+        column.label(text=f"The environment variable {PYTHON_VARIABLE} overrides this", icon="INFO")
     column.prop(preferences, "models_folder")
     column.prop(preferences, "jobs_folder")
     column.separator()
-    for name in ("device", "second_device", "low_memory", "compile_networks", "run_in"):
+    for name in ("device", "second_device", "memory_mode", "compile_networks", "run_in"):
         column.prop(preferences, name)
     if os.environ.get(IN_PROCESS_VARIABLE) == "1":
-        column.label(text=f"The environment variable {IN_PROCESS_VARIABLE} decides at the moment", icon="INFO")
+        column.label(text=f"The environment variable {IN_PROCESS_VARIABLE} overrides this", icon="INFO")
+    column.separator()
+    _draw_pipelines(column, preferences)
+    _draw_shared_models(layout)
+
+
+def _draw_pipelines(column: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
+    column.prop(preferences, "run_pipelines")
+    if os.environ.get(PIPELINES_VARIABLE):
+        column.label(text=f"The environment variable {PIPELINES_VARIABLE} overrides this", icon="INFO")
+    if preferences.run_pipelines:
+        column.prop(preferences, "pipelines_folder")
+        wrapped(column, PIPELINES_WARNING, _WARNING_WIDTH, "ERROR")
+    if complaint := task_classes.complaint():
+        wrapped(column, complaint, _WARNING_WIDTH, "ERROR")
+
+
+def _draw_shared_models(layout: bpy.types.UILayout) -> None:
+    """The models that several pipelines use, once each with its own license."""
+    try:
+        shared = registry.spec(registry.SHARED)
+    except BadInput:  # no pipeline uses one
+        return
+    box = layout.box()
+    box.label(text=shared.label)
+    for weights in shared.weights:
+        row = box.row()
+        row.label(text=f"{weights.label} · {weights.license.name} · {weights.license.outputs}")
+        button = row.operator("meshwright.download_weights", text=f"Download ({weights.gigabytes:g} GB)…", icon="IMPORT")
+        button.pipeline, button.weights = shared.name, weights.name
 
 
 CLASSES = (MESHWRIGHT_AP_preferences,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quality card of the active object: how good a remesh is, in plain words, and what to do where it is not."""
+"""The quality report of the active object: metrics of a mesh that replaced another, and what to do about bad ones."""
 
 from collections.abc import Iterator
 
@@ -26,21 +26,23 @@ from ..deliver.quality.metrics import (
     ORIGINAL_FACES,
     QUADS,
 )
-from .main_panel import SidebarPanel
+from .main_panel import RESULT_ORDER, SidebarPanel
 from .words import duration, region_width, wrapped
 
 LABEL_SHARE = 0.55
 """Of the sidebar's width, so that the longest label fits at its default one."""
 DISTANCE_WORDS = "Distances to the original in percent of its diagonal"
-WORSE_WORDS = ("Blender's Decimate stays closer to the original with as many faces. Try another variant, a lower "
-               "temperature, or use Decimate.")
-INCOMPLETE_WORDS = "It was cut off or damaged and may lack a part. Raise Longest, or split the object first."
-NON_MANIFOLD_WORDS = "More than two faces meet in some edges. Repair Mesh separates them."
-CHANGED_WORDS = "The mesh was changed since: these are the figures of what was delivered."
+WORSE_WORDS = ("Blender's Decimate is closer to the original at the same face count. Try another variant or seed, or "
+               "use Decimate.")
+INCOMPLETE_WORDS = "It is cut off or damaged and may lack a part. Allow more faces, or split the object first."
+NON_MANIFOLD_WORDS = ("More than two faces meet at some edges. To see them in Edit Mode: Select › All by Trait › "
+                      "Non Manifold.")
+CHANGED_WORDS = "Mesh edited since. Values are for the original result."
 
 
 class MESHWRIGHT_PT_quality(SidebarPanel, bpy.types.Panel):
     bl_label = "Quality"
+    bl_order = RESULT_ORDER
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -51,7 +53,7 @@ class MESHWRIGHT_PT_quality(SidebarPanel, bpy.types.Panel):
         item, layout, width = context.view_layer.objects.active, self.layout, region_width(context)
         if item is None:
             return
-        _draw_table(layout, figure_words(item))
+        _draw_table(layout, metric_words(item))
         if COMPARED_MEAN in item:
             _draw_table(layout, comparison_words(item))
         wrapped(layout, DISTANCE_WORDS, width)
@@ -62,25 +64,25 @@ class MESHWRIGHT_PT_quality(SidebarPanel, bpy.types.Panel):
         if COMPARED_MEAN not in item and item[FACES] < item.get(ORIGINAL_FACES, 0):
             layout.operator("meshwright.compare_with_decimate", icon="MOD_DECIM")
             seconds = waiting_seconds(item[ORIGINAL_FACES])
-            wrapped(layout, f"Blender waits meanwhile, about {duration(seconds)}", width)
+            wrapped(layout, f"Blender freezes meanwhile, for about {duration(seconds)}", width)
 
 
-def figure_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
-    """Label and value of each figure of the mesh itself."""
+def metric_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
+    """Label and value of each metric of the mesh itself."""
     faces, quads = item[FACES], item[QUADS]
-    for figure in MESH_METRICS:
-        if PREFIX + figure.name in item:
-            yield figure.heading, figure.in_words(item[PREFIX + figure.name])
-        if figure == mesh_metrics.FACES:
-            yield "Joined to quads", f"{quads:,}, {faces - 2 * quads:,} tris"
+    for metric in MESH_METRICS:
+        if PREFIX + metric.name in item:
+            yield metric.heading, metric.in_words(item[PREFIX + metric.name])
+        if metric == mesh_metrics.FACES:
+            yield "As quads", f"{quads:,} quads + {faces - 2 * quads:,} tris"
 
 
 def comparison_words(item: bpy.types.Object) -> Iterator[tuple[str, ...]]:
-    """Label, the mesh's value and Decimate's; both meshes were measured in the same way."""
+    """Label, the value of the mesh and of Decimate; both meshes were measured in the same way."""
     yield "Compared with", "this", "Decimate"
-    for figure, ours, theirs in ((mesh_metrics.FACES, FACES, DECIMATE_FACES),
+    for metric, ours, theirs in ((mesh_metrics.FACES, FACES, DECIMATE_FACES),
                                  (mesh_metrics.MEAN_DISTANCE, COMPARED_MEAN, DECIMATE_MEAN)):
-        yield figure.heading, figure.in_words(item[ours]), figure.in_words(item[theirs])
+        yield metric.heading, metric.in_words(item[ours]), metric.in_words(item[theirs])
     yield "Farthest", f"{item[COMPARED_LARGEST]:.2f} %", f"{item[DECIMATE_LARGEST]:.2f} %"
 
 
@@ -93,7 +95,7 @@ def warnings(item: bpy.types.Object) -> Iterator[str]:
     if item.get(WORSE):
         yield WORSE_WORDS
     elif COMPARED_MEAN in item and item[DECIMATE_FACES] > MORE_FACES * item[FACES]:
-        yield "Decimate does not get down to as few faces: no fair comparison is possible."
+        yield "Decimate cannot reach this face count: no fair comparison is possible."
 
 
 def _draw_table(layout: bpy.types.UILayout, rows: Iterator[tuple[str, ...]]) -> None:

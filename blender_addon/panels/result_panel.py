@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The active result: its Explode slider, its recipe, Redo and Reroll."""
+"""The active result: its Explode slider, its provenance, Run Again and Reroll."""
 
 import bpy
 
 from ..deliver.explode import PROPERTY
 from ..deliver.provenance import COMMERCIAL_USE, LICENSE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
 from ..results import active_result, depends_on_seed, made_by
-from .main_panel import SidebarPanel
+from .main_panel import RESULT_ORDER, SidebarPanel
 from .words import region_width, wrapped
 
 
 class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
     bl_label = "Result"
+    bl_order = RESULT_ORDER
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -26,16 +27,16 @@ class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         if depends_on_seed(result):
             row.operator("meshwright.reroll", icon="FILE_REFRESH")
-        row.operator("meshwright.redo", icon="LOOP_BACK")
+        row.operator("meshwright.run_again", icon="LOOP_BACK")
         if VARIANT in result:
             layout.operator("meshwright.show_next_variant", icon="ARROW_LEFTRIGHT")
         if ORIGINAL in result:
             layout.operator("meshwright.bake_normals", icon="NORMALS_FACE")
-        wrapped(layout, recipe_words(result), region_width(context))
+        wrapped(layout, provenance_words(result), region_width(context))
 
 
-def recipe_words(result: bpy.types.Object) -> str:
-    """How the result came about and what it may be used for, in one line."""
+def provenance_words(result: bpy.types.Object) -> str:
+    """How the result was made and what it may be used for, in one sentence."""
     maker = made_by(result)
     words = [f"{maker[0].label}, {maker[1].label}" if maker else str(result[PIPELINE])]
     if WEIGHTS in result:
@@ -43,7 +44,7 @@ def recipe_words(result: bpy.types.Object) -> str:
     if depends_on_seed(result):
         words.append(f"seed {result[SEED]}")
     if LICENSE in result:
-        words.append(f"{result[LICENSE]}{'' if result[COMMERCIAL_USE] else ': no commercial use'}")
+        words.append(f"output: {'any use' if result[COMMERCIAL_USE] else 'non-commercial only'}")
     return f"{result.name}: {', '.join(words)}"
 
 

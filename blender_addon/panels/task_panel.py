@@ -1,103 +1,120 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One panel for each task of each pipeline, drawn from its spec."""
 
+from itertools import groupby
+
 import bpy
 
-from ..backend.contract import Parameter, PipelineSpec, TaskSpec, WeightSet
-from ..parameter_groups import WEIGHTS, tasks
-from ..properties import settings_of
-from ..submission import MESH_KINDS, mode_of
+from ..backend.contract import Parameter, WeightSet
+from ..offered_tasks import OfferedTask
+from ..parameter_groups import PRESET, WEIGHTS, chosen_weights, property_names
+from ..preferences import backend_complaint
+from ..properties import group_of, settings_of
+from ..task_inputs import complaint
+from .delivery_settings import draw_delivery_settings
+from .input_slots import draw_image_slots, draw_prompt
 from .main_panel import SidebarPanel
 from .words import region_width, wrapped
 
 MOST_BUTTONS = 3
-"""More sets of weights than this are chosen in a list: their names would not fit beside each other."""
-
-MOST_BUTTONS = 3
-"""Sets of weights that fit side by side."""
+"""More sets of weights, or presets, than this are chosen in a list: their names would not fit next to each other."""
 
 
 class TaskPanel(SidebarPanel):
-    """What the task panels share; `spec` and `task` are set on each class."""
+    """What the task panels share; `offered` is set on each class."""
 
-    spec: PipelineSpec
-    task: TaskSpec
+    offered: OfferedTask
     layout: bpy.types.UILayout
 
     def draw(self, context: bpy.types.Context) -> None:
-        settings = settings_of(context.scene)
-        group = getattr(settings, self.task.name)
-        layout = self.layout
-        if self.task.needs_weights:
-            _draw_weights(layout, context, self.spec, group)
-        column = layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
-        if any(wanted.kind in MESH_KINDS for wanted in self.task.inputs):
+        offered, layout, task = self.offered, self.layout, self.offered.task
+        settings, group = settings_of(context.scene), group_of(context.scene, offered)
+        draw_image_slots(layout, context, offered)
+        prompts = [known for known in task.parameters if known.multiline and not known.advanced]
+        for parameter in prompts:
+            draw_prompt(layout, context, offered, parameter)
+        column = _split_column(layout)
+        if task.mesh_input:
             column.prop(settings, "mesh_source")
-        if mode_of(self.task) == "texture":
-            column.prop(settings, "paint_scope")
-            column.prop(settings, "paint_uvs")
-        if any(wanted.kind == "text" for wanted in self.task.inputs):
-            column.prop(settings, "prompt")
-        if any(wanted.kind == "image" and not wanted.required for wanted in self.task.inputs):
-            column.prop(settings, "use_image")
-        if self.task.seeded:
-            row = column.row(align=True)
-            row.prop(settings, "seed")
-            row.prop(settings, "random_seed", text="", icon="FILE_REFRESH")
-        _draw_parameters(column, group, [known for known in self.task.parameters if not known.advanced])
-        advanced = [known for known in self.task.parameters if known.advanced]
-        if advanced:
-            header, body = layout.panel(f"meshwright_{self.task.name}_advanced", default_closed=True)
-            header.label(text="Advanced")
-            if body is not None:
-                body.use_property_split, body.use_property_decorate = True, False
-                _draw_parameters(body, group, advanced)
-        if mode_of(self.task) == "replace":
-            _draw_transfer(layout, settings)
+        if task.presets:
+            layout.row().prop(group, PRESET, expand=len(task.presets) <= MOST_BUTTONS)
+        if offered.weights:
+            _draw_weights(layout, context, offered)
+        draw_delivery_settings(layout, settings, offered)
+        _draw_parameters(layout, context, offered,
+                         [known for known in task.parameters if not known.advanced and not known.multiline])
+        _draw_advanced(layout, context, offered)
         button = layout.column()
         button.scale_y = 1.6
-        button.operator(f"meshwright.{self.task.name}", icon="PLAY")
+        button.operator(f"meshwright.{offered.key}", icon="PLAY")
+        if not backend_complaint() and (missing := complaint(context, offered)):
+            wrapped(layout, missing, region_width(context), "INFO")
 
 
-def _draw_parameters(layout: bpy.types.UILayout, group: bpy.types.PropertyGroup, shown: list[Parameter]) -> None:
-    for parameter in shown:
-        layout.prop(group, parameter.name)
+def _draw_advanced(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask) -> None:
+    """The seed, and what the spec calls advanced, folded away."""
+    advanced = [known for known in offered.task.parameters if known.advanced]
+    if not advanced and not offered.task.seeded:
+        return
+    header, body = layout.panel(f"meshwright_{offered.key}_advanced", default_closed=True)
+    header.label(text="Advanced")
+    if body is None:
+        return
+    settings = settings_of(context.scene)
+    if offered.task.seeded:
+        row = _split_column(body).row(align=True)
+        row.prop(settings, "seed")
+        row.prop(settings, "random_seed", text="", icon="FILE_REFRESH")
+    _draw_parameters(body, context, offered, advanced)
 
 
-def _draw_transfer(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """What the result takes over from the mesh whose place it takes; the same choice for all such tasks."""
-    header, body = layout.panel("meshwright_transfer", default_closed=True)
-    header.label(text="From the Original")
-    if body is not None:
-        for name in ("keep_materials", "keep_uvs", "keep_weights"):
-            body.prop(settings, name)
+def _draw_parameters(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask,
+                     shown: list[Parameter]) -> None:
+    """Those of one group stand together under its name, the ones without a group first."""
+    group, names = group_of(context.scene, offered), property_names(offered.task)
+    order = {name: number for number, name in enumerate(dict.fromkeys(("", *(known.group for known in shown))))}
+    for title, members in groupby(sorted(shown, key=lambda known: order[known.group]), lambda known: known.group):
+        if title:
+            layout.label(text=title)
+        column = _split_column(layout)
+        for parameter in members:
+            if parameter.multiline:
+                draw_prompt(layout, context, offered, parameter)
+                column = _split_column(layout)
+            else:
+                column.prop(group, names[parameter.name])
 
 
-def _draw_weights(layout: bpy.types.UILayout, context: bpy.types.Context, spec: PipelineSpec,
-                  group: bpy.types.PropertyGroup) -> None:
-    """The choice of weights, what the chosen ones are, and the way to those that have to be fetched."""
-    layout.row().prop(group, WEIGHTS, expand=len(spec.weights) <= MOST_BUTTONS)
-    chosen = spec.weight_set(getattr(group, WEIGHTS))
-    wrapped(layout, honest_words(chosen), region_width(context), "INFO" if chosen.bundled else "NONE")
-    offered = [chosen] if not chosen.bundled else [known for known in spec.weights if not known.bundled]
-    for weights in offered:
-        button = layout.operator("meshwright.download_weights", text=f"Get the {weights.label} Weights…", icon="IMPORT")
-        button.pipeline, button.weights = spec.name, weights.name
+def _draw_weights(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask) -> None:
+    """The choice of weights, what the chosen ones are, and the way to those that have to be downloaded."""
+    group = group_of(context.scene, offered)
+    layout.row().prop(group, WEIGHTS, expand=len(offered.weights) <= MOST_BUTTONS)
+    chosen = chosen_weights(group, offered)
+    assert chosen is not None, "a task with weights has chosen ones"
+    wrapped(layout, weights_words(chosen), region_width(context), "INFO" if chosen.bundled else "NONE")
+    for weights in offered.weights if chosen.bundled else (chosen,):
+        if not weights.bundled:
+            button = layout.operator("meshwright.download_weights", icon="IMPORT",
+                                     text=f"Download {weights.label} ({weights.gigabytes:g} GB)…")
+            button.pipeline, button.weights = offered.spec.name, weights.name
 
 
-def honest_words(weights: WeightSet) -> str:
+def weights_words(weights: WeightSet) -> str:
     """What the artist should know about these weights before pressing the button."""
     if weights.bundled:
-        return f"A toy model. {weights.description}."
-    use = "commercial use allowed" if weights.license.commercial_use else "no commercial use"
-    return f"{weights.description}: {weights.gigabytes:g} GB, about {weights.memory_gib:g} GiB of GPU memory, {use}."
+        return f"{weights.description}. {weights.license.outputs}."
+    return f"{weights.description}. About {weights.memory_gib:g} GiB of GPU memory. {weights.license.outputs}."
 
 
-def _panel(spec: PipelineSpec, task: TaskSpec, opened: bool) -> type[bpy.types.Panel]:
-    return type(f"MESHWRIGHT_PT_{task.name}", (TaskPanel, bpy.types.Panel), {
-        "bl_label": task.label, "bl_options": set() if opened else {"DEFAULT_CLOSED"}, "spec": spec, "task": task,
+def _split_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    return column
+
+
+def panel_class(offered: OfferedTask, number: int) -> type[bpy.types.Panel]:
+    """The panel of one task, the `number`th, to be registered."""
+    return type(f"MESHWRIGHT_PT_{offered.key}", (TaskPanel, bpy.types.Panel), {
+        "bl_label": offered.task.label, "bl_options": {"DEFAULT_CLOSED"} if number else set(), "bl_order": number + 1,
+        "offered": offered,
     })
-
-
-CLASSES = tuple(_panel(spec, task, opened=number == 0) for number, (spec, task) in enumerate(tasks()))

@@ -9,13 +9,25 @@ _CHARACTER = 6.0  # width in pixels of the interface font's wider words at scale
 _MARGIN = 85  # what a box, its icon and the region's own border take
 
 
-def wrapped(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NONE") -> None:
-    """Labels of whole words that fit into `width` pixels at the interface's scale 1; the first has the icon."""
+def wrapped(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NONE", most: int | None = None) -> None:
+    """Labels of whole words that fit into `width` pixels at the interface's scale 1; the first has the icon.
+
+    Line breaks in the text stay. Of more than `most` lines the rest is left out.
+    """
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for line in textwrap.wrap(text, max(20, int((width - _MARGIN) / _CHARACTER)), break_on_hyphens=False):
+    lines = [line for paragraph in text.splitlines()
+             for line in textwrap.wrap(paragraph, _characters(width), break_on_hyphens=False)]
+    if most is not None and len(lines) > most:
+        lines = [*lines[:most - 1], "…"]
+    for line in lines:
         column.label(text=line, icon=icon)
         icon = "NONE" if icon == "NONE" else "BLANK1"
+
+
+def fits(text: str, width: float) -> bool:
+    """Whether the text is one line that fits into a field in a region of that width."""
+    return "\n" not in text and len(text) <= _characters(width)
 
 
 def region_width(context: bpy.types.Context) -> float:
@@ -31,3 +43,7 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _characters(width: float) -> int:
+    return max(20, int((width - _MARGIN) / _CHARACTER))

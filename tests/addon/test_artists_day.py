@@ -35,7 +35,7 @@ def test_from_the_image_to_sorted_parts(desk: Extension, chair: bpy.types.Scene)
     select(stand_in)
     chair.meshwright.placement = "SELECTED"
     bpy.ops.ed.undo_push(message="Before")
-    bpy.ops.meshwright.generate_parts()
+    bpy.ops.meshwright.partpacker_generate_parts()
     whole = finished(desk)
     points = all_vertices(whole)
     assert whole.name == "chair" and len(whole.children) >= 2
@@ -47,7 +47,7 @@ def test_from_the_image_to_sorted_parts(desk: Extension, chair: bpy.types.Scene)
     whole = bpy.data.objects["chair"]
 
     bpy.context.view_layer.objects.active = whole
-    bpy.ops.meshwright.redo()
+    bpy.ops.meshwright.run_again()
     again = finished(desk)
     assert again.name == "chair-2" and all_vertices(again) == pytest.approx(all_vertices(bpy.data.objects["chair"]))
     bpy.ops.meshwright.reroll()
@@ -57,8 +57,8 @@ def test_from_the_image_to_sorted_parts(desk: Extension, chair: bpy.types.Scene)
     part = other.children[0]
     name, low, high = part.name, *bounds(part)
     select(part)
-    bpy.context.scene.meshwright.reconstruct.grid_resolution = "64"
-    bpy.ops.meshwright.reconstruct()
+    bpy.context.scene.meshwright.partpacker_reconstruct.grid_resolution = "64"
+    bpy.ops.meshwright.partpacker_reconstruct()
     rebuilt, part = finished(desk), bpy.data.objects[name]
     assert part.hide_get() and rebuilt.parent == part.parent and rebuilt.name == f"{name}.reconstruct"
     size = (high - low).max()
@@ -67,7 +67,7 @@ def test_from_the_image_to_sorted_parts(desk: Extension, chair: bpy.types.Scene)
     part.hide_set(False)
     other = bpy.data.objects["chair-3"]
     select(*(item for item in other.children if item != rebuilt))
-    bpy.ops.meshwright.split_parts()
+    bpy.ops.meshwright.partpacker_split_parts()
     sorted_parts = finished(desk)
     assert sorted_parts.name == "chair-4", "named after what the parts belong to"
     assert {home.name for home in bpy.data.collections["Meshwright · chair-4"].children} <= {
@@ -75,15 +75,15 @@ def test_from_the_image_to_sorted_parts(desk: Extension, chair: bpy.types.Scene)
 
 
 def test_a_file_is_loaded_and_an_object_deleted_meanwhile(desk: Extension, chair: bpy.types.Scene) -> None:
-    bpy.ops.meshwright.generate_parts()
+    bpy.ops.meshwright.partpacker_generate_parts()
     bpy.ops.wm.read_homefile(use_empty=True)
     job = only_job(desk)
     assert len(finished(desk).children) >= 2 and "no longer exists" in " ".join(job.notes)
 
     vase = cube("vase", (3, 0, 0), (4, 1, 1))
     select(vase)
-    bpy.context.scene.meshwright.reconstruct.grid_resolution = "64"
-    bpy.ops.meshwright.reconstruct()
+    bpy.context.scene.meshwright.partpacker_reconstruct.grid_resolution = "64"
+    bpy.ops.meshwright.partpacker_reconstruct()
     bpy.data.objects.remove(vase)
     job = only_job(desk)
     rebuilt = finished(desk)

@@ -73,7 +73,7 @@ def refused(desk: Extension, tmp_path: Path, task: str) -> str:
 
 def repaired(desk: Extension) -> bpy.types.Object:
     """What Repair Mesh makes of the selection, in the scene."""
-    assert bpy.ops.meshwright.repair_mesh() == {"FINISHED"}
+    assert bpy.ops.meshwright.silksong_repair_mesh() == {"FINISHED"}
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
     assert job.error is None and job.delivered, job.error
     return bpy.context.view_layer.objects.active
@@ -81,7 +81,7 @@ def repaired(desk: Extension) -> bpy.types.Object:
 
 def captured(desk: Extension) -> tuple[np.ndarray, np.ndarray]:
     """The mesh that Remesh sends to the worker."""
-    assert bpy.ops.meshwright.remesh() == {"FINISHED"}
+    assert bpy.ops.meshwright.silksong_remesh() == {"FINISHED"}
     job = only_job(desk)
     return read_mesh(job.folder.inputs / job.request.inputs["mesh"][0])
 
@@ -204,7 +204,7 @@ def test_an_object_in_a_collection_that_was_excluded_meanwhile(desk: Extension, 
     scans.objects.link(cube)
     select(cube)
     take_all_over(scene, cube)
-    assert bpy.ops.meshwright.repair_mesh() == {"FINISHED"}
+    assert bpy.ops.meshwright.silksong_repair_mesh() == {"FINISHED"}
     bpy.context.view_layer.layer_collection.children["Scans"].exclude = True
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
     assert job.error is None and job.delivered, job.error
@@ -222,7 +222,7 @@ def test_a_hidden_collection_keeps_its_result(desk: Extension, scene: bpy.types.
     scene.collection.objects.unlink(cube)
     scans.objects.link(cube)
     select(cube)
-    assert bpy.ops.meshwright.repair_mesh() == {"FINISHED"}
+    assert bpy.ops.meshwright.silksong_repair_mesh() == {"FINISHED"}
     bpy.context.view_layer.layer_collection.children["Scans"].hide_viewport = True
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
     assert job.error is None and job.delivered, job.error

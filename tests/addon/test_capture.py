@@ -126,7 +126,7 @@ def test_a_file_that_is_no_image(extension: Extension, scene: bpy.types.Scene, t
     (tmp_path / "letter.png").write_bytes(content)
     with pytest.raises(RuntimeError, match=r"letter\.png (is no image|cannot be opened)"):
         bpy.ops.meshwright.drop_image(filepath=str(tmp_path / "letter.png"))
-    assert scene.meshwright.image is None and not bpy.data.images
+    assert scene.meshwright.images.image is None and not bpy.data.images
 
 
 def test_a_image_whose_file_has_gone(extension: Extension, scene: bpy.types.Scene, image_file: Path,
@@ -196,7 +196,7 @@ def test_the_camera_sees_the_selected_object_alone(extension: Extension, scene: 
     before, objects = scene_state(scene), set(bpy.data.objects)
     assert bpy.ops.meshwright.capture_view() == {"FINISHED"}
     assert scene_state(scene) == before and set(bpy.data.objects) == objects
-    image = scene.meshwright.image
+    image = scene.meshwright.images.image
     assert tuple(image.size) == (64, 48) and image.packed_file
     pixels = np.array(image.pixels).reshape(48, 64, 4)
     assert pixels[24, 32, 3] == 1.0 and pixels[24, 32, :3].max() > 0.1, "the cube is there, and lit without a lamp"
@@ -258,7 +258,7 @@ def test_the_drop_handler_takes_images_in_the_viewport(extension: Extension) -> 
 def test_a_dropped_file_becomes_the_panels_image(extension: Extension, scene: bpy.types.Scene,
                                                    image_file: Path) -> None:
     assert bpy.ops.meshwright.drop_image(filepath=str(image_file)) == {"FINISHED"}
-    assert scene.meshwright.image.name == "source.png"
+    assert scene.meshwright.images.image.name == "source.png"
 
 
 def test_the_picked_image_has_a_thumbnail_with_every_engine(extension: Extension, scene: bpy.types.Scene) -> None:
@@ -266,13 +266,13 @@ def test_the_picked_image_has_a_thumbnail_with_every_engine(extension: Extension
     pixels = np.zeros((300, 600, 4), np.float32)
     pixels[:150, :] = RED  # the lower half
     image = generated("wide.png", pixels)
-    scene.meshwright.image = image
+    scene.meshwright.images.image = image
     width, height = image.preview.image_size
     assert (width, height) == (150, 75)
     shown = np.empty(width * height * 4, np.float32)
     image.preview.image_pixels_float.foreach_get(shown)
     shown = shown.reshape(height, width, 4)
     assert np.allclose(shown[:36], RED, atol=0.01) and np.allclose(shown[39:], CLEAR, atol=0.01)
-    scene.meshwright.image = generated("tall.png", np.ones((1000, 2, 4), np.float32))
-    assert tuple(scene.meshwright.image.preview.image_size) == (1, 166)
-    scene.meshwright.image = None
+    scene.meshwright.images.image = generated("tall.png", np.ones((1000, 2, 4), np.float32))
+    assert tuple(scene.meshwright.images.image.preview.image_size) == (1, 166)
+    scene.meshwright.images.image = None

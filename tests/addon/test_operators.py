@@ -26,7 +26,7 @@ def desk(extension: Extension, scene: bpy.types.Scene, tmp_path: Path, monkeypat
     (tmp_path / "jobs").mkdir()
     image = bpy.data.images.new("mug.png", 8, 8)
     image.pixels.foreach_set(np.ones(8 * 8 * 4, np.float32))
-    scene.meshwright.image = image
+    scene.meshwright.images.image = image
     jobs = extension.module("jobs")
     yield extension
     for job in jobs.jobs():
@@ -54,29 +54,33 @@ def refusal(name: str) -> str:
 
 
 def test_every_task_of_every_spec_has_an_operator(desk: Extension) -> None:
-    for spec in desk.module("backend.pipelines.registry").specs().values():
-        for task in spec.tasks:
-            found = getattr(bpy.ops.meshwright, task.name).get_rna_type()
-            assert (found.name, found.description) == (task.label, task.description)
+    specs = desk.module("backend.pipelines.registry").specs()
+    offered = desk.module("offered_tasks").offered()
+    assert {(item.spec.name, item.task.name) for item in offered} == {
+        (spec.name, task.name) for spec in specs.values() for task in spec.tasks}
+    for item in offered:
+        assert item.key == f"{item.spec.name}_{item.task.name}"
+        found = getattr(bpy.ops.meshwright, item.key).get_rna_type()
+        assert (found.name, found.description) == (item.task.label, item.task.description)
 
 
 def test_disabled_buttons_say_why(desk: Extension, scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bpy.ops.meshwright.generate_parts.poll()
-    scene.meshwright.image = None
-    assert "An image is missing" in refusal("generate_parts")
-    assert "A mesh is missing" in refusal("reconstruct")
-    assert "Select a result" in refusal("reroll") and "Select a result" in refusal("redo")
+    assert bpy.ops.meshwright.partpacker_generate_parts.poll()
+    scene.meshwright.images.image = None
+    assert "Image is missing" in refusal("partpacker_generate_parts")
+    assert "Mesh is missing" in refusal("partpacker_reconstruct")
+    assert "Select a result" in refusal("reroll") and "Select a result" in refusal("run_again")
     assert "Select the objects" in refusal("capture_view")
     monkeypatch.delenv("MESHWRIGHT_PYTHON")
-    assert "Set up the runtime first" in refusal("generate_parts")
+    assert "Install the AI engine first" in refusal("partpacker_generate_parts")
 
 
 def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
     settings = scene.meshwright
     settings.seed, settings.size = 42, 0.5
-    settings.generate_parts.steps, settings.generate_parts.guidance_scale = 5, 2.1
+    settings.partpacker_generate_parts.steps, settings.partpacker_generate_parts.guidance_scale = 5, 2.1
     scene.cursor.location = (1, 2, 3)
-    assert bpy.ops.meshwright.generate_parts() == {"FINISHED"}
+    assert bpy.ops.meshwright.partpacker_generate_parts() == {"FINISHED"}
     job = only_job(desk)
     request = json.loads((job.folder.path / "request.json").read_text())
     assert job.folder.path.parent == tmp_path / "jobs" and job.folder.path.name == request["job"]
@@ -85,7 +89,7 @@ def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tm
                                      "resize": "area", "remove_background": True}
     assert [(job.folder.inputs / name).is_file() for name in request["inputs"]["image"]] == [True]
     note = json.loads((job.folder.path / "delivery.json").read_text())
-    assert note["cursor"] == [1, 2, 3] and note["size"] == 0.5 and note["mode"] == "place"
+    assert note["cursor"] == [1, 2, 3] and note["size"] == 0.5 and note["delivery"] == "parts"
     assert note["scene"]["uid"] == scene.session_uid and note["image"] == "mug.png"
     settings.seed = 1
     assert job.request.seed == 42, "a job is a snapshot"
@@ -93,12 +97,12 @@ def test_generate_writes_a_whole_job(desk: Extension, scene: bpy.types.Scene, tm
 
 def test_a_random_seed_is_shown_and_used(desk: Extension, scene: bpy.types.Scene) -> None:
     scene.meshwright.random_seed, scene.meshwright.seed = True, 0
-    bpy.ops.meshwright.generate_parts()
+    bpy.ops.meshwright.partpacker_generate_parts()
     assert only_job(desk).request.seed == scene.meshwright.seed != 0
 
 
 def test_weights_bring_their_defaults(desk: Extension, scene: bpy.types.Scene) -> None:
-    group = scene.meshwright.generate_parts
+    group = scene.meshwright.partpacker_generate_parts
     assert (group.steps, group.guidance_scale, group.grid_resolution) == (24, 2.0, "128")
     group.resize = "linear"
     group.weights = "published"
@@ -109,7 +113,7 @@ def test_weights_bring_their_defaults(desk: Extension, scene: bpy.types.Scene) -
 def test_a_failed_capture_leaves_nothing(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
     scene.meshwright.placement = "SELECTED"
     with pytest.raises(RuntimeError, match="Nothing is selected to fit"):
-        bpy.ops.meshwright.generate_parts()
+        bpy.ops.meshwright.partpacker_generate_parts()
     assert list((tmp_path / "jobs").iterdir()) == [] and desk.module("jobs").jobs() == []
 
 
@@ -117,12 +121,12 @@ def test_a_folder_that_cannot_be_written(desk: Extension, tmp_path: Path) -> Non
     (tmp_path / "occupied").write_text("a file stands where the folder should be")
     desk.preferences.jobs_folder = str(tmp_path / "occupied")
     with pytest.raises(RuntimeError, match="cannot be written"):
-        bpy.ops.meshwright.generate_parts()
+        bpy.ops.meshwright.partpacker_generate_parts()
     assert desk.module("jobs").jobs() == []
 
 
 def test_cancel_retry_remove(desk: Extension, scene: bpy.types.Scene) -> None:
-    bpy.ops.meshwright.generate_parts()
+    bpy.ops.meshwright.partpacker_generate_parts()
     first = only_job(desk)
     assert bpy.ops.meshwright.cancel_job(job=first.id) == {"FINISHED"} and first.state == "cancelled"
     scene.meshwright.seed = 99
@@ -136,8 +140,9 @@ def test_cancel_retry_remove(desk: Extension, scene: bpy.types.Scene) -> None:
     assert first.folder.path.is_dir(), "its folder stays"
 
 
-def test_reroll_and_redo_take_the_results_place(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
-    earlier = finished_job(tmp_path / "jobs" / "job-1", note={"cursor": (1, 0, 0), "size": 2.0, "image": "mug.png"})
+def test_reroll_and_run_again_replace_the_result(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    earlier = finished_job(tmp_path / "jobs" / "job-1", note={"delivery": "parts", "cursor": (1, 0, 0), "size": 2.0,
+                                                                   "image": "mug.png"})
     (earlier.inputs / "image.png").write_bytes(b"image")
     request = json.loads((earlier.path / "request.json").read_text()) | {"inputs": {"image": ["image.png"]}}
     (earlier.path / "request.json").write_text(json.dumps(request))
@@ -161,25 +166,25 @@ def test_reroll_and_redo_take_the_results_place(desk: Extension, scene: bpy.type
     assert all(item.hide_get() and item.hide_render for item in (root, *root.children)), "hidden, not deleted"
     assert not new.hide_get()
     desk.module("jobs").cancel(job.id)
-    bpy.ops.meshwright.redo()
+    bpy.ops.meshwright.run_again()
     assert only_job(desk).request.seed == 8
 
 
-def test_redo_without_the_job_folder(desk: Extension, tmp_path: Path) -> None:
+def test_run_again_without_the_job_folder(desk: Extension, tmp_path: Path) -> None:
     folder = finished_job(tmp_path / "job-1")
     desk.module("deliver").deliver(desk.module("backend.contract").JobFolder(folder.path))
-    with pytest.raises(RuntimeError, match="no longer there"):
-        bpy.ops.meshwright.redo()
+    with pytest.raises(RuntimeError, match="no longer exist"):
+        bpy.ops.meshwright.run_again()
 
 
 def test_parts_of_one_whole_are_named_after_it(desk: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
     folder = desk.module("backend.contract").JobFolder(finished_job(tmp_path / "jobs" / "job-1").path)
     parts = bpy.data.objects[desk.module("deliver").deliver(folder).objects[0]].children
     submission = desk.module("submission")
-    task = desk.module("backend.pipelines.registry").spec("partpacker").task("split_parts")
-    assert submission.subject_of(scene.meshwright, task, parts) == "stool"
-    assert submission.subject_of(scene.meshwright, task, parts[1:2]) == "stool.part.02"
-    assert submission.subject_of(scene.meshwright, task, [*parts, cube("lid", (0, 0, 0), (1, 1, 1))]) == "stool.part.01"
+    task = desk.module("offered_tasks").find("partpacker", "split_parts")
+    assert submission.subject_of(scene, task, parts) == "stool"
+    assert submission.subject_of(scene, task, parts[1:2]) == "stool.part.02"
+    assert submission.subject_of(scene, task, [*parts, cube("lid", (0, 0, 0), (1, 1, 1))]) == "stool.part.01"
 
 
 def test_the_license_gate(desk: Extension) -> None:
@@ -194,7 +199,7 @@ def test_the_license_gate(desk: Extension) -> None:
         bpy.ops.meshwright.download_weights(pipeline="partpacker", weights="published", accept=True)
         job = only_job(desk)
         assert (job.request.task, job.request.weights) == ("download_weights", "published")
-        assert job.request.parameters == {"accepted_license": "NVIDIA Source Code License"}
+        assert job.request.parameters == {"accepted_licenses": "NVIDIA Source Code License"}
     finally:
         system.use_online_access = before
 
@@ -203,10 +208,10 @@ def test_each_remedy_does_something(desk: Extension, scene: bpy.types.Scene) -> 
     contract, remedies = desk.module("backend.contract"), desk.module("remedies")
     assert set(remedies.LABELS) == set(contract.Remedy)
     jobs = desk.module("jobs")
-    scene.meshwright.generate_parts.grid_resolution = "256"
+    scene.meshwright.partpacker_generate_parts.grid_resolution = "256"
     for remedy, resolution in ((contract.Remedy.RETRY, "256"), (contract.Remedy.FREE_MEMORY, "256"),
                                (contract.Remedy.LOWER_RESOLUTION, "128")):
-        bpy.ops.meshwright.generate_parts()
+        bpy.ops.meshwright.partpacker_generate_parts()
         failed = only_job(desk)
         failed.fail(contract.ErrorReport("It broke.", "", "", remedy))
         assert bpy.ops.meshwright.apply_remedy(job=failed.id) == {"FINISHED"}
@@ -214,11 +219,11 @@ def test_each_remedy_does_something(desk: Extension, scene: bpy.types.Scene) -> 
         jobs.cancel(only_job(desk).id)
 
 
-def test_the_coarsest_grid_cannot_be_lowered(desk: Extension) -> None:
+def test_the_lowest_resolution_cannot_be_lowered(desk: Extension) -> None:
     remedies = desk.module("remedies")
     task = desk.module("backend.pipelines.registry").spec("partpacker").task("generate_parts")
-    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="already the coarsest"):
-        remedies.coarser(task, {"grid_resolution": "64", "steps": 5})
+    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="cannot be lowered"):
+        remedies.lower_resolution(task, {"grid_resolution": "64", "steps": 5})
 
 
 def test_recover_brings_in_what_a_crash_left(desk: Extension, tmp_path: Path) -> None:
@@ -262,7 +267,7 @@ def test_a_job_that_ends_is_in_the_history(desk: Extension, scene: bpy.types.Sce
     recent.refresh()
     assert recent.lines() == () and recent.total_words() == "Nothing is kept"
     cube("seat", (-1, -1, 0), (1, 1, 0.2)).select_set(True)
-    bpy.ops.meshwright.split_parts()
+    bpy.ops.meshwright.partpacker_split_parts()
     with pytest.raises(desk.module("backend.contract").MeshwrightError, match="at work"):
         desk.module("jobs").end_worker()
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
@@ -279,7 +284,7 @@ def test_split_parts_through_the_real_subprocess(desk: Extension, scene: bpy.typ
     bpy.context.view_layer.objects.active = pieces[0]
     scene.meshwright.subject = "table"
     bpy.ops.ed.undo_push(message="Two pieces")
-    assert bpy.ops.meshwright.split_parts() == {"FINISHED"}
+    assert bpy.ops.meshwright.partpacker_split_parts() == {"FINISHED"}
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
     assert job.error is None and job.delivered
     root = bpy.data.objects["table"]

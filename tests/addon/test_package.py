@@ -124,7 +124,7 @@ def test_it_goes_without_a_trace_and_comes_back(extension: Extension) -> None:
     assert len(traces()) > 20
     addon_utils.disable(PACKAGE, default_set=True)
     assert traces() == []
-    assert not hasattr(bpy.types, "MESHWRIGHT_PT_generate_parts")
+    assert not hasattr(bpy.types, "MESHWRIGHT_PT_partpacker_generate_parts")
     addon_utils.enable(PACKAGE, default_set=True)
     assert len(traces()) > 20
 

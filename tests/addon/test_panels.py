@@ -44,6 +44,7 @@ class Layout:
 
     def template_ID(self, data: Any, name: str, open: str = "") -> None:
         assert name in data.bl_rna.properties
+        self.words.append(name)
 
     def template_icon(self, value: int, scale: float = 1.0) -> None:
         assert isinstance(value, int)
@@ -58,7 +59,7 @@ class Layout:
         self._icon(icon)
         room, _, verb = name.partition(".")
         known = getattr(getattr(bpy.ops, room), verb).get_rna_type().properties
-        self.words.append(name)
+        self.words += [name, text or ""]
         return _Checked(set(known.keys()))
 
     def _icon(self, icon: str) -> None:
@@ -79,12 +80,13 @@ class _Checked:
 def drawn(extension: Extension, panel: str) -> list[str]:
     """What the panel shows: labels, property names, operator names."""
     words: list[str] = []
-    cls = next(cls for cls in extension.module("panels").CLASSES if cls.__name__ == f"MESHWRIGHT_PT_{panel}")
+    classes = (*extension.module("panels").CLASSES, *extension.module("task_classes").registered())
+    cls = next(cls for cls in classes if cls.__name__ == f"MESHWRIGHT_PT_{panel}")
     context = SimpleNamespace(
-        scene=bpy.context.scene, view_layer=bpy.context.view_layer, region=SimpleNamespace(width=300),
+        scene=bpy.context.scene, view_layer=bpy.context.view_layer, selected_objects=bpy.context.selected_objects, region=SimpleNamespace(width=300),
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)))
     # Instances of panels are Blender's to make: the function is called with what it uses of itself.
-    drawing = SimpleNamespace(layout=Layout(words), spec=getattr(cls, "spec", None), task=getattr(cls, "task", None))
+    drawing = SimpleNamespace(layout=Layout(words), offered=getattr(cls, "offered", None))
     cls.draw(drawing, context)
     return words
 
@@ -103,27 +105,29 @@ def test_first_run_offers_the_runtime(extension: Extension, scene: bpy.types.Sce
 
 
 def test_every_task_has_its_options_and_its_button(extension: Extension, scene: bpy.types.Scene) -> None:
-    for _spec, task in extension.module("parameter_groups").tasks():
-        words = drawn(extension, task.name)
-        assert f"meshwright.{task.name}" in words
-        assert {parameter.name for parameter in task.parameters} <= set(words)
-        assert ("meshwright.download_weights" in words) == task.needs_weights
+    for item in extension.module("offered_tasks").offered():
+        words = drawn(extension, item.key)
+        assert f"meshwright.{item.key}" in words
+        assert {parameter.name for parameter in item.task.parameters} <= set(words)
+        assert ("meshwright.download_weights" in words) == item.task.needs_weights
+        assert ("preset" in words) == bool(item.task.presets)
 
 
-def test_the_starter_weights_are_called_what_they_are(extension: Extension, scene: bpy.types.Scene) -> None:
-    assert "toy model" in " ".join(drawn(extension, "generate_parts"))
-    scene.meshwright.generate_parts.weights = "published"
-    words = " ".join(drawn(extension, "generate_parts"))
-    assert "no commercial use" in words and "10.9 GB" in words and "toy" not in words
+def test_weights_are_described_with_what_their_output_may_be_used_for(extension: Extension,
+                                                                      scene: bpy.types.Scene) -> None:
+    assert "Demo model (included)" in " ".join(drawn(extension, "partpacker_generate_parts"))
+    scene.meshwright.partpacker_generate_parts.weights = "published"
+    words = " ".join(drawn(extension, "partpacker_generate_parts"))
+    assert "non-commercial only" in words and "Download Published (10.9 GB)…" in words and "Demo" not in words
 
 
 def test_jobs_show_progress_and_errors(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
-    assert "Nothing has been asked for yet" in drawn(extension, "jobs")
+    assert "No jobs yet" in drawn(extension, "jobs")
     contract, jobs = extension.module("backend.contract"), extension.module("jobs")
     folder = contract.JobFolder(finished_job(tmp_path / "job-1").path)
     job = jobs.submit(folder.read_request(), folder)
     job.take(contract.StageProgress("job-1", "sample", 3, 24, 0.25, 75.0))
-    assert {"Shaping 3/24", "25% · 1 min 15 s left"} <= set(drawn(extension, "jobs"))
+    assert {"Generating shape 3/24", "25% · 1 min 15 s left"} <= set(drawn(extension, "jobs"))
     assert "meshwright.cancel_job" in drawn(extension, "jobs")
     for remedy in [*contract.Remedy, None]:
         job.fail(contract.ErrorReport("It broke.", "The memory is full.", "Free some.", remedy))
@@ -143,12 +147,12 @@ def test_a_waiting_job_tells_how_many_go_first(extension: Extension) -> None:
 
 def test_the_seed_is_offered_where_there_is_chance(extension: Extension, scene: bpy.types.Scene,
                                                    tmp_path: Path) -> None:
-    assert "seed" in drawn(extension, "generate_parts") and "seed" not in drawn(extension, "split_parts")
+    assert "seed" in drawn(extension, "partpacker_generate_parts") and "seed" not in drawn(extension, "partpacker_split_parts")
     folder = extension.module("backend.contract").JobFolder
     extension.module("deliver").deliver(folder(finished_job(tmp_path / "job-1", task="split_parts").path))
     words = drawn(extension, "result")
-    assert "meshwright.redo" in words and "meshwright.reroll" not in words and "seed" not in " ".join(words)
-    assert not bpy.ops.meshwright.reroll.poll() and bpy.ops.meshwright.redo.poll()
+    assert "meshwright.run_again" in words and "meshwright.reroll" not in words and "seed" not in " ".join(words)
+    assert not bpy.ops.meshwright.reroll.poll() and bpy.ops.meshwright.run_again.poll()
 
 
 def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
@@ -158,7 +162,7 @@ def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scen
         finished_job(tmp_path / "job-1").path))
     assert panel.poll(bpy.context)
     words = drawn(extension, "result")
-    assert {'["explode"]', "meshwright.reroll", "meshwright.redo"} <= set(words)
+    assert {'["explode"]', "meshwright.reroll", "meshwright.run_again"} <= set(words)
     assert "seed 7" in " ".join(words)
     bpy.context.view_layer.objects.active = bpy.data.objects["stool.part.02"]
     assert '["explode"]' in drawn(extension, "result"), "a part stands for its whole"
@@ -167,8 +171,8 @@ def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scen
 def test_what_is_taken_over_is_asked_where_a_mesh_takes_anothers_place(extension: Extension,
                                                                        scene: bpy.types.Scene) -> None:
     options = {"keep_materials", "keep_uvs", "keep_weights"}
-    assert options <= set(drawn(extension, "remesh")) and options <= set(drawn(extension, "reconstruct"))
-    assert not options & {*drawn(extension, "generate_parts"), *drawn(extension, "split_parts")}
+    assert options <= set(drawn(extension, "silksong_remesh")) and options <= set(drawn(extension, "partpacker_reconstruct"))
+    assert not options & {*drawn(extension, "partpacker_generate_parts"), *drawn(extension, "partpacker_split_parts")}
     settings = scene.meshwright
     assert settings.keep_materials and not settings.keep_uvs and not settings.keep_weights
     for name in options:

@@ -17,7 +17,7 @@ __all__ = ["desk"]
 
 def artifacts(desk: Extension) -> Mapping[str, bytes]:
     """Generate the chair's parts with the starter weights as fast as possible; every file of the result by name."""
-    assert bpy.ops.meshwright.generate_parts() == {"FINISHED"}
+    assert bpy.ops.meshwright.partpacker_generate_parts() == {"FINISHED"}
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
     assert job.error is None and job.delivered, job.error
     return {path.name: path.read_bytes() for path in job.folder.outputs.glob("*.npz")}
@@ -27,9 +27,9 @@ def artifacts(desk: Extension) -> Mapping[str, bytes]:
 def chair(scene: bpy.types.Scene, desk: Extension) -> bpy.types.Scene:
     """The scene with the example image and few steps on a coarse grid."""
     settings = scene.meshwright
-    settings.image = bpy.data.images.load(str(REPOSITORY / "examples" / "chair.png"))
+    settings.images.image = bpy.data.images.load(str(REPOSITORY / "examples" / "chair.png"))
     settings.seed = 3
-    settings.generate_parts.steps, settings.generate_parts.grid_resolution = 4, "64"
+    settings.partpacker_generate_parts.steps, settings.partpacker_generate_parts.grid_resolution = 4, "64"
     return scene
 
 
@@ -54,9 +54,9 @@ def test_both_ways_give_the_same_bytes(desk: Extension, chair: bpy.types.Scene,
 def test_without_torch_the_button_says_so(desk: Extension, monkeypatch: pytest.MonkeyPatch) -> None:
     preferences = desk.module("preferences")
     monkeypatch.setenv("MESHWRIGHT_IN_PROCESS", "1")
-    assert bpy.ops.meshwright.generate_parts.poll()
+    assert bpy.ops.meshwright.partpacker_generate_parts.poll()
     monkeypatch.setattr(preferences, "torch_is_importable", lambda: False)
-    assert "has no torch" in refusal("generate_parts")
+    assert "has no torch" in refusal("partpacker_generate_parts")
     assert preferences.worker_settings() is None
     monkeypatch.setenv("MESHWRIGHT_IN_PROCESS", "0")
     assert preferences.worker_settings().in_process is False

@@ -29,7 +29,7 @@ def test_one_job_each_the_active_one_first(desk: Extension, scene: bpy.types.Sce
                                            pieces: list[bpy.types.Object]) -> None:
     scene.meshwright.subject = "chair"
     scene.meshwright.keep_uvs, scene.meshwright.mesh_source = True, "BASE"
-    assert bpy.ops.meshwright.remesh() == {"FINISHED"}
+    assert bpy.ops.meshwright.silksong_remesh() == {"FINISHED"}
     jobs = desk.module("jobs").jobs()
     assert [job.request.subject for job in jobs] == ["leg", "arm", "back"], "one name for all would tell nothing"
     assert len({job.folder.path for job in jobs}) == 3 and len({job.request.seed for job in jobs}) == 1
@@ -45,12 +45,12 @@ def test_one_job_each_the_active_one_first(desk: Extension, scene: bpy.types.Sce
 def test_a_name_is_for_one_object(desk: Extension, scene: bpy.types.Scene, pieces: list[bpy.types.Object]) -> None:
     scene.meshwright.subject = "chair"
     select(pieces[0])
-    bpy.ops.meshwright.remesh()
+    bpy.ops.meshwright.silksong_remesh()
     assert [job.request.subject for job in desk.module("jobs").jobs()] == ["chair"]
 
 
 def test_one_bad_mesh_and_nothing_is_queued(desk: Extension, tmp_path: Path, pieces: list[bpy.types.Object]) -> None:
     pieces[2].data.clear_geometry()
     with pytest.raises(RuntimeError, match="back has no faces"):
-        bpy.ops.meshwright.remesh()
+        bpy.ops.meshwright.silksong_remesh()
     assert desk.module("jobs").jobs() == [] and list((tmp_path / "jobs").iterdir()) == []

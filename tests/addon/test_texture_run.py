@@ -40,8 +40,8 @@ def easel(desk: Extension, weights: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(queue, "_worker_settings", lambda: replace(  # the same for all tests: one worker for all
         real(), python=WORKER_PYTHON, root=HERE / "texture_worker", models=weights.parent, statistics=None))
     settings = bpy.context.scene.meshwright
-    settings.image, settings.prompt, settings.seed = None, "a red crate", 3
-    group = settings.texture
+    settings.images.image, settings.prompt, settings.seed = None, "a red crate", 3
+    group = settings.flexisyncmvd_texture
     group.weights = "sd15"
     group.steps, group.views, group.top_cameras, group.log_interval = 5, 4, False, 1
     group.texture_size, group.latent_view_size, group.guidance_scale = str(SIZE), "32", 2.0
@@ -76,16 +76,16 @@ def pixels(item: bpy.types.Object) -> np.ndarray:
 
 def test_what_is_missing_is_said(easel: Extension) -> None:
     settings = bpy.context.scene.meshwright
-    assert "A mesh is missing" in refusal("texture")
+    assert "A mesh is missing" in refusal("flexisyncmvd_texture")
     crate("crate")
-    assert bpy.ops.meshwright.texture.poll()
+    assert bpy.ops.meshwright.flexisyncmvd_texture.poll()
     settings.prompt = "  "
-    assert "A prompt is missing" in refusal("texture")
+    assert "A prompt is missing" in refusal("flexisyncmvd_texture")
     settings.use_image = True
-    assert "An image is missing" in refusal("texture")
-    settings.image = bpy.data.images.new("mug", 8, 8)
-    assert bpy.ops.meshwright.texture.poll()
-    words = drawn(easel, "texture")
+    assert "An image is missing" in refusal("flexisyncmvd_texture")
+    settings.images.image = bpy.data.images.new("mug", 8, 8)
+    assert bpy.ops.meshwright.flexisyncmvd_texture.poll()
+    words = drawn(easel, "flexisyncmvd_texture")
     assert {"prompt", "use_image", "paint_scope", "paint_uvs", "mesh_source", "checkpoint", "lora"} <= set(words)
 
 
@@ -94,7 +94,7 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
     select(*items)
     states = [object_state(item) for item in items]
     bpy.ops.ed.undo_push(message="Two crates")
-    assert bpy.ops.meshwright.texture() == {"FINISHED"}
+    assert bpy.ops.meshwright.flexisyncmvd_texture() == {"FINISHED"}
     job, icons, fractions = only_job(easel), [], []
     assert job.request.subject == "left" and set(job.request.inputs) == {"mesh", "prompt"}
 
@@ -116,7 +116,7 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
     first = pixels(items[0])
 
     bpy.context.view_layer.objects.active = items[0]
-    assert bpy.ops.meshwright.reroll_texture() == {"FINISHED"}
+    assert bpy.ops.meshwright.reroll_material() == {"FINISHED"}
     finished(easel)
     assert [variant.name for variant in items[0].meshwright_material_variants] == [
         "Before", "a red crate, seed 3", "a red crate, seed 4"]
@@ -124,14 +124,14 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
     bpy.ops.meshwright.show_material_variant(index=1)
     assert np.array_equal(pixels(items[0]), first)
     for name in ("red", "left texture.001"):
-        bpy.ops.meshwright.compare_looks()
+        bpy.ops.meshwright.compare_material_variants()
         assert items[0].active_material.name == name
-    assert {"meshwright.compare_looks", "meshwright.reroll_texture", "meshwright.remove_material_variant"} <= set(
+    assert {"meshwright.compare_material_variants", "meshwright.reroll_material", "meshwright.remove_material_variant"} <= set(
         drawn(easel, "looks"))
     bpy.ops.meshwright.remove_material_variant()
     assert len(items[0].meshwright_material_variants) == 2 and np.array_equal(pixels(items[0]), first)
     bpy.ops.meshwright.show_material_variant(index=0)
-    assert not bpy.ops.meshwright.reroll_texture.poll() and not bpy.ops.meshwright.remove_material_variant.poll()
+    assert not bpy.ops.meshwright.reroll_material.poll() and not bpy.ops.meshwright.remove_material_variant.poll()
 
 
 def test_selected_faces_in_edit_mode_wait_for_object_mode(easel: Extension) -> None:
@@ -145,7 +145,7 @@ def test_selected_faces_in_edit_mode_wait_for_object_mode(easel: Extension) -> N
     bmesh.update_edit_mesh(item.data)
     settings = bpy.context.scene.meshwright
     settings.paint_scope, settings.mesh_source = "FACES", "BASE"
-    assert bpy.ops.meshwright.texture() == {"FINISHED"}
+    assert bpy.ops.meshwright.flexisyncmvd_texture() == {"FINISHED"}
     job = only_job(easel)
     until(lambda: job.ended or job.stage == "Waiting for Object Mode", easel.module("jobs").poll_once, WAIT)
     assert not job.ended and item.active_material.name == "red" and bpy.context.mode == "EDIT_MESH", job.error
@@ -161,9 +161,9 @@ def test_selected_faces_in_edit_mode_wait_for_object_mode(easel: Extension) -> N
 
 def test_cancelled_within_a_second_nothing_changes(easel: Extension) -> None:
     item = crate("crate")
-    bpy.context.scene.meshwright.texture.steps = 100
+    bpy.context.scene.meshwright.flexisyncmvd_texture.steps = 100
     before = object_state(item)
-    bpy.ops.meshwright.texture()
+    bpy.ops.meshwright.flexisyncmvd_texture()
     job, jobs = only_job(easel), easel.module("jobs")
     until(lambda: job.ended or job.preview_count > 1, jobs.poll_once, WAIT)
     assert not job.ended, job.error
@@ -177,16 +177,16 @@ def test_cancelled_within_a_second_nothing_changes(easel: Extension) -> None:
 def test_what_the_worker_refuses_is_told_with_a_way_out(easel: Extension) -> None:
     crate("crate")
     settings = bpy.context.scene.meshwright
-    settings.texture.cond_type = "canny"
-    bpy.ops.meshwright.texture()
+    settings.flexisyncmvd_texture.cond_type = "canny"
+    bpy.ops.meshwright.flexisyncmvd_texture()
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and job.error.why and job.error.advice
     assert job.error.what.replace(" ", "") in "".join(drawn(easel, "jobs")).replace(" ", "")
-    settings.texture.cond_type, settings.prompt = "depth", "a red wooden crate with iron bands " * 12
-    bpy.ops.meshwright.texture()
+    settings.flexisyncmvd_texture.cond_type, settings.prompt = "depth", "a red wooden crate with iron bands " * 12
+    bpy.ops.meshwright.flexisyncmvd_texture()
     assert "too long" in " ".join(finished(easel).notes)
-    settings.texture.checkpoint = str(Path(__file__))
-    bpy.ops.meshwright.texture()
+    settings.flexisyncmvd_texture.checkpoint = str(Path(__file__))
+    bpy.ops.meshwright.flexisyncmvd_texture()
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and job.error.advice
 
@@ -195,13 +195,13 @@ def test_when_the_memory_runs_out_nothing_is_lost(easel: Extension) -> None:
     item = crate("crate")
     before = object_state(item)
     bpy.context.scene.meshwright.prompt = TOO_LARGE
-    bpy.ops.meshwright.texture()
+    bpy.ops.meshwright.flexisyncmvd_texture()
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and "memory is not enough" in job.error.what and "low-memory mode" in job.error.advice
     assert job.error.what.replace(" ", "") in "".join(drawn(easel, "jobs")).replace(" ", "")
     assert object_state(item) == before and not item.meshwright_material_variants
     bpy.context.scene.meshwright.prompt = "a red crate"
-    bpy.ops.meshwright.texture()
+    bpy.ops.meshwright.flexisyncmvd_texture()
     finished(easel)
     assert item.active_material.name == "crate texture", "the next one is painted"
 
@@ -210,7 +210,7 @@ def test_what_the_view_shows_is_refined(easel: Extension) -> None:
     """No viewport has a size without a window: the test puts the view in its place."""
     item = crate("crate")
     assert not bpy.ops.meshwright.refine_from_view.poll(), "nothing to refine yet"
-    bpy.ops.meshwright.texture()
+    bpy.ops.meshwright.flexisyncmvd_texture()
     finished(easel)
     first, whole = item.active_material, pixels(item)
     with pytest.raises(RuntimeError, match="no view to paint from"):
@@ -228,7 +228,7 @@ def test_what_the_view_shows_is_refined(easel: Extension) -> None:
     kept = (pixels(item) == whole).all(axis=2)
     assert 0.6 < kept.mean() < 0.97, "about one side of six is new"
     assert (pixels(item)[..., 3] == 1).all(), "one image again: seen in Solid view, exported like any other"
-    bpy.ops.meshwright.reroll_texture()
+    bpy.ops.meshwright.reroll_material()
     cancelled = only_job(easel)
     bpy.ops.meshwright.cancel_job(job=cancelled.id)
     until(lambda: cancelled.ended, easel.module("jobs").poll_once, WAIT)

@@ -230,9 +230,9 @@ def test_two_objects_are_painted_after_what_they_show(easel: Extension) -> None:
         item.active_material = material(item.name, color)
     select(*items)
     settings = bpy.context.scene.meshwright
-    settings.texture.cond_type = "depth+tile"
+    settings.flexisyncmvd_texture.cond_type = "depth+tile"
     states = [object_state(item) for item in items]
-    assert bpy.ops.meshwright.texture() == {"FINISHED"}
+    assert bpy.ops.meshwright.flexisyncmvd_texture() == {"FINISHED"}
     job = only_job(easel)
     brought = [PaintedMesh.read(job.folder.inputs / name).texture for name in job.request.inputs["mesh"]]
     for texture, color in zip(brought, (RED, BLUE), strict=True):
@@ -241,7 +241,7 @@ def test_two_objects_are_painted_after_what_they_show(easel: Extension) -> None:
     for item, state in zip(items, states, strict=True):
         assert_kept(state, object_state(item))
         assert item.active_material.name == f"{item.name} texture"
-    assert bpy.ops.meshwright.reroll_texture() == {"FINISHED"}
+    assert bpy.ops.meshwright.reroll_material() == {"FINISHED"}
     again = only_job(easel)
     texture = PaintedMesh.read(again.folder.inputs / again.request.inputs["mesh"][0]).texture
     assert texture is not None and np.array_equal(texture, brought[0]), "on what was there before"
@@ -252,7 +252,7 @@ def test_two_objects_are_painted_after_what_they_show(easel: Extension) -> None:
 def test_without_a_material_nothing_is_queued(easel: Extension) -> None:
     item = crate("crate")
     item.data.materials.clear()
-    bpy.context.scene.meshwright.texture.cond_type = "tile"
+    bpy.context.scene.meshwright.flexisyncmvd_texture.cond_type = "tile"
     with pytest.raises(RuntimeError, match="crate has no texture to follow"):
-        bpy.ops.meshwright.texture()
-    assert not [job for job in easel.module("jobs").jobs() if not job.ended] and bpy.ops.meshwright.texture.poll()
+        bpy.ops.meshwright.flexisyncmvd_texture()
+    assert not [job for job in easel.module("jobs").jobs() if not job.ended] and bpy.ops.meshwright.flexisyncmvd_texture.poll()

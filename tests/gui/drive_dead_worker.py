@@ -21,10 +21,10 @@ def drive(window: Any, task: Mapping[str, Any]) -> Steps:
     window.empty_scene()
     yield from window.open_tab("Meshwright")
     settings = bpy.context.scene.meshwright
-    settings.image = bpy.data.images.load(task["image"])
-    settings.generate_parts.steps = 100
+    settings.images.image = bpy.data.images.load(task["image"])
+    settings.partpacker_generate_parts.steps = 100
     for name, operator, across in (("cancel", "cancel_job", RIGHT_END), ("free memory", "free_memory", RIGHT_HALF)):
-        window.say(f"{name} asked", list(bpy.ops.meshwright.generate_parts()))
+        window.say(f"{name} asked", list(bpy.ops.meshwright.partpacker_generate_parts()))
         yield from _press_after_the_death(window, name, f"meshwright.{operator}", across, task["seconds"])
 
 

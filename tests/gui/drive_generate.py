@@ -16,11 +16,11 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     window.say("enabled", EXTENSION in bpy.context.preferences.addons)
     window.empty_scene()
     yield from window.open_tab("Meshwright")
-    bpy.context.scene.meshwright.image = bpy.data.images.load(task["image"])
+    bpy.context.scene.meshwright.images.image = bpy.data.images.load(task["image"])
     window.viewport.tag_redraw()
     yield 1.5
     window.photograph("1-image-chosen")
-    button = yield from window.find_button("meshwright.generate_parts")
+    button = yield from window.find_button("meshwright.partpacker_generate_parts")
     window.say("button", button)
     if button is None:
         return

@@ -23,7 +23,7 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
         bpy.ops.view3d.view_selected()
         bpy.ops.ed.undo_push(message="A drum")
     yield from window.open_tab("Meshwright")
-    window.say("asked", list(bpy.ops.meshwright.remesh()))
+    window.say("asked", list(bpy.ops.meshwright.silksong_remesh()))
     yield from _watch(window, task["seconds"])
     yield 2.0
     window.photograph("2-in-its-place")

@@ -24,9 +24,9 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     settings = bpy.context.scene.meshwright
     settings.prompt, settings.seed = task["prompt"], 3
     for name, value in task["options"].items():
-        setattr(settings.texture, name, value)
+        setattr(settings.flexisyncmvd_texture, name, value)
     yield from window.open_tab("Meshwright")
-    window.say("asked", list(bpy.ops.meshwright.texture()))
+    window.say("asked", list(bpy.ops.meshwright.flexisyncmvd_texture()))
     yield from _watch(window, task["seconds"], "1-views")
     yield 2.0
     window.photograph("2-look")

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Going back and forth between an object's looks, and painting it once more."""
+"""Switching between an object's material variants, and painting it once more."""
 
 import bpy
 
 from .. import results
-from ..backend.contract import PipelineSpec, TaskSpec
 from ..deliver.provenance import FOLDER
 from ..materials.node_trees import remove_material
 from ..materials.variants import (
@@ -13,15 +12,16 @@ from ..materials.variants import (
     show_material_variant,
     shown_material_variant,
 )
-from ..parameter_groups import tasks
+from ..offered_tasks import OfferedTask
 from ..preferences import backend_complaint
 from ..properties import settings_of
-from ..submission import missing_input, mode_of, submit_task
+from ..submission import submit_task
+from ..task_inputs import complaint
 from .attempt import attempt
 
 
-class LookOperator(bpy.types.Operator):
-    """An operator on the active object's looks."""
+class MaterialVariantOperator(bpy.types.Operator):
+    """An operator on the active object's material variants."""
 
     bl_options = {"REGISTER", "UNDO"}
 
@@ -29,16 +29,16 @@ class LookOperator(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         active = context.view_layer.objects.active
         if active is None or not len(material_variants_of(active)):
-            cls.poll_message_set("Select an object that Meshwright textured")
+            cls.poll_message_set("Select an object with a material by Meshwright")
             return False
         return True
 
 
-class MESHWRIGHT_OT_show_look(LookOperator):
-    """Show this look. The others are kept"""
+class MESHWRIGHT_OT_show_material_variant(MaterialVariantOperator):
+    """Show this material variant. The others are kept"""
 
     bl_idname = "meshwright.show_material_variant"
-    bl_label = "Show Look"
+    bl_label = "Show Material Variant"
 
     index: bpy.props.IntProperty(min=0, options={"HIDDEN", "SKIP_SAVE"})
 
@@ -48,10 +48,10 @@ class MESHWRIGHT_OT_show_look(LookOperator):
         return {"FINISHED"}
 
 
-class MESHWRIGHT_OT_compare_looks(LookOperator):
-    """Switch between the look from before the first texture and the newest one"""
+class MESHWRIGHT_OT_compare_material_variants(MaterialVariantOperator):
+    """Switch between the original materials and the newest variant"""
 
-    bl_idname = "meshwright.compare_looks"
+    bl_idname = "meshwright.compare_material_variants"
     bl_label = "Before / After"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -60,18 +60,18 @@ class MESHWRIGHT_OT_compare_looks(LookOperator):
         return {"FINISHED"}
 
 
-class MESHWRIGHT_OT_remove_look(LookOperator):
-    """Forget the shown look and delete its texture if nothing else uses it"""
+class MESHWRIGHT_OT_remove_material_variant(MaterialVariantOperator):
+    """Remove the shown material variant, and its material and texture if nothing else uses them"""
 
     bl_idname = "meshwright.remove_material_variant"
-    bl_label = "Remove Look"
+    bl_label = "Remove Material Variant"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
         if not shown_material_variant(context.view_layer.objects.active):
-            cls.poll_message_set("The look from before is kept")
+            cls.poll_message_set("The original materials cannot be removed")
             return False
         return True
 
@@ -83,9 +83,8 @@ class MESHWRIGHT_OT_remove_look(LookOperator):
         return {"FINISHED"}
 
 
-class MESHWRIGHT_OT_refine_from_view(LookOperator):
-    """Paint what this view shows of the selected objects anew, by the prompt and the options of Texture, taking the
-    view for the front; it lies over the shown look and is blended into it at the border"""
+class MESHWRIGHT_OT_refine_from_view(MaterialVariantOperator):
+    """Repaint the visible part of the selection with the settings of the task that painted it"""
 
     bl_idname = "meshwright.refine_from_view"
     bl_label = "Refine from This View"
@@ -95,7 +94,9 @@ class MESHWRIGHT_OT_refine_from_view(LookOperator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
-        missing = backend_complaint() or missing_input(context, texture_task()[1])
+        painter = results.painter_of(context.view_layer.objects.active)
+        missing = backend_complaint() or (complaint(context, painter) if painter else
+                                          "The task that painted this object cannot repaint single faces")
         if missing:
             cls.poll_message_set(missing)
         return not missing
@@ -104,20 +105,22 @@ class MESHWRIGHT_OT_refine_from_view(LookOperator):
         settings = settings_of(context.scene)
         kept, settings.paint_scope = settings.paint_scope, "VIEW"
         try:
-            return attempt(self, lambda: submit_task(context, *texture_task()))
+            return attempt(self, lambda: submit_task(context, _painter(context)))
         finally:
             settings.paint_scope = kept
 
 
-def texture_task() -> tuple[PipelineSpec, TaskSpec]:
-    """The task that paints objects."""
-    return next((spec, task) for spec, task in tasks() if mode_of(task) == "texture")
+def _painter(context: bpy.types.Context) -> OfferedTask:
+    """What painted the active object, which `poll` has asked for."""
+    painter = results.painter_of(context.view_layer.objects.active)
+    assert painter is not None
+    return painter
 
 
-class MESHWRIGHT_OT_reroll_texture(LookOperator):
-    """Paint once more with the next seed what was painted together. This texture stays among the looks"""
+class MESHWRIGHT_OT_reroll_material(MaterialVariantOperator):
+    """Repeat the job of this material variant with the next seed. This variant is kept"""
 
-    bl_idname = "meshwright.reroll_texture"
+    bl_idname = "meshwright.reroll_material"
     bl_label = "Reroll"
     bl_options = {"REGISTER"}
 
@@ -125,14 +128,14 @@ class MESHWRIGHT_OT_reroll_texture(LookOperator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
-        if results.shown_texture(context.view_layer.objects.active) is None:
-            cls.poll_message_set("Show the look that is to be painted anew")
+        if results.shown_material(context.view_layer.objects.active) is None:
+            cls.poll_message_set("Show the material variant to repeat")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: results.reroll_texture(context.view_layer.objects.active))
+        return attempt(self, lambda: results.reroll_material(context.view_layer.objects.active))
 
 
-CLASSES = (MESHWRIGHT_OT_show_look, MESHWRIGHT_OT_compare_looks, MESHWRIGHT_OT_remove_look,
-           MESHWRIGHT_OT_refine_from_view, MESHWRIGHT_OT_reroll_texture)
+CLASSES = (MESHWRIGHT_OT_show_material_variant, MESHWRIGHT_OT_compare_material_variants,
+           MESHWRIGHT_OT_remove_material_variant, MESHWRIGHT_OT_refine_from_view, MESHWRIGHT_OT_reroll_material)

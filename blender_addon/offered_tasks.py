@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every task of every pipeline, in the order of the panels, with the one name that its Blender classes share."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from .backend.contract import Delivery, PipelineSpec, TaskSpec, WeightSet
+from .backend.pipelines import registry
+
+LONGEST_KEY = 49
+"""Blender's class names have at most 63 characters, and "MESHWRIGHT_OT_" takes 14."""
+_DIGEST = 8
+_ORDER: dict[Delivery, int] = {"object": 0, "parts": 0, "material": 1, "replace": 2, "groups": 3, "text": 4}
+"""Generators first, then what works on a mesh that is there."""
+
+
+@dataclass(frozen=True, eq=False)
+class OfferedTask:
+    """A task of a pipeline. `key` names its property group, its operator and its panel, and is unique among all."""
+
+    spec: PipelineSpec
+    task: TaskSpec
+    key: str
+
+    @property
+    def weights(self) -> tuple[WeightSet, ...]:
+        """The sets of weights that serve it, the default first; none for a task that needs no weights."""
+        return self.spec.weights_for(self.task)
+
+
+_offered: tuple[OfferedTask, ...] = ()
+
+
+def refresh(reserved: Collection[str]) -> None:
+    """Read the pipelines' specs once more. No task gets one of the `reserved` names as its key."""
+    global _offered
+    pairs = [(spec, task) for spec in registry.specs().values() for task in spec.tasks]
+    _offered = tuple(_keyed(sorted(pairs, key=lambda pair: _ORDER[pair[1].delivery]), reserved))
+
+
+def offered() -> tuple[OfferedTask, ...]:
+    """All tasks, in the order of their panels."""
+    return _offered
+
+
+def find(pipeline: str, task: str) -> OfferedTask | None:
+    """The task of that name of the pipeline of that name; None when there is none."""
+    return next((item for item in _offered if (item.spec.name, item.task.name) == (pipeline, task)), None)
+
+
+def identifier(name: str) -> str:
+    """The name with an underscore in the place of what a Python name cannot have."""
+    return re.sub(r"\W", "_", name)
+
+
+def _keyed(pairs: Iterable[tuple[PipelineSpec, TaskSpec]], reserved: Collection[str]) -> Iterator[OfferedTask]:
+    """`pipeline_task` where that is short and unique, else its beginning with a digest of both names."""
+    plain = [(spec, task, identifier(f"{spec.name}_{task.name}")) for spec, task in pairs]
+    counts = Counter(key for _, _, key in plain)
+    for spec, task, key in plain:
+        if len(key) > LONGEST_KEY or counts[key] > 1 or key in reserved:
+            digest = hashlib.sha256(f"{spec.name}/{task.name}".encode()).hexdigest()[:_DIGEST]
+            key = f"{key[:LONGEST_KEY - _DIGEST - 1]}_{digest}"
+        yield OfferedTask(spec, task, key)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Blender classes that are made from the pipelines' specs: settings, operators and panels of every task.
+
+They are made anew when the folder of further pipelines changes.
+"""
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+
+import bpy
+
+from . import offered_tasks, properties
+from .backend.contract import MeshwrightError
+from .backend.pipelines import registry
+from .operators.task import operator_class
+from .panels.task_panel import panel_class
+from .parameter_groups import group_class
+
+log = logging.getLogger(__name__)
+_registered: tuple[type, ...] = ()
+_reserved: frozenset[str] = frozenset()
+_complaint = ""
+
+
+def register(static: Collection[type], folder: Path | None) -> None:
+    """Make and register the classes of all tasks. `static` are the add-on's other classes, whose names are taken;
+    `folder` has further pipelines, None for none."""
+    global _reserved
+    _reserved = properties.RESERVED | {cls.__name__.split("_", 2)[2] for cls in static}
+    use_folder(folder)
+
+
+def unregister() -> None:
+    """Take them out of Blender; files keep what they saved."""
+    global _registered
+    if _registered:
+        properties.detach()
+    for cls in reversed(_registered):
+        bpy.utils.unregister_class(cls)
+    _registered = ()
+
+
+def use_folder(folder: Path | None) -> None:
+    """Offer the pipelines of this folder, too; None for only our own. What is wrong with it is kept as `complaint`."""
+    global _registered, _complaint
+    unregister()
+    _complaint = ""
+    try:
+        registry.use_folder(folder)
+        offered_tasks.refresh(_reserved)
+    except Exception as error:  # the code of others: nothing that it raises may keep the add-on from starting
+        log.warning("The pipelines in %s are left out: %s", folder, error)
+        _complaint = str(error) if isinstance(error, MeshwrightError) else f"The pipelines in {folder} cannot be read. {error}"
+        registry.use_folder(None)
+        offered_tasks.refresh(_reserved)
+    groups = {offered: group_class(offered) for offered in offered_tasks.offered()}
+    settings = properties.settings_classes(groups)
+    _registered = (*groups.values(), *settings, *map(operator_class, groups),
+                   *(panel_class(offered, number) for number, offered in enumerate(groups)))
+    for cls in _registered:
+        bpy.utils.register_class(cls)
+    properties.attach(settings[1])
+
+
+def complaint() -> str:
+    """Why the folder of further pipelines cannot be used, in words, or ""."""
+    return _complaint
+
+
+def registered() -> tuple[type, ...]:
+    """The classes that are registered now."""
+    return _registered
