@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .error import BadInput
-from .parameter import Parameter
+from .parameter import Parameter, Value
 from .pipeline_spec import PipelineSpec
 from .task_spec import TaskSpec
 
@@ -46,7 +46,7 @@ def _complaints(spec: PipelineSpec, folder: str) -> Iterator[str]:
 
 
 def _task_complaints(task: TaskSpec) -> Iterator[str]:
-    yield from _repeated("inputs and parameters", (item.name for item in (*task.inputs, *task.parameters)))
+    yield from _repeated("inputs and parameters", _names_of(task))
     meshes = [wanted for wanted in task.inputs if wanted.kind == "mesh"]
     if len(meshes) > 1 or bool(meshes) != (task.selection != "none"):
         yield "selected objects go to one mesh input, and selection says how."
@@ -64,17 +64,26 @@ def _task_complaints(task: TaskSpec) -> Iterator[str]:
             if name not in parameters:
                 yield f"the preset {preset.label} names the unknown parameter '{name}'."
             else:
-                parameters[name].validated(value)
+                yield from (f"the preset {preset.label}: {complaint}" for complaint
+                            in _value_complaints(parameters[name], value))
+
+
+def _names_of(task: TaskSpec) -> list[str]:
+    return [wanted.name for wanted in task.inputs] + [parameter.name for parameter in task.parameters]
 
 
 def _parameter_complaints(parameter: Parameter) -> Iterator[str]:
     if not _NAME.fullmatch(parameter.name):
         yield f"'{parameter.name}' is not a name of lowercase letters, digits and underscores."
     if parameter.kind != "file":
-        try:
-            parameter.validated(parameter.default)
-        except BadInput as error:
-            yield error.report.what
+        yield from _value_complaints(parameter, parameter.default)
+
+
+def _value_complaints(parameter: Parameter, value: Value) -> Iterator[str]:
+    try:
+        parameter.validated(value)
+    except BadInput as error:
+        yield error.report.what
 
 
 def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:

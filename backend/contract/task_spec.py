@@ -153,7 +153,8 @@ class TaskSpec:
         return None
 
     def _label(self, name: str) -> str:
-        return next(item.label for item in (*self.inputs, *self.parameters) if item.name == name)
+        labels = {wanted.name: wanted.label for wanted in self.inputs}
+        return ({parameter.name: parameter.label for parameter in self.parameters} | labels)[name]
 
 
 def _article(word: str) -> str:

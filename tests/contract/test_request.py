@@ -32,7 +32,8 @@ FREE = Parameter("free", "float", 0.0, "Free", "")
 TASK = TaskSpec("make", "Make", "", "object", (InputSpec("image", "image", "Image", "Give one"),),
                 (STEPS, SCALE, MODE, SHOW, NAME, FREE), (StageSpec("go", "Going", 1.0),))
 SPEC = PipelineSpec("model", "Model", "", (TASK,),
-                    (WeightSet("small", "Small", "", (), License("L", "", "", True), 0.1, {"full": 0.1}, bundled=True),))
+                    (WeightSet("small", "Small", "", (), License("L", "", "", True), 0.1, {"full": 0.1},
+                               bundled=True),))
 
 
 def request(**changes):
