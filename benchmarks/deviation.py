@@ -10,8 +10,8 @@ import time
 import numpy as np
 import trimesh
 
+from backend.contract import MeshData
 from backend.geometry.deviation import deviations
-from backend.geometry.mesh import TriangleMesh
 from backend.geometry.simplification import decimate
 
 SECTIONS = (50, 160, 500, 707)
@@ -19,11 +19,11 @@ FACES = 2000
 ROUGHNESS = 5e-4
 
 
-def rough_torus(sections: int) -> TriangleMesh:
+def rough_torus(sections: int) -> MeshData:
     """A torus of 4 sections^2 faces whose vertices are off by `ROUGHNESS`."""
     torus = trimesh.creation.torus(1, 0.3, major_sections=2 * sections, minor_sections=sections)
     noise = np.random.default_rng(0).normal(scale=ROUGHNESS, size=torus.vertices.shape)
-    return TriangleMesh(torus.vertices + noise, torus.faces)
+    return MeshData(torus.vertices + noise, torus.faces)
 
 
 def main() -> int:

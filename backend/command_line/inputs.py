@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec, write_mesh
+from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec
 from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
 from ..pipelines.common.image_files import read_image
 from .task_arguments import source_slot
@@ -100,7 +100,7 @@ def place_meshes(source: Path, folder: JobFolder, number: int, reading: MeshRead
         meshes = [joined(meshes)]
     names = _mesh_names(number, len(meshes))
     for name, mesh in zip(names, meshes, strict=True):
-        write_mesh(folder.inputs / name, mesh.vertices, mesh.faces)
+        mesh.write(folder.inputs / name)
     return Placed(names)
 
 

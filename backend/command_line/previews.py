@@ -5,8 +5,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from ..contract import Event, JobFolder, MeshwrightError, Preview, Remedy, read_mesh
-from ..geometry.mesh import TriangleMesh
+from ..contract import Event, JobFolder, MeshData, MeshwrightError, Preview, Remedy
 from ..geometry.mesh_files import NamedMesh, write_parts
 
 
@@ -26,7 +25,7 @@ class KeptPreviews:
         try:
             self._target.mkdir(parents=True, exist_ok=True)
             if shown.suffix == ".npz":
-                part = NamedMesh(shown.stem, TriangleMesh(*read_mesh(shown)))
+                part = NamedMesh(shown.stem, MeshData.read(shown))
                 write_parts(self._target / f"{shown.stem}.{number:03d}.glb", [part])
             else:
                 shutil.copy(shown, self._target / f"{shown.stem}.{number:03d}{shown.suffix}")

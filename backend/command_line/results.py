@@ -13,15 +13,14 @@ from ..contract import (
     VARIANT_GROUP,
     Artifact,
     JobFolder,
+    MeshData,
     MeshwrightError,
     Remedy,
     Result,
     TaskSpec,
-    read_mesh,
     write_text_whole,
 )
 from ..contract.mesh_metrics import COMPONENTS, MESH_METRICS
-from ..geometry.mesh import TriangleMesh
 from ..geometry.mesh_files import NamedMesh, joined, write_parts
 from .inputs import Placed
 
@@ -103,7 +102,7 @@ def _meshes_in_words(meshes: Sequence[Artifact], folder: JobFolder) -> str:
     """"7 parts, 41,236 faces"; "" for none."""
     if not meshes:
         return ""
-    faces = sum(len(read_mesh(folder.outputs / artifact.file)[1]) for artifact in meshes)
+    faces = sum(len(MeshData.read(folder.outputs / artifact.file).faces) for artifact in meshes)
     several = "variants" if meshes[0].group == VARIANT_GROUP else "parts"
     return f"{f'{len(meshes)} {several}' if len(meshes) > 1 else '1 mesh'}, {faces:,} faces"
 
@@ -143,7 +142,7 @@ def _unwritable(target: Path, error: OSError) -> MeshwrightError:
 
 
 def _part(artifact: Artifact, folder: JobFolder) -> NamedMesh:
-    return NamedMesh(artifact.name, TriangleMesh(*read_mesh(folder.outputs / artifact.file)), artifact.color)
+    return NamedMesh(artifact.name, MeshData.read(folder.outputs / artifact.file), artifact.color)
 
 
 def _write_groups(meshes: Sequence[Artifact], parts: Sequence[NamedMesh], name: str, target: Path) -> None:

@@ -20,7 +20,7 @@ from .event import (
     event_from_json,
     event_to_json,
 )
-from .job_folder import JobFolder, read_mesh, replace_mesh, write_mesh
+from .job_folder import JobFolder
 from .license import License
 from .mesh_data import MeshData
 from .message import (
@@ -33,7 +33,6 @@ from .message import (
     message_from_json,
     message_to_json,
 )
-from .painted_mesh import PaintedMesh
 from .parameter import Choice, Parameter
 from .pipeline_spec import DOWNLOAD_WEIGHTS, PipelineSpec
 from .progress import Progress
@@ -79,7 +78,6 @@ __all__ = [
     "MeshNeed",
     "MeshwrightError",
     "Message",
-    "PaintedMesh",
     "Parameter",
     "PipelineSpec",
     "Preset",
@@ -106,10 +104,7 @@ __all__ = [
     "given",
     "message_from_json",
     "message_to_json",
-    "read_mesh",
-    "replace_mesh",
     "replace_whole",
     "unwritable_folder",
-    "write_mesh",
     "write_text_whole",
 ]

@@ -5,12 +5,9 @@
 """
 
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .error import ErrorReport, MeshwrightError, Remedy, unwritable_folder
 from .event import Event, event_from_json, event_to_json
@@ -103,31 +100,3 @@ class JobFolder:
         except (OSError, ValueError) as error:
             raise MeshwrightError(f"{name} of this job cannot be read.", str(error), "Start the job again.",
                                   Remedy.RETRY) from error
-
-
-def write_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
-    """Write a mesh as uncompressed npz: vertices [V, 3] as float32, faces [F, 3] as int32. Raises MeshwrightError."""
-    try:
-        np.savez(path, vertices=np.ascontiguousarray(vertices, np.float32), faces=np.ascontiguousarray(faces, np.int32))
-    except OSError as error:
-        raise unwritable_folder(path.parent, error) from error
-
-
-def replace_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
-    """`write_mesh` for a file that another process may be reading: it is there whole or not at all."""
-    draft = path.with_name(f"{path.stem}.draft.npz")
-    write_mesh(draft, vertices, faces)
-    try:
-        draft.replace(path)
-    except OSError as error:
-        raise unwritable_folder(path.parent, error) from error
-
-
-def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(vertices float32 [V, 3], faces int32 [F, 3]) of an npz that `write_mesh` wrote. Raises MeshwrightError."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return data["vertices"], data["faces"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise MeshwrightError(f"The mesh file {path.name} cannot be read.", str(error), "Start the job again.",
-                              Remedy.RETRY) from error

@@ -76,6 +76,11 @@ class MeshData:
         corners = self.corners()
         return float(np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6.0)
 
+    @property
+    def selected(self) -> NDArray[np.bool_]:
+        """The selection, bool [F]; all faces where there is none."""
+        return np.ones(len(self.faces), bool) if self.selection is None else self.selection
+
     def corners(self) -> NDArray[np.float64]:
         """The positions of every face's corners, float64 [F, 3, 3]."""
         return self.vertices.astype(np.float64)[self.faces]

@@ -10,8 +10,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ..contract import MeshData
 from .components import component_diagonals, face_labels, go_on, keep_faces
-from .mesh import TriangleMesh
 
 MERGE_DISTANCE = 1e-4
 """Vertices nearer than this are one; relative to the bounding box's diagonal."""
@@ -21,7 +21,7 @@ SMALLEST_FACE_COUNT = 25
 """Components of fewer faces are removed."""
 
 
-def clean_mesh(mesh: TriangleMesh, check: Callable[[], None] = go_on) -> TriangleMesh:
+def clean_mesh(mesh: MeshData, check: Callable[[], None] = go_on) -> MeshData:
     """Apply the published pipeline's six filters in its order; lengths are relative to the mesh's diagonal.
 
     Nothing is repaired or remeshed: non-manifold edges and open borders stay. ``check`` is called between the steps,
@@ -38,11 +38,11 @@ def clean_mesh(mesh: TriangleMesh, check: Callable[[], None] = go_on) -> Triangl
     return remove_small_components(mesh, SMALLEST_DIAGONAL * diagonal, SMALLEST_FACE_COUNT, check)
 
 
-def remove_unreferenced_vertices(mesh: TriangleMesh) -> TriangleMesh:
+def remove_unreferenced_vertices(mesh: MeshData) -> MeshData:
     return keep_faces(mesh, np.ones(len(mesh.faces), bool))
 
 
-def merge_close_vertices(mesh: TriangleMesh, distance: float) -> TriangleMesh:
+def merge_close_vertices(mesh: MeshData, distance: float) -> MeshData:
     """Merge vertices connected by steps of at most ``distance`` into the first of them; collapsed faces are dropped."""
     if mesh.is_empty:
         return mesh
@@ -56,10 +56,10 @@ def merge_close_vertices(mesh: TriangleMesh, distance: float) -> TriangleMesh:
     first = np.unique(labels, return_index=True)[1]
     faces = first[labels][mesh.faces]
     a, b, c = faces.T
-    return keep_faces(TriangleMesh(mesh.vertices, faces), (a != b) & (b != c) & (c != a))
+    return keep_faces(MeshData(mesh.vertices, faces), (a != b) & (b != c) & (c != a))
 
 
-def remove_duplicate_faces(mesh: TriangleMesh) -> TriangleMesh:
+def remove_duplicate_faces(mesh: MeshData) -> MeshData:
     """Keep the first of the faces that have the same three vertices, whatever their winding."""
     corners = np.sort(mesh.faces, axis=1)
     order = np.lexsort(corners.T)  # stable, so the first of equal faces leads its run
@@ -69,13 +69,13 @@ def remove_duplicate_faces(mesh: TriangleMesh) -> TriangleMesh:
     return keep_faces(mesh, kept)
 
 
-def remove_zero_area_faces(mesh: TriangleMesh) -> TriangleMesh:
+def remove_zero_area_faces(mesh: MeshData) -> MeshData:
     return keep_faces(mesh, np.any(mesh.area_vectors() != 0.0, axis=1))
 
 
 def remove_small_components(
-    mesh: TriangleMesh, diagonal: float, face_count: int, check: Callable[[], None] = go_on
-) -> TriangleMesh:
+    mesh: MeshData, diagonal: float, face_count: int, check: Callable[[], None] = go_on
+) -> MeshData:
     """Remove edge-connected components with a bounding-box diagonal below ``diagonal`` or fewer faces than given."""
     labels = face_labels(mesh.faces, through_manifold_edges=False, check=check)
     check()
@@ -83,7 +83,7 @@ def remove_small_components(
     return keep_faces(mesh, large[labels])
 
 
-def remove_floaters(mesh: TriangleMesh, share: float = 0.005) -> TriangleMesh:
+def remove_floaters(mesh: MeshData, share: float = 0.005) -> MeshData:
     """Remove edge-connected components with fewer faces than ``share`` of those of the largest one."""
     if mesh.is_empty:
         return mesh

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .mesh import TriangleMesh
+from ..contract import MeshData
 
 Indices = NDArray[np.int64]
 
@@ -59,7 +59,7 @@ def face_labels(
     return connected_components(graph, directed=False)[1]
 
 
-def component_diagonals(mesh: TriangleMesh, labels: NDArray[np.integer]) -> NDArray[np.float64]:
+def component_diagonals(mesh: MeshData, labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the bounding-box diagonal of every component, float64 [C]."""
     if mesh.is_empty:
         return np.zeros(0)
@@ -74,22 +74,22 @@ def component_diagonals(mesh: TriangleMesh, labels: NDArray[np.integer]) -> NDAr
     return np.sqrt(squared)
 
 
-def keep_faces(mesh: TriangleMesh, kept: NDArray[np.bool_]) -> TriangleMesh:
+def keep_faces(mesh: MeshData, kept: NDArray[np.bool_]) -> MeshData:
     """Return the chosen faces with the vertices that they use, both in their old order."""
     faces = mesh.faces[kept]
     used = np.zeros(len(mesh.vertices), bool)
     used[faces] = True
-    return TriangleMesh(mesh.vertices[used], (np.cumsum(used) - 1)[faces])
+    return MeshData(mesh.vertices[used], (np.cumsum(used) - 1)[faces])
 
 
-def is_watertight(mesh: TriangleMesh) -> bool:
+def is_watertight(mesh: MeshData) -> bool:
     """Whether every edge belongs to exactly two faces."""
     return not mesh.is_empty and bool((edge_runs(directed_edges(mesh.faces))[2] == 2).all())
 
 
 def split_components(
-    mesh: TriangleMesh, *, fill_holes: bool = True, check: Callable[[], None] = go_on
-) -> list[TriangleMesh]:
+    mesh: MeshData, *, fill_holes: bool = True, check: Callable[[], None] = go_on
+) -> list[MeshData]:
     """Split into components connected through edges of exactly two faces, ordered by their first face.
 
     Every component gets its own copies of shared vertices. Holes of one triangle or one quadrilateral are filled
@@ -101,7 +101,7 @@ def split_components(
     check()
     owner = labels[:, None] * len(mesh.vertices) + mesh.faces
     keys, faces = np.unique(owner, return_inverse=True)
-    separate = TriangleMesh(mesh.vertices[keys % len(mesh.vertices)], faces.reshape(-1, 3))
+    separate = MeshData(mesh.vertices[keys % len(mesh.vertices)], faces.reshape(-1, 3))
     check()
     vertex_labels = keys // len(mesh.vertices)
     filled = fill_small_holes(separate) if fill_holes else separate
@@ -116,7 +116,7 @@ def split_components(
         face_ends, vertex_ends, np.append(0, face_ends[:-1]), np.append(0, vertex_ends[:-1]), strict=True
     ):
         parts.append(
-            TriangleMesh(filled.vertices[vertex_start:vertex_end], faces[face_start:face_end] - np.int32(vertex_start))
+            MeshData(filled.vertices[vertex_start:vertex_end], faces[face_start:face_end] - np.int32(vertex_start))
         )
     return parts
 
@@ -128,7 +128,7 @@ def border_edges(faces: NDArray[np.integer]) -> Indices:
     return edges[order[start[count == 1]]]
 
 
-def fill_small_holes(mesh: TriangleMesh) -> TriangleMesh:
+def fill_small_holes(mesh: MeshData) -> MeshData:
     """Close holes whose border is one triangle or one quadrilateral; other holes stay.
 
     A border that passes a vertex twice is left open, and so is the outline of a single triangle or quadrilateral,
@@ -152,7 +152,7 @@ def fill_small_holes(mesh: TriangleMesh) -> TriangleMesh:
         np.stack([a, c, b], axis=1)[triangle | quad],
         np.stack([a, d, c], axis=1)[quad],
     ]
-    return TriangleMesh(mesh.vertices, np.concatenate([mesh.faces, *patches]))
+    return MeshData(mesh.vertices, np.concatenate([mesh.faces, *patches]))
 
 
 def border_loops(faces: NDArray[np.integer]) -> list[Indices]:

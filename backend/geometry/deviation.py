@@ -15,9 +15,9 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from ..contract import MeshData
 from .cleaning import remove_zero_area_faces
 from .components import go_on
-from .mesh import TriangleMesh
 from .normalization import Normalization
 
 wp.config.log_level = wp.LOG_WARNING  # its greeting and compiling are no part of a command's output
@@ -68,8 +68,8 @@ class Deviation:
 
 
 def deviations(
-    original: TriangleMesh,
-    others: Sequence[TriangleMesh],
+    original: MeshData,
+    others: Sequence[MeshData],
     samples: int = SAMPLES,
     check: Callable[[], None] = go_on,
 ) -> list[Deviation]:
@@ -84,7 +84,7 @@ def deviations(
     return [_between(first, _Samples(_surface_of(other), frame, samples), check) for other in others]
 
 
-def _surface_of(mesh: TriangleMesh) -> TriangleMesh:
+def _surface_of(mesh: MeshData) -> MeshData:
     mesh = remove_zero_area_faces(mesh)
     if mesh.is_empty:
         raise ValueError("a mesh without area is no surface to measure")
@@ -108,8 +108,8 @@ def _between(original: _Samples, other: _Samples, check: Callable[[], None]) -> 
 class _Samples:
     """A mesh in the frame of the original with its tree, and its samples, those of the faces first."""
 
-    def __init__(self, mesh: TriangleMesh, frame: Normalization, samples: int):
-        placed = TriangleMesh(frame.apply(mesh.vertices).astype(np.float32), mesh.faces)
+    def __init__(self, mesh: MeshData, frame: Normalization, samples: int):
+        placed = MeshData(frame.apply(mesh.vertices).astype(np.float32), mesh.faces)
         self.samples = samples
         faces, spacing = face_points(placed, samples)
         edges, self.spacing = sliver_points(placed, spacing, EDGE_SAMPLES * samples)
@@ -146,7 +146,7 @@ def closest_points(
     closest[number] = wp.mesh_eval_position(mesh, found.face, found.u, found.v)
 
 
-def face_points(mesh: TriangleMesh, count: int) -> tuple[NDArray[np.float32], float]:
+def face_points(mesh: MeshData, count: int) -> tuple[NDArray[np.float32], float]:
     """Lay ``count`` points [count, 3] evenly by area over the faces; also their spacing, in the unit of positions."""
     areas = np.linalg.norm(mesh.area_vectors(), axis=1)
     total = float(areas.sum())
@@ -159,7 +159,7 @@ def face_points(mesh: TriangleMesh, count: int) -> tuple[NDArray[np.float32], fl
     return (a + u * (b - a) + w * (c - a)).astype(np.float32), float(np.sqrt(total / count))
 
 
-def sliver_points(mesh: TriangleMesh, spacing: float, most: int) -> tuple[NDArray[np.float32], float]:
+def sliver_points(mesh: MeshData, spacing: float, most: int) -> tuple[NDArray[np.float32], float]:
     """Lay points [N, 3] along the long edges of slivers, ``spacing`` apart, or farther where they would be too many.
 
     A sliver is long, but has hardly any area to get points by. Also returns the spacing that was kept to.

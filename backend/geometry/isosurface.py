@@ -19,12 +19,12 @@ import torch
 from skimage.measure import marching_cubes
 from torch import Tensor
 
-from .mesh import TriangleMesh
+from ..contract import MeshData
 
 logger = logging.getLogger(__name__)
 
 
-def extract_isosurface(grid: Tensor, *, level: float = 0.0) -> TriangleMesh:
+def extract_isosurface(grid: Tensor, *, level: float = 0.0) -> MeshData:
     """Return the surface where the field on the cube [-1, 1]^3 crosses ``level``.
 
     Args:
@@ -44,22 +44,22 @@ def extract_isosurface(grid: Tensor, *, level: float = 0.0) -> TriangleMesh:
     if not np.isfinite(low + high):
         raise ValueError("the grid holds values that are not finite")
     if not low <= level < high:
-        return TriangleMesh.empty()
+        return MeshData.empty()
     if grid.is_cuda and _warp_is_installed():
         return extract_with_warp(grid, level)
     return extract_with_skimage(grid, level)
 
 
-def extract_with_skimage(grid: Tensor, level: float = 0.0) -> TriangleMesh:
+def extract_with_skimage(grid: Tensor, level: float = 0.0) -> MeshData:
     """Extract on the CPU. The grid must cross the level."""
     values = -grid.detach().to("cpu", torch.float32).numpy()
     # scikit-image sets corners above the level only: one that equals it must be above to count as outside.
     values[values == np.float32(-level)] = np.nextafter(np.float32(-level), np.float32(np.inf))
     vertices, faces, _, _ = marching_cubes(values, -level, method="lorensen", gradient_direction="descent")
-    return TriangleMesh(vertices * np.float32(2.0 / (values.shape[0] - 1)) - np.float32(1.0), faces)
+    return MeshData(vertices * np.float32(2.0 / (values.shape[0] - 1)) - np.float32(1.0), faces)
 
 
-def extract_with_warp(grid: Tensor, level: float = 0.0) -> TriangleMesh:
+def extract_with_warp(grid: Tensor, level: float = 0.0) -> MeshData:
     """Extract on the grid's own device, with one copy of the grid. The grid must cross the level."""
     import warp as wp  # slow to load, so only where it is used
     from warp.geometry import IsoSurfaceMarchingCubes
@@ -70,7 +70,7 @@ def extract_with_warp(grid: Tensor, level: float = 0.0) -> TriangleMesh:
         field, -level, lower=(-1.0, -1.0, -1.0), upper=(1.0, 1.0, 1.0)
     )
     # warp winds so that normals point to where the given field is larger, which is outside.
-    return TriangleMesh(vertices.numpy(), indices.numpy().reshape(-1, 3))
+    return MeshData(vertices.numpy(), indices.numpy().reshape(-1, 3))
 
 
 @functools.cache

@@ -17,12 +17,12 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ..contract import BadInput
+from ..contract import BadInput, MeshData
 from .frames import BLENDER_TO_Y_UP
 from .gltf_materials import with_materials
-from .mesh import TriangleMesh
 from .obj_indices import with_absolute_indices
 from .ply_polygons import PlyHeader, read_polygons
+from .trimesh_conversion import from_trimesh, to_trimesh
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 _Y_UP_SUFFIXES = (".glb", ".gltf", ".obj")
@@ -35,7 +35,7 @@ class NamedMesh:
     """A part in Blender's frame. `color` is sRGB in [0, 1]."""
 
     name: str
-    mesh: TriangleMesh
+    mesh: MeshData
     color: tuple[float, ...] | None = None
 
 
@@ -57,7 +57,7 @@ def read_parts(path: Path) -> list[NamedMesh]:
     for node in read_nodes(path):
         placed = node.mesh.copy().apply_transform(node.to_blender)
         placed.merge_vertices(merge_tex=True, merge_norm=True)
-        parts.append(NamedMesh(node.name, TriangleMesh.from_trimesh(placed)))
+        parts.append(NamedMesh(node.name, from_trimesh(placed)))
     return parts
 
 
@@ -94,7 +94,7 @@ def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
     """
     scene = trimesh.Scene()
     for part in parts:
-        mesh = part.mesh.to_trimesh()
+        mesh = to_trimesh(part.mesh)
         if path.suffix.lower() in _Y_UP_SUFFIXES:
             mesh.apply_transform(BLENDER_TO_Y_UP)
         if part.color is not None and path.suffix.lower() in _COLORED_SUFFIXES:
@@ -104,10 +104,10 @@ def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
     path.write_bytes(_exported(geometry, path.suffix.lower().lstrip(".")))
 
 
-def joined(meshes: Sequence[TriangleMesh]) -> TriangleMesh:
+def joined(meshes: Sequence[MeshData]) -> MeshData:
     """All meshes as one, nothing merged."""
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
-    return TriangleMesh(
+    return MeshData(
         np.concatenate([np.zeros((0, 3), np.float32), *(mesh.vertices for mesh in meshes)]),
         np.concatenate([np.zeros((0, 3), np.int32),
                         *(mesh.faces + start for mesh, start in zip(meshes, starts, strict=False))]),
@@ -131,7 +131,7 @@ def _loaded_ply(path: Path) -> trimesh.Scene:
     try:
         scene = trimesh.load_scene(path, process=False)
     except ValueError:
-        return trimesh.Scene(read_polygons(path).to_trimesh())
+        return trimesh.Scene(to_trimesh(read_polygons(path)))
     found = sum(len(mesh.faces) for mesh in scene.geometry.values() if isinstance(mesh, trimesh.Trimesh))
     if found < header.face_count:
         raise ValueError(f"there are {found} of {header.face_count} faces: it is cut off")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .mesh import TriangleMesh
+from ..contract import MeshData
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
@@ -57,7 +57,7 @@ class PlyHeader:
         return self.elements.get("face", (0, []))[0]
 
 
-def read_polygons(path: Path) -> TriangleMesh:
+def read_polygons(path: Path) -> MeshData:
     """The mesh of a binary PLY file, every face cut into a fan of triangles.
 
     Raises ValueError for a file of another form, or one that is cut off, OSError for one that cannot be opened.
@@ -79,7 +79,7 @@ def read_polygons(path: Path) -> TriangleMesh:
                 at += row.itemsize * count
     except (KeyError, IndexError) as error:
         raise ValueError(f"it is cut off, or of an unknown form: {error}") from error
-    return TriangleMesh(vertices, triangles)
+    return MeshData(vertices, triangles)
 
 
 def _faces(data: bytes, at: int, count: int, properties: list[list[str]], order: str) -> tuple[np.ndarray, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import fast_simplification
 
-from .mesh import TriangleMesh
+from ..contract import MeshData
 
 
-def decimate(mesh: TriangleMesh, face_target: int) -> TriangleMesh:
+def decimate(mesh: MeshData, face_target: int) -> MeshData:
     """Return a mesh of at most about ``face_target`` faces; a mesh that has no more already is returned as it is.
 
     The library collapses in rounds and may stop a few faces above or below the target.
@@ -21,4 +21,4 @@ def decimate(mesh: TriangleMesh, face_target: int) -> TriangleMesh:
     if len(mesh.faces) <= face_target:
         return mesh
     vertices, faces = fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=face_target)
-    return TriangleMesh(vertices, faces)
+    return MeshData(vertices, faces)

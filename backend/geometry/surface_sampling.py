@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .mesh import TriangleMesh
+from ..contract import MeshData
 
 
-def stratified_surface_points(mesh: TriangleMesh, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def stratified_surface_points(mesh: MeshData, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw ``count`` points, at least one from every face where there are no more faces than points (SPEC 2.8.2).
 
     Every face gives ``ceil(count * area / total area)`` points, at least one; of all these a random subset of
@@ -38,7 +38,7 @@ def stratified_surface_points(mesh: TriangleMesh, count: int, *, generator: torc
     return _points_on_faces(mesh, face, generator), face
 
 
-def _points_on_faces(mesh: TriangleMesh, face: Tensor, generator: torch.Generator) -> Tensor:
+def _points_on_faces(mesh: MeshData, face: Tensor, generator: torch.Generator) -> Tensor:
     u, w = torch.rand(len(face), 2, 1, generator=generator).unbind(1)
     folded = u + w > 1
     u, w = torch.where(folded, 1 - u, u), torch.where(folded, 1 - w, w)

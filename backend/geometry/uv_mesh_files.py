@@ -15,7 +15,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ..contract import BadInput, PaintedMesh
+from ..contract import BadInput, MeshData
 from .frames import BLENDER_TO_Y_UP
 from .material_maps import Maps, material_of, split_at_seams
 from .mesh_files import MeshNode, read_nodes
@@ -33,7 +33,7 @@ class PaintedNode:
     """
 
     node: MeshNode
-    painted: PaintedMesh
+    painted: MeshData
     remark: str = ""
 
 
@@ -79,7 +79,7 @@ def _painted(path: Path, node: MeshNode, choice: UVChoice, tell: Callable[[str],
         if len(faces) > FEW_FACES:
             tell(f"Laying out UVs of {node.name} ({len(faces):,} faces): this can take a minute or more …")
         uvs = new_layout(vertices, faces)
-    return PaintedNode(node, PaintedMesh(vertices, faces, uvs, np.ones(len(faces), bool)), fault)
+    return PaintedNode(node, MeshData(vertices, faces, uvs), fault)
 
 
 def _with_texture(path: Path, node: PaintedNode) -> PaintedNode:

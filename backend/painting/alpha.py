@@ -6,20 +6,20 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from ..contract import PaintedMesh
+from ..contract import MeshData
 from ..geometry.projection import UVMesh, faces_in_texture
 
 FEATHER = 8
 """Texels over which paint fades out."""
 
 
-def paint_alpha(mesh: PaintedMesh, size: int) -> NDArray[np.float32]:
+def paint_alpha(mesh: MeshData, size: int) -> NDArray[np.float32]:
     """How opaque the paint is, float32 [size, size] in [0, 1], row 0 at v = 1.
 
     1 on painted faces, fading over `FEATHER` texels toward edges that they share with unpainted ones; 0 on unpainted
     faces. Gutters take what the nearest texel of a face has, so that filtering does not darken seams.
     """
-    painted, others = (_covered(mesh, which, size) for which in (mesh.painted, ~mesh.painted))
+    painted, others = (_covered(mesh, which, size) for which in (mesh.selected, ~mesh.selected))
     if not painted.any():
         return np.zeros((size, size), np.float32)
     border = _border_texels(mesh, size)
@@ -31,7 +31,7 @@ def paint_alpha(mesh: PaintedMesh, size: int) -> NDArray[np.float32]:
     return spread
 
 
-def _covered(mesh: PaintedMesh, faces: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+def _covered(mesh: MeshData, faces: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     if not faces.any():
         return np.zeros((size, size), bool)
     corners = np.arange(3 * int(faces.sum())).reshape(-1, 3)
@@ -40,13 +40,13 @@ def _covered(mesh: PaintedMesh, faces: NDArray[np.bool_], size: int) -> NDArray[
     return (faces_in_texture(part, (size, size), layers=1)[0] >= 0).numpy()
 
 
-def _border_texels(mesh: PaintedMesh, size: int) -> NDArray[np.bool_]:
+def _border_texels(mesh: MeshData, size: int) -> NDArray[np.bool_]:
     """Texels on the painted side's edges that an unpainted face has too. Vertices at one place count as one."""
     _, place = np.unique(mesh.vertices, axis=0, return_inverse=True)
     sides = np.stack([mesh.faces, np.roll(mesh.faces, -1, axis=1)], axis=2)
     keys = np.sort(place.reshape(-1)[sides], axis=2)
     keys = (keys[..., 0].astype(np.int64) * (len(mesh.vertices) + 1) + keys[..., 1]).reshape(len(mesh.faces), 3)
-    shared = np.isin(keys, keys[~mesh.painted]) & mesh.painted[:, None]
+    shared = np.isin(keys, keys[~mesh.selected]) & mesh.selected[:, None]
     start, end = mesh.uvs[shared], np.roll(mesh.uvs, -1, axis=1)[shared]
     marked = np.zeros((size, size), bool)
     for share in np.linspace(0, 1, _samples(start, end, size)):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..contract import BadInput, PaintedMesh
+from ..contract import BadInput, MeshData
 from ..geometry.normalization import Normalization
 from ..geometry.projection import MOST_OVERLAP, Cameras, UVMesh, uv_coverage, wrap_uvs
 from .uv_strip import UVStrip
@@ -52,7 +52,7 @@ class PaintedScene:
     @classmethod
     def build(
         cls,
-        meshes: Sequence[PaintedMesh],
+        meshes: Sequence[MeshData],
         cameras: Cameras,
         fill: float,
         device: torch.device | str,
@@ -65,9 +65,9 @@ class PaintedScene:
         """
         _check_size(meshes)
         remarks = tuple(remark for mesh in meshes for remark in _checked(mesh))
-        squares = len(meshes) + (not all(mesh.painted.all() for mesh in meshes))
+        squares = len(meshes) + (not all(mesh.selected.all() for mesh in meshes))
         whole = _joined(meshes)
-        painted = np.concatenate([mesh.vertices[mesh.faces[mesh.painted]].reshape(-1, 3) for mesh in meshes])
+        painted = np.concatenate([mesh.vertices[mesh.faces[mesh.selected]].reshape(-1, 3) for mesh in meshes])
         placed = replace(whole, vertices=_fit(whole.vertices, painted, cameras, fill)).to(device)
         textures = _so_far(meshes, placed, so_far) if so_far else None
         return cls(_in_strip(placed, meshes, squares), cameras.to(device), len(meshes), squares, remarks, textures)
@@ -78,7 +78,7 @@ def strip_size(height: int, squares: int) -> tuple[int, int]:
     return UVStrip(((1, 1),) * squares, height).texture_size
 
 
-def _check_size(meshes: Sequence[PaintedMesh]) -> None:
+def _check_size(meshes: Sequence[MeshData]) -> None:
     faces = sum(len(mesh.faces) for mesh in meshes)
     if faces > MOST_FACES:
         what = "The mesh has" if len(meshes) == 1 else f"The {len(meshes)} meshes together have"
@@ -86,16 +86,16 @@ def _check_size(meshes: Sequence[PaintedMesh]) -> None:
                        "Decimate first, or texture the parts one by one.")
 
 
-def _checked(mesh: PaintedMesh) -> list[str]:
-    if not mesh.painted.any():
+def _checked(mesh: MeshData) -> list[str]:
+    if not mesh.selected.any():
         raise BadInput("There is nothing to paint.", "No face of the mesh is chosen.", "Choose faces or whole objects.")
     if not np.isfinite(mesh.vertices).all():
         raise BadInput("The mesh is damaged.", "Some of its vertices are not at numbers.",
                        "Run Mesh > Clean Up in Blender, or select another object.")
-    if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.painted].reshape(-1, 2), axis=0).max() <= 0:
+    if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.selected].reshape(-1, 2), axis=0).max() <= 0:
         raise BadInput("The mesh has no usable UVs.", "All of them are at one point.",
                        "Unwrap it (UV > Smart UV Project), or let Meshwright make a new UV layer.")
-    layout = wrap_uvs(_uv_mesh(mesh.vertices, mesh.faces[mesh.painted], mesh.uvs[mesh.painted]))
+    layout = wrap_uvs(_uv_mesh(mesh.vertices, mesh.faces[mesh.selected], mesh.uvs[mesh.selected]))
     coverage = uv_coverage(layout)
     if coverage.outside:
         raise BadInput("The UVs reach across the border of the texture.",
@@ -112,7 +112,7 @@ def _uv_mesh(vertices: np.ndarray, faces: np.ndarray, corners: np.ndarray) -> UV
         vertices.astype(np.float32), faces, corners.astype(np.float32))))
 
 
-def _joined(meshes: Sequence[PaintedMesh]) -> UVMesh:
+def _joined(meshes: Sequence[MeshData]) -> UVMesh:
     """All meshes as one, where the artist placed them, each with the UVs of its own square, three a face."""
     vertices = np.concatenate([mesh.vertices for mesh in meshes])
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
@@ -120,18 +120,18 @@ def _joined(meshes: Sequence[PaintedMesh]) -> UVMesh:
     return wrap_uvs(_uv_mesh(vertices, faces, np.concatenate([mesh.uvs for mesh in meshes])))
 
 
-def _in_strip(whole: UVMesh, meshes: Sequence[PaintedMesh], squares: int) -> UVMesh:
+def _in_strip(whole: UVMesh, meshes: Sequence[MeshData], squares: int) -> UVMesh:
     """The joined mesh with its UVs in a strip of so many squares: one for each mesh, and where there are more the last
     one for the faces that are not painted."""
     square = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
     if squares > len(meshes):
-        square[~np.concatenate([mesh.painted for mesh in meshes])] = squares - 1
+        square[~np.concatenate([mesh.selected for mesh in meshes])] = squares - 1
     # Only the corners of faces that are not painted can still lie outside.
     inside, of_corner = whole.uvs.clamp(0, 1), torch.from_numpy(square).to(whole.device).repeat_interleave(3)
     return whole.with_uvs(UVStrip(((1, 1),) * squares, 1).to_strip(inside, of_corner))
 
 
-def _so_far(meshes: Sequence[PaintedMesh], whole: UVMesh, largest: int) -> TextureSoFar:
+def _so_far(meshes: Sequence[MeshData], whole: UVMesh, largest: int) -> TextureSoFar:
     """The textures that the meshes have, side by side, each a square of at most `largest` texels a side."""
     images = [mesh.texture for mesh in meshes if mesh.texture is not None]
     if len(images) < len(meshes):

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ..geometry.mesh import TriangleMesh
+from ..contract import MeshData
 from .dataset import Split
 from .draw import Draw
 from .low_poly_families import ARRANGEMENTS, FAMILIES
@@ -26,7 +26,7 @@ _SEED = 0x10707
 """Sets these objects' seeds apart from those of the other drawn objects."""
 
 
-def low_poly_object(split: Split, number: int, seed: int = 0) -> TriangleMesh:
+def low_poly_object(split: Split, number: int, seed: int = 0) -> MeshData:
     """Return object ``number`` of a split, the same one always."""
     draw = Draw(np.random.default_rng((_SEED, seed, int(split), number)))
     parts = _parts(draw)

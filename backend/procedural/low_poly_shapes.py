@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.mesh import TriangleMesh
+from ..contract import MeshData
 
 FloatArray = NDArray[np.float64]
 PolygonArray = NDArray[np.int64]
@@ -53,7 +53,7 @@ def axis_rotation(axis: int, angle: float) -> FloatArray:
     return matrix
 
 
-def triangulated(parts: Sequence[PolygonMesh]) -> TriangleMesh:
+def triangulated(parts: Sequence[PolygonMesh]) -> MeshData:
     """All parts as one triangle mesh, nothing merged.
 
     Every polygon becomes a fan around its lowest corner (by z, then y, then x): what is a flat polygon on the surface
@@ -71,7 +71,7 @@ def triangulated(parts: Sequence[PolygonMesh]) -> TriangleMesh:
                 faces.append(turned[:, [0, corner, corner + 1]])
         vertices.append(part.vertices)
         start += len(part.vertices)
-    return TriangleMesh(np.concatenate(vertices), np.concatenate(faces))
+    return MeshData(np.concatenate(vertices), np.concatenate(faces))
 
 
 def loft(rings: FloatArray, bottom: float | None = None, top: float | None = None) -> PolygonMesh:

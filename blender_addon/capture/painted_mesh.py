@@ -16,7 +16,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..backend.contract import BadInput, PaintedMesh
+from ..backend.contract import BadInput, MeshData
 from ..delivery_note import MaterialPlacement, MeshSource
 from .current_texture import baked_texture
 from .unwrapping import smart_uvs
@@ -45,7 +45,7 @@ def capture_painted(source: bpy.types.Object, path: Path, which: MeshSource, sco
 
 
 def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choice: UVChoice, new_uvs: Path,
-                 view: View | None = None, textured: bool = False) -> tuple[PaintedMesh, MaterialPlacement]:
+                 view: View | None = None, textured: bool = False) -> tuple[MeshData, MaterialPlacement]:
     """The object's mesh with UVs and the faces to paint, and how to deliver its texture.
 
     A new UV layer for the object's own mesh goes to the file `new_uvs` (npy, float32 [L, 2]). With the scope "VIEW" the
@@ -81,7 +81,7 @@ def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choi
         if textured:
             captured = replace(captured, texture=baked_texture(copy, which, name, source.name))
     if view is not None and shown is not None:
-        captured = replace(captured, vertices=view.turned(captured.vertices), painted=shown > 0)
+        captured = replace(captured, vertices=view.turned(captured.vertices), selection=shown > 0)
     if uvs is None:
         return captured, MaterialPlacement(name, "", slots, masked)
     np.save(new_uvs, uvs)
@@ -213,7 +213,7 @@ def _corner_uvs(layer: bpy.types.MeshUVLoopLayer, triangles: _Triangles) -> np.n
     return corners
 
 
-def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str) -> PaintedMesh:
+def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str) -> MeshData:
     """What views shall see of the copy `source` of the object `name`."""
     with _seen(source, which) as mesh:
         triangles = _Triangles.of(mesh, len(source.material_slots))
@@ -227,7 +227,7 @@ def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str
         raise BadInput(f"{name} has vertices at no place.", "Some coordinates are infinite or not a number.",
                        "Delete these vertices or apply the modifiers that make them.")
     turn = _winding(source.matrix_world)
-    return PaintedMesh(placed, triangles.vertices[:, turn], uvs[:, turn], painted)
+    return MeshData(placed, triangles.vertices[:, turn], uvs[:, turn], selection=painted)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.contract import Artifact, JobFolder, Request, Result, write_mesh
+from backend.contract import Artifact, JobFolder, MeshData, Request, Result
 
 Vector = tuple[float, float, float]
 SEED = 7
@@ -33,7 +33,7 @@ def finished_job(path: Path, task: str = "generate_parts", subject: str = "stool
     artifacts = []
     for number, (low, high) in enumerate(boxes):
         file = f"part.{number:02d}.npz"
-        write_mesh(folder.outputs / file, box(low, high), BOX_FACES)
+        MeshData(box(low, high), BOX_FACES).write(folder.outputs / file)
         artifacts.append(Artifact(f"{subject}.{number}", "mesh", file, "mesh", color=COLORS[number % 3],
                                   group=f"volume.{number % 2}"))
     folder.write_result(Result(tuple(artifacts), {"sample": 1.0}, ("a remark",)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from backend.contract import read_mesh
+from backend.contract import MeshData
 
 from .conftest import Extension
 from .test_operators import desk, only_job, refusal
@@ -83,7 +83,8 @@ def captured(desk: Extension) -> tuple[np.ndarray, np.ndarray]:
     """The mesh that Remesh sends to the worker."""
     assert bpy.ops.meshwright.silksong_remesh() == {"FINISHED"}
     job = only_job(desk)
-    return read_mesh(job.folder.inputs / job.request.inputs["mesh"][0])
+    mesh = MeshData.read(job.folder.inputs / job.request.inputs["mesh"][0])
+    return mesh.vertices, mesh.faces
 
 
 def nothing() -> bpy.types.Object:

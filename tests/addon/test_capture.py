@@ -12,7 +12,7 @@ import pytest
 from mathutils import Matrix
 from PIL import Image
 
-from backend.contract import read_mesh
+from backend.contract import MeshData
 
 from .conftest import Extension
 
@@ -222,13 +222,15 @@ def test_mesh_frames_and_modifiers(extension: Extension, scene: bpy.types.Scene,
     modifier.count = 3
     bpy.context.view_layer.update()
     capture_mesh(cube, tmp_path / "base.npz", "BASE", "standing")
-    vertices, faces = read_mesh(tmp_path / "base.npz")
+    mesh = MeshData.read(tmp_path / "base.npz")
+    vertices, faces = mesh.vertices, mesh.faces
     assert len(vertices) == 8 and len(faces) == 12
     assert np.abs(vertices).max(axis=0) == pytest.approx([2.0, 1.0, 1.0], abs=1e-6), "scaled, but not moved"
     capture_mesh(cube, tmp_path / "evaluated.npz", "EVALUATED", "standing")
-    assert len(read_mesh(tmp_path / "evaluated.npz")[1]) == 36
+    assert len(MeshData.read(tmp_path / "evaluated.npz").faces) == 36
     capture_mesh(cube, tmp_path / "world.npz", "BASE", "world")
-    vertices, faces = read_mesh(tmp_path / "world.npz")
+    mesh = MeshData.read(tmp_path / "world.npz")
+    vertices, faces = mesh.vertices, mesh.faces
     assert vertices[:, 0].min() == pytest.approx(3.0) and vertices[:, 0].max() == pytest.approx(7.0)
     a, b, c = (vertices[faces[:, corner]] - (5, 0, 0) for corner in range(3))
     assert np.einsum("ij,ij->", a, np.cross(b, c)) / 6 == pytest.approx(16.0), "mirrored, yet facing outwards"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from backend.contract import write_mesh
+from backend.contract import MeshData
 from blender_addon import jobs
 from blender_addon.deliver import preview
 from blender_addon.delivery_note import DeliveryNote, reference
@@ -37,7 +37,7 @@ class Bench:
 
     def tell(self, faces: int = len(BOX_FACES), file: str = "preview.npz") -> None:
         """A preview with so many faces of a box comes, and the queue takes a step."""
-        write_mesh(self.folder.outputs / file, box(LOW, HIGH), BOX_FACES[:faces])
+        MeshData(box(LOW, HIGH), BOX_FACES[:faces]).write(self.folder.outputs / file)
         self.job.take(self._event(self.job.id, file))
         self.show()
 

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
-from backend.contract import Artifact, JobFolder, Request, Result, write_mesh
+from backend.contract import Artifact, JobFolder, MeshData, Request, Result
 
 from .conftest import Extension
 from .test_panels import drawn
@@ -41,12 +41,12 @@ def mesh_of(arrays: Arrays) -> bpy.types.Mesh:
 def remeshed(path: Path, original: Arrays, *variants: Arrays, **figures: Any) -> JobFolder:
     """The folder of a finished remesh of `original` into `variants`."""
     folder = JobFolder.create(path)
-    write_mesh(folder.inputs / "mesh.001.npz", *original)
+    MeshData(*original).write(folder.inputs / "mesh.001.npz")
     folder.write_request(Request(path.name, "remesh", "silksong", "published", "ring", 7, {},
                                  {"mesh": ("mesh.001.npz",)}))
     artifacts = []
     for number, variant in enumerate(variants):
-        write_mesh(folder.outputs / f"{number}.npz", *variant)
+        MeshData(*variant).write(folder.outputs / f"{number}.npz")
         known = {"faces": len(variant[1]), "original_faces": len(original[1]), **FIGURES, **figures}
         artifacts.append(Artifact(f"ring.{number}", "mesh", f"{number}.npz", "mesh", group="variant", properties=known))
     folder.write_result(Result(tuple(artifacts), {"tokens": 1.0}))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from backend.contract import Artifact, JobFolder, Request, Result, write_mesh
+from backend.contract import Artifact, JobFolder, MeshData, Request, Result
 
 from .conftest import Extension
 from .test_artists_day import select
@@ -23,7 +23,7 @@ def woven_job(path: Path, note: dict[str, Any], meshes: Sequence[tuple[np.ndarra
     folder, artifacts = JobFolder.create(path), []
     folder.write_request(Request(path.name, "remesh", "silksong", "published", subject, 7))
     for number, (vertices, faces) in enumerate(meshes, 1):
-        write_mesh(folder.outputs / f"{number}.npz", vertices, faces)
+        MeshData(vertices, faces).write(folder.outputs / f"{number}.npz")
         artifacts.append(Artifact(f"{subject}.v{number}", "mesh", f"{number}.npz", "mesh", group="variant",
                                   properties={"faces": len(faces)}))
     folder.write_result(Result(tuple(artifacts)))

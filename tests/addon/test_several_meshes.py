@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 
-from backend.contract import read_mesh
+from backend.contract import MeshData
 
 from .conftest import Extension
 from .test_artists_day import select
@@ -37,7 +37,7 @@ def test_one_job_each_the_active_one_first(desk: Extension, scene: bpy.types.Sce
         target = desk.module("delivery_note").DeliveryNote.read(job.folder)
         assert [item.reference.name for item in target.targets] == [job.request.subject]
         assert target.transfer.uvs and target.transfer.materials and target.transfer.source == "BASE"
-        vertices, _ = read_mesh(job.folder.inputs / job.request.inputs["mesh"][0])
+        vertices = MeshData.read(job.folder.inputs / job.request.inputs["mesh"][0]).vertices
         assert np.ptp(vertices, axis=0) == pytest.approx(bpy.data.objects[job.request.subject].dimensions, abs=1e-6)
         assert vertices.mean(axis=0) == pytest.approx([0, 0, 0], abs=1e-6), "as it stands, around its own origin"
 

@@ -82,7 +82,7 @@ def test_own_uvs_are_used_and_nothing_changes(crate: bpy.types.Object, tmp_path:
     captured, paint = painted_mesh(crate, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")
     assert paint == MaterialPlacement("UVMap", slots=(0,)) and not (tmp_path / "uvs.npy").exists()
     assert len(captured.faces) > 12, "the bevel is seen"
-    assert captured.uvs.shape == (len(captured.faces), 3, 2) and captured.painted.all()
+    assert captured.uvs.shape == (len(captured.faces), 3, 2) and captured.selected.all()
     assert captured.vertices.min(axis=0) == pytest.approx([0, 1, 2], abs=1e-5), "world frame"
     painted, notes = textured(crate, paint, tmp_path)
     assert painted == [crate] and not notes
@@ -152,7 +152,7 @@ def test_only_selected_faces_lie_over_the_old_material(crate: bpy.types.Object, 
     for polygon in crate.data.polygons:
         polygon.select = polygon.index == 4
     captured, paint = painted_mesh(crate, "BASE", "FACES", "AUTO", tmp_path / "uvs.npy")
-    assert paint.masked and np.flatnonzero(captured.painted).tolist() == [8, 9]
+    assert paint.masked and np.flatnonzero(captured.selected).tolist() == [8, 9]
     textured(crate, paint, tmp_path)
     kinds = {node.type for node in crate.active_material.node_tree.nodes}
     assert {"MIX_SHADER", "TEX_IMAGE"} <= kinds
@@ -163,7 +163,7 @@ def test_only_the_active_slot(crate: bpy.types.Object, tmp_path: Path) -> None:
     crate.data.materials.append(bpy.data.materials.new("green"))
     crate.data.polygons[0].material_index, crate.active_material_index = 1, 1
     captured, paint = painted_mesh(crate, "BASE", "SLOT", "AUTO", tmp_path / "uvs.npy")
-    assert paint.slots == (1,) and captured.painted.sum() == 2
+    assert paint.slots == (1,) and captured.selected.sum() == 2
     textured(crate, paint, tmp_path)
     assert [slot.material.name for slot in crate.material_slots] == ["red", "crate texture"]
 

@@ -148,7 +148,7 @@ def test_faces_that_are_not_selected_lend_no_uvs(crate: bpy.types.Object, tmp_pa
         captured, paint = painted_mesh(crate, "BASE", "FACES", "AUTO", tmp_path / f"uvs{number}.npy")
         assert paint.uv_layer == layer
         assert ("other faces lie on 100%" in paint.remark) == (layer == NEW_LAYER)
-        assert shared_area(captured.uvs[captured.painted], captured.uvs[~captured.painted]) < 0.01
+        assert shared_area(captured.uvs[captured.selected], captured.uvs[~captured.selected]) < 0.01
 
 
 @pytest.mark.parametrize("which", ["EVALUATED", "BASE"])
@@ -197,7 +197,7 @@ def test_faces_of_slots_that_are_not_there_show_the_last(crate: bpy.types.Object
     crate.data.materials.append(bpy.data.materials.new("green"))
     crate.data.polygons[0].material_index, crate.active_material_index = 7, 1
     captured, _ = painted_mesh(crate, "BASE", "SLOT", "AUTO", tmp_path / "uvs.npy")
-    assert captured.painted.sum() == 2
+    assert captured.selected.sum() == 2
 
 
 def test_an_empty_slot_keeps_its_gray_around_the_paint(crate: bpy.types.Object, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
-from backend.contract import BadInput, MeshwrightError, PaintedMesh
+from backend.contract import BadInput, MeshData, MeshwrightError
 from blender_addon.capture.painted_mesh import painted_mesh
 
 from .conftest import Extension
@@ -58,7 +58,7 @@ def box(*materials: bpy.types.Material | None) -> bpy.types.Object:
 
 
 def captured(item: bpy.types.Object, tmp_path: Path, choice: str = "AUTO", scope: str = "OBJECT",
-             which: str = "EVALUATED") -> PaintedMesh:
+             which: str = "EVALUATED") -> MeshData:
     """The object's mesh with what it shows, its world unchanged."""
     before = world_state()
     mesh, _ = painted_mesh(item, which, scope, choice, tmp_path / "uvs.npy", textured=True)
@@ -67,7 +67,7 @@ def captured(item: bpy.types.Object, tmp_path: Path, choice: str = "AUTO", scope
     return mesh
 
 
-def shown(mesh: PaintedMesh) -> np.ndarray:
+def shown(mesh: MeshData) -> np.ndarray:
     """The colors float [F, 3] in the middle of the faces' UVs, sRGB in [0, 1]."""
     assert mesh.texture is not None
     u, v = mesh.uvs.mean(axis=1).T
@@ -199,7 +199,7 @@ def test_modifiers_edit_mode_and_hidden_objects(tmp_path: Path) -> None:
 def test_what_a_view_shows_is_refined_after_the_whole_look(tmp_path: Path) -> None:
     item = box(material("red", RED), material("blue", BLUE))
     mesh, paint = painted_mesh(item, "BASE", "VIEW", "AUTO", tmp_path / "uvs.npy", view_from(0), textured=True)
-    assert paint.masked and mesh.painted.sum() == 2
+    assert paint.masked and mesh.selected.sum() == 2
     expected = [(RED, BLUE)[polygon % 2] for polygon in np.repeat(np.arange(6), 2)]
     assert np.abs(shown(mesh) - expected).max() < 0.01
 
@@ -234,7 +234,7 @@ def test_two_objects_are_painted_after_what_they_show(easel: Extension) -> None:
     states = [object_state(item) for item in items]
     assert bpy.ops.meshwright.flexisyncmvd_texture() == {"FINISHED"}
     job = only_job(easel)
-    brought = [PaintedMesh.read(job.folder.inputs / name).texture for name in job.request.inputs["mesh"]]
+    brought = [MeshData.read(job.folder.inputs / name).texture for name in job.request.inputs["mesh"]]
     for texture, color in zip(brought, (RED, BLUE), strict=True):
         assert texture is not None and (texture.reshape(-1, 3)[:, :2].max(axis=0) == np.array(color[:2]) * 255).all()
     finished(easel)
@@ -243,7 +243,7 @@ def test_two_objects_are_painted_after_what_they_show(easel: Extension) -> None:
         assert item.active_material.name == f"{item.name} texture"
     assert bpy.ops.meshwright.reroll_material() == {"FINISHED"}
     again = only_job(easel)
-    texture = PaintedMesh.read(again.folder.inputs / again.request.inputs["mesh"][0]).texture
+    texture = MeshData.read(again.folder.inputs / again.request.inputs["mesh"][0]).texture
     assert texture is not None and np.array_equal(texture, brought[0]), "on what was there before"
     bpy.ops.meshwright.cancel_job(job=again.id)
     until(lambda: again.ended, easel.module("jobs").poll_once, WAIT)

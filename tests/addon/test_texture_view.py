@@ -41,11 +41,11 @@ def test_a_crate_shows_its_near_sides(crate: bpy.types.Object, tmp_path: Path, a
     view = view_from(azimuth, elevation, perspective=perspective)
     captured, paint = painted_mesh(crate, "BASE", "VIEW", "AUTO", tmp_path / "uvs.npy", view)
     plain, _ = painted_mesh(crate, "BASE", "OBJECT", "AUTO", tmp_path / "uvs.npy")
-    corners = plain.vertices[plain.faces][captured.painted]
+    corners = plain.vertices[plain.faces][captured.selected]
     seen = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert {tuple(np.sign(np.round(normal)).astype(int)) for normal in seen} == normals
-    assert paint.masked and captured.painted.sum() == 2 * len(normals)
-    front = captured.vertices[captured.faces][captured.painted]
+    assert paint.masked and captured.selected.sum() == 2 * len(normals)
+    front = captured.vertices[captured.faces][captured.selected]
     outward = np.cross(front[:, 1] - front[:, 0], front[:, 2] - front[:, 0])
     assert (outward[:, 1] < 0.01).all(), "what is shown looks to the front now"
 
@@ -75,11 +75,11 @@ def test_through_modifiers_and_mirrored_nothing_changes(scene: bpy.types.Scene, 
     before, world = object_state(item), world_state()
     for which in ("BASE", "EVALUATED"):
         captured, _ = painted_mesh(item, which, "VIEW", "AUTO", tmp_path / "uvs.npy", view_from(30, 20, reach=9))
-        assert 0.2 < captured.painted.mean() < 0.6, "about half of a ball"
+        assert 0.2 < captured.selected.mean() < 0.6, "about half of a ball"
         corners = captured.vertices[captured.faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        assert (normals[captured.painted][:, 1] < 0).mean() > 0.95
-        assert (normals[~captured.painted][:, 1] > 0).mean() > 0.7
+        assert (normals[captured.selected][:, 1] < 0).mean() > 0.95
+        assert (normals[~captured.selected][:, 1] > 0).mean() > 0.7
     assert object_state(item) == before and world_state() == world
     painted([item], "VIEW", "NEW", "EVALUATED", tmp_path, view=view_from(30, 20, reach=9))
     assert_kept(before, object_state(item), ("uv order",))

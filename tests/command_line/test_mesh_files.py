@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.contract import BadInput
-from backend.geometry.mesh import TriangleMesh
+from backend.contract import BadInput, MeshData
 from backend.geometry.mesh_files import NamedMesh, joined, read_parts, write_parts
+from backend.geometry.trimesh_conversion import from_trimesh, to_trimesh
 
 
-def box(shift, size=(1.0, 2.0, 3.0)) -> TriangleMesh:
-    return TriangleMesh.from_trimesh(trimesh.creation.box(size).apply_translation(shift))
+def box(shift, size=(1.0, 2.0, 3.0)) -> MeshData:
+    return from_trimesh(trimesh.creation.box(size).apply_translation(shift))
 
 
 @pytest.mark.parametrize("suffix", ["glb", "obj", "ply", "stl"])
@@ -127,7 +127,7 @@ def test_a_binary_ply_with_triangles_quads_and_ngons(tmp_path, order):
 def test_both_encodings_of_ply_and_stl(tmp_path, kind, encoding):
     name = "stl_ascii" if (kind, encoding) == ("stl", "ascii") else kind
     options = {"encoding": encoding} if kind == "ply" else {}
-    content = box((0, 0, 0)).to_trimesh().export(file_type=name, **options)
+    content = to_trimesh(box((0, 0, 0))).export(file_type=name, **options)
     content = content.encode() if isinstance(content, str) else content
     (tmp_path / f"a.{kind}").write_bytes(content)
     assert area(tmp_path / f"a.{kind}") == pytest.approx(22)
@@ -138,7 +138,7 @@ def test_both_encodings_of_ply_and_stl(tmp_path, kind, encoding):
 
 @pytest.mark.parametrize("left", [10, 30, 200, -100, -4])
 def test_a_glb_that_is_cut_off(tmp_path, left):
-    content = box((0, 0, 0)).to_trimesh().export(file_type="glb")
+    content = to_trimesh(box((0, 0, 0))).export(file_type="glb")
     (tmp_path / "a.glb").write_bytes(content[:left])
     with pytest.raises(BadInput, match=r"a\.glb cannot be read"):
         read_parts(tmp_path / "a.glb")

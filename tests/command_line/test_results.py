@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from backend.command_line.results import summary
-from backend.contract import Artifact, JobFolder, Result, write_mesh
+from backend.contract import Artifact, JobFolder, MeshData, Result
 
 FIGURES = {"faces": 12, "components": 1, "open_edges": 0, "non_manifold_edges": 1234, "complete": True,
            "mean_distance_percent": 0.4217, "hausdorff_percent": 2.1, "hausdorff_error_percent": 0.2}
@@ -17,7 +17,7 @@ FIGURES = {"faces": 12, "components": 1, "open_edges": 0, "non_manifold_edges": 
 def folder(tmp_path: Path) -> JobFolder:
     """A job folder with one box."""
     made, box = JobFolder.create(tmp_path / "job"), trimesh.creation.box()
-    write_mesh(made.outputs / "mesh.npz", box.vertices, box.faces)
+    MeshData(box.vertices, box.faces).write(made.outputs / "mesh.npz")
     return made
 
 

@@ -8,7 +8,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from backend.contract import PaintedMesh
+from backend.contract import MeshData
 from backend.geometry.mesh_textures import base_color, carried_over
 from backend.geometry.uv_layout import new_layout
 from backend.pipelines.flexisyncmvd import job
@@ -33,7 +33,7 @@ def brought(monkeypatch):
     real = job.run
 
     def run(model, request, folder, *others):
-        textures = [PaintedMesh.read(folder.inputs / name).texture for name in request.inputs["mesh"]]
+        textures = [MeshData.read(folder.inputs / name).texture for name in request.inputs["mesh"]]
         seen.append((request, textures))
         return real(model, request, folder, *others)
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from backend.contract import (
@@ -22,8 +21,6 @@ from backend.contract import (
     Remedy,
     Request,
     Result,
-    read_mesh,
-    write_mesh,
 )
 
 REQUEST = Request("job", "make", "model", "small", "Stühlchen 椅子", 3, {"steps": 2}, {"image": ("a.png",)})
@@ -83,7 +80,7 @@ def test_a_failed_write_leaves_the_old_file_whole(folder, monkeypatch):
 def test_a_killed_writer_leaves_a_whole_file_or_none(folder, tmp_path):
     script = f"""
 from pathlib import Path
-from backend.contract import JobFolder, Result
+from backend.contract import JobFolder, Result, MeshData
 folder = JobFolder(Path({str(folder.path)!r}))
 number = 0
 print("go", flush=True)
@@ -129,31 +126,3 @@ def test_a_request_of_another_version(folder):
     (folder.path / "request.json").write_text(json.dumps(REQUEST.to_json() | {"version": 7}))
     with pytest.raises(MeshwrightError, match="It says 7, this side speaks 1"):
         folder.read_request()
-
-
-def test_meshes_survive_in_their_types(tmp_path):
-    vertices = np.random.default_rng(0).normal(size=(5, 3))
-    write_mesh(tmp_path / "a.npz", vertices, np.array([[0, 1, 2]], np.int64))
-    found, faces = read_mesh(tmp_path / "a.npz")
-    assert found.dtype == np.float32
-    assert faces.dtype == np.int32
-    assert np.array_equal(found, vertices.astype(np.float32))
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", b"text"])
-def test_a_mesh_that_cannot_be_read(tmp_path, content):
-    (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(MeshwrightError, match=r"a\.npz cannot be read"):
-        read_mesh(tmp_path / "a.npz")
-
-
-def test_a_mesh_file_is_never_unpickled(tmp_path):
-    np.savez(tmp_path / "a.npz", vertices=np.array([print], object), faces=np.zeros((0, 3)))
-    with pytest.raises(MeshwrightError, match="cannot be read"):
-        read_mesh(tmp_path / "a.npz")
-
-
-def test_a_mesh_file_that_lacks_an_array(tmp_path):
-    np.savez(tmp_path / "a.npz", vertices=np.zeros((0, 3)))
-    with pytest.raises(MeshwrightError, match="cannot be read"):
-        read_mesh(tmp_path / "a.npz")

@@ -15,7 +15,7 @@ import trimesh
 from PIL import Image
 from safetensors.torch import load_file
 
-from backend.contract import BadInput, JobFolder, PaintedMesh, Request, Resources
+from backend.contract import BadInput, JobFolder, MeshData, Request, Resources
 from backend.painting.scene import strip_size
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.checkpoint.choice import CheckpointChoice, Lora
@@ -56,7 +56,7 @@ SIZE = 64
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
 
-def _textured(mesh: PaintedMesh, color: tuple[int, int, int]) -> trimesh.Trimesh:
+def _textured(mesh: MeshData, color: tuple[int, int, int]) -> trimesh.Trimesh:
     """A part in glTF's frame (y up), as exporters write it."""
     x, y, z = mesh.vertices.T
     corners = np.stack([x, z, -y], axis=1)[mesh.faces].reshape(-1, 3)

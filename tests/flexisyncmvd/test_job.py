@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from backend.contract import BadInput, Cancelled, JobFolder, MeshwrightError, PaintedMesh, Request, Resources
+from backend.contract import BadInput, Cancelled, JobFolder, MeshData, MeshwrightError, Request, Resources
 from backend.painting import scene
 from backend.painting.scene import strip_size
 from backend.pipelines.flexisyncmvd import job
@@ -77,7 +77,7 @@ def texture(tmp_path, model, small_views):
     """Runs a texture job; the result and the folder."""
     count = iter(range(100))
 
-    def run(*meshes: PaintedMesh, prompt="a red chair", image=None, watcher=None, seed=0, **options):
+    def run(*meshes: MeshData, prompt="a red chair", image=None, watcher=None, seed=0, **options):
         folder = JobFolder.create(tmp_path / f"job{next(count)}")
         names = tuple(f"mesh.{number:03d}.npz" for number in range(1, len(meshes) + 1))
         for mesh, name in zip(meshes, names, strict=True):
@@ -133,7 +133,7 @@ def test_memory_saving_pieces_change_nothing_that_can_be_seen(texture, monkeypat
 
 def test_only_painted_faces_are_opaque(texture):
     box = painted_box()
-    some = replace(box, painted=np.arange(12) < 6)
+    some = replace(box, selection=np.arange(12) < 6)
     result, folder = texture(some)
     alpha = pixels(folder, result.artifacts[0].file)[..., 3]
     for face, corners in enumerate(box.uvs):
@@ -180,10 +180,10 @@ BOX = painted_box()
 
 
 @pytest.mark.parametrize(("mesh", "words"), [
-    (replace(BOX, painted=np.zeros(12, bool)), "nothing to paint"),
+    (replace(BOX, selection=np.zeros(12, bool)), "nothing to paint"),
     (replace(BOX, uvs=np.full_like(BOX.uvs, 0.5)), "no usable UVs"),
     (replace(BOX, uvs=np.full_like(BOX.uvs, np.nan)), "no usable UVs"),
-    (replace(BOX, faces=BOX.faces[:0], uvs=BOX.uvs[:0], painted=BOX.painted[:0]), "nothing to paint"),
+    (replace(BOX, faces=BOX.faces[:0], uvs=BOX.uvs[:0], selection=BOX.selected[:0]), "nothing to paint"),
     (replace(BOX, uvs=BOX.uvs + np.array([0.5, 0])), "across the border"),
     (replace(BOX, vertices=np.full_like(BOX.vertices, np.nan)), "damaged"),
     (replace(BOX, vertices=np.zeros_like(BOX.vertices)), "no size"),

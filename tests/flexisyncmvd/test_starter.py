@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from backend.contract import JobFolder, PaintedMesh, Request, Resources
+from backend.contract import JobFolder, MeshData, Request, Resources
 from backend.pipelines.flexisyncmvd.checkpoint.pipeline import CheckpointPipelines
 from backend.pipelines.flexisyncmvd.job import load, run
 from backend.pipelines.flexisyncmvd.rig import CameraRig
@@ -43,7 +43,7 @@ def model() -> CheckpointPipelines:
 
 
 @pytest.fixture(scope="module")
-def chair() -> PaintedMesh:
+def chair() -> MeshData:
     return unwrapped_object(Split.HELD_OUT, "chair", 5, grid=32)
 
 
@@ -53,7 +53,7 @@ def test_they_are_small_and_what_a_fresh_install_takes() -> None:
 
 
 def test_a_held_out_chair_becomes_red_through_the_job(
-    model: CheckpointPipelines, chair: PaintedMesh, tmp_path: Path
+    model: CheckpointPipelines, chair: MeshData, tmp_path: Path
 ) -> None:
     folder = JobFolder.create(tmp_path / "job")
     chair.write(folder.inputs / "mesh.npz")
@@ -71,7 +71,7 @@ def test_a_held_out_chair_becomes_red_through_the_job(
     assert not watcher.remarks
 
 
-def test_views_agree_better_than_painted_alone(model: CheckpointPipelines, chair: PaintedMesh) -> None:
+def test_views_agree_better_than_painted_alone(model: CheckpointPipelines, chair: MeshData) -> None:
     options = {"latent_view_size": "24", "steps": 8}  # the smaller choice, to be fast
     pipeline, settings = model.pipeline(controls=["depth"]), starter_settings("cpu", options)
     scene, case = scene_of(chair, CameraRig(), FILL, "cpu"), Case("orange", "a orange metal chair", chair)

@@ -11,7 +11,7 @@ from diffusers import ControlNetModel
 from PIL import Image
 from safetensors.torch import save_file
 
-from backend.contract import BadInput, JobFolder, PaintedMesh, Request, Resources
+from backend.contract import BadInput, JobFolder, MeshData, Request, Resources
 from backend.painting.scene import PaintedScene, strip_size
 from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.flexisyncmvd import job
@@ -39,12 +39,12 @@ def plain(color: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> np.nda
     return np.full((*size, 3), color, np.uint8)
 
 
-def box(color: tuple[int, int, int] | None, x: float = 0.0) -> PaintedMesh:
+def box(color: tuple[int, int, int] | None, x: float = 0.0) -> MeshData:
     """A box that shows a color, or brings no texture."""
     return replace(painted_box((x, 0, 0)), texture=None if color is None else plain(color))
 
 
-def images(*meshes: PaintedMesh, kind: ControlKind = ControlKind.TILE) -> torch.Tensor:
+def images(*meshes: MeshData, kind: ControlKind = ControlKind.TILE) -> torch.Tensor:
     """What the ControlNet sees of meshes in the rig's frame, [V, 3, 256, 256]."""
     rig = CameraRig(CameraRig.even(4), top_cameras=False)
     whole = Scene.of(PaintedScene.build(meshes, rig.cameras(), 0.9, "cpu", 64), rig)
@@ -69,7 +69,7 @@ def test_every_object_shows_its_own_texture_on_white():
 
 
 def test_faces_that_are_not_painted_show_what_they_have():
-    some = [replace(mesh, painted=np.arange(12) < 6) for mesh in (box(RED, -1.5), box(BLUE, 1.5))]
+    some = [replace(mesh, selection=np.arange(12) < 6) for mesh in (box(RED, -1.5), box(BLUE, 1.5))]
     for part, whole in zip(images(*some), images(box(RED, -1.5), box(BLUE, 1.5)), strict=True):
         assert sum(shares(part)) > 0.9 and min(np.array(shares(part)) > 0) == min(np.array(shares(whole)) > 0)
 
@@ -101,7 +101,7 @@ def texture(tmp_path, monkeypatch):
     monkeypatch.setattr(job, "settings_of", lambda *given: replace(
         settings_of(*given), sizes=Sizes(8, strip_size(64, given[1]), 64, strip_size(512, given[1]))))
 
-    def run(folder: Path, *meshes: PaintedMesh, **options: object) -> np.ndarray:
+    def run(folder: Path, *meshes: MeshData, **options: object) -> np.ndarray:
         place = JobFolder.create(tmp_path / f"job{len(list(tmp_path.glob('job*')))}")
         names = tuple(f"mesh.{number:03d}.npz" for number in range(len(meshes)))
         for mesh, name in zip(meshes, names, strict=True):

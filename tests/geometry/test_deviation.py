@@ -8,34 +8,35 @@ import pytest
 import trimesh
 from scipy.spatial import cKDTree
 
+from backend.contract import MeshData
 from backend.geometry.deviation import COVERING, deviations, face_points, sliver_points
-from backend.geometry.mesh import TriangleMesh
+from backend.geometry.trimesh_conversion import from_trimesh, to_trimesh
 
 
-def plane(height: float, side: float = 1.0, cells: int = 1) -> TriangleMesh:
+def plane(height: float, side: float = 1.0, cells: int = 1) -> MeshData:
     """A square at z = height, cells x cells quadrilaterals in two triangles each."""
     line = np.linspace(0, side, cells + 1)
     x, y = (values.ravel() for values in np.meshgrid(line, line))
     low = (np.arange(cells)[:, None] * (cells + 1) + np.arange(cells)).ravel()
     right, up, across = low + 1, low + cells + 1, low + cells + 2
     faces = np.concatenate([np.stack([low, right, across], 1), np.stack([low, across, up], 1)])
-    return TriangleMesh(np.stack([x, y, np.full_like(x, height)], axis=1), faces)
+    return MeshData(np.stack([x, y, np.full_like(x, height)], axis=1), faces)
 
 
-def ball(subdivisions: int, radius: float = 1.0) -> TriangleMesh:
-    return TriangleMesh.from_trimesh(trimesh.creation.icosphere(subdivisions, radius))
+def ball(subdivisions: int, radius: float = 1.0) -> MeshData:
+    return from_trimesh(trimesh.creation.icosphere(subdivisions, radius))
 
 
-def soup(count: int, seed: int) -> TriangleMesh:
+def soup(count: int, seed: int) -> MeshData:
     """Loose triangles of all sizes, every fifth of them a sliver."""
     random = np.random.default_rng(seed)
     corners = random.normal(size=(count, 3, 3)) * random.exponential(0.5, size=(count, 1, 1)) + random.normal(
         size=(count, 1, 3))
     corners[::5, 2] = corners[::5, :2].mean(axis=1) + 1e-4 * random.normal(size=(len(corners[::5]), 3))
-    return TriangleMesh(corners.reshape(-1, 3), np.arange(3 * count).reshape(-1, 3))
+    return MeshData(corners.reshape(-1, 3), np.arange(3 * count).reshape(-1, 3))
 
 
-def brute_force(points: np.ndarray, mesh: TriangleMesh) -> np.ndarray:
+def brute_force(points: np.ndarray, mesh: MeshData) -> np.ndarray:
     """Distance of each point to the nearest of all triangles, one point at a time, in float64."""
     corners = mesh.corners()
     found = []
@@ -59,7 +60,7 @@ def test_a_surface_lies_on_itself() -> None:
 def test_both_directions_count() -> None:
     # The half square lies on the whole; the whole's other half is up to 0.5 away, 0.125 on average over all of it.
     half = plane(0.0)
-    half = TriangleMesh(half.vertices * [0.5, 1, 1], half.faces)
+    half = MeshData(half.vertices * [0.5, 1, 1], half.faces)
     found, = deviations(plane(0.0), [half], 20_000)
     assert 0 <= found.mean_to_original <= found.largest_to_original < 1e-6
     assert found.hausdorff * np.sqrt(2) == pytest.approx(0.5, rel=1e-5)
@@ -103,12 +104,12 @@ def test_errors_are_as_stated() -> None:
     assert fine.mean_error < rough.mean_error / 10 and fine.largest_error < rough.largest_error / 10
 
 
-@pytest.mark.parametrize("mesh", [ball(1), ball(5), soup(200, 4), TriangleMesh.from_trimesh(
+@pytest.mark.parametrize("mesh", [ball(1), ball(5), soup(200, 4), from_trimesh(
     trimesh.creation.cylinder(1, 6, sections=200))], ids=["coarse", "dense", "soup", "slivers"])
-def test_no_point_is_far_from_a_sample(mesh: TriangleMesh) -> None:
+def test_no_point_is_far_from_a_sample(mesh: MeshData) -> None:
     faces, spacing = face_points(mesh, 5000)
     edges, spacing = sliver_points(mesh, spacing, 20_000)
-    everywhere = trimesh.sample.sample_surface(mesh.to_trimesh(), 100_000, seed=1)[0]
+    everywhere = trimesh.sample.sample_surface(to_trimesh(mesh), 100_000, seed=1)[0]
     middles = (mesh.corners() + mesh.corners()[:, [1, 2, 0]]).reshape(-1, 3) / 2
     samples = cKDTree(np.concatenate([faces, edges, mesh.vertices]))
     assert samples.query(np.concatenate([everywhere, middles]))[0].max() < COVERING * spacing
@@ -117,7 +118,7 @@ def test_no_point_is_far_from_a_sample(mesh: TriangleMesh) -> None:
 def test_size_and_place_do_not_matter() -> None:
     first, second = ball(3), soup(20, 5)
     found, = deviations(first, [second], 1000)
-    moved = [TriangleMesh(mesh.vertices.astype(np.float64) * 64 + [128, -256, 0], mesh.faces)
+    moved = [MeshData(mesh.vertices.astype(np.float64) * 64 + [128, -256, 0], mesh.faces)
              for mesh in (first, second)]
     again, = deviations(moved[0], [moved[1]], 1000)
     assert again.mean == pytest.approx(found.mean, rel=1e-4) and again.hausdorff == pytest.approx(found.hausdorff, 1e-4)
@@ -127,11 +128,11 @@ def test_what_is_no_surface_does_not_count() -> None:
     clean = ball(2)
     far = [[50, 50, 50], [50, 50, 50], [60, 60, 60], [70, 70, 70]]
     count = len(clean.vertices)
-    littered = TriangleMesh(np.concatenate([clean.vertices, far]),
+    littered = MeshData(np.concatenate([clean.vertices, far]),
                             np.concatenate([clean.faces, [[count, count + 2, count + 3]]]))
     assert deviations(littered, [clean], 500) == deviations(clean, [littered], 500) == deviations(clean, [clean], 500)
     with pytest.raises(ValueError, match="without area"):
-        deviations(clean, [TriangleMesh(far, [[0, 2, 3]])])
+        deviations(clean, [MeshData(far, [[0, 2, 3]])])
 
 
 def test_the_figures_are_repeatable_and_can_be_given_up() -> None:

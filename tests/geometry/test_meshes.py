@@ -5,54 +5,49 @@ import numpy as np
 import pytest
 import trimesh
 
+from backend.contract import MeshData
 from backend.geometry.cleaning import clean_mesh, merge_close_vertices, remove_duplicate_faces, remove_zero_area_faces
 from backend.geometry.components import border_loops, fill_small_holes, is_watertight, split_components
-from backend.geometry.mesh import TriangleMesh
 from backend.geometry.normalization import Normalization
 from backend.geometry.simplification import decimate
 
 
-def box(side: float = 1.0, center=(0.0, 0.0, 0.0)) -> TriangleMesh:
+def box(side: float = 1.0, center=(0.0, 0.0, 0.0)) -> MeshData:
     mesh = trimesh.creation.box(extents=[side] * 3)
-    return TriangleMesh(mesh.vertices + center, mesh.faces)
+    return MeshData(mesh.vertices + center, mesh.faces)
 
 
-def ball(radius: float = 1.0, center=(0.0, 0.0, 0.0), subdivisions: int = 2) -> TriangleMesh:
+def ball(radius: float = 1.0, center=(0.0, 0.0, 0.0), subdivisions: int = 2) -> MeshData:
     mesh = trimesh.creation.icosphere(subdivisions, radius)
-    return TriangleMesh(mesh.vertices + center, mesh.faces)
+    return MeshData(mesh.vertices + center, mesh.faces)
 
 
-def joined(*meshes: TriangleMesh) -> TriangleMesh:
+def joined(*meshes: MeshData) -> MeshData:
     offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
-    return TriangleMesh(
+    return MeshData(
         np.concatenate([mesh.vertices for mesh in meshes]),
         np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]),
     )
 
 
-def test_measures_and_file(tmp_path):
+def test_measures():
     mesh = box(2.0, (1.0, 0.0, 0.0))
     assert mesh.volume == pytest.approx(8.0)
     assert mesh.diagonal == pytest.approx(12**0.5)
     assert mesh.bounds.tolist() == [[0, -1, -1], [2, 1, 1]]
     assert np.linalg.norm(mesh.area_vectors(), axis=1).sum() == pytest.approx(24.0)
-    mesh.save(tmp_path / "box.npz")
-    again = TriangleMesh.load(tmp_path / "box.npz")
-    assert np.array_equal(again.vertices, mesh.vertices)
-    assert np.array_equal(again.faces, mesh.faces)
-    assert again.faces.dtype == np.int32
 
 
 def test_triangle_soup_is_merged_to_a_closed_mesh():
     whole = ball()
-    soup = TriangleMesh(whole.corners().reshape(-1, 3), np.arange(3 * len(whole.faces)))
+    soup = MeshData(whole.corners().reshape(-1, 3), np.arange(3 * len(whole.faces)))
     cleaned = clean_mesh(soup)
     assert is_watertight(cleaned)
     assert (len(cleaned.vertices), len(cleaned.faces)) == (len(whole.vertices), len(whole.faces))
 
 
 def test_vertices_beyond_the_distance_stay():
-    mesh = TriangleMesh([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1e-3]], [[0, 1, 2], [3, 2, 1]])
+    mesh = MeshData([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1e-3]], [[0, 1, 2], [3, 2, 1]])
     assert len(merge_close_vertices(mesh, 0.9e-3).vertices) == 4
     merged = merge_close_vertices(mesh, 1.1e-3)
     assert len(merged.vertices) == 3
@@ -61,7 +56,7 @@ def test_vertices_beyond_the_distance_stay():
 
 
 def test_zero_area_faces_go():
-    mesh = TriangleMesh([[0, 0, 0], [1, 0, 0], [2, 0, 0], [0, 1, 0]], [[0, 1, 2], [0, 1, 3]])
+    mesh = MeshData([[0, 0, 0], [1, 0, 0], [2, 0, 0], [0, 1, 0]], [[0, 1, 2], [0, 1, 3]])
     assert remove_zero_area_faces(mesh).faces.tolist() == [[0, 1, 2]]
 
 
@@ -77,19 +72,19 @@ def test_floating_crumbs_go_by_size_and_by_face_count():
 @pytest.mark.parametrize("faces", [24, 25])
 def test_component_of_25_faces_stays(faces):
     points = np.array([[np.cos(a), np.sin(a), 0.0] for a in np.linspace(0, 6, faces + 1)])
-    fan = TriangleMesh(np.vstack([[0, 0, 0], points]), [[0, i + 1, i + 2] for i in range(faces)])
+    fan = MeshData(np.vstack([[0, 0, 0], points]), [[0, i + 1, i + 2] for i in range(faces)])
     cleaned = clean_mesh(joined(ball(1.0, (5.0, 0.0, 0.0)), fan))
     assert len(split_components(cleaned)) == (2 if faces == 25 else 1)
 
 
 def test_nothing_left_is_an_empty_mesh():
-    assert clean_mesh(TriangleMesh.empty()).is_empty
+    assert clean_mesh(MeshData.empty()).is_empty
     assert clean_mesh(box()).is_empty  # 12 faces
-    assert split_components(TriangleMesh.empty()) == []
+    assert split_components(MeshData.empty()) == []
 
 
 def test_an_edge_of_three_faces_does_not_connect():
-    fin = TriangleMesh([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]])
+    fin = MeshData([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]])
     parts = split_components(fin)
     assert [len(part.faces) for part in parts] == [1, 1, 1]
     assert all(len(part.vertices) == 3 for part in parts)
@@ -104,30 +99,30 @@ def test_splitting_keeps_positions_and_order():
 def test_small_holes_are_filled_outward_and_larger_ones_stay():
     whole = ball()
     for removed, filled in (([0], True), (neighbors_of(whole, 0)[:2], True), (list(range(0, 4)), None)):
-        open_mesh = TriangleMesh(whole.vertices, np.delete(whole.faces, removed, axis=0))
+        open_mesh = MeshData(whole.vertices, np.delete(whole.faces, removed, axis=0))
         closed = fill_small_holes(open_mesh)
         if filled:
             assert is_watertight(closed)
             assert closed.volume == pytest.approx(whole.volume, rel=0.01)
-    cap = TriangleMesh(whole.vertices, whole.faces[whole.vertices[whole.faces].mean(axis=1)[:, 2] < 0.5])
+    cap = MeshData(whole.vertices, whole.faces[whole.vertices[whole.faces].mean(axis=1)[:, 2] < 0.5])
     assert len(fill_small_holes(cap).faces) == len(cap.faces)
 
 
-def neighbors_of(mesh: TriangleMesh, face: int) -> list[int]:
+def neighbors_of(mesh: MeshData, face: int) -> list[int]:
     """`face` and the faces that share two vertices with it."""
     shared = np.isin(mesh.faces, mesh.faces[face]).sum(axis=1)
     return [face, *np.flatnonzero(shared == 2).tolist()]
 
 
 def test_sheets_are_not_doubled():
-    triangle = TriangleMesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
-    square = TriangleMesh([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
+    triangle = MeshData([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+    square = MeshData([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
     assert len(fill_small_holes(triangle).faces) == 1
     assert len(fill_small_holes(square).faces) == 2
 
 
 def test_border_loops_follow_the_faces_and_part_where_they_touch():
-    square = TriangleMesh([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
+    square = MeshData([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
     (loop,) = border_loops(square.faces)
     assert np.roll(loop, -loop.tolist().index(0)).tolist() == [0, 1, 2, 3]
     bow_tie = np.array([[0, 1, 2], [0, 3, 4]])

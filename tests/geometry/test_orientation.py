@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.contract import BadInput
+from backend.contract import BadInput, MeshData
 from backend.geometry.components import border_loops, directed_edges, face_labels, is_watertight
 from backend.geometry.manifold_repair.grid_mesh import snap
 from backend.geometry.manifold_repair.orientation import cut_open, repair_winding, wind_outward
-from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.tokenizer import decode, encode
 from tests.geometry.random_meshes import KINDS, closed_surface
 from tests.parity.published.silksong import published_tokens, tokenizer_manifold
@@ -28,7 +27,7 @@ def band(steps, rows, *, twisted):
     following = np.concatenate([corner[1:], corner[:1, ::-1] if twisted else corner[:1]])
     a, b, c, d = corner[:, :-1], corner[:, 1:], following[:, 1:], following[:, :-1]
     faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
-    return TriangleMesh(vertices.reshape(-1, 3), faces)
+    return MeshData(vertices.reshape(-1, 3), faces)
 
 
 def runs_twice(faces):
@@ -71,7 +70,7 @@ def test_moebius_band_is_cut_across_once(rows):
 
 def test_only_the_one_sided_part_is_cut():
     plain, moebius = band(24, 2, twisted=False), band(24, 2, twisted=True)
-    both = TriangleMesh(
+    both = MeshData(
         np.concatenate([plain.vertices, moebius.vertices + np.array([4, 0, 0])]),
         np.concatenate([plain.faces, moebius.faces + len(plain.vertices)]),
     )
@@ -108,8 +107,8 @@ def test_decoded_closed_surface_is_wound_outward(seed):
     wound = wind_outward(decoded.vertices, faces)
     assert wound.dtype == np.int32
     assert runs_twice(wound) == 0
-    if is_watertight(TriangleMesh(decoded.vertices, wound)):
-        assert TriangleMesh(decoded.vertices, wound).volume > 0
+    if is_watertight(MeshData(decoded.vertices, wound)):
+        assert MeshData(decoded.vertices, wound).volume > 0
 
 
 def test_a_box_inside_out_is_turned_and_a_plane_keeps_the_winding_of_most():

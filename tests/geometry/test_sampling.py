@@ -6,9 +6,10 @@ import pytest
 import torch
 import trimesh
 
+from backend.contract import MeshData
 from backend.geometry.farthest_point import farthest_points
-from backend.geometry.mesh import TriangleMesh
 from backend.geometry.surface_sampling import stratified_surface_points
+from backend.geometry.trimesh_conversion import from_trimesh
 
 
 def plain_farthest_points(cloud: torch.Tensor, count: int, start: int) -> list[int]:
@@ -49,7 +50,7 @@ def test_coincident_points_and_impossible_counts():
 
 
 def test_uniform_points_lie_on_their_faces_in_proportion_to_area():
-    mesh = TriangleMesh.from_trimesh(trimesh.creation.box(extents=[4.0, 1.0, 1.0]))
+    mesh = from_trimesh(trimesh.creation.box(extents=[4.0, 1.0, 1.0]))
     points, face = stratified_surface_points(mesh, 9000, generator=torch.Generator().manual_seed(0))
     assert points.shape == (9000, 3)
     area = np.linalg.norm(mesh.area_vectors(), axis=1)
@@ -62,18 +63,18 @@ def test_uniform_points_lie_on_their_faces_in_proportion_to_area():
 
 def test_every_face_gives_a_point():
     big, tiny = [[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[2, 0, 0], [2 + 1e-4, 0, 0], [2, 1e-4, 0]]
-    mesh = TriangleMesh(np.array(big + tiny), np.array([[0, 1, 2], [3, 4, 5]]))
+    mesh = MeshData(np.array(big + tiny), np.array([[0, 1, 2], [3, 4, 5]]))
     drawn = [stratified_surface_points(mesh, 50, generator=torch.Generator().manual_seed(i))[1] for i in range(20)]
     assert all(len(face) == 50 for face in drawn)
     assert any((face == 1).any() for face in drawn)
 
 
 def test_same_seed_same_points():
-    mesh = TriangleMesh.from_trimesh(trimesh.creation.icosphere(2))
+    mesh = from_trimesh(trimesh.creation.icosphere(2))
     first, second = (stratified_surface_points(mesh, 500, generator=torch.Generator().manual_seed(3))[0] for _ in "ab")
     assert torch.equal(first, second)
 
 
 def test_no_area_is_an_error():
     with pytest.raises(ValueError, match="area"):
-        stratified_surface_points(TriangleMesh.empty(), 10, generator=torch.Generator())
+        stratified_surface_points(MeshData.empty(), 10, generator=torch.Generator())

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from backend.contract import PaintedMesh
+from backend.contract import MeshData
 
 
 def painted_box(center: tuple[float, float, float] = (0, 0, 0), sides: tuple[float, float, float] = (2, 1, 1.5)):
@@ -22,6 +22,4 @@ def painted_box(center: tuple[float, float, float] = (0, 0, 0), sides: tuple[flo
             for triangle in ([0, 1, 2], [0, 2, 3]):
                 faces.append([start + corner for corner in triangle])
                 uvs.append(square[triangle])
-    count = len(faces)
-    return PaintedMesh(np.array(vertices, np.float32), np.array(faces, np.int32), np.array(uvs, np.float32),
-                       np.ones(count, bool))
+    return MeshData(np.array(vertices), np.array(faces), np.array(uvs))

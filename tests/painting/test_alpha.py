@@ -14,7 +14,7 @@ def test_paint_fades_only_towards_unpainted_faces():
     box = painted_box()
     painted = np.ones(12, bool)
     painted[0:2] = False  # the -x side
-    alpha = paint_alpha(replace(box, painted=painted), 256)
+    alpha = paint_alpha(replace(box, selection=painted), 256)
     opposite = box.uvs[2:4].reshape(-1, 2)  # the +x side touches it nowhere
     rows, columns = ((1 - opposite[:, 1]) * 255).round().astype(int), (opposite[:, 0] * 255).round().astype(int)
     assert (alpha[rows.min() : rows.max(), columns.min() : columns.max()] == 1).all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.contract import Cancelled, PaintedMesh
+from backend.contract import Cancelled, MeshData
 from backend.geometry.projection import bake_texels, rasterize_views
 from backend.painting.baking import EXPONENT, UNSEEN, bake_squares
 from backend.painting.scene import PaintedScene
@@ -17,7 +17,7 @@ GROUND = torch.tensor([0.0, 1.0, 0.0])
 FACES = 12
 
 
-def photographed(*meshes: PaintedMesh) -> tuple[PaintedScene, Tensor]:
+def photographed(*meshes: MeshData) -> tuple[PaintedScene, Tensor]:
     """The boxes before the rig, and views of them in a color each."""
     scene = PaintedScene.build(meshes, CameraRig().cameras(), 0.9, "cpu")
     face = rasterize_views(scene.mesh, scene.cameras, 96).face.long()

@@ -31,7 +31,7 @@ def test_the_object_fills_its_largest_view(perspective):
 
 
 def test_unpainted_faces_have_a_square_of_their_own():
-    box = replace(painted_box(), painted=np.arange(12) < 6)
+    box = replace(painted_box(), selection=np.arange(12) < 6)
     whole = PaintedScene.build([box], around(False), 0.9, "cpu")
     corners = whole.mesh.corner_uvs()
     assert whole.squares == 2

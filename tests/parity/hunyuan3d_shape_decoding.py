@@ -17,11 +17,11 @@ from skimage.measure import marching_cubes as lewiner
 from torch import Tensor
 from torch.nn import functional
 
+from backend.contract import MeshData
 from backend.geometry.cleaning import remove_floaters
 from backend.geometry.coarse_to_fine import evaluate_field, resolution_ladder
 from backend.geometry.components import is_watertight
 from backend.geometry.isosurface import extract_isosurface
-from backend.geometry.mesh import TriangleMesh
 from backend.geometry.simplification import decimate
 from backend.pipelines.hunyuan3d_shape.attention import KeyValue
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
@@ -213,10 +213,10 @@ def original_surface(grid: Tensor, resolution: int, half_side: float, level: flo
     return vertices / (resolution + 1) * (2 * half_side) - half_side, faces
 
 
-def original_mesh(vertices: np.ndarray, faces: np.ndarray) -> TriangleMesh:
+def original_mesh(vertices: np.ndarray, faces: np.ndarray) -> MeshData:
     """Turned outward, without vertices that are not finite, equal ones merged: what the original's mesh object does."""
     mesh = trimesh.Trimesh(vertices, faces[:, ::-1], process=True)
-    return TriangleMesh(mesh.vertices, mesh.faces)
+    return MeshData(mesh.vertices, mesh.faces)
 
 
 def marching_cubes(golden: Golden) -> Iterator[Comparison]:
@@ -255,7 +255,7 @@ def product_surface(name: str, grid: Tensor, golden: Golden, config: dict[str, A
 
 
 def postprocess(golden: Golden) -> Iterator[Comparison]:
-    mesh = TriangleMesh(golden.input("v").numpy(), golden.input("f").numpy())
+    mesh = MeshData(golden.input("v").numpy(), golden.input("f").numpy())
     kept = remove_floaters(mesh)
     yield Comparison("floater_v", kept.vertices, golden.output("floater_v"), 1e-6)
     yield Comparison("floater_f", kept.faces, golden.output("floater_f"), 0.0)

@@ -9,11 +9,12 @@ import trimesh
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from backend.contract import MeshData
 from backend.geometry.coarse_to_fine import evaluate_field
 from backend.geometry.frames import blender_to_y_up, x_front_to_blender
 from backend.geometry.isosurface import extract_isosurface, extract_with_warp
-from backend.geometry.mesh import TriangleMesh
 from backend.geometry.simplification import decimate
+from backend.geometry.trimesh_conversion import from_trimesh
 from backend.pipelines.partpacker.palette import part_color
 from backend.pipelines.partpacker.parts import clean_volume, extract_parts
 
@@ -85,7 +86,7 @@ def _recorded_counts(golden: Golden, case: str, grid: Tensor) -> Iterator[Compar
             yield Comparison(f"{case} {name}", count(), int(golden.output(f"{case}.{name}")))
 
 
-def _touches_nan(mesh: TriangleMesh, grid: Tensor) -> np.ndarray:
+def _touches_nan(mesh: MeshData, grid: Tensor) -> np.ndarray:
     """Which vertices lie on a grid edge with an end that is NaN."""
     position = (mesh.vertices.astype(np.float64) + 1) * (grid.shape[0] - 1) / 2
     nearest = position.round()
@@ -156,13 +157,13 @@ def mesh_post(golden: Golden) -> Iterator[Comparison]:
 
 
 def _golden_parts(
-    golden: Golden, name: str, surfaces: list[TriangleMesh], *, exact_diagonals: bool
+    golden: Golden, name: str, surfaces: list[MeshData], *, exact_diagonals: bool
 ) -> Iterator[Comparison]:
     parts = extract_parts(surfaces)
     yield Comparison(f"{name} parts", len(parts), sum(key.endswith(".watertight") for key in golden.outputs))
     for number, part in enumerate(parts):
         prefix = f"part{number}"
-        moved = TriangleMesh(blender_to_y_up(x_front_to_blender(part.mesh.vertices)), part.mesh.faces)
+        moved = MeshData(blender_to_y_up(x_front_to_blender(part.mesh.vertices)), part.mesh.faces)
         yield Comparison(f"{name} {prefix} counts", counts_of(moved), golden.output(f"{prefix}.counts"), EXACT)
         yield Comparison(f"{name} {prefix} bounds", moved.bounds, golden.output(f"{prefix}.bounds"), POSITION)
         expected = golden.output(f"{prefix}.volume")
@@ -186,20 +187,20 @@ def _decimated(golden: Golden) -> Iterator[Comparison]:
             yield Comparison(f"{case} volume after", np.float64(coarse.volume), after, DECIMATED_VOLUME * float(after))
 
 
-def _decimated_solid(golden: Golden, case: str) -> TriangleMesh:
+def _decimated_solid(golden: Golden, case: str) -> MeshData:
     """The recorded solid, or the icosphere that its name gives."""
     for prefix in (case, case.split(".to_")[0], case.split("_to_")[0], "decimate"):
         vertices, faces = (golden.optional_input(f"{prefix}.{part}") for part in ("vertices", "faces"))
         if vertices is not None and faces is not None:
-            return TriangleMesh(vertices.numpy(), faces.numpy())
+            return MeshData(vertices.numpy(), faces.numpy())
     subdivisions = case.removeprefix("decimate.ico").split("_")[0]
-    return TriangleMesh.from_trimesh(trimesh.creation.icosphere(int(subdivisions), radius=0.9))
+    return from_trimesh(trimesh.creation.icosphere(int(subdivisions), radius=0.9))
 
 
-def _volume(mesh: TriangleMesh) -> float:
+def _volume(mesh: MeshData) -> float:
     return VOLUME * max(1.0, mesh.volume)
 
 
-def counts_of(mesh: TriangleMesh | trimesh.Trimesh) -> np.ndarray:
+def counts_of(mesh: MeshData | trimesh.Trimesh) -> np.ndarray:
     """Vertices and faces."""
     return np.array([len(mesh.vertices), len(mesh.faces)])

@@ -10,10 +10,11 @@ import torch
 import trimesh
 from scipy.spatial import cKDTree
 
+from backend.contract import MeshData
 from backend.geometry.farthest_point import farthest_points
-from backend.geometry.mesh import TriangleMesh
 from backend.geometry.normalization import Normalization
 from backend.geometry.surface_sampling import stratified_surface_points
+from backend.geometry.trimesh_conversion import to_trimesh
 from backend.pipelines.partpacker import surface_points
 from backend.pipelines.partpacker.surface_points import LONGEST_SIDE, salient_edges, salient_points
 
@@ -43,7 +44,7 @@ def _mesh(golden: Golden, name: str) -> Iterator[Comparison]:
     bounds = [vertices.min(axis=0), vertices.max(axis=0)]
     normalized = Normalization.to_box(bounds, LONGEST_SIDE).apply(vertices)
     yield Comparison(f"{name} normalized", normalized, golden.output(f"{name}.box_normalized"), 4e-16)
-    mesh = TriangleMesh(normalized, faces)
+    mesh = MeshData(normalized, faces)
     for key in [key for key in golden.outputs if key.startswith(f"{name}.")]:
         what = key.removeprefix(f"{name}.")
         if asked := re.fullmatch(r"salient_n_of_(\d+)", what):
@@ -61,7 +62,7 @@ def _number(key: str, otherwise: int) -> int:
     return int(digits[0]) if digits else otherwise
 
 
-def _salient(golden: Golden, key: str, mesh: TriangleMesh) -> Iterator[Comparison]:
+def _salient(golden: Golden, key: str, mesh: MeshData) -> Iterator[Comparison]:
     """The random subset cannot be drawn again: every golden point must be one that we could draw, ours among them."""
     expected = golden.output(key).numpy()
     count = _number(key, golden.config["salient"])
@@ -74,7 +75,7 @@ def _salient(golden: Golden, key: str, mesh: TriangleMesh) -> Iterator[Compariso
             yield Comparison(f"{key} candidates, {owner}", distance, np.zeros(len(samples)), SALIENT)
 
 
-def _salient_candidates(mesh: TriangleMesh, count: int) -> np.ndarray:
+def _salient_candidates(mesh: MeshData, count: int) -> np.ndarray:
     """All points from which a random subset is taken, as a plain loop."""
     start, end = mesh.vertices[salient_edges(mesh)].transpose(1, 0, 2).astype(np.float64)
     length = np.linalg.norm(end - start, axis=1)
@@ -85,12 +86,12 @@ def _salient_candidates(mesh: TriangleMesh, count: int) -> np.ndarray:
     return np.concatenate(candidates)
 
 
-def _uniform(golden: Golden, key: str, mesh: TriangleMesh) -> Iterator[Comparison]:
+def _uniform(golden: Golden, key: str, mesh: MeshData) -> Iterator[Comparison]:
     """Uniform points lie on the surface, as many as asked for, and ours with them."""
     expected = golden.output(key)
     count = _number(key, golden.config["uniform"])
     ours, _ = stratified_surface_points(mesh, count, generator=torch.Generator().manual_seed(0))
     yield Comparison(f"{key} number", len(ours), len(expected))
     for owner, samples in (("golden", expected), ("ours", ours)):
-        distance = trimesh.proximity.closest_point_naive(mesh.to_trimesh(), samples.numpy())[1]
+        distance = trimesh.proximity.closest_point_naive(to_trimesh(mesh), samples.numpy())[1]
         yield Comparison(f"{key} on the surface, {owner}", distance, np.zeros(len(samples)), ON_SURFACE)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.contract import BadInput
+from backend.contract import BadInput, MeshData
 from backend.geometry.manifold_repair import repair
 from backend.geometry.manifold_repair.mesh_repair import normalize
-from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.tokenizer import decode, encode
 from backend.pipelines.silksong.tokenizer.encode import Surface, prepare
@@ -147,8 +146,8 @@ def decode_malformed(golden: Golden) -> Iterator[Comparison]:
 @kind("silksong", "mesh_cleaning")
 def mesh_cleaning(golden: Golden) -> Iterator[Comparison]:
     """Faces are compared as sets of corner positions: their order is not specified."""
-    mesh = clean_mesh(TriangleMesh(golden.input("vertices").numpy(), golden.input("faces").numpy()))
-    expected = TriangleMesh(golden.output("vertices").numpy(), golden.output("faces").numpy())
+    mesh = clean_mesh(MeshData(golden.input("vertices").numpy(), golden.input("faces").numpy()))
+    expected = MeshData(golden.output("vertices").numpy(), golden.output("faces").numpy())
     yield exact("vertices", mesh.vertices, expected.vertices)
     yield exact("faces", _face_set(mesh), _face_set(expected))
 
@@ -183,5 +182,5 @@ def _our_repair(name: str, vertices: np.ndarray, faces: np.ndarray, resolution: 
     yield exact(f"{name}, vertices that ours moved", moved, [])
 
 
-def _face_set(mesh: TriangleMesh) -> list:
+def _face_set(mesh: MeshData) -> list:
     return sorted(sorted(map(tuple, corners)) for corners in mesh.corners().tolist())

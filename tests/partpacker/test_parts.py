@@ -8,13 +8,13 @@ import pytest
 import torch
 import trimesh
 
+from backend.contract import MeshData
 from backend.geometry.isosurface import extract_isosurface
-from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.partpacker.palette import PALETTE, part_color
 from backend.pipelines.partpacker.parts import extract_parts
 
 
-def balls(*centers_and_radii) -> TriangleMesh:
+def balls(*centers_and_radii) -> MeshData:
     axis = torch.linspace(-1, 1, 65)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
     fields = [radius - (points - torch.tensor(center)).norm(dim=-1) for *center, radius in centers_and_radii]
@@ -36,8 +36,8 @@ def test_a_crumb_is_no_part():
 
 
 def test_volumes_without_surface_have_no_parts():
-    assert extract_parts([TriangleMesh.empty(), TriangleMesh.empty()]) == []
-    assert [part.volume_index for part in extract_parts([TriangleMesh.empty(), balls((0.0, 0.0, 0.0, 0.5))])] == [1]
+    assert extract_parts([MeshData.empty(), MeshData.empty()]) == []
+    assert [part.volume_index for part in extract_parts([MeshData.empty(), balls((0.0, 0.0, 0.0, 0.5))])] == [1]
 
 
 def test_face_target_counts_per_volume():
@@ -74,7 +74,7 @@ def test_every_step_can_be_given_up():
 
 def test_no_step_on_a_million_faces_takes_long():
     ball = trimesh.creation.icosphere(8)
-    mesh = TriangleMesh(ball.vertices, ball.faces[:1_000_000])
+    mesh = MeshData(ball.vertices, ball.faces[:1_000_000])
     times = [time.process_time()]
     extract_parts([mesh], check=lambda: times.append(time.process_time()))
     assert np.diff(times).max() < 1

@@ -6,8 +6,8 @@ import pytest
 import torch
 import trimesh
 
-from backend.contract import BadInput
-from backend.geometry.mesh import TriangleMesh
+from backend.contract import BadInput, MeshData
+from backend.geometry.trimesh_conversion import from_trimesh, to_trimesh
 from backend.pipelines.partpacker.surface_points import (
     normalize_mesh,
     prepare_surface,
@@ -22,9 +22,9 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def box() -> TriangleMesh:
+def box() -> MeshData:
     mesh = trimesh.creation.box(extents=[4.0, 2.0, 1.0])
-    return TriangleMesh(mesh.vertices + np.array([10.0, 0.0, -3.0]), mesh.faces)
+    return MeshData(mesh.vertices + np.array([10.0, 0.0, -3.0]), mesh.faces)
 
 
 def test_box_is_normalized_sampled_and_can_be_put_back():
@@ -37,7 +37,7 @@ def test_box_is_normalized_sampled_and_can_be_put_back():
     extent = surface.points[0].amax(dim=0) - surface.points[0].amin(dim=0)
     assert extent.tolist() == pytest.approx([1.9, 0.95, 0.475], abs=0.03)
     back = surface.normalization.invert(surface.points[0].numpy())
-    distance = trimesh.proximity.closest_point_naive(box().to_trimesh(), back)[1]
+    distance = trimesh.proximity.closest_point_naive(to_trimesh(box()), back)[1]
     assert distance.max() < 1e-5
 
 
@@ -73,7 +73,7 @@ def test_few_salient_points_are_a_farthest_subset_of_the_corners():
 
 
 def test_smooth_mesh_has_uniform_points_in_the_place_of_salient_ones():
-    smooth = TriangleMesh.from_trimesh(trimesh.creation.icosphere(4))
+    smooth = from_trimesh(trimesh.creation.icosphere(4))
     assert len(salient_points(smooth, 64, generator=seeded())) == 0
     surface = prepare_surface(smooth, generator=seeded(), **SIZES)
     assert torch.equal(surface.salient_points, surface.points[:, : SIZES["salient"]])
@@ -85,23 +85,23 @@ def test_smooth_mesh_has_uniform_points_in_the_place_of_salient_ones():
 @pytest.mark.parametrize(("degrees", "salient"), [(14, 0), (16, 1)])
 def test_threshold_is_fifteen_degrees(degrees, salient):
     tilt = np.radians(degrees)
-    hinge = TriangleMesh(
+    hinge = MeshData(
         [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -np.cos(tilt), np.sin(tilt)]], [[0, 1, 2], [1, 0, 3]]
     )
     assert len(salient_edges(hinge)) == salient
 
 
 def test_third_face_of_an_edge_is_ignored():
-    flat_then_fin = TriangleMesh(
+    flat_then_fin = MeshData(
         [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]]
     )
     assert len(salient_edges(flat_then_fin)) == 0
-    fin_first = TriangleMesh(flat_then_fin.vertices, flat_then_fin.faces[[2, 1, 0]])
+    fin_first = MeshData(flat_then_fin.vertices, flat_then_fin.faces[[2, 1, 0]])
     assert len(salient_edges(fin_first)) == 1
 
 
 def test_autoencoder_takes_the_points_of_sharp_and_smooth_meshes(tiny_autoencoder):
-    smooth = TriangleMesh.from_trimesh(trimesh.creation.icosphere(4))
+    smooth = from_trimesh(trimesh.creation.icosphere(4))
     for mesh in (box(), smooth):
         surface = prepare_surface(mesh, generator=seeded(), **SIZES)
         posterior = tiny_autoencoder.encode(
@@ -111,11 +111,11 @@ def test_autoencoder_takes_the_points_of_sharp_and_smooth_meshes(tiny_autoencode
         assert posterior.mean.isfinite().all()
 
 
-def broken(name: str) -> TriangleMesh:
+def broken(name: str) -> MeshData:
     mesh = box()
     vertices = mesh.vertices.copy()
     if name == "empty":
-        return TriangleMesh.empty()
+        return MeshData.empty()
     if name == "nan":
         vertices[3] = np.nan
     elif name == "point":
@@ -124,7 +124,7 @@ def broken(name: str) -> TriangleMesh:
         vertices[:, 1:] = 0.0
     else:
         vertices[:, 1:] *= 1e-6
-    return TriangleMesh(vertices, mesh.faces)
+    return MeshData(vertices, mesh.faces)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,6 @@ def test_broken_meshes_are_refused_in_clear_words(name, why):
 
 def test_stray_vertices_do_not_count():
     mesh = box()
-    stray = TriangleMesh(np.vstack([mesh.vertices, [[np.nan, 0, 0], [1e6, 0, 0]]]), mesh.faces)
+    stray = MeshData(np.vstack([mesh.vertices, [[np.nan, 0, 0], [1e6, 0, 0]]]), mesh.faces)
     expected = prepare_surface(mesh, generator=seeded(), **SIZES)
     assert torch.equal(prepare_surface(stray, generator=seeded(), **SIZES).points, expected.points)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
+from backend.contract import BadInput, JobFolder, MeshData, Request, Resources
 from backend.geometry.manifold_repair import repair
-from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong import job, mesh_cleaning
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.point_sampling import sample_condition_points
@@ -35,17 +34,17 @@ def moved(place: float) -> np.ndarray:
     return vertices
 
 
-def run(tmp_path: Path, task: str, vertices: np.ndarray, faces: object, **options: object) -> tuple[TriangleMesh, str]:
+def run(tmp_path: Path, task: str, vertices: np.ndarray, faces: object, **options: object) -> tuple[MeshData, str]:
     """The resulting mesh and its remarks."""
     folder = JobFolder.create(tmp_path / "job")
-    write_mesh(folder.inputs / "mesh.npz", vertices, np.array(faces))
+    MeshData(vertices, np.array(faces)).write(folder.inputs / "mesh.npz")
     before = (folder.inputs / "mesh.npz").read_bytes()
     request = Request("job", task, "silksong", "published", "thing", 0, options, {"mesh": ("mesh.npz",)})
     try:
         result = job.run(tiny_pipeline(40), request.validated(SPEC), folder, Resources(), Silent())
     finally:
         assert (folder.inputs / "mesh.npz").read_bytes() == before
-    return TriangleMesh(*read_mesh(folder.outputs / result.artifacts[0].file)), " ".join(result.notes)
+    return MeshData.read(folder.outputs / result.artifacts[0].file), " ".join(result.notes)
 
 
 @pytest.mark.parametrize("task", ["remesh", "repair_mesh"])
@@ -123,7 +122,7 @@ def test_too_many_faces_to_repair_are_refused_at_once(tmp_path: Path, monkeypatc
 
 
 def test_vertices_of_huge_meshes_are_merged_by_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    soup = TriangleMesh(VERTICES[FACES].reshape(-1, 3), np.arange(3 * len(FACES)))
+    soup = MeshData(VERTICES[FACES].reshape(-1, 3), np.arange(3 * len(FACES)))
     exact = clean_mesh(soup)
     monkeypatch.setattr(mesh_cleaning, "MOST_VERTICES", 100)
     by_cells = clean_mesh(soup)
@@ -135,7 +134,7 @@ def test_a_crowd_beside_a_stray_face_is_merged_in_bounded_time() -> None:
     crowd = np.random.default_rng(0).normal(size=(20_000, 3))
     faces = np.vstack([np.arange(19_998).reshape(-1, 3), [[19_998, 19_999, 0]]])
     crowd[-2:] = [[1e8, 0, 0], [0, 1e8, 0]]
-    cleaned = clean_mesh(TriangleMesh(crowd, faces))
+    cleaned = clean_mesh(MeshData(crowd, faces))
     assert len(cleaned.faces) == 1
 
 

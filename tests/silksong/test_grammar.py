@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.geometry.mesh import TriangleMesh
+from backend.contract import MeshData
 from backend.pipelines.silksong.generation import TokenGenerator
 from backend.pipelines.silksong.grammar import MIN_TOKENS, Grammar
 from backend.pipelines.silksong.sampling import SamplingSettings
@@ -81,7 +81,7 @@ def torus(major: int, minor: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("shape", "long_range"), [((12, 6), False), ((40, 9), True), ((24, 14), True)])
 def test_what_the_tokenizer_writes_is_allowed(grammar, shape, long_range):
-    tokens = encode(TriangleMesh(*torus(*shape))).ids.tolist()
+    tokens = encode(MeshData(*torus(*shape))).ids.tolist()
     assert any(vocabulary.LONG_RANGE <= token < vocabulary.SAME_LAYER for token in tokens) == long_range
     assert first_forbidden(grammar, [*tokens, vocabulary.END]) is None
 

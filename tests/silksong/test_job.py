@@ -11,9 +11,8 @@ import pytest
 import torch
 import trimesh
 
-from backend.contract import BadInput, JobFolder, Request, Resources, read_mesh, write_mesh
+from backend.contract import BadInput, JobFolder, MeshData, Request, Resources
 from backend.geometry.deviation import deviations
-from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.job import load, run
 from backend.pipelines.silksong.spec import SPEC
 from backend.pipelines.silksong.tokenizer import encode
@@ -41,7 +40,7 @@ class Silent:
 
 
 def request(folder: JobFolder, task: str, mesh: trimesh.Trimesh, **options: object) -> Request:
-    write_mesh(folder.inputs / "mesh.npz", mesh.vertices, mesh.faces)
+    MeshData(mesh.vertices, mesh.faces).write(folder.inputs / "mesh.npz")
     return Request("job", task, "silksong", "published", "thing", 3, options, {"mesh": ("mesh.npz",)}).validated(SPEC)
 
 
@@ -55,14 +54,15 @@ def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
     ball.apply_translation([10, -20, 5])
     wanted, told = request(folder, "remesh", ball, max_tokens=512), Silent()
     result = run(tiny_pipeline(), wanted, folder, Resources(), told)
-    vertices, faces = read_mesh(folder.outputs / result.artifacts[0].file)
+    mesh = MeshData.read(folder.outputs / result.artifacts[0].file)
+    vertices, faces = mesh.vertices, mesh.faces
     cell = 8 / 1.9 * 2 / 128
     assert len(faces) == result.artifacts[0].properties["faces"] > 0
     # Random weights weave anywhere in the cube [-1, 1] around the original.
     assert (np.abs(vertices - [10, -20, 5]) <= 4 / 0.95 + cell).all()
     assert told.told == {stage.name: 1.0 for stage in SPEC.task("remesh").stages}, "each to its end"
     found = result.artifacts[0].properties
-    direct, = deviations(TriangleMesh(ball.vertices, ball.faces), [TriangleMesh(vertices, faces)], DISTANCE_SAMPLES)
+    direct, = deviations(MeshData(ball.vertices, ball.faces), [MeshData(vertices, faces)], DISTANCE_SAMPLES)
     assert found["mean_distance_percent"] == pytest.approx(100 * direct.mean, abs=1e-4)
     assert found["hausdorff_percent"] == pytest.approx(100 * direct.hausdorff, abs=1e-4)
     # Random weights go on for ever: the grammar closes the mesh, and the artist is told.
@@ -75,17 +75,18 @@ def test_variants_are_draws_of_their_own_and_the_first_is_watched(folder: JobFol
     result = run(tiny_pipeline(), wanted, folder, Resources(), told)
     assert [artifact.name for artifact in result.artifacts] == ["thing", "thing.v2", "thing.v3"]
     assert {artifact.group for artifact in result.artifacts} == {"variant"}
-    meshes = [read_mesh(folder.outputs / artifact.file) for artifact in result.artifacts]
-    assert [len(faces) for _, faces in meshes] == [artifact.properties["faces"] for artifact in result.artifacts]
-    assert len({vertices.tobytes() for vertices, _ in meshes}) == 3
+    meshes = [MeshData.read(folder.outputs / artifact.file) for artifact in result.artifacts]
+    assert [len(mesh.faces) for mesh in meshes] == [artifact.properties["faces"] for artifact in result.artifacts]
+    assert len({mesh.vertices.tobytes() for mesh in meshes}) == 3
     run(tiny_pipeline(), request(alone, "remesh", ball, max_tokens=512), alone, Resources(), Silent())
-    first = read_mesh(alone.outputs / "mesh.npz")
-    same = [np.array_equal(first[0], vertices) for vertices, _ in meshes]
+    first = MeshData.read(alone.outputs / "mesh.npz")
+    same = [np.array_equal(first.vertices, mesh.vertices) for mesh in meshes]
     assert same.count(True) == 1, "asked for alone the first one that is woven is the same, wherever it is ranked"
     assert set(told.previews) == {"preview.npz"}
-    vertices, faces = read_mesh(folder.outputs / "preview.npz")
-    assert 0 < len(faces) <= len(first[1])
-    assert {tuple(vertex) for vertex in vertices} <= {tuple(vertex) for vertex in first[0]}
+    mesh = MeshData.read(folder.outputs / "preview.npz")
+    vertices, faces = mesh.vertices, mesh.faces
+    assert 0 < len(faces) <= len(first.faces)
+    assert {tuple(vertex) for vertex in vertices} <= {tuple(vertex) for vertex in first.vertices}
 
 
 def test_a_sequence_that_ends_early_ends_its_stage(folder: JobFolder) -> None:
@@ -107,8 +108,8 @@ def test_the_seed_decides(folder: JobFolder, tmp_path: Path) -> None:
     box, again = trimesh.creation.box(), JobFolder.create(tmp_path / "again")
     for place in (folder, again):
         run(tiny_pipeline(), request(place, "remesh", box, max_tokens=512), place, Resources(), Silent())
-    first, second = (read_mesh(place.outputs / "mesh.npz") for place in (folder, again))
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    first, second = (MeshData.read(place.outputs / "mesh.npz") for place in (folder, again))
+    assert np.array_equal(first.vertices, second.vertices) and np.array_equal(first.faces, second.faces)
 
 
 def test_repair_separates_what_meets_in_an_edge(folder: JobFolder) -> None:
@@ -117,7 +118,8 @@ def test_repair_separates_what_meets_in_an_edge(folder: JobFolder) -> None:
     joined = trimesh.util.concatenate(boxes)
     joined.merge_vertices()
     result = run(None, request(folder, "repair_mesh", joined), folder, Resources(), Silent())
-    vertices, faces = read_mesh(folder.outputs / result.artifacts[0].file)
+    mesh = MeshData.read(folder.outputs / result.artifacts[0].file)
+    vertices, faces = mesh.vertices, mesh.faces
     repaired = trimesh.Trimesh(vertices, faces, process=False)
     assert not joined.is_watertight
     assert repaired.is_watertight
@@ -144,7 +146,7 @@ def test_a_file_comes_out_of_a_batch_as_it_does_alone(folder: JobFolder, tmp_pat
               trimesh.creation.cone(1, 2)]
     names = tuple(f"mesh.{number:03d}.npz" for number in range(1, 5))
     for name, shape in zip(names, shapes, strict=True):
-        write_mesh(folder.inputs / name, shape.vertices, shape.faces)
+        MeshData(shape.vertices, shape.faces).write(folder.inputs / name)
     model, options = tiny_pipeline(max_tokens=80), {"variants": 2, "max_tokens": 512}
     together = Request("job", "remesh", "silksong", "published", "all", 3, options, {"mesh": names}).validated(SPEC)
     told = Silent()
@@ -163,9 +165,8 @@ def test_a_file_comes_out_of_a_batch_as_it_does_alone(folder: JobFolder, tmp_pat
             for left, right in zip(found.artifacts, own.artifacts, strict=True):
                 assert left.name == right.name.replace("thing", f"mesh.{number + 1:03d}")
                 assert left.properties == right.properties
-                for a, b in zip(read_mesh(place.outputs / left.file), read_mesh(alone.outputs / right.file),
-                                strict=True):
-                    assert np.array_equal(a, b)
+                a, b = MeshData.read(place.outputs / left.file), MeshData.read(alone.outputs / right.file)
+                assert np.array_equal(a.vertices, b.vertices) and np.array_equal(a.faces, b.faces)
 
 
 def test_a_job_holds_no_more_files_than_the_task_takes() -> None:

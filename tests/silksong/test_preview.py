@@ -9,7 +9,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.contract import JobFolder, read_mesh
+from backend.contract import JobFolder, MeshData
 from backend.pipelines.silksong.preview import PREVIEW_FILE, WeavingPreview
 from backend.pipelines.silksong.tokenizer import Salvage, decode, encode, mesh_so_far
 from backend.pipelines.silksong.tokenizer.vocabulary import VOCABULARY_SIZE
@@ -59,7 +59,7 @@ def test_it_grows_at_most_five_times_a_second(tmp_path: Path) -> None:
     folder, clock, sizes = JobFolder.create(tmp_path / "job"), Clock(), []
 
     def keep(file: str) -> None:
-        sizes.append(len(read_mesh(folder.outputs / file)[1]))
+        sizes.append(len(MeshData.read(folder.outputs / file).faces))
 
     preview, sequence = WeavingPreview(folder, lambda positions: positions * 2, keep, clock), two_parts()
     reports = rows_of(sequence)
@@ -70,7 +70,8 @@ def test_it_grows_at_most_five_times_a_second(tmp_path: Path) -> None:
     assert sizes == sorted(set(sizes)), "only what has grown"
     clock.now += 1
     preview(np.array([[-1], [-1]]))
-    vertices, faces = read_mesh(folder.outputs / PREVIEW_FILE)
+    mesh = MeshData.read(folder.outputs / PREVIEW_FILE)
+    vertices, faces = mesh.vertices, mesh.faces
     whole = decode(sequence)
     assert np.array_equal(faces, whole.faces) and np.array_equal(vertices, whole.vertices * 2)
     assert [path.name for path in folder.outputs.iterdir()] == [PREVIEW_FILE], "no draft is left"
@@ -80,7 +81,7 @@ def test_it_grows_at_most_five_times_a_second(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_no_preview_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, clock, told = JobFolder.create(tmp_path / "job"), Clock(), []
-    (folder.outputs / "preview.draft.npz").mkdir()  # where the file would be
+    (folder.outputs / "preview.npz").mkdir()  # where the file would be
     preview = WeavingPreview(folder, lambda positions: positions, told.append, clock)
     for new in rows_of(two_parts()):
         clock.now += 1

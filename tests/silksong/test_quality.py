@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.contract import Cancelled
+from backend.contract import Cancelled, MeshData
 from backend.geometry import deviation
-from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.quality import Topology, best_first
 from backend.pipelines.silksong.variants import OUT_OF_TOKENS, Variant, ran_out
 
@@ -39,14 +38,14 @@ def ranked(variants: Sequence[Variant], original: trimesh.Trimesh = BALL, *, clo
     given = [Variant(item.vertices, item.faces, item.notes, item.complete, {"number": number})
              for number, item in enumerate(variants)]
     told: list[str] = [] if warnings is None else warnings
-    ordered = best_first(given, TriangleMesh(original.vertices, original.faces), closed=closed, check=lambda: None,
+    ordered = best_first(given, MeshData(original.vertices, original.faces), closed=closed, check=lambda: None,
                          warn=told.append)
     assert sorted(item.properties["number"] for item in ordered) == list(range(len(given))), "none is lost"
     return [item.properties["number"] for item in ordered]
 
 
 def properties(item: Variant) -> dict[str, Any]:
-    ordered = best_first([item], TriangleMesh(BALL.vertices, BALL.faces), closed=True, check=lambda: None, warn=print)
+    ordered = best_first([item], MeshData(BALL.vertices, BALL.faces), closed=True, check=lambda: None, warn=print)
     return dict(ordered[0].properties)
 
 
@@ -63,7 +62,7 @@ def test_topology_of_hand_made_meshes() -> None:
 
 def test_figures() -> None:
     found = properties(variant(BALL, 1.1))
-    diagonal = TriangleMesh(BALL.vertices, BALL.faces).diagonal
+    diagonal = MeshData(BALL.vertices, BALL.faces).diagonal
     assert found["mean_distance_percent"] == pytest.approx(10 / diagonal, rel=0.02)
     assert found["hausdorff_percent"] == pytest.approx(10 / diagonal, rel=0.02)
     assert 0 < found["hausdorff_error_percent"] < 3
@@ -120,7 +119,7 @@ def test_a_cancel_is_heard() -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        best_first([variant(BALL)], TriangleMesh(BALL.vertices, BALL.faces), closed=True, check=stop, warn=print)
+        best_first([variant(BALL)], MeshData(BALL.vertices, BALL.faces), closed=True, check=stop, warn=print)
 
 
 def test_running_out_of_tokens() -> None:

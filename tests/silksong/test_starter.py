@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.contract import JobFolder, Request, Resources, Result, read_mesh, write_mesh
+from backend.contract import JobFolder, MeshData, Request, Resources, Result
 from backend.geometry.components import is_watertight
 from backend.geometry.deviation import deviations
-from backend.geometry.mesh import TriangleMesh
 from backend.pipelines.silksong.job import load, run
 from backend.pipelines.silksong.pipeline import SilksongPipeline
 from backend.pipelines.silksong.spec import SPEC
@@ -32,13 +31,13 @@ def model() -> SilksongPipeline:
     return load(STARTER, locate(SPEC, STARTER, Path("models")), Resources(), progress)
 
 
-def _remeshed(model: SilksongPipeline, mesh: TriangleMesh, folder: Path) -> tuple[TriangleMesh, Result]:
+def _remeshed(model: SilksongPipeline, mesh: MeshData, folder: Path) -> tuple[MeshData, Result]:
     job = JobFolder.create(folder)
-    write_mesh(job.inputs / "mesh.npz", mesh.vertices, mesh.faces)
+    MeshData(mesh.vertices, mesh.faces).write(job.inputs / "mesh.npz")
     request = Request("job", "remesh", "silksong", "starter", "thing", 0, {"max_tokens": 1024},
                       {"mesh": ("mesh.npz",)}).validated(SPEC)
     result = run(model, request, job, Resources(), Silent())
-    return TriangleMesh(*read_mesh(job.outputs / result.artifacts[0].file)), result
+    return MeshData.read(job.outputs / result.artifacts[0].file), result
 
 
 def test_they_are_small() -> None:
@@ -52,7 +51,7 @@ def test_a_dense_object_becomes_closed_low_poly_in_its_place(
     model: SilksongPipeline, number: int, tmp_path: Path
 ) -> None:
     low_poly = low_poly_object(Split.HELD_OUT, number)
-    moved = TriangleMesh(3.0 * low_poly.vertices + np.array([5.0, -2.0, 1.0], np.float32), low_poly.faces)
+    moved = MeshData(3.0 * low_poly.vertices + np.array([5.0, -2.0, 1.0], np.float32), low_poly.faces)
     dense = densified(moved, seed=number)
     woven, result = _remeshed(model, dense, tmp_path / "job")
     assert is_watertight(woven)

@@ -9,10 +9,10 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.contract import BadInput
+from backend.contract import BadInput, MeshData
 from backend.geometry.components import directed_edges, is_watertight
 from backend.geometry.frames import blender_to_y_up
-from backend.geometry.mesh import TriangleMesh
+from backend.geometry.trimesh_conversion import from_trimesh
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.tokenizer import close_parts, decode, encode
 from backend.pipelines.silksong.tokenizer import vocabulary as v
@@ -38,7 +38,7 @@ def euler_characteristic(faces):
 
 
 def icosphere(subdivisions=2):
-    return TriangleMesh.from_trimesh(trimesh.creation.icosphere(subdivisions))
+    return from_trimesh(trimesh.creation.icosphere(subdivisions))
 
 
 @PROPERTY
@@ -89,12 +89,12 @@ def test_closed_surfaces_come_back_with_nothing_invented(seed):
 def test_euler_characteristic_is_kept(shape, expected):
     decoded = decode(encode(shape).ids)
     assert euler_characteristic(decoded.faces) == expected
-    assert is_watertight(TriangleMesh(decoded.vertices, decoded.faces))
+    assert is_watertight(MeshData(decoded.vertices, decoded.faces))
 
 
 def test_normalization_leads_back_to_the_mesh():
     mesh = icosphere()
-    moved = TriangleMesh(mesh.vertices * 30 + [5, -7, 100], mesh.faces)
+    moved = MeshData(mesh.vertices * 30 + [5, -7, 100], mesh.faces)
     tokens = encode(moved)
     assert np.array_equal(tokens.ids, encode(mesh).ids)
     back = tokens.normalization.invert(decode(tokens.ids).vertices)
@@ -142,11 +142,11 @@ def _faces_and_cells(mesh):
 def test_small_holes_are_closed(edges):
     prism = trimesh.creation.cylinder(1.0, 1.0, sections=edges)
     middle = int(np.argmax(prism.vertices[:, 2] * (np.linalg.norm(prism.vertices[:, :2], axis=1) < 1e-6)))
-    opened = TriangleMesh(prism.vertices, prism.faces[~(prism.faces == middle).any(axis=1)])
+    opened = MeshData(prism.vertices, prism.faces[~(prism.faces == middle).any(axis=1)])
     decoded = decode(encode(opened).ids)
-    assert is_watertight(TriangleMesh(decoded.vertices, close_small_holes(decoded.faces)))
+    assert is_watertight(MeshData(decoded.vertices, close_small_holes(decoded.faces)))
     assert len(decoded.vertices) == 2 * edges + 1
-    assert edges == 3 or not is_watertight(TriangleMesh(decoded.vertices, decoded.faces))
+    assert edges == 3 or not is_watertight(MeshData(decoded.vertices, decoded.faces))
 
 
 def test_parts_of_low_poly_that_should_be_closed_are():
@@ -154,10 +154,10 @@ def test_parts_of_low_poly_that_should_be_closed_are():
     before = after = 0
     for number in range(60):
         mesh = low_poly_object(Split.HELD_OUT, number)
-        woven = decode(encode(TriangleMesh(blender_to_y_up(mesh.vertices), mesh.faces)).ids)
+        woven = decode(encode(MeshData(blender_to_y_up(mesh.vertices), mesh.faces)).ids)
         faces = close_parts(woven.faces)
-        closed = is_watertight(TriangleMesh(woven.vertices, faces))
-        before, after = before + is_watertight(TriangleMesh(woven.vertices, woven.faces)), after + closed
+        closed = is_watertight(MeshData(woven.vertices, faces))
+        before, after = before + is_watertight(MeshData(woven.vertices, woven.faces)), after + closed
         assert not closed or len(faces) == len(mesh.faces)
     assert before < 36 and after > 51
 
@@ -190,11 +190,11 @@ def test_pattern_without_a_token_keeps_its_longest_prefix():
 )
 def test_what_cannot_be_encoded_is_refused(vertices, faces):
     with pytest.raises(BadInput):
-        encode(TriangleMesh(np.array(vertices, float), np.array(faces)))
+        encode(MeshData(np.array(vertices, float), np.array(faces)))
 
 
 def test_fan_of_sixty_faces_is_refused_and_the_mesh_is_untouched():
-    cone = TriangleMesh.from_trimesh(trimesh.creation.cone(1.0, 1.0, sections=60))
+    cone = from_trimesh(trimesh.creation.cone(1.0, 1.0, sections=60))
     faces = cone.faces.copy()
     with pytest.raises(BadInput, match="50 faces"):
         encode(cone)
@@ -207,21 +207,21 @@ def test_long_strip_is_refused_beyond_two_hundred_layers():
     vertices[:, 2] = np.tile([0, 3, 7, 4], 105) * 2
     faces = np.stack([steps[:-2], steps[1:-1], steps[2:]], axis=1)
     with pytest.raises(BadInput, match="200 layers"):
-        encode(TriangleMesh(vertices, faces))
+        encode(MeshData(vertices, faces))
 
 
 def test_cleaning_joins_a_triangle_soup():
     mesh = icosphere()
-    soup = TriangleMesh(mesh.vertices[mesh.faces.ravel()], np.arange(3 * len(mesh.faces)).reshape(-1, 3))
+    soup = MeshData(mesh.vertices[mesh.faces.ravel()], np.arange(3 * len(mesh.faces)).reshape(-1, 3))
     cleaned = clean_mesh(soup)
     assert len(cleaned.vertices) == len(mesh.vertices)
     assert is_watertight(cleaned)
-    assert clean_mesh(TriangleMesh.empty()).is_empty
+    assert clean_mesh(MeshData.empty()).is_empty
 
 
 def test_speed():
     """Three times the targets (0.15 s and 0.05 s on two idle cores), so that a busy machine does not fail."""
-    torus = TriangleMesh.from_trimesh(trimesh.creation.torus(1.0, 0.4, major_sections=40, minor_sections=24))
+    torus = from_trimesh(trimesh.creation.torus(1.0, 0.4, major_sections=40, minor_sections=24))
     tokens = encode(torus).ids
     assert _best_of_three(lambda: encode(torus)) < 0.45
     assert _best_of_three(lambda: decode(tokens)) < 0.15

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from backend.command_line import main
-from backend.geometry.mesh import TriangleMesh
+from backend.contract import MeshData
 from backend.geometry.mesh_files import NamedMesh, write_parts
 from backend.pipelines.silksong.pipeline import SilksongPipeline
 from backend.pipelines.silksong.tokenizer import decode
@@ -30,7 +30,7 @@ from backend.procedural.low_poly_shapes import box, lathe, triangulated
 
 SMOKE = PRESETS["smoke"]
 SHORT = ["--preset", "smoke", "--steps", "4"]
-FLAT = TriangleMesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+FLAT = MeshData([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_every_refusal_has_its_reason() -> None:
     two = triangulated([box((1, 1, 1)), box((1, 1, 1), (3, 0, 0))])
     assert checked_tokens(two, lenient, 1.9)[1] == "too many components"
     assert checked_tokens(FLAT, lenient, 1.9)[1].startswith("not tokenized")
-    many = TriangleMesh(lid.vertices, np.repeat(lid.faces, 500, axis=0))
+    many = MeshData(lid.vertices, np.repeat(lid.faces, 500, axis=0))
     assert checked_tokens(many, lenient, 1.9)[1] == "too many faces"
 
 

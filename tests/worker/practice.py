@@ -18,6 +18,7 @@ from backend.contract import (
     InputSpec,
     JobFolder,
     License,
+    MeshData,
     Parameter,
     PipelineSpec,
     Request,
@@ -26,8 +27,6 @@ from backend.contract import (
     StageSpec,
     TaskSpec,
     WeightSet,
-    replace_mesh,
-    write_mesh,
 )
 from backend.pipelines import registry
 
@@ -94,14 +93,14 @@ def run(model, request: Request, folder: JobFolder, resources: Resources, progre
     for step in range(5):
         time.sleep(options["pause"])
         progress.stage("decode", step + 1, 5)
-    write_mesh(folder.outputs / "mesh.npz", vertices, np.array([[0, 1, 2]]))
+    MeshData(vertices, np.array([[0, 1, 2]])).write(folder.outputs / "mesh.npz")
     return Result((Artifact(request.subject, "mesh", "mesh.npz",
                             properties={"scale": resources.chunk_scale, "runs": model["runs"]}),))
 
 
 def _show(folder, triangles, progress):
     corners = np.random.default_rng(0).standard_normal((3 * triangles, 3))
-    replace_mesh(folder.outputs / "preview.npz", corners, np.arange(3 * triangles).reshape(-1, 3))
+    MeshData(corners, np.arange(3 * triangles).reshape(-1, 3)).write(folder.outputs / "preview.npz")
     progress.preview("preview.npz")
 
 
@@ -125,15 +124,6 @@ def _hopeless(*_):
     torch.empty(TOO_MUCH, dtype=torch.uint8)
 
 
-def _disk_full(folder, *_):
-    (folder.outputs / "mesh.npz").symlink_to("/dev/full")
-
-
-def _result_disk_full(folder, *_):
-    """`result.json` is written to a draft first."""
-    (folder.path / "result.draft").symlink_to("/dev/full")
-
-
 def _stuck(*_):
     while True:  # a library call that never comes back, and never asks whether to stop
         time.sleep(0.1)
@@ -148,6 +138,6 @@ def _mistake(*_):
 
 
 FAULTS = {
-    "print": _print, "memory": _out_of_memory, "hopeless": _hopeless, "disk": _disk_full,
-    "result": _result_disk_full, "stuck": _stuck, "stuck with lock": _stuck_with_lock, "mistake": _mistake,
+    "print": _print, "memory": _out_of_memory, "hopeless": _hopeless,
+    "stuck": _stuck, "stuck with lock": _stuck_with_lock, "mistake": _mistake,
 }

@@ -19,11 +19,11 @@ from backend.contract import (
     Failed,
     FreeMemory,
     Loading,
+    MeshData,
     Queued,
     Shutdown,
     StageProgress,
     Submit,
-    read_mesh,
 )
 from tests.worker.conftest import REPOSITORY, events_of
 
@@ -135,7 +135,7 @@ def test_ends_with_a_killed_parent_even_inside_a_call_that_holds_the_lock(make_j
     parent = subprocess.Popen([sys.executable, "-c", f"""
 import json, pathlib, time
 from tests.worker.conftest import Child
-from backend.contract import JobFolder, Loading
+from backend.contract import JobFolder, Loading, MeshData
 child = Child(pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(starter)!r}))
 child.until(Loading, child.submit(JobFolder({str(folder.path)!r})))
 print(child.process.pid, flush=True)
@@ -168,7 +168,8 @@ def test_in_process_and_in_a_child_the_bytes_are_the_same(child, local, make_job
         assert (outside.outputs / "mesh.npz").read_bytes() == (inside.outputs / "mesh.npz").read_bytes()
     other = make_job(seed=8, steps=5)
     local.run(other)
-    assert not np.array_equal(read_mesh(other.outputs / "mesh.npz")[0], read_mesh(inside.outputs / "mesh.npz")[0])
+    vertices = [MeshData.read(folder.outputs / "mesh.npz").vertices for folder in (other, inside)]
+    assert not np.array_equal(*vertices)
 
 
 def _runs(process: int) -> bool:

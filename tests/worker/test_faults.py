@@ -2,6 +2,7 @@
 """Whatever goes wrong: one terminal event, clear words, and the next job runs."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,9 +45,12 @@ def test_an_unforeseen_exception_keeps_its_traceback_out_of_the_words(local, mak
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # numpy's file closes itself twice
-@pytest.mark.parametrize("fault", ["disk", "result"])
-def test_a_full_disk(local, make_job, fault):
-    error = outcome(local.run(make_job(fault=fault))).error
+@pytest.mark.parametrize("draft", ["outputs/.mesh.full.draft.npz", ".result.full.draft.json"])
+def test_a_full_disk(local, make_job, monkeypatch, draft):
+    monkeypatch.setattr("backend.contract.whole_file.uuid.uuid4", lambda: SimpleNamespace(hex="full"))
+    folder = make_job()
+    (folder.path / draft).symlink_to("/dev/full")
+    error = outcome(local.run(folder)).error
     assert error.remedy is Remedy.CHOOSE_FOLDER
     assert "No space left" in error.why or "disk is full" in error.what
 

@@ -14,14 +14,14 @@ from backend.contract import (
     JobFolder,
     Loading,
     LogLine,
+    MeshData,
     Preview,
     Remedy,
     Request,
     Resources,
     StageProgress,
-    read_mesh,
-    write_mesh,
 )
+from backend.geometry.trimesh_conversion import to_trimesh
 from backend.pipelines import registry
 from backend.pipelines.partpacker import job as partpacker_job
 from backend.pipelines.partpacker.spec import SPEC
@@ -60,7 +60,8 @@ def test_a_image_becomes_parts(local, generate_job):
     assert {part.group for part in parts} == {"volume.0", "volume.1"}
     sizes = []
     for part in parts:
-        vertices, faces = read_mesh(folder.outputs / part.file)
+        mesh = MeshData.read(folder.outputs / part.file)
+        vertices, faces = mesh.vertices, mesh.faces
         assert part.properties["faces"] == len(faces) > 10
         assert part.properties["volume"] == int(part.group[-1])
         assert part.properties["watertight"] == trimesh.Trimesh(vertices, faces).is_watertight
@@ -71,7 +72,7 @@ def test_a_image_becomes_parts(local, generate_job):
     assert Image.open(folder.outputs / "image.png").size == (56, 56)
     scene = trimesh.load_scene(folder.outputs / "parts.glb")
     assert set(scene.geometry) == {part.name for part in parts}
-    vertices, _ = read_mesh(folder.outputs / parts[0].file)
+    vertices = MeshData.read(folder.outputs / parts[0].file).vertices
     x, y, z = vertices.T  # glTF is Y-up
     assert np.allclose(scene.geometry[parts[0].name].bounds, [(np.stack([x, z, -y], 1)).min(0),
                                                               (np.stack([x, z, -y], 1)).max(0)], atol=1e-6)
@@ -153,7 +154,7 @@ def _modules(pipeline):
 def test_a_mesh_is_rebuilt_in_its_own_place(local, make_job, tmp_path, monkeypatch):
     corners = np.add([[0, 0, 0], [4, 0, 0], [0, 2, 0], [0, 0, 1]], (10.0, -5.0, 3.0))
     faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
-    write_mesh(tmp_path / "wedge.npz", corners, faces)
+    MeshData(corners, faces).write(tmp_path / "wedge.npz")
     asked = []
 
     def fields(pipeline, hidden, resolution, *_):
@@ -166,7 +167,7 @@ def test_a_mesh_is_rebuilt_in_its_own_place(local, make_job, tmp_path, monkeypat
     event = local.run(folder)[-1]
     assert isinstance(event, Done), event
     assert asked == [128]
-    rebuilt = trimesh.Trimesh(*read_mesh(folder.outputs / event.result.artifacts[0].file))
+    rebuilt = to_trimesh(MeshData.read(folder.outputs / event.result.artifacts[0].file))
     cell = 4 / 1.9 * 2 / 128
     assert np.allclose(rebuilt.bounds, [corners.min(0), corners.max(0)], atol=2 * cell)
     assert np.allclose(rebuilt.center_mass, corners.mean(0), atol=cell)
@@ -175,12 +176,12 @@ def test_a_mesh_is_rebuilt_in_its_own_place(local, make_job, tmp_path, monkeypat
 
 def test_a_mesh_goes_through_the_real_networks(local, make_job, tmp_path):
     box = trimesh.creation.box((1, 2, 3))
-    write_mesh(tmp_path / "box.npz", box.vertices + 7, box.faces)
+    MeshData(box.vertices + 7, box.faces).write(tmp_path / "box.npz")
     folder = make_job("reconstruct", "partpacker", "starter", 0, {"mesh": tmp_path / "box.npz"}, grid_resolution="64")
     events = local.run(folder)
     assert isinstance(events[-1], Done), events[-1]
     assert stages(events) == [stage.name for stage in SPEC.task("reconstruct").stages]
-    vertices, _ = read_mesh(folder.outputs / "mesh.npz")
+    vertices = MeshData.read(folder.outputs / "mesh.npz").vertices
     assert np.abs(vertices - 7).max() <= 3 / 1.9 + 1e-4, "within the cube around the box"
 
 
@@ -192,7 +193,7 @@ def chain(tmp_path):
     for number in range(5):
         box = trimesh.creation.box((1, 1, 1)).apply_translation([number * 0.98, 20, 0])
         given.append((box.vertices.astype(np.float32), box.faces.astype(np.int32)))
-        write_mesh(folder.inputs / f"mesh.{number:03d}.npz", *given[-1])
+        MeshData(*given[-1]).write(folder.inputs / f"mesh.{number:03d}.npz")
     names = tuple(f"mesh.{number:03d}.npz" for number in range(5))
     folder.write_request(Request("split", "split_parts", "partpacker", "starter", "chain", inputs={"meshes": names}))
     return folder, given
@@ -210,9 +211,9 @@ def test_parts_are_sorted_into_two_volumes_and_stay_as_they_are(local, chain):
     assert [artifact.group for artifact in artifacts] == [f"volume.{volume}" for volume in volumes]
     assert [artifact.properties["source"] for artifact in artifacts] == [0, 1, 2, 3, 4]
     for artifact, (vertices, faces) in zip(artifacts, given, strict=True):
-        kept = read_mesh(folder.outputs / artifact.file)
-        assert np.array_equal(kept[0], vertices)
-        assert np.array_equal(kept[1], faces)
+        kept = MeshData.read(folder.outputs / artifact.file)
+        assert np.array_equal(kept.vertices, vertices)
+        assert np.array_equal(kept.faces, faces)
 
 
 def test_splitting_can_be_cancelled_between_two_pairs(local, chain, monkeypatch):
@@ -226,11 +227,11 @@ def test_splitting_can_be_cancelled_between_two_pairs(local, chain, monkeypatch)
 def test_one_mesh_is_split_into_its_pieces(local, make_job, tmp_path):
     pieces = [trimesh.creation.box((1, 1, 1)).apply_translation([0, 0, number * 1.5]) for number in range(3)]
     whole = trimesh.util.concatenate(pieces)
-    write_mesh(tmp_path / "tower.npz", whole.vertices, whole.faces)
+    MeshData(whole.vertices, whole.faces).write(tmp_path / "tower.npz")
     folder = make_job("split_parts", "partpacker", "starter", 0, {"meshes": tmp_path / "tower.npz"})
     artifacts = local.run(folder)[-1].result.artifacts
     assert [artifact.properties["faces"] for artifact in artifacts] == [12, 12, 12]
-    heights = sorted(read_mesh(folder.outputs / artifact.file)[0][:, 2].mean() for artifact in artifacts)
+    heights = sorted(MeshData.read(folder.outputs / artifact.file).vertices[:, 2].mean() for artifact in artifacts)
     assert np.allclose(heights, [0, 1.5, 3.0], atol=1e-5)
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...contract import BadInput
-from ..mesh import TriangleMesh
+from ...contract import BadInput, MeshData
 from ..normalization import Normalization
 from .grid_mesh import FINEST, GridMesh, snap
 from .orientation import cut_open, repair_winding
@@ -58,7 +57,7 @@ def repair(
     triangles = np.asarray(faces, np.int64).reshape(-1, 3)
     normalization = normalize(positions)
     resolution = resolution or fitting_resolution(len(triangles))
-    with_area = triangles[TriangleMesh(positions, triangles).area_vectors().any(axis=1)]
+    with_area = triangles[MeshData(positions, triangles).area_vectors().any(axis=1)]
     snapped = snap(normalization.apply(positions), with_area, resolution, smallest_area=0.0)
     split = split_non_manifold(snapped, SplitLimits(deadline=deadline))
     wound, seam = _wind(split.mesh)

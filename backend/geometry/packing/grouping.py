@@ -10,7 +10,7 @@ import trimesh
 
 from ...contract.reports import CountReport, ignore
 from ..components import is_watertight, split_components
-from ..mesh import TriangleMesh
+from ..trimesh_conversion import from_trimesh
 from .contact import find_contacts
 from .parts import PackedPart, find_root, merge_parts, union
 
@@ -59,7 +59,7 @@ def box_overlap(first: trimesh.Trimesh, second: trimesh.Trimesh) -> float:
 def _small_parts(parts: Sequence[PackedPart]) -> np.ndarray:
     """Return which parts are small in volume and in extent against all closed components together, bool [N]."""
     share = SMALL_SHARE_OF_FEW if len(parts) <= FEW_PARTS else SMALL_SHARE_OF_MANY
-    split = [split_components(TriangleMesh.from_trimesh(part.mesh)) for part in parts]
+    split = [split_components(from_trimesh(part.mesh)) for part in parts]
     closed = [[mesh for mesh in meshes if is_watertight(mesh)] for meshes in split]
     volumes = [[mesh.volume for mesh in meshes] for meshes in closed]
     sides = [[float(np.ptp(mesh.bounds, axis=0).max()) for mesh in meshes] for meshes in closed]

@@ -11,8 +11,8 @@ import trimesh
 
 from ...contract import BadInput
 from ..components import border_loops, split_components
-from ..mesh import TriangleMesh
 from ..normalization import Normalization
+from ..trimesh_conversion import from_trimesh, to_trimesh
 from .stitching import touching_loops
 
 LONGEST_SIDE = 0.95
@@ -34,7 +34,7 @@ class PackedPart:
 
 def connected_parts(mesh: trimesh.Trimesh) -> list[PackedPart]:
     """Split a mesh into connected components; those whose border loops coincide are one part."""
-    split = split_components(TriangleMesh.from_trimesh(clean_part(mesh)), fill_holes=False)
+    split = split_components(from_trimesh(clean_part(mesh)), fill_holes=False)
     loops, owner = [], []
     for number, component in enumerate(split):
         for loop in border_loops(component.faces):
@@ -45,7 +45,7 @@ def connected_parts(mesh: trimesh.Trimesh) -> list[PackedPart]:
         union(root, owner[first], owner[second])
     members: dict[int, list[trimesh.Trimesh]] = {}
     for number, component in enumerate(split):
-        members.setdefault(find_root(root, number), []).append(component.to_trimesh())
+        members.setdefault(find_root(root, number), []).append(to_trimesh(component))
     digits = len(str(len(members)))
     return [
         PackedPart((f"part_{number:0{digits}d}",), clean_part(trimesh.util.concatenate(meshes)))

@@ -14,7 +14,7 @@ from ...contract import (
     Artifact,
     BadInput,
     JobFolder,
-    PaintedMesh,
+    MeshData,
     Progress,
     Request,
     Resources,
@@ -66,7 +66,7 @@ def _texture(
 ) -> Result:
     options = request.parameters
     names = request.inputs["mesh"]
-    meshes = [PaintedMesh.read(folder.inputs / name) for name in names]
+    meshes = [MeshData.read(folder.inputs / name) for name in names]
     prompt = str(options["prompt"]).strip() or PROMPT_OF_IMAGES
     image = _image(request, folder)
     rig = rig_of(request)
@@ -191,7 +191,7 @@ def _image(request: Request, folder: JobFolder) -> Image.Image | None:
 
 def _written(
     texture: Tensor,
-    mesh: PaintedMesh,
+    mesh: MeshData,
     source: str,
     number: int,
     request: Request,
@@ -201,7 +201,7 @@ def _written(
     """One texture [3, S, S] as PNG: sRGB, 8 bit; with alpha where only some faces are painted."""
     progress.check()
     pixels = texture.permute(1, 2, 0).cpu().numpy()
-    if not mesh.painted.all():
+    if not mesh.selected.all():
         pixels = np.concatenate([pixels, paint_alpha(mesh, len(pixels))[..., None]], axis=2)
     file = f"texture.{number:03d}.png"
     Image.fromarray((pixels * 255).round().astype(np.uint8)).save(folder.outputs / file)

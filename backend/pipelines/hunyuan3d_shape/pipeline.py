@@ -17,11 +17,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import Dinov2Model
 
-from ...contract import BadInput, MeshwrightError, Remedy
+from ...contract import BadInput, MeshData, MeshwrightError, Remedy
 from ...contract.reports import StageReport, ignore
 from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field, resolution_ladder
 from ...geometry.isosurface import extract_isosurface
-from ...geometry.mesh import TriangleMesh
 from ..common.finiteness import not_finite
 from ..common.image_files import RgbaArray
 from ..common.image_preparation import check_image
@@ -64,7 +63,7 @@ class NoSurfaceError(MeshwrightError):
 class ShapeOutput(BaseOutput):
     """`mesh` in the models' own frame (y up, front toward +z, within [-1.01, 1.01]^3); `latent` float32 `[1, N, C]`."""
 
-    mesh: TriangleMesh
+    mesh: MeshData
     latent: Tensor
 
 
@@ -299,10 +298,10 @@ class HunyuanShapePipeline(DiffusionPipeline):
             field, resolution, device=context.key.device, chunk_size=None, half_side=HALF_SIDE
         )
 
-    def extract_surface(self, grid: Tensor) -> TriangleMesh:
+    def extract_surface(self, grid: Tensor) -> MeshData:
         """The mesh of a field grid. Raises NoSurfaceError."""
         mesh = extract_isosurface(grid)
         if mesh.is_empty:
             raise NoSurfaceError("No object was found.", "The field has no surface.",
                                  "Try another seed, more steps, or an image with one clear object.", Remedy.RETRY)
-        return TriangleMesh(mesh.vertices * HALF_SIDE, mesh.faces)
+        return MeshData(mesh.vertices * HALF_SIDE, mesh.faces)

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...contract import BadInput
+from ...contract import BadInput, MeshData
 from ...geometry.cleaning import remove_unreferenced_vertices
 from ...geometry.farthest_point import farthest_points
-from ...geometry.mesh import TriangleMesh
 from ...geometry.normalization import Normalization
+from ...geometry.trimesh_conversion import to_trimesh
 from .sharp_edges import SharpEdges, vertex_sharpness
 
 LONGEST_SIDE = 2 * 0.9999
@@ -37,7 +37,7 @@ class SurfacePoints:
 
 
 def prepare_surface(
-    mesh: TriangleMesh, tokens: int, *, sharp_share: float, generator: torch.Generator, device: torch.device | str
+    mesh: MeshData, tokens: int, *, sharp_share: float, generator: torch.Generator, device: torch.device | str
 ) -> SurfacePoints:
     """Normalize a mesh, which keeps its own axes, and sample it.
 
@@ -66,7 +66,7 @@ def prepare_surface(
     return SurfacePoints(points, features, torch.cat(picks, dim=1), normalization)
 
 
-def normalize_mesh(mesh: TriangleMesh) -> tuple[TriangleMesh, Normalization]:
+def normalize_mesh(mesh: MeshData) -> tuple[MeshData, Normalization]:
     """Center the mesh and scale its longest side for the encoder. Raises BadInput as above."""
     mesh = remove_unreferenced_vertices(mesh)
     if mesh.is_empty:
@@ -84,10 +84,10 @@ def normalize_mesh(mesh: TriangleMesh) -> tuple[TriangleMesh, Normalization]:
             "Check the object's scale, or choose a mesh with a surface.",
         )
     normalization = Normalization.to_box(mesh.bounds, LONGEST_SIDE)
-    return TriangleMesh(normalization.apply(mesh.vertices), mesh.faces), normalization
+    return MeshData(normalization.apply(mesh.vertices), mesh.faces), normalization
 
 
-def _uniform(mesh: TriangleMesh, count: int, generator: torch.Generator) -> np.ndarray:
+def _uniform(mesh: MeshData, count: int, generator: torch.Generator) -> np.ndarray:
     """Points uniform by area with their face's normal, float64 `[count, 6]`."""
     areas = mesh.area_vectors()
     size = np.linalg.norm(areas, axis=1)
@@ -100,9 +100,9 @@ def _uniform(mesh: TriangleMesh, count: int, generator: torch.Generator) -> np.n
     return np.concatenate([position, areas[face] / size[face, None]], axis=1)
 
 
-def _sharp(mesh: TriangleMesh, count: int, generator: torch.Generator) -> np.ndarray:
+def _sharp(mesh: MeshData, count: int, generator: torch.Generator) -> np.ndarray:
     """Points on sharp edges with blended normals, float64 `[count, 6]`; uniform ones where no edge is sharp."""
-    solid = mesh.to_trimesh()
+    solid = to_trimesh(mesh)
     edges = SharpEdges.of(solid, vertex_sharpness(solid))
     if len(edges) == 0:
         return _uniform(mesh, count, generator)

@@ -11,6 +11,7 @@ from PIL import Image
 from ...contract import (
     Artifact,
     JobFolder,
+    MeshData,
     MeshwrightError,
     Progress,
     Remedy,
@@ -18,12 +19,9 @@ from ...contract import (
     Resources,
     Result,
     WeightSet,
-    read_mesh,
-    write_mesh,
 )
 from ...geometry.components import is_watertight
 from ...geometry.frames import blender_to_x_front, x_front_to_blender
-from ...geometry.mesh import TriangleMesh
 from ...geometry.mesh_files import NamedMesh, write_parts
 from ..common.background import remove_background
 from ..common.image_preparation import RgbaArray, has_transparency, load_image
@@ -125,8 +123,9 @@ def _reconstruct(
 ) -> Result:
     options, pipeline = request.parameters, model.pipeline
     progress.stage("points", 0, 1)
-    vertices, faces = read_mesh(folder.inputs / request.inputs["mesh"][0])
-    mesh = TriangleMesh(blender_to_x_front(vertices), faces)
+    mesh = MeshData.read(folder.inputs / request.inputs["mesh"][0])
+    vertices, faces = mesh.vertices, mesh.faces
+    mesh = MeshData(blender_to_x_front(vertices), faces)
     if not is_watertight(mesh):
         progress.warn("The mesh is not closed, so inside and outside are guessed.")
     # Half of the tokens that a generated volume has, as published: 1024 + 1024.
@@ -148,7 +147,7 @@ def _reconstruct(
     surfaces = pipeline.extract_surfaces(grids, progress.stage)
     rebuilt = clean_volume(surfaces[0], options["face_target"] or None, progress.check)
     placed = x_front_to_blender(surface.normalization.invert(rebuilt.vertices))
-    write_mesh(folder.outputs / "mesh.npz", placed, rebuilt.faces)
+    MeshData(placed, rebuilt.faces).write(folder.outputs / "mesh.npz")
     progress.stage("parts", 1, 1)
     properties = {"faces": len(rebuilt.faces), "watertight": is_watertight(rebuilt)}
     return Result((Artifact(request.subject, "mesh", "mesh.npz", "mesh", properties=properties),))
@@ -169,10 +168,10 @@ def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: P
     named, artifacts = [], []
     for number, part in enumerate(sorted(parts, key=lambda part: -part.mesh.diagonal)):
         progress.check()
-        mesh = TriangleMesh(x_front_to_blender(part.mesh.vertices), part.mesh.faces)
+        mesh = MeshData(x_front_to_blender(part.mesh.vertices), part.mesh.faces)
         color = tuple(round(channel / 255, 4) for channel in PALETTE[number % len(PALETTE)])
         name, file = f"{subject}.part.{number + 1:02d}", f"part.{number + 1:02d}.npz"
-        write_mesh(folder.outputs / file, mesh.vertices, mesh.faces)
+        mesh.write(folder.outputs / file)
         properties = {"faces": len(mesh.faces), "watertight": part.watertight, "volume": part.volume_index}
         artifacts.append(Artifact(name, "mesh", file, "mesh", color=color, group=f"volume.{part.volume_index}",
                                   properties=properties))
@@ -182,7 +181,7 @@ def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: P
     return [*artifacts, Artifact("parts", "scene", "parts.glb", "scene")]
 
 
-def _told(mesh: TriangleMesh, progress: Progress, step: int, of: int) -> TriangleMesh:
+def _told(mesh: MeshData, progress: Progress, step: int, of: int) -> MeshData:
     progress.stage("parts", step, of)
     return mesh
 

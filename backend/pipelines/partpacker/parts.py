@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...contract import MeshData
 from ...geometry.cleaning import clean_mesh
 from ...geometry.components import go_on, is_watertight, split_components
-from ...geometry.mesh import TriangleMesh
 from ...geometry.simplification import decimate
 from .palette import Rgba, part_color
 
@@ -20,7 +20,7 @@ SMALLEST_PART = 11
 class Part:
     """One connected part in the decoder's internal frame."""
 
-    mesh: TriangleMesh
+    mesh: MeshData
     volume_index: int
     """Which of the two volumes it comes from. Parts of one volume never touch each other."""
     color: Rgba
@@ -28,7 +28,7 @@ class Part:
 
 
 def extract_parts(
-    volumes: Sequence[TriangleMesh], *, face_target: int | None = None, check: Callable[[], None] = go_on
+    volumes: Sequence[MeshData], *, face_target: int | None = None, check: Callable[[], None] = go_on
 ) -> list[Part]:
     """Clean the surface of every volume and split it into parts, those of the first volume first.
 
@@ -50,8 +50,8 @@ def extract_parts(
 
 
 def clean_volume(
-    surface: TriangleMesh, face_target: int | None = None, check: Callable[[], None] = go_on
-) -> TriangleMesh:
+    surface: MeshData, face_target: int | None = None, check: Callable[[], None] = go_on
+) -> MeshData:
     """Clean one surface; if it has more faces than the target, decimate it and clean again.
 
     ``check`` is called between the steps and may raise to give up. Decimation is one step of the library's.

@@ -16,11 +16,10 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import Dinov2Model
 
-from ...contract import BadInput, MeshwrightError, Remedy
+from ...contract import BadInput, MeshData, MeshwrightError, Remedy
 from ...contract.reports import StageReport, ignore
 from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field
 from ...geometry.isosurface import extract_isosurface
-from ...geometry.mesh import TriangleMesh
 from ..common.finiteness import NotFiniteError, not_finite
 from ..common.image_condition import condition_tokens
 from ..common.image_preparation import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
@@ -53,7 +52,7 @@ class PartPackerOutput(BaseOutput):
     """`meshes`: one surface per volume in the decoder's own frame (z up, the cube [-1, 1]^3), possibly empty.
     `latent`: float32 `[1, 2 * tokens_per_volume, latent_width]`, volume 0 first."""
 
-    meshes: list[TriangleMesh]
+    meshes: list[MeshData]
     latent: Tensor
 
 
@@ -260,7 +259,7 @@ class PartPackerPipeline(DiffusionPipeline):
             for volume, tokens in enumerate(hidden)
         ]
 
-    def extract_surfaces(self, grids: list[Tensor], progress: StageReport = ignore) -> list[TriangleMesh]:
+    def extract_surfaces(self, grids: list[Tensor], progress: StageReport = ignore) -> list[MeshData]:
         """One mesh per volume, empty where the field never changes sign. NoSurfaceError if all of them are."""
         meshes = []
         for volume, grid in enumerate(grids):

@@ -4,10 +4,10 @@
 See docs/algorithms/partpacker.md, section 8.
 """
 
-from ...contract import Artifact, JobFolder, Progress, Request, Result, read_mesh, write_mesh
-from ...geometry.mesh import TriangleMesh
+from ...contract import Artifact, JobFolder, MeshData, Progress, Request, Result
 from ...geometry.packing.pack import DualVolumePacking, pack
 from ...geometry.packing.parts import PackedPart, clean_part, connected_parts
+from ...geometry.trimesh_conversion import from_trimesh, to_trimesh
 from .palette import PALETTE
 
 
@@ -18,16 +18,16 @@ def split_parts(request: Request, folder: JobFolder, progress: Progress) -> Resu
     mesh is split into its connected pieces. Raises BadInput for meshes that cannot be packed.
     """
     progress.stage("contacts", 0, 1)
-    given = [TriangleMesh(*read_mesh(folder.inputs / file)) for file in request.inputs["meshes"]]
+    given = [MeshData.read(folder.inputs / file) for file in request.inputs["meshes"]]
     if len(given) > 1:
         parts = []
         for number, mesh in enumerate(given):
             progress.check()
-            parts.append(PackedPart((f"{number:06d}",), clean_part(mesh.to_trimesh())))
+            parts.append(PackedPart((f"{number:06d}",), clean_part(to_trimesh(mesh))))
         meshes = dict(zip((part.members[0] for part in parts), given, strict=True))
     else:
-        parts = connected_parts(given[0].to_trimesh())
-        meshes = {part.members[0]: TriangleMesh.from_trimesh(part.mesh) for part in parts}
+        parts = connected_parts(to_trimesh(given[0]))
+        meshes = {part.members[0]: from_trimesh(part.mesh) for part in parts}
     packing = pack(parts, on_pair=lambda pair, of: progress.stage("contacts", pair, of))
     progress.stage("contacts", 1, 1)
     if not all(packing.volumes):
@@ -36,7 +36,7 @@ def split_parts(request: Request, folder: JobFolder, progress: Progress) -> Resu
     artifacts = []
     for number, (name, mesh) in enumerate(meshes.items()):
         file = f"part.{number + 1:03d}.npz"
-        write_mesh(folder.outputs / file, mesh.vertices, mesh.faces)
+        mesh.write(folder.outputs / file)
         color = tuple(round(channel / 255, 4) for channel in PALETTE[number % len(PALETTE)])
         properties = {"volume": volume_of[name], "faces": len(mesh.faces), "source": number if len(given) > 1 else 0}
         artifacts.append(Artifact(f"{request.subject}.part.{number + 1:02d}", "mesh", file, "mesh", color=color,

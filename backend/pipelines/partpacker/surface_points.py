@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...contract import BadInput
+from ...contract import BadInput, MeshData
 from ...geometry.cleaning import merge_close_vertices, remove_unreferenced_vertices
 from ...geometry.components import directed_edges, edge_runs
 from ...geometry.farthest_point import farthest_points
-from ...geometry.mesh import TriangleMesh
 from ...geometry.normalization import Normalization
 from ...geometry.surface_sampling import stratified_surface_points
 
@@ -51,7 +50,7 @@ class SurfacePoints:
 
 
 def prepare_surface(
-    mesh: TriangleMesh,
+    mesh: MeshData,
     *,
     generator: torch.Generator,
     uniform: int = 32768,
@@ -91,7 +90,7 @@ def prepare_surface(
     )
 
 
-def normalize_mesh(mesh: TriangleMesh) -> tuple[TriangleMesh, Normalization]:
+def normalize_mesh(mesh: MeshData) -> tuple[MeshData, Normalization]:
     """Scale and center a mesh for the encoder and merge its nearly equal vertices. Raises BadInput as above."""
     mesh = remove_unreferenced_vertices(mesh)
     if mesh.is_empty:
@@ -104,13 +103,13 @@ def normalize_mesh(mesh: TriangleMesh) -> tuple[TriangleMesh, Normalization]:
         )
     _check_area(mesh)
     first = Normalization.to_box(mesh.bounds, MERGE_SIDE)
-    merged = merge_close_vertices(TriangleMesh(first.apply(mesh.vertices), mesh.faces), MERGE_DISTANCE)
+    merged = merge_close_vertices(MeshData(first.apply(mesh.vertices), mesh.faces), MERGE_DISTANCE)
     _check_area(merged)
     second = Normalization.to_box(merged.bounds, LONGEST_SIDE)
-    return TriangleMesh(second.apply(merged.vertices), merged.faces), first.then(second)
+    return MeshData(second.apply(merged.vertices), merged.faces), first.then(second)
 
 
-def _check_area(mesh: TriangleMesh) -> None:
+def _check_area(mesh: MeshData) -> None:
     if not np.any(mesh.area_vectors()):
         raise BadInput(
             "The mesh cannot be encoded.",
@@ -119,7 +118,7 @@ def _check_area(mesh: TriangleMesh) -> None:
         )
 
 
-def salient_points(mesh: TriangleMesh, count: int, *, generator: torch.Generator) -> Tensor:
+def salient_points(mesh: MeshData, count: int, *, generator: torch.Generator) -> Tensor:
     """Return points on the salient edges, float32 [at most ``count``, 3]; [0, 3] where there are none.
 
     First both ends of every salient edge; more of them than ``count`` are thinned by farthest-point sampling from the
@@ -141,7 +140,7 @@ def salient_points(mesh: TriangleMesh, count: int, *, generator: torch.Generator
     return points
 
 
-def salient_edges(mesh: TriangleMesh) -> NDArray[np.int64]:
+def salient_edges(mesh: MeshData) -> NDArray[np.int64]:
     """Return the edges, int64 [E, 2], whose two face normals differ by more than 15 degrees.
 
     Border edges are never salient. Of an edge of three and more faces the first two count. Normals are taken as wound;

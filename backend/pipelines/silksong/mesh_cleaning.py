@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ...contract import MeshData
 from ...geometry.cleaning import remove_duplicate_faces, remove_unreferenced_vertices, remove_zero_area_faces
 from ...geometry.components import go_on
-from ...geometry.mesh import TriangleMesh
 
 MERGE_DISTANCE = 1e-4
 """Vertices nearer than this become one; relative to the bounding box's diagonal."""
@@ -22,7 +22,7 @@ MOST_CROWDED = 4_000_000
 diagonal until all the others are near one another."""
 
 
-def clean_mesh(mesh: TriangleMesh, check: Callable[[], None] = go_on) -> TriangleMesh:
+def clean_mesh(mesh: MeshData, check: Callable[[], None] = go_on) -> MeshData:
     """Merge close vertices, drop repeated faces, faces without area and vertices without a face; order is kept.
 
     ``check`` is called between the steps, each of which takes about a second for five million faces, and may raise to
@@ -34,7 +34,7 @@ def clean_mesh(mesh: TriangleMesh, check: Callable[[], None] = go_on) -> Triangl
     check()
     centers = _centers(mesh.vertices, MERGE_DISTANCE * mesh.diagonal)
     check()
-    mesh = remove_duplicate_faces(TriangleMesh(mesh.vertices, centers[mesh.faces]))
+    mesh = remove_duplicate_faces(MeshData(mesh.vertices, centers[mesh.faces]))
     check()
     mesh = remove_zero_area_faces(mesh)
     check()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract import JobFolder, MeshwrightError, replace_mesh
+from ...contract import JobFolder, MeshData, MeshwrightError
 from .tokenizer import Salvage, mesh_so_far
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class WeavingPreview:
         self._shown_faces = self._salvage.face_count
         mesh = mesh_so_far(self._salvage)
         try:
-            replace_mesh(self._path, self._placed(mesh.vertices), mesh.faces)
+            MeshData(self._placed(mesh.vertices), mesh.faces).write(self._path)
         except MeshwrightError as error:
             logger.warning("No preview: %s", error)
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...contract import MeshData
 from ...contract.mesh_metrics import (
     COMPONENTS,
     FACES,
@@ -19,7 +20,6 @@ from ...contract.mesh_metrics import (
 from ...contract.parameter import Value
 from ...geometry.components import directed_edges, edge_runs, face_labels
 from ...geometry.deviation import Deviation, deviations
-from ...geometry.mesh import TriangleMesh
 from .variants import Variant
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Topology:
 
 def best_first(
     variants: Sequence[Variant],
-    original: TriangleMesh,
+    original: MeshData,
     *,
     closed: bool,
     check: Callable[[], None],
@@ -69,7 +69,7 @@ def best_first(
     compile or keep its kernels: then they are ordered without distances, and `warn` is told.
     """
     topologies = [Topology.of(variant.faces) for variant in variants]
-    meshes = [TriangleMesh(variant.vertices.astype(np.float32), variant.faces) for variant in variants]
+    meshes = [MeshData(variant.vertices.astype(np.float32), variant.faces) for variant in variants]
     try:
         distances: Sequence[Deviation | None] = deviations(original, meshes, check=check)
     except (OSError, RuntimeError) as error:

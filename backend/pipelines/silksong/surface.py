@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...contract import BadInput, read_mesh
+from ...contract import BadInput, MeshData
 from ...geometry.cleaning import remove_unreferenced_vertices
 from ...geometry.components import border_edges
 from ...geometry.frames import blender_to_y_up, y_up_to_blender
-from ...geometry.mesh import TriangleMesh
 from ...geometry.normalization import Normalization
 from .mesh_cleaning import clean_mesh
 from .point_sampling import sample_condition_points
@@ -28,7 +27,7 @@ FEWEST_FACES = 3
 class Surface:
     """What is woven anew. `original` is the mesh as it came, in Blender's frame."""
 
-    original: TriangleMesh
+    original: MeshData
     points: Tensor
     """Float16 [4096, 6], in the model's frame."""
     normalization: Normalization
@@ -43,7 +42,7 @@ class Surface:
         """
         original = read_checked(path)
         check()
-        cleaned = clean_mesh(TriangleMesh(blender_to_y_up(original.vertices), original.faces), check)
+        cleaned = clean_mesh(MeshData(blender_to_y_up(original.vertices), original.faces), check)
         check()
         if cleaned.is_empty:
             raise no_surface()
@@ -67,12 +66,12 @@ def no_surface() -> BadInput:
                     "Delete stray faces that lie far away, or select another mesh.")
 
 
-def read_checked(path: Path) -> TriangleMesh:
+def read_checked(path: Path) -> MeshData:
     """The mesh of a job's input file, without loose vertices.
 
     Raises BadInput where it has no faces, or faces at no place.
     """
-    mesh = remove_unreferenced_vertices(TriangleMesh(*read_mesh(path)))
+    mesh = remove_unreferenced_vertices(MeshData.read(path))
     if mesh.is_empty:
         raise BadInput("The object has no faces.", "There is nothing but vertices or edges.",
                        "Select a mesh with faces.")

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract import VARIANT_GROUP, Artifact, JobFolder, MeshwrightError, Remedy, Result, write_mesh
+from ...contract import VARIANT_GROUP, Artifact, JobFolder, MeshData, MeshwrightError, Remedy, Result
 from ...contract.parameter import Value
 from ...contract.reports import CountReport
 from ...geometry.components import is_watertight
 from ...geometry.manifold_repair.orientation import wind_outward
-from ...geometry.mesh import TriangleMesh
 from .grammar import MIN_TOKENS
 from .tokenizer import close_parts, decode
 
@@ -48,7 +47,7 @@ def woven_variants(
     variants = []
     for number, sequence in enumerate(sequences, 1):
         woven = decode(sequence)
-        if TriangleMesh(woven.vertices, woven.faces).area_vectors().any():
+        if MeshData(woven.vertices, woven.faces).area_vectors().any():
             outward = wind_outward(woven.vertices, close_parts(woven.faces) if closed else woven.faces)
             notes = (*woven.notes, OUT_OF_TOKENS) if ran_out(sequence, max_tokens) else woven.notes
             variants.append(Variant(placed(woven.vertices), outward, notes, complete=not notes))
@@ -74,8 +73,8 @@ def result_of(
     for number, variant in enumerate(variants, 1):
         name, file = (subject, MESH_FILE) if number == 1 else (f"{subject}.v{number}", f"variant.{number}.npz")
         file = prefix + file
-        write_mesh(folder.outputs / file, variant.vertices, variant.faces)
-        mesh = TriangleMesh(variant.vertices.astype(np.float32), variant.faces)
+        MeshData(variant.vertices, variant.faces).write(folder.outputs / file)
+        mesh = MeshData(variant.vertices.astype(np.float32), variant.faces)
         properties = {"faces": len(variant.faces), "watertight": is_watertight(mesh), **variant.properties}
         artifacts.append(Artifact(name, "mesh", file, "mesh", group=VARIANT_GROUP, properties=properties))
         notes += [f"Variant {number}: {note}" if len(variants) > 1 else note for note in variant.notes]

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ....contract import PaintedMesh, Request, Resources
+from ....contract import MeshData, Request, Resources
 from ....contract.parameter import Value
 from ....geometry.projection import Projector, faces_in_texture
 from ....procedural.dataset import Split
@@ -54,7 +54,7 @@ class Case:
 
     color: str
     prompt: str
-    mesh: PaintedMesh
+    mesh: MeshData
 
 
 def cases(count: int, seed: int) -> list[Case]:

@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ....contract import PaintedMesh
+from ....contract import MeshData
 from ....geometry.box_unwrap import box_unwrap
 from ....geometry.frames import blender_to_y_up, x_front_to_blender
 from ....geometry.isosurface import extract_isosurface
@@ -50,18 +51,17 @@ LOWER = tuple(color for color in COLORS if color != UPPER)
 SPLITS = {"training": Split.TRAINING, "held_out": Split.HELD_OUT}
 
 
-def unwrapped_object(split: Split, family: str, number: int, seed: int = 0, grid: int = GRID) -> PaintedMesh:
+def unwrapped_object(split: Split, family: str, number: int, seed: int = 0, grid: int = GRID) -> MeshData:
     """A drawn object as a mesh with UVs in Blender's frame, its front along -Y."""
     batch = ObjectBatch.from_arrays(stack([object_at(split, number, seed, family)]))
     mesh = extract_isosurface(-distance_grid(batch, grid))
-    vertices = x_front_to_blender(mesh.vertices).astype(np.float32)
-    faces = mesh.faces.astype(np.int32)
-    return PaintedMesh(vertices, faces, box_unwrap(vertices, faces), np.ones(len(faces), bool))
+    placed = mesh.with_vertices(x_front_to_blender(mesh.vertices))
+    return replace(placed, uvs=box_unwrap(placed.vertices, placed.faces))
 
 
-def scene_of(mesh: PaintedMesh, rig: CameraRig, fill: float, device: str) -> Scene:
+def scene_of(mesh: MeshData, rig: CameraRig, fill: float, device: str) -> Scene:
     """The mesh before the rig's cameras; their frame is glTF's too, y up and the front toward +z."""
-    turned = PaintedMesh(blender_to_y_up(mesh.vertices), mesh.faces, mesh.uvs, mesh.painted)
+    turned = mesh.with_vertices(blender_to_y_up(mesh.vertices))
     return Scene.of(PaintedScene.build([turned], rig.cameras(), fill, device), rig)
 
 

@@ -17,7 +17,7 @@ import trimesh
 from torch import Tensor
 from trimesh.visual import TextureVisuals
 
-from ....contract import BadInput, PaintedMesh
+from ....contract import BadInput, MeshData
 from ....geometry.projection import Projector, UVMesh, wrap_uvs
 from ....painting.scene import PaintedScene
 from ....painting.uv_strip import UVStrip
@@ -35,7 +35,7 @@ class TexturedMesh:
     """Triangles in the rig's frame (y up, front +z) with the UVs of their corners [F, 3, 2] in the texture strip
     float32 [3, H, W] in [0, 1]."""
 
-    mesh: PaintedMesh
+    mesh: MeshData
     texture: Tensor
 
 
@@ -96,8 +96,7 @@ def read_textured_mesh(path: Path) -> TexturedMesh:
     texture = torch.from_numpy(np.repeat(np.arange(len(parts)), [3 * len(mesh.faces) for mesh in parts]))
     wrapped = _wrapped(vertices, faces, corners).clamp(0, 1)
     uvs = strip.to_strip(wrapped, texture).view(-1, 3, 2).numpy()
-    painted = np.ones(len(faces), bool)
-    return TexturedMesh(PaintedMesh(vertices, faces.astype(np.int32), uvs, painted), strip.join(images))
+    return TexturedMesh(MeshData(vertices, faces, uvs), strip.join(images))
 
 
 def _wrapped(vertices: np.ndarray, faces: np.ndarray, corners: np.ndarray) -> Tensor:

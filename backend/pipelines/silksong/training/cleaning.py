@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ....contract import BadInput
-from ....geometry.mesh import TriangleMesh
+from ....contract import BadInput, MeshData
 from ..tokenizer import decode, encode
 from ..tokenizer.vocabulary import COMPONENT
 
@@ -30,7 +29,7 @@ RULE_11 = CleaningRule(fewest_faces=40, most_components=50, most_tokens=10_000)
 """The published recipe's recommended rule."""
 
 
-def checked_tokens(mesh: TriangleMesh, rule: CleaningRule, longest_side: float) -> tuple[NDArray[np.int64], str]:
+def checked_tokens(mesh: MeshData, rule: CleaningRule, longest_side: float) -> tuple[NDArray[np.int64], str]:
     """Tokens of a mesh, y up, brought to ``longest_side``; and why it is refused, empty where it is not."""
     none = np.zeros(0, np.int64)
     if len(mesh.faces) > MOST_FACES:

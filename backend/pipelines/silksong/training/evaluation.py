@@ -14,10 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ....contract import BadInput
+from ....contract import BadInput, MeshData
 from ....geometry.components import is_watertight
 from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE
-from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
 from ....procedural.dense import densified
 from ..mesh_cleaning import clean_mesh
@@ -34,7 +33,7 @@ SPARE = 64
 SAMPLES = 8192
 """Points per surface between which distances are measured during training."""
 
-Measure = Callable[[TriangleMesh, TriangleMesh], float]
+Measure = Callable[[MeshData, MeshData], float]
 """Symmetric mean distance of a woven mesh (the second) to what was given, in diagonals of the latter."""
 
 
@@ -43,7 +42,7 @@ class HeldOut:
     """Objects that no training sees, in the frame of the tokens."""
 
     tokens: list[NDArray[np.int64]]
-    surfaces: list[TriangleMesh]
+    surfaces: list[MeshData]
     """What an artist would give: the dense mesh, normalized."""
     points: Tensor
     """Condition points float16 [N, 4096, 6]."""
@@ -51,7 +50,7 @@ class HeldOut:
     """Triangles of the low-poly objects."""
 
     @classmethod
-    def of(cls, meshes: Iterable[TriangleMesh], count: int, rule: CleaningRule, dense: bool) -> HeldOut:
+    def of(cls, meshes: Iterable[MeshData], count: int, rule: CleaningRule, dense: bool) -> HeldOut:
         """From the first ``count`` low-poly meshes, y up, that the rule takes.
 
         With ``dense`` it is dense versions of them that are looked at. Raises BadInput when the rule takes none.
@@ -70,12 +69,12 @@ class HeldOut:
                    [len(mesh.faces) for mesh in meshes])
 
 
-def normalized(mesh: TriangleMesh) -> TriangleMesh:
+def normalized(mesh: MeshData) -> MeshData:
     """The mesh in the frame of the tokens."""
-    return TriangleMesh(Normalization.to_box(mesh.bounds, LONGEST_SIDE).apply(mesh.vertices), mesh.faces)
+    return MeshData(Normalization.to_box(mesh.bounds, LONGEST_SIDE).apply(mesh.vertices), mesh.faces)
 
 
-def sampled_distance(surface: TriangleMesh, woven: TriangleMesh, device: torch.device) -> float:
+def sampled_distance(surface: MeshData, woven: MeshData, device: torch.device) -> float:
     """A ``Measure`` between random points of both: quick on a GPU, and too large by half the points' spacing."""
     generator = torch.Generator(device).manual_seed(0)
     first, second = (
@@ -96,7 +95,7 @@ def figures_of_one(
     """Figures of the sequence that was woven for one object; made into a mesh as an artist's is."""
     woven, components = decode(sequence), int((held_out.tokens[number] == COMPONENT).sum())
     closed = is_watertight(held_out.surfaces[number])
-    mesh = TriangleMesh(woven.vertices, close_parts(woven.faces) if closed else woven.faces)
+    mesh = MeshData(woven.vertices, close_parts(woven.faces) if closed else woven.faces)
     return {
         "tokens": len(sequence),
         "ended": float(len(sequence) <= most_tokens - SPARE),

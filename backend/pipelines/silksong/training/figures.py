@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ....contract import MeshData
 from ....geometry.deviation import deviations
-from ....geometry.mesh import TriangleMesh
 from ....procedural.dataset import Split
 from ....training.figures_file import build_figures_parser, write_figures
 from ..pipeline import SilksongPipeline
@@ -29,7 +29,7 @@ from .sources import DrawnObjects
 logger = logging.getLogger(__name__)
 
 
-def exact_distance(surface: TriangleMesh, woven: TriangleMesh) -> float:
+def exact_distance(surface: MeshData, woven: MeshData) -> float:
     """Symmetric mean distance by closest points, as the quality card has it."""
     return deviations(surface, [woven])[0].mean
 

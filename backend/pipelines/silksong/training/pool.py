@@ -22,9 +22,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ....contract import BadInput
+from ....contract import BadInput, MeshData
 from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE
-from ....geometry.mesh import TriangleMesh
 from ....geometry.normalization import Normalization
 from .cleaning import CleaningRule, checked_tokens
 from .presets import Preset
@@ -34,7 +33,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 250
 """Objects that one task of a worker process makes."""
 
-Source = Callable[[int], TriangleMesh]
+Source = Callable[[int], MeshData]
 """From an object's number to the object, y up; picklable."""
 
 
@@ -92,7 +91,7 @@ class Pool:
             return cls(**{name: file.get_tensor(name) for name in cls.__dataclass_fields__})
 
 
-def normalized_corners(mesh: TriangleMesh, longest_side: float = LONGEST_SIDE) -> NDArray[np.float16]:
+def normalized_corners(mesh: MeshData, longest_side: float = LONGEST_SIDE) -> NDArray[np.float16]:
     """Corners float16 [F, 3, 3] of a mesh whose longest side is brought to ``longest_side``, around the origin."""
     placed = Normalization.to_box(mesh.bounds, longest_side).apply(mesh.vertices)
     return placed[mesh.faces].astype(np.float16)

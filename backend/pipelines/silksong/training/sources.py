@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ....contract import BadInput
+from ....contract import BadInput, MeshData
 from ....geometry.frames import blender_to_y_up
-from ....geometry.mesh import TriangleMesh
 from ....geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
 from ....procedural.dataset import Split
 from ....procedural.low_poly import low_poly_object
@@ -32,25 +31,25 @@ class DrawnObjects:
     split: Split
     seed: int
 
-    def __call__(self, number: int) -> TriangleMesh:
+    def __call__(self, number: int) -> MeshData:
         mesh = low_poly_object(self.split, number, self.seed)
-        return TriangleMesh(blender_to_y_up(mesh.vertices), mesh.faces)
+        return MeshData(blender_to_y_up(mesh.vertices), mesh.faces)
 
 
 @dataclass(frozen=True)
 class TurnedMeshes:
     """Meshes one after the other and again from the first, every copy at a random turn about the up axis."""
 
-    meshes: tuple[TriangleMesh, ...]
+    meshes: tuple[MeshData, ...]
     seed: int
 
-    def __call__(self, number: int) -> TriangleMesh:
+    def __call__(self, number: int) -> MeshData:
         mesh = self.meshes[number % len(self.meshes)]
         angle = np.random.default_rng((self.seed, number)).uniform(0.0, 2.0 * math.pi)
-        return TriangleMesh(mesh.vertices @ axis_rotation(UP, angle).T, mesh.faces)
+        return MeshData(mesh.vertices @ axis_rotation(UP, angle).T, mesh.faces)
 
 
-def read_meshes(folder: Path) -> tuple[TriangleMesh, ...]:
+def read_meshes(folder: Path) -> tuple[MeshData, ...]:
     """The meshes of all files in a folder and below, by name, cleaned as before inference; y up.
 
     Files that cannot be read or hold no surface are passed over with a warning. Raises BadInput when nothing is left.
@@ -62,7 +61,7 @@ def read_meshes(folder: Path) -> tuple[TriangleMesh, ...]:
         except BadInput as error:
             logger.warning("%s is passed over: %s", path.name, error.report.why)
             continue
-        cleaned = clean_mesh(TriangleMesh(blender_to_y_up(mesh.vertices), mesh.faces))
+        cleaned = clean_mesh(MeshData(blender_to_y_up(mesh.vertices), mesh.faces))
         if cleaned.is_empty:
             logger.warning("%s is passed over: it has no surface", path.name)
         else:
