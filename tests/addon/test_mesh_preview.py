@@ -19,6 +19,7 @@ from .conftest import Extension
 from .jobs_at_work import Delivery, new_job, real_worker, until
 from .synthetic_jobs import BOX_FACES, box, finished_job
 from .test_deliver import cube, note_on, world_vertices
+from .watched_previews import Onlooker
 
 LOW, HIGH = (-1.0, -2.0, -3.0), (1.0, 2.0, 3.0)
 
@@ -226,17 +227,18 @@ def test_from_the_worker_to_the_scene(scene: bpy.types.Scene, tmp_path: Path) ->
     jobs.register(delivery.deliver, delivery.blocked, real_worker, show=preview.show)
     preview.register()
     try:
-        request, folder = new_job(tmp_path, steps=12, pause=0.08, fault="previews")
+        request, folder = new_job(tmp_path, steps=5, fault="previews")
         DeliveryNote(scene=reference(scene)).write(folder)
-        job = jobs.submit(request, folder)
+        job, onlooker = jobs.submit(request, folder), Onlooker(folder)
 
         def step() -> None:
             jobs.poll_once()
-            sizes.extend(len(item.data.polygons) for item in bpy.data.objects)
+            sizes.extend({len(item.data.polygons) for item in bpy.data.objects} - set(sizes))
+            onlooker.has_seen(len(sizes))
 
         until(lambda: job.ended, step)
         assert job.delivered and not bpy.data.objects and not bpy.data.meshes
-        assert sizes == sorted(sizes) and len(set(sizes)) >= 3
+        assert sizes == [1, 2, 3, 4, 5]
     finally:
         preview.unregister()
         jobs.unregister()

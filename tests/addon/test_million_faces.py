@@ -31,10 +31,10 @@ def test_a_million_faces_arrive_in_time(extension: Extension, scene: bpy.types.S
     MeshData(*wavy_sheet()).write(folder.outputs / "large.npz")
     folder.write_result(Result((Artifact("large", "mesh", "large.npz", "mesh"),)))
     seconds = []
-    for _ in range(2):  # the better of two: these machines are shared
-        begin = time.perf_counter()
+    for _ in range(2):  # the better of two, in this process alone: other programs may hold the processor
+        begin = time.process_time()
         report = extension.module("deliver").deliver(folder)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
         assert len(bpy.data.objects[report.objects[1]].data.polygons) == 999_698
     record_property("seconds", min(seconds))
     print(f"1 M faces: {', '.join(f'{value:.2f} s' for value in seconds)}")

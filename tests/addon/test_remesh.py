@@ -21,6 +21,7 @@ from .conftest import WORKER_PYTHON
 from .jobs_at_work import HERE, until
 from .test_deliver import world_vertices
 from .test_replacement import state_of
+from .watched_previews import Onlooker
 
 WAIT = 120.0
 CELL = 2 / 128 / 0.95
@@ -71,14 +72,18 @@ def previews() -> list[bpy.types.Object]:
 def test_it_is_watched_and_stands_in_the_originals_place(queue: None, vase: bpy.types.Object, tmp_path: Path) -> None:
     before, sizes = state_of(vase), []
     job = asked(JobFolder.create(tmp_path / "job-1"), vase, variants=3)
+    onlooker = Onlooker(job.folder)
 
     def step() -> None:
         jobs.poll_once()
-        sizes.extend(len(item.data.polygons) for item in previews())
+        sizes.extend({len(item.data.polygons) for item in previews()} - set(sizes))
+        onlooker.has_seen(len(sizes))
 
-    until(lambda: job.ended, step, WAIT)
+    until(lambda: job.ended or len(sizes) == 3, step, WAIT)
+    onlooker.leave()
+    until(lambda: job.ended, jobs.poll_once, WAIT)
     assert job.delivered and job.error is None, job.error
-    assert len(set(sizes)) >= 2 and sizes == sorted(sizes) and not previews()
+    assert len(sizes) == 3 and sizes == sorted(sizes) and not previews()
     assert {item.name for item in bpy.data.objects} == {"vase", "vase low", "vase low.v2", "vase low.v3"}
     assert state_of(vase) == before and vase.hide_get() and vase.hide_render
     faces = []
@@ -99,6 +104,7 @@ def test_it_is_watched_and_stands_in_the_originals_place(queue: None, vase: bpy.
 def test_cancelled_nothing_is_left(queue: None, vase: bpy.types.Object, tmp_path: Path) -> None:
     before = state_of(vase)
     job = asked(JobFolder.create(tmp_path / "job-2"), vase, variants=2)
+    Onlooker(job.folder)
     until(lambda: job.ended or previews(), jobs.poll_once, WAIT)
     assert previews() and not job.ended, job.error
     jobs.cancel(job.id)

@@ -18,6 +18,7 @@ from .test_panels import drawn
 from .test_texture_view import view_from
 from .texture_weights import FOLDER, TOO_LARGE
 from .textured import assert_kept, object_state
+from .watched_previews import Onlooker
 
 __all__ = ["desk"]
 WAIT = 120.0
@@ -96,16 +97,24 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
     bpy.ops.ed.undo_push(message="Two crates")
     assert bpy.ops.meshwright.flexisyncmvd_texture() == {"FINISHED"}
     job, icons, fractions = only_job(easel), [], []
+    onlooker, take = Onlooker(job.folder), job.take
     assert job.request.subject == "left" and set(job.request.inputs) == {"mesh", "prompt"}
+
+    def heard(event: object) -> None:
+        take(event)
+        fractions.append(job.fraction)
 
     def step() -> None:
         easel.module("jobs").poll_once()
         icons.append("icon" in drawn(easel, "jobs"))
-        fractions.append(job.fraction)
+        if icons[-1]:
+            onlooker.has_seen(job.preview_count)
 
+    job.take = heard
     until(lambda: job.ended, step, WAIT)
     assert job.delivered and job.error is None, job.error
-    assert any(icons) and not icons[-1] and job.preview_count >= 5, "watched, and released"
+    assert any(icons) and not icons[-1], "watched, and released"
+    assert job.preview_count == 6, "one after each of five steps, and the views as they were painted in the end"
     assert fractions == sorted(fractions) and len(set(fractions)) >= 8 and fractions[-1] == 1.0
     for item, state in zip(items, states, strict=True):
         assert_kept(state, object_state(item))

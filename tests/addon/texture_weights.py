@@ -6,6 +6,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from . import watched_previews
+
 FOLDER = "MESHWRIGHT_TEST_TEXTURE_WEIGHTS"
 TOO_LARGE = "an image too large for the memory"
 """The prompt at which the memory runs out."""
@@ -25,6 +27,7 @@ def install() -> None:
     small = replace(spec.weight_set("sd15"), bundled=True)  # these tell their own sizes, published ones do not
     registry.specs()["flexisyncmvd"] = replace(spec, weights=(small,))
     job_run.locate = lambda _spec, _weights, _models: folder
+    watched_previews.install()
     _run_out_of_memory_at(TOO_LARGE)
 
 

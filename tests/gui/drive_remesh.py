@@ -43,8 +43,9 @@ def _watch(window: Any, seconds: float) -> Generator[float, None, None]:
         size = sum(len(item.data.polygons) for item in bpy.data.objects if item.name.endswith("(preview)"))
         if size and size not in sizes:
             sizes.append(size)
-            window.photograph("1-woven")
+            window.photograph("1-growing")
     window.say("sizes", sizes)
+    window.say("faces", sum(len(item.data.polygons) for item in bpy.data.objects if item.name.endswith(" low")))
     window.say("state", str(job.state))
     window.say("failure", f"{job.error}\n{job.error.details}" if job.error else "")
 

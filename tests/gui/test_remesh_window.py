@@ -22,7 +22,8 @@ def outcome(session: Session) -> Outcome:
 def test_it_is_seen_growing(outcome: Outcome) -> None:
     assert "error" not in outcome.said, outcome.said["error"]
     assert outcome.said["asked"] == ["FINISHED"] and outcome.said["state"] == "done", outcome.said["failure"]
-    assert len(outcome.said["sizes"]) >= 2 and outcome.said["sizes"] == sorted(outcome.said["sizes"])
+    sizes = outcome.said["sizes"]  # how many are seen depends on the machine, that the first is not the whole does not
+    assert sizes and sizes == sorted(sizes) and sizes[0] < outcome.said["faces"]
     assert "Traceback" not in outcome.log, outcome.log[outcome.log.index("Traceback"):][:3000]
 
 
@@ -32,7 +33,7 @@ def test_it_takes_its_originals_place_until_undone(outcome: Outcome) -> None:
 
 
 def test_photos_show_the_preview_before_the_result(outcome: Outcome) -> None:
-    woven, delivered = (np.asarray(Image.open(outcome.photos[name]).convert("RGB"), np.float32)
-                        for name in ("1-woven", "2-in-its-place"))
-    assert woven.mean() > 20, "the image is black"
-    assert (np.abs(delivered - woven)[100:1000, 200:1000].max(axis=2) > 16).mean() > 0.01
+    growing, delivered = (np.asarray(Image.open(outcome.photos[name]).convert("RGB"), np.float32)
+                        for name in ("1-growing", "2-in-its-place"))
+    assert growing.mean() > 20, "the image is black"
+    assert (np.abs(delivered - growing)[100:1000, 200:1000].max(axis=2) > 16).mean() > 0.01

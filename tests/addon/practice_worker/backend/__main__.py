@@ -8,8 +8,10 @@ from pathlib import Path
 CODE = """
 import sys
 from backend.command_line import main
-from tests.worker.practice import install
-install()
+from tests.addon import watched_previews
+from tests.worker import practice
+practice.install()
+watched_previews.install()
 sys.exit(main(sys.argv[1:]))
 """
 
