@@ -29,7 +29,7 @@ from backend.pipelines.hunyuan3d_paint.reference_image import encoder_pixels, re
 from backend.pipelines.hunyuan3d_paint.rotary import Rotary, position_values, rotary_table, voxel_indices
 from backend.pipelines.hunyuan3d_paint.sampling import Predictor, paint_scheduler, sample
 from backend.pipelines.hunyuan3d_paint.unet import PaintUNet, ReferenceUNet, published_name
-from backend.pipelines.partpacker.image_condition import normalize_image
+from backend.pipelines.common.image_condition import normalize_image
 
 from . import CASES
 from .comparison import Comparison
