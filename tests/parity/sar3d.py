@@ -15,9 +15,10 @@ from backend.pipelines.sar3d.token_layout import PLANES
 from backend.pipelines.sar3d.transformer import Condition, NextScaleTransformer
 from backend.pipelines.sar3d.triplane_decoder import TriplaneDecoder
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
+from .published.sar3d import RawCodes, RawLastCodes
 
 RELATIVE_TOLERANCE = 1e-5
 NOT_LEARNED = ("zero_k_bias", "lvl_1L", "plane_1L", "ema_vocab_hit_SV")
@@ -32,21 +33,6 @@ def learned(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def close(name: str, actual: Tensor, expected: Tensor) -> Comparison:
     """Equal up to rounding in float32, in relation to the largest value."""
     return Comparison(name, actual, expected, RELATIVE_TOLERANCE * max(float(expected.abs().max()), 1.0))
-
-
-class RawLastCodes(ResidualQuantizer):
-    """As the published training does: the last scale's codes keep their length."""
-
-    def codes(self, scale: int) -> Tensor:
-        last = scale == len(self.layout.sides) - 1
-        return self.embedding.weight if last else super().codes(scale)
-
-
-class RawCodes(ResidualQuantizer):
-    """As the published extraction of tokens does: all codes keep their length."""
-
-    def codes(self, scale: int) -> Tensor:
-        return self.embedding.weight
 
 
 def load_quantizer(
@@ -78,6 +64,7 @@ def load_transformer(config: dict[str, Any], weights: dict[str, Tensor]) -> Next
     return transformer.eval()
 
 
+@kind("sar3d", "quantizer")
 def quantizer(golden: Golden) -> Iterator[Comparison]:
     """Training, extraction of tokens and generation; each as published, with its own lengths of codes."""
     config, weights, latent = golden.config, golden.weights(), golden.input("f")
@@ -104,6 +91,7 @@ def quantizer(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("phi_index", torch.tensor(phi), golden.output("phi_index"), 0)
 
 
+@kind("sar3d", "sampling")
 def sampling(golden: Golden) -> Iterator[Comparison]:
     """Filtered probabilities of every setting, and torch's own draws from them."""
     logits = golden.input("logits")
@@ -131,6 +119,7 @@ def multinomial(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     return torch.multinomial(rows, 1, replacement=True, generator=generator).view(probabilities.shape[:-1])
 
 
+@kind("sar3d", "var_text_forward", "var_image_forward")
 def transformer_forward(golden: Golden) -> Iterator[Comparison]:
     """Teacher forcing through both blocks, and one self-attention and cross-attention alone."""
     transformer = load_transformer(golden.config, golden.weights())
@@ -154,6 +143,7 @@ def transformer_forward(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("plane_1L", transformer.layout.planes()[None], golden.output("plane_1L"), 0)
 
 
+@kind("sar3d", "encoder")
 def encoder(golden: Golden) -> Iterator[Comparison]:
     """Views to their latent and its tokens, with codes that keep their length, as published."""
     config, weights = golden.config, learned(golden.weights())
@@ -177,6 +167,7 @@ def encoder(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("tokens_object_order", tokens, golden.output("tokens_object_order"), 0)
 
 
+@kind("sar3d", "triplane_vit")
 def triplane_vit(golden: Golden) -> Iterator[Comparison]:
     """Latent to tokens, and the vision transformer's blocks within planes and over all of them."""
     config, weights = golden.config, learned(golden.weights())
@@ -199,6 +190,7 @@ def triplane_vit(golden: Golden) -> Iterator[Comparison]:
         yield close(f"block{name}", outputs[int(name[0])].view_as(expected), expected)
 
 
+@kind("sar3d", "conv_decoder")
 def conv_decoder(golden: Golden) -> Iterator[Comparison]:
     """The vision transformer's tokens to a triplane."""
     config, tokens = golden.config, golden.input("vit_tokens")
@@ -223,12 +215,3 @@ def fill(module: torch.nn.Module, weights: dict[str, Tensor]) -> None:
     result = module.load_state_dict(weights, strict=False)
     assert not result.unexpected_keys, result.unexpected_keys
     module.eval()
-
-
-CASES["sar3d", "quantizer"] = quantizer
-CASES["sar3d", "sampling"] = sampling
-CASES["sar3d", "var_text_forward"] = transformer_forward
-CASES["sar3d", "var_image_forward"] = transformer_forward
-CASES["sar3d", "encoder"] = encoder
-CASES["sar3d", "triplane_vit"] = triplane_vit
-CASES["sar3d", "conv_decoder"] = conv_decoder

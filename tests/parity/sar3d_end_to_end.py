@@ -13,9 +13,9 @@ from backend.pipelines.sar3d.sampling import SamplingSettings
 from backend.pipelines.sar3d.transformer import Condition
 from backend.pipelines.sar3d.triplane_decoder import TriplaneDecoder
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
 from .sar3d import close, full_probabilities, learned, load_transformer, multinomial, plane_sizes
 from .sar3d_surfaces import density_surface
 
@@ -23,6 +23,7 @@ HALF_ROUNDING = 2e-3
 """The last bit of half precision at normalized pixels."""
 
 
+@kind("sar3d", "preprocess")
 def preprocess(golden: Golden) -> Iterator[Comparison]:
     """Images on a white square, pixel for pixel, and what DINOv2 sees of the one with an alpha channel."""
     squares = {name: square_on_white(golden.input(name).numpy()) for name in ("rgb", "rgba")}
@@ -32,6 +33,7 @@ def preprocess(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("rgba_dino_pixels", pixels.half(), golden.output("rgba_dino_pixels"), HALF_ROUNDING)
 
 
+@kind("sar3d", "end_to_end_text", "end_to_end_image")
 def end_to_end(golden: Golden) -> Iterator[Comparison]:
     """A condition to tokens, greedy and drawn by torch, then to a triplane, its density and a colored mesh.
 
@@ -100,8 +102,3 @@ def drawn_by_torch(generator: TokenGenerator, condition: Condition, null: Condit
         probabilities = full_probabilities(generator.logits(scale), generator.settings)
         generator.accept(scale, multinomial(probabilities, draws))
     return generator.tokens
-
-
-CASES["sar3d", "preprocess"] = preprocess
-CASES["sar3d", "end_to_end_text"] = end_to_end
-CASES["sar3d", "end_to_end_image"] = end_to_end

@@ -12,13 +12,14 @@ from torch import Tensor
 from backend.contract import MeshData
 from backend.geometry.flexicubes import CubeWeights, edge_deviations, extract_dual_mesh, find_surface_cubes
 from backend.geometry.flexicubes.cube_tables import CORNERS
-from backend.pipelines.sar3d.fields import COLOR_MARGIN, DENSITY_BOX, DensityField, FlexiCubesField
+from backend.pipelines.sar3d.fields import DENSITY_BOX, DensityField, FlexiCubesField
 from backend.pipelines.sar3d.surfaces import FlexiCubesGrid, density_mesh, flexicubes_mesh
 from backend.pipelines.sar3d.volume_rendering import composite, march
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
+from .published.sar3d import published_alpha, published_depth
 from .sar3d import close, learned
 
 FIELD_PREFIX = "decoder.triplane_decoder.decoder."
@@ -52,6 +53,7 @@ def triangle_set(faces: NDArray[np.integer]) -> set[tuple[int, ...]]:
     return set(map(tuple, turned.tolist()))
 
 
+@kind("sar3d", "flexicubes")
 def flexicubes(golden: Golden) -> Iterator[Comparison]:
     """Dual meshes of every distance, without and with weights, in both splits, and their edges' deviations."""
     side = golden.config["res"] + 1
@@ -63,10 +65,10 @@ def flexicubes(golden: Golden) -> Iterator[Comparison]:
         raw = golden.input("weights")[surface.cubes]
         weights = CubeWeights.from_raw(raw, golden.config["weight_scale"])
         plain, weighted = golden.input("grid") * 2, golden.input("deformed")
-        for kind, grid, chosen in (("plain", plain, even), ("weighted", weighted, weights)):
+        for weighting, grid, chosen in (("plain", plain, even), ("weighted", weighted, weights)):
             for published, split in SPLITS.items():
                 mesh = extract_dual_mesh(surface, grid[surface.points], near, chosen, split)
-                case = f"{name}_{kind}_{published}"
+                case = f"{name}_{weighting}_{published}"
                 arrays = mesh.vertices, mesh.faces, golden.output(f"{case}_vertices"), golden.output(f"{case}_faces")
                 yield from compared_triangles(case, *(array.numpy() for array in arrays))
         deviations = edge_deviations(surface, weighted[surface.points], near, weights)
@@ -74,6 +76,7 @@ def flexicubes(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"{name}_L_dev", deviations.sort().values, expected.sort().values)
 
 
+@kind("sar3d", "flexi_field")
 def flexi_field(golden: Golden) -> Iterator[Comparison]:
     """The field on the whole grid, and the colored dual mesh made of surface cubes only, in both splits."""
     config, planes = golden.config, golden.input("planes")
@@ -102,6 +105,7 @@ def flexi_field(golden: Golden) -> Iterator[Comparison]:
         yield from compared_colors(published, vertices, mesh.colors, wanted[0], wanted[2])
 
 
+@kind("sar3d", "nerf_field")
 def nerf_field(golden: Golden) -> Iterator[Comparison]:
     """Features, color and density of points, the grid and its colored surface, and views marched with fixed jitter."""
     config, planes = golden.config, golden.input("planes")
@@ -121,21 +125,15 @@ def nerf_field(golden: Golden) -> Iterator[Comparison]:
 
 
 def rendered_views(golden: Golden, field: DensityField) -> Iterator[Comparison]:
-    """Views marched with fixed jitter.
-
-    As published, alpha gets the colors' margin, and depth, which is not divided by alpha, is brought into the range of
-    the samples' distances, where it has no meaning.
-    """
+    """Views marched with fixed jitter."""
     given, cameras = golden.config["render"], golden.input("cameras")
     fixed = iter((torch.tensor(0.5), torch.linspace(0.02, 0.98, given["fine"])))
     samples = march(field, golden.input("planes"), cameras, given["res"], given["coarse"], given["fine"],
                     lambda shape: next(fixed).expand(shape))
     views = composite(samples, given["res"])
     yield close("render_image_raw", views.color, golden.output("render_image_raw"))
-    depth = views.depth.clamp(samples.distance.min(), samples.distance.max())
-    yield close("render_image_depth", depth, golden.output("render_image_depth"))
-    alpha = views.alpha * (1 + 2 * COLOR_MARGIN) - COLOR_MARGIN
-    yield close("render_image_mask", alpha, golden.output("render_image_mask"))
+    yield close("render_image_depth", published_depth(views, samples), golden.output("render_image_depth"))
+    yield close("render_image_mask", published_alpha(views), golden.output("render_image_mask"))
 
 
 def density_surface(
@@ -178,8 +176,3 @@ def compared_colors(
     """Colors in 8 bit of the vertices at the same places; rounding may move one to its neighbor."""
     nearest = cKDTree(vertices).query(expected_vertices)[1]
     yield Comparison(f"{name} colors", (colors[nearest, :3] * 255).astype(np.uint8), expected_colors, 1)
-
-
-CASES["sar3d", "flexicubes"] = flexicubes
-CASES["sar3d", "flexi_field"] = flexi_field
-CASES["sar3d", "nerf_field"] = nerf_field

@@ -4,6 +4,7 @@
 Module attributes carry the published tensor names. The stream between the blocks is float32.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -68,7 +69,8 @@ class TriplaneViT(nn.Module):
 
     def __init__(self, width: int = 768, depth: int = 12, heads: int = 12, tokens: int = 768):
         super().__init__()
-        self.pos_embed = nn.Parameter(nn.init.trunc_normal_(Tensor(1, tokens, width), std=0.02))
+        self.pos_embed = nn.Parameter(torch.empty(1, tokens, width))
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.blocks = nn.ModuleList(TriplaneBlock(width, heads, number % 2 == 0) for number in range(depth))
 
     def forward(self, latent: Tensor) -> Tensor:
