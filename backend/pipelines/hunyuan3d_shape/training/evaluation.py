@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -64,7 +65,7 @@ def sample_latents(
     latent = torch.randn(len(images), *shape, generator=generator, device=images.device)
     prepared = model.denoiser.prepare_condition(model.condition(normalized_images(images), views))
     times = ShapeScheduler().times(steps).to(images.device)
-    for now, after in zip(times[:-1], times[1:], strict=True):
+    for now, after in pairwise(times):
         conditional, unconditional = model.denoiser.guided_velocities(latent, now[None], prepared)
         latent = latent + (after - now) * torch.lerp(unconditional.float(), conditional.float(), guidance)
     return latent
