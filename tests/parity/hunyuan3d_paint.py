@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.pipelines.common.image_condition import normalize_image
 from backend.pipelines.common.rrdbnet import RRDBNet, enlarge
 from backend.pipelines.hunyuan3d_paint.attention import (
     MATERIALS,
@@ -29,7 +30,6 @@ from backend.pipelines.hunyuan3d_paint.reference_image import encoder_pixels, re
 from backend.pipelines.hunyuan3d_paint.rotary import Rotary, position_values, rotary_table, voxel_indices
 from backend.pipelines.hunyuan3d_paint.sampling import Predictor, paint_scheduler, sample
 from backend.pipelines.hunyuan3d_paint.unet import PaintUNet, ReferenceUNet, published_name
-from backend.pipelines.common.image_condition import normalize_image
 
 from . import CASES
 from .comparison import Comparison

@@ -4,20 +4,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
-import trimesh
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from backend.geometry.farthest_point import farthest_points
-from backend.geometry.normalization import Normalization
 from backend.pipelines.hunyuan3d_shape import configurations
 from backend.pipelines.hunyuan3d_shape.attention import NormKind
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
 from backend.pipelines.hunyuan3d_shape.autoencoder_blocks import CrossBlock, SelfBlock, fourier_encoding
-from backend.pipelines.hunyuan3d_shape.image import Box, as_tensor, centered_on_white, resized
-from backend.pipelines.hunyuan3d_shape.image_condition import VIEWS, condition_tokens
+from backend.pipelines.hunyuan3d_shape.image_condition import condition_tokens
 from backend.pipelines.hunyuan3d_shape.image_encoder_names import current_names
 from backend.pipelines.hunyuan3d_shape.mixture import MixtureOfExperts
 from backend.pipelines.hunyuan3d_shape.mixture_denoiser import (
@@ -28,20 +24,14 @@ from backend.pipelines.hunyuan3d_shape.mixture_denoiser import (
     TimestepEmbedder,
     time_waves,
 )
-from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
-from backend.pipelines.hunyuan3d_shape.sharp_edges import SharpEdges, vertex_sharpness
-from backend.pipelines.hunyuan3d_shape.surface_points import LONGEST_SIDE, POINTS_PER_TOKEN
+from backend.pipelines.hunyuan3d_shape.surface_points import POINTS_PER_TOKEN
 from backend.pipelines.hunyuan3d_shape.two_stream_denoiser import DoubleBlock, SingleBlock, TwoStreamDenoiser
 
-from backend.pipelines.common.image_files import RgbaArray
-
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import kind
 
 Weights = dict[str, Tensor]
-DOUBLE = 1e-12
-"""Tolerance of geometry in double precision."""
 
 
 def shapes_of(weights: Weights) -> dict[str, tuple[int, ...]]:
@@ -78,6 +68,7 @@ def load_image_encoder(config: dict[str, Any], weights: Weights) -> Dinov2Model:
     return filled(Dinov2Model(Dinov2Config(**known)), current_names(weights))
 
 
+@kind("hunyuan3d_shape", "dit_timestep_embedder")
 def dit_timestep_embedder(golden: Golden) -> Iterator[Comparison]:
     config, time = golden.config, golden.input("t")
     embedder = filled(TimestepEmbedder(config["hidden_size"], config["frequency_embedding_size"]), golden.weights())
@@ -85,12 +76,14 @@ def dit_timestep_embedder(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("emb", embedder(time), golden.output("emb"))
 
 
+@kind("hunyuan3d_shape", "dit_self_attention")
 def dit_self_attention(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     layer = SelfAttention(config["dim"], config["num_heads"], config["qkv_bias"], head_norm(config, "rms"))
     yield Comparison("y", filled(layer, golden.weights())(golden.input("x")), golden.output("y"))
 
 
+@kind("hunyuan3d_shape", "dit_cross_attention")
 def dit_cross_attention(golden: Golden) -> Iterator[Comparison]:
     config, context = golden.config, golden.input("ctx")
     norm = head_norm(config, "rms")
@@ -102,6 +95,7 @@ def dit_cross_attention(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("zero context", layer.of_zero_context(context).expand_as(plain), plain)
 
 
+@kind("hunyuan3d_shape", "dit_moe")
 def dit_moe(golden: Golden) -> Iterator[Comparison]:
     config, x = golden.config, golden.input("x")
     mixture = MixtureOfExperts(config["dim"], config["ff_inner_dim"], config["num_experts"], config["moe_top_k"])
@@ -111,6 +105,7 @@ def dit_moe(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y_training_path", mixture(x), golden.output("y_training_path"))
 
 
+@kind("hunyuan3d_shape", "dit_block")
 def dit_block(golden: Golden) -> Iterator[Comparison]:
     config, shapes = golden.config, shapes_of(golden.weights())
     first = "moe.shared_experts.net.0.proj.weight" if config["use_moe"] else "mlp.fc1.weight"
@@ -125,6 +120,7 @@ def dit_block(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y", y, golden.output("y"))
 
 
+@kind("hunyuan3d_shape", "dit_full")
 def dit_full(golden: Golden) -> Iterator[Comparison]:
     denoiser = load_denoiser(golden.config, golden.weights())
     x, time, condition = golden.input("x"), golden.input("t"), golden.input("ctx")
@@ -145,6 +141,7 @@ def guidance_in_one_batch(
     yield Comparison("guided, unconditional", unconditional, denoiser(x, same_time, torch.zeros_like(condition)))
 
 
+@kind("hunyuan3d_shape", "dit20_double_block")
 def dit20_double_block(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     hidden = int(config["hidden_size"] * config["mlp_ratio"])
@@ -156,6 +153,7 @@ def dit20_double_block(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("txt", context, golden.output("txt"))
 
 
+@kind("hunyuan3d_shape", "dit20_single_block")
 def dit20_single_block(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     block = SingleBlock(
@@ -166,6 +164,7 @@ def dit20_single_block(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y", block(golden.input("x"), activated), golden.output("y"))
 
 
+@kind("hunyuan3d_shape", "dit20_full")
 def dit20_full(golden: Golden) -> Iterator[Comparison]:
     denoiser = load_denoiser(golden.config, golden.weights())
     x, time, condition = golden.input("x"), golden.input("t"), golden.input("ctx")
@@ -176,18 +175,21 @@ def dit20_full(golden: Golden) -> Iterator[Comparison]:
         yield from guidance_in_one_batch(denoiser, x, time, condition)
 
 
+@kind("hunyuan3d_shape", "vae_fourier_embedder")
 def vae_fourier_embedder(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     encoding = fourier_encoding(golden.input("x"), config["num_freqs"], config["include_pi"])
     yield Comparison("y", encoding, golden.output("y"))
 
 
+@kind("hunyuan3d_shape", "vae_self_block")
 def vae_self_block(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     block = SelfBlock(config["width"], config["heads"], config["qkv_bias"], head_norm(config, "layer"))
     yield Comparison("y", filled(block, golden.weights())(golden.input("x")), golden.output("y"))
 
 
+@kind("hunyuan3d_shape", "vae_cross_block")
 def vae_cross_block(golden: Golden) -> Iterator[Comparison]:
     config, weights = golden.config, golden.weights()
     expansion = weights["mlp.c_fc.weight"].shape[0] // config["width"]
@@ -196,6 +198,7 @@ def vae_cross_block(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("y", block(golden.input("x"), block.key_value(golden.input("data"))), golden.output("y"))
 
 
+@kind("hunyuan3d_shape", "conditioner")
 def conditioner(golden: Golden) -> Iterator[Comparison]:
     encoder, options = golden.config["conditioner"]["params"]["main_image_encoder"], golden.config.get("kw", {})
     kwargs = encoder["kwargs"]
@@ -208,6 +211,7 @@ def conditioner(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("uncond", torch.zeros_like(tokens), golden.output("uncond"))
 
 
+@kind("hunyuan3d_shape", "vae_")
 def vae(golden: Golden) -> Iterator[Comparison]:
     """Points to moments to latent to tokens to field; the random choices are inputs."""
     config = golden.config
@@ -244,107 +248,3 @@ def vae(golden: Golden) -> Iterator[Comparison]:
     context = autoencoder.field_context(hidden)
     field = autoencoder.query(golden.input("queries"), context)
     yield Comparison("query_logits", field, golden.output("query_logits").squeeze(-1))
-
-
-def scheduler_tables(golden: Golden) -> Iterator[Comparison]:
-    """Our times, and the original's repeated last one where it has that."""
-    tables = {
-        "euler": ShapeScheduler("flow"), "euler_shift3": ShapeScheduler("flow", shift=3.0),
-        "consistency": ShapeScheduler("consistency", anchors=golden.config["consistency"]["pcm_timesteps"]),
-    }
-    for name, expected in golden.with_prefix("out.").items():
-        kind, steps, what = name.rsplit("_", 2)
-        sigmas = original_sigmas(tables[kind], int(steps))
-        train_steps = golden.config[kind.split("_")[0]]["num_train_timesteps"]
-        actual = sigmas if what == "sigmas" else sigmas[:-1] * train_steps
-        yield Comparison(name, actual, expected, 0.0 if what == "sigmas" else 1e-4)
-
-
-def original_sigmas(scheduler: ShapeScheduler, steps: int) -> Tensor:
-    """The original's flow matching ends with a step of no length."""
-    times = scheduler.times(steps)
-    return torch.cat([times, times.new_ones(steps + 1 - len(times))])
-
-
-def preprocess_single(golden: Golden) -> Iterator[Comparison]:
-    size, border = golden.config["size"], golden.config["border_ratio"]
-    rgba = golden.input("rgba").numpy()
-    centered = centered_on_white(rgba, original_box(rgba), border)
-    yield Comparison("recenter_rgb_uint8", centered, golden.output("recenter_rgb_uint8"), 0.0)
-    yield Comparison("rgba_512_uint8", resized(centered, 512), golden.output("rgba_512_uint8"), 0.0)
-    yield Comparison("rgba_image", as_tensor(resized(centered, size)), golden.output("rgba_image"), 0.0)
-    rgb = golden.input("rgb").numpy()
-    opaque = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=-1)
-    yield Comparison("rgb_image", original_view(opaque, size, border), golden.output("rgb_image"), 0.0)
-
-
-def preprocess_multiview(golden: Golden) -> Iterator[Comparison]:
-    size, border = golden.config["size"], golden.config["border_ratio"]
-    given = golden.with_prefix("in.")
-    views = [name for name in VIEWS if name in given]
-    yield Comparison("view_idxs", [VIEWS.index(name) for name in views], golden.output("view_idxs").tolist())
-    image = torch.stack([original_view(given[name].numpy(), size, border) for name in views], dim=1)
-    yield Comparison("image", image, golden.output("image"), 0.0)
-
-
-def original_box(rgba: RgbaArray) -> Box:
-    """The original counts every pixel that is not fully transparent, and loses the last row and column."""
-    rows, columns = np.nonzero(rgba[..., 3])
-    return Box(int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max()))
-
-
-def original_view(rgba: RgbaArray, size: int, border: float) -> Tensor:
-    return as_tensor(resized(centered_on_white(rgba, original_box(rgba), border), size))
-
-
-def surface_loader(golden: Golden) -> Iterator[Comparison]:
-    """Normalization, normals, sharp vertices and points on sharp edges, in double precision."""
-    names = [name.removesuffix("_v") for name in golden.with_prefix("in.") if name.endswith("_v")]
-    for name in names:
-        vertices, faces = golden.input(f"{name}_v").numpy(), golden.input(f"{name}_f").numpy()
-        bounds = np.stack([vertices.min(axis=0), vertices.max(axis=0)])
-        vertices = Normalization.to_box(bounds, LONGEST_SIDE).apply(vertices)
-        mesh = trimesh.Trimesh(vertices, faces, process=False)
-        yield Comparison(f"{name}_normalized_v", vertices, golden.output(f"{name}_normalized_v"), DOUBLE)
-        yield Comparison(f"{name}_face_normals", mesh.face_normals, golden.output(f"{name}_face_normals"), DOUBLE)
-        normals = golden.output(f"{name}_vertex_normals")
-        yield Comparison(f"{name}_vertex_normals", mesh.vertex_normals, normals, DOUBLE)
-        sharpness = original_sharpness(mesh)
-        yield Comparison(f"{name}_vertex_sharpness", sharpness, golden.output(f"{name}_vertex_sharpness"), DOUBLE)
-        lower = bool((vertex_sharpness(mesh) <= sharpness + DOUBLE).all())
-        yield Comparison(f"{name}: ours is the minimum", lower, True)
-        expected = golden.tensors.get(f"out.{name}_sharp_points")
-        if expected is not None and len(expected):
-            places, weights = golden.output(f"{name}_rand_edge").numpy(), golden.output(f"{name}_rand_w").numpy()
-            points = SharpEdges.of(mesh, sharpness).points(places, weights[:, 0])
-            yield Comparison(f"{name}_sharp_points", points[:, :3], expected, DOUBLE)
-            yield Comparison(f"{name}_sharp_normals", points[:, 3:], golden.output(f"{name}_sharp_normals"), DOUBLE)
-
-
-def original_sharpness(mesh: trimesh.Trimesh) -> np.ndarray:
-    """The original goes through the corners in three passes, in each of which the last face at a vertex wins."""
-    sharpness = np.ones(len(mesh.vertices))
-    for corner in mesh.faces.T:
-        cosine = np.einsum("fx,fx->f", mesh.vertex_normals[corner], mesh.face_normals)
-        sharpness[corner] = np.minimum(sharpness[corner], cosine)
-    return sharpness
-
-
-CASES.update(
-    {
-        ("hunyuan3d_shape", case.__name__): case
-        for case in (
-            dit_timestep_embedder, dit_self_attention, dit_cross_attention, dit_moe, dit_full, dit20_double_block,
-            dit20_single_block, vae_fourier_embedder, vae_self_block, vae_cross_block, scheduler_tables,
-            preprocess_single, preprocess_multiview, surface_loader,
-        )
-    }
-)
-for _name in ("plain", "skip", "skip_moe"):
-    CASES["hunyuan3d_shape", f"dit_block_{_name}"] = dit_block
-for _name in ("guidance_embed", "no_guidance"):
-    CASES["hunyuan3d_shape", f"dit20_full_{_name}"] = dit20_full
-for _name in ("large_like", "giant_like_interpolated", "multiview"):
-    CASES["hunyuan3d_shape", f"conditioner_{_name}"] = conditioner
-for _name in ("21", "20_sharp", "turbo_light_decoder"):
-    CASES["hunyuan3d_shape", f"vae_{_name}"] = vae

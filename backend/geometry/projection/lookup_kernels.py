@@ -3,7 +3,7 @@
 
 import warp as wp
 
-from .texel_kernels import Rig, Surface, face_normal, facing_cosine, interpolate3, look
+from .texel_kernels import Rig, Surface, face_normal, interpolate3, look
 
 wp.set_module_options({"enable_backward": False})
 
@@ -31,7 +31,7 @@ def look_up(
     if -wp.dot(outward, away) < steepest:
         return
     sight = look(rig, view, point, outward)
-    seen = float(0.0)
+    seen = 0.0
     share = wp.vec4()
     for tap in range(4):
         if sight.share[tap] > 0.0:
@@ -41,7 +41,7 @@ def look_up(
     if seen <= 0.0:
         return
     for channel in range(image.shape[2]):
-        shown = float(0.0)
+        shown = 0.0
         for tap in range(4):
             if share[tap] > 0.0:
                 shown += share[tap] * image[sight.row + tap / 2, sight.column + tap % 2, channel]

@@ -299,9 +299,17 @@ class HunyuanShapePipeline(DiffusionPipeline):
         )
 
     def extract_surface(self, grid: Tensor) -> MeshData:
-        """The mesh of a field grid. Raises NoSurfaceError."""
-        mesh = extract_isosurface(grid)
+        """The mesh of a field grid, closed where the solid reaches the grid's border too. Raises NoSurfaceError."""
+        mesh = extract_isosurface(with_outside_border(grid))
         if mesh.is_empty:
             raise NoSurfaceError("No object was found.", "The field has no surface.",
                                  "Try another seed, more steps, or an image with one clear object.", Remedy.RETRY)
         return MeshData(mesh.vertices * HALF_SIDE, mesh.faces)
+
+
+def with_outside_border(grid: Tensor) -> Tensor:
+    """A copy of the grid whose outermost samples lie outside of the solid."""
+    inner = grid[1:-1, 1:-1, 1:-1]
+    closed = grid.clamp(max=-1.0)
+    closed[1:-1, 1:-1, 1:-1] = inner
+    return closed

@@ -269,5 +269,8 @@ class TwoStreamDenoiser(ModelMixin, ConfigMixin):
                 x, context = double(x, context, activated)
         both = torch.cat([context, x], dim=1)
         for single in self.single_blocks:
-            both = self._gradient_checkpointing_func(single, both, activated) if checkpointed else single(both, activated)
+            if checkpointed:
+                both = self._gradient_checkpointing_func(single, both, activated)
+            else:
+                both = single(both, activated)
         return self.final_layer(both[:, context.shape[1] :], activated)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a run's checkpoints to the float16 weights folder with its model card.
+
+``python -m backend.pipelines.hunyuan3d_shape.training.export --run FOLDER --out FOLDER [--figures metrics.json]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import Dinov2Model
+
+from ....procedural.families import FAMILIES
+from ....training.command import build_export_parser, exit_status
+from ....training.model_card import figures_table, sizes_in_words
+from ..pipeline import HunyuanShapePipeline
+from ..scheduler import ShapeScheduler
+from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_denoiser
+from .presets import PRESETS, Preset
+
+logger = logging.getLogger(__name__)
+
+UNTRAINED = {"embeddings.mask_token"}
+"""Tensors of the image encoder that have no part in the condition, so a run does not keep them."""
+
+CARD = """---
+license: gpl-3.0
+library_name: diffusers
+pipeline_tag: image-to-3d
+---
+
+# Hunyuan3D shape starter weights
+
+Small weights of the Hunyuan3D shape architecture, trained by Meshwright's own recipe on objects that Meshwright
+draws. With them the whole product runs on a fresh machine without a network or a GPU. They know {families} kinds of
+simple object in an upright pose, seen from the front, and nothing else. Use the published weights for images of real
+things.
+
+- **Networks**: autoencoder {autoencoder}; denoiser ({kind}) {denoiser}; image encoder (DINOv2 classes, trained from
+  scratch) {image_encoder}. {parameters:.2f} M parameters in all, float16.
+- **Latent**: {tokens} tokens of {latent_width} numbers, mean 0 and deviation 1 in every channel (folded into the
+  autoencoder's weights).
+- **Data**: {objects} procedural objects of {families} families ({names}), random proportions and colors, seen from
+  within 60 degrees of the front{views}; no data from elsewhere. Held-out objects have other seeds.
+- **Recipe**: `python -m backend train hunyuan3d_shape --preset {preset} --seed {seed}`,
+  {autoencoder_steps} autoencoder steps, {denoiser_steps} denoiser steps.
+- **License**: the same as the code's, GPL-3.0-or-later.
+
+## Held-out metrics
+
+{figures}
+
+## Limits
+
+Parts thinner than 0.08 of the cube's half side, openings, text, texture and anything outside of the families are
+beyond these weights. Hidden parts are guessed. The front of the object must face the camera within 60 degrees.
+"""
+
+
+def load_denoiser(run: Path, preset: Preset, image_encoder: str | None) -> ConditionedDenoiser:
+    """Return the averaged denoiser and image encoder of a run.
+
+    The image encoder goes through ``from_pretrained``, because transformers renames DINOv2's tensors between versions
+    and a run may come from another one. Raises ValueError when the run was trained with another preset.
+    """
+    averaged = load_file(run / "denoiser" / "average.safetensors")
+    parts: dict[str, dict[str, Tensor]] = {"image_encoder": {}, "denoiser": {}}
+    for name, tensor in averaged.items():
+        part, rest = name.split(".", 1)
+        parts[part][rest] = tensor
+    model = new_conditioned_denoiser(preset, image_encoder)
+    if parts["image_encoder"]:
+        model.image_encoder, report = Dinov2Model.from_pretrained(
+            None, config=model.image_encoder.config, state_dict=parts["image_encoder"], output_loading_info=True
+        )
+        strange = {name for names in report.values() for name in names} - UNTRAINED
+        if strange:
+            raise ValueError(f"{run} was trained with another preset: {sorted(strange)[:3]}")
+    model.denoiser.load_state_dict(parts["denoiser"])
+    return model
+
+
+def build_pipeline(run: Path, preset: Preset, image_encoder: str | None = None) -> HunyuanShapePipeline:
+    """Return the pipeline of a finished run, in float16."""
+    model = load_denoiser(run, preset, image_encoder)
+    autoencoder = new_autoencoder(preset)
+    autoencoder.load_state_dict(load_file(run / "autoencoder" / "normalized.safetensors"))
+    autoencoder.register_to_config(scale_factor=1.0)
+    return HunyuanShapePipeline(
+        model.image_encoder.half().eval(),
+        model.denoiser.half().eval(),
+        autoencoder.half().eval(),
+        ShapeScheduler(),
+        tokens=preset.tokens,
+        image_size=preset.image_size,
+        encoder_size=preset.encoder_size,
+        named_views=preset.named_views,
+    )
+
+
+def model_card(pipeline: HunyuanShapePipeline, run: Path, options: argparse.Namespace) -> str:
+    """Return the text of README.md."""
+    preset = PRESETS[options.preset]
+    networks = (pipeline.autoencoder, pipeline.denoiser, pipeline.image_encoder)
+    steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in ("autoencoder", "denoiser")}
+    return CARD.format(
+        families=len(FAMILIES),
+        names=", ".join(FAMILIES),
+        autoencoder=sizes_in_words(preset.autoencoder),
+        kind=preset.denoiser_kind.replace("_", " "),
+        denoiser=sizes_in_words(preset.denoiser),
+        image_encoder=sizes_in_words({key: preset.image_encoder[key] for key in ("hidden_size", "num_hidden_layers")}),
+        parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6,
+        tokens=preset.tokens,
+        latent_width=pipeline.autoencoder.config.latent_width,
+        objects=preset.objects,
+        views=" and from the three other sides" if preset.named_views else "",
+        preset=options.preset,
+        seed=options.seed,
+        autoencoder_steps=steps["autoencoder"],
+        denoiser_steps=steps["denoiser"],
+        figures=figures_table(options.figures),
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the weights folder."""
+    parser = build_export_parser("pipeline folder", PRESETS)
+    parser.add_argument("--image-encoder", help="the pretrained DINOv2 of the run, if it had one")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pipeline = build_pipeline(options.run, PRESETS[options.preset], options.image_encoder)
+    pipeline.save_pretrained(options.out, safe_serialization=True)
+    (options.out / "README.md").write_text(model_card(pipeline, options.run, options), "utf-8")
+    size = sum(path.stat().st_size for path in options.out.rglob("*.safetensors"))
+    logger.info("%s: %.2f MB of weights", options.out, size / 1e6)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
