@@ -63,7 +63,7 @@ def complaint(context: bpy.types.Context, offered: OfferedTask) -> str:
     missing = task.missing(given(task, parameter_values(group, task), inputs), chosen_weights(group, offered))
     if missing is None:
         return ""
-    return " ".join((missing.report.what, not meshes and task.mesh_input and _other_selection(context)
+    return " ".join((missing.report.what, (not meshes and task.mesh_input and _other_selection(context))
                      or missing.report.advice))
 
 
