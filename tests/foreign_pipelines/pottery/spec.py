@@ -23,7 +23,7 @@ CLAY = Component("clay", "Clay", "The color of unglazed pots",
 
 _PROMPT = Parameter("prompt", "text", "", "Prompt", "Describe the pot", multiline=True)
 _MESH = InputSpec("mesh", "mesh", "Mesh", "Select a mesh object")
-_WORK = (StageSpec("shape", "Shaping", 0.7, {"sides": 1.0}), StageSpec("fire", "Firing", 0.3))
+_WORK = (StageSpec("shape", "Shaping", 0.7), StageSpec("fire", "Firing", 0.3))
 
 THROW = TaskSpec(
     name="throw",
@@ -44,7 +44,7 @@ THROW = TaskSpec(
                   choices=(Choice("round", "Round"), Choice("square", "Square"))),
         Parameter("pace", "float", 0.0, "Pace", "Seconds for each side", 0.0, 1.0, advanced=True),
     ),
-    stages=_WORK,
+    stages=(StageSpec("shape", "Shaping", 0.7, {"sides": 1.0}), StageSpec("fire", "Firing", 0.3)),
     presets=(
         Preset("draft", "Draft", "Few sides", {"sides": 5}),
         Preset("balanced", "Balanced", "As usual"),

@@ -53,7 +53,8 @@ def run(job, folder):
             stage(job, 2, 4)
         say(event="cancelled", job=job)
         return
-    result = {"artifacts": [{"name": "part", "kind": "mesh", "file": "part.npz", "role": "mesh"}], "notes": ["a remark"]}
+    part = {"name": "part", "kind": "mesh", "file": "part.npz", "role": "mesh"}
+    result = {"artifacts": [part], "notes": ["a remark"]}
     if how == "nothing":
         result = {"artifacts": []}
     (folder / "result.json").write_text(json.dumps(result))
