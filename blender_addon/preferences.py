@@ -64,7 +64,7 @@ def runs_in_process() -> bool:
 def backend_complaint() -> str:
     """Why nothing can run yet, in words, or "". Cheap enough for a poll."""
     if runs_in_process():
-        return "" if torch_is_importable() else "Blender's own Python has no torch: run the engine in a separate process"
+        return "" if torch_is_importable() else "Blender's own Python has no torch: run jobs in a separate process"
     return "" if backend_python() else "Install the AI engine first: see the top of this tab"
 
 

@@ -53,7 +53,8 @@ def lower_resolution(task: TaskSpec, values: Mapping[str, Value]) -> dict[str, V
                if (lower := _next_lower(task, name, value)) is not None}
     if not lowered:
         raise MeshwrightError("The resolution cannot be lowered.", "There is no lower choice.",
-                              "Choose the memory mode Low in the preferences, or use smaller weights.", Remedy.OPEN_PREFERENCES)
+                              "Choose the memory mode Low in the preferences, or use smaller weights.",
+                              Remedy.OPEN_PREFERENCES)
     return {**values, **lowered}
 
 

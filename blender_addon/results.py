@@ -64,7 +64,7 @@ def painter_of(item: bpy.types.Object) -> OfferedTask | None:
 
 
 def reroll_material(item: bpy.types.Object) -> jobs.Job:
-    """Queue the shown material's job with the next seed. Raises MeshwrightError when its job folder no longer exists."""
+    """Queue the shown material's job with the next seed. Raises MeshwrightError when its folder no longer exists."""
     material = shown_material(item)
     if material is None:
         raise BadInput("The object shows no material by Meshwright.", "Another material variant is shown.",

@@ -49,9 +49,9 @@ def use_folder(folder: Path | None) -> None:
     try:
         registry.use_folder(folder)
         offered_tasks.refresh(_reserved)
-    except Exception as error:  # the code of others: nothing that it raises may keep the add-on from starting
+    except Exception as error:  # noqa: BLE001  the code of others: whatever it raises, the add-on must start
         log.warning("The pipelines in %s are left out: %s", folder, error)
-        _complaint = str(error) if isinstance(error, MeshwrightError) else f"The pipelines in {folder} cannot be read. {error}"
+        _complaint = str(error) if isinstance(error, MeshwrightError) else f"{folder} cannot be read. {error!r}"
         registry.use_folder(None)
         offered_tasks.refresh(_reserved)
     groups = {offered: group_class(offered) for offered in offered_tasks.offered()}

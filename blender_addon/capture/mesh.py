@@ -41,8 +41,8 @@ def capture_mesh(source: bpy.types.Object, path: Path, which: MeshSource, frame:
     faces = faces[:, ::-1] if np.linalg.det(linear) < 0 else faces
     if not np.isfinite(vertices).all():
         raise BadInput(f"{source.name} has invalid vertex positions (NaN or infinite).", "Its shape is undefined.",
-                       "Delete these vertices (in Edit Mode box-select all visible ones, invert the selection, delete), "
-                       "or fix the modifiers that make them.")
+                       "Delete these vertices (in Edit Mode box-select the visible ones, invert, delete), or "
+                       "fix the modifiers that make them.")
     MeshData(vertices, faces).write(path)
 
 

@@ -11,7 +11,7 @@ from .attempt import attempt
 
 
 class MESHWRIGHT_OT_bake_normals(bpy.types.Operator):
-    """Bake the detail of the original into a normal map. A mesh without UVs is unwrapped first. Blender freezes until it is done"""
+    """Bake the detail of the original into a normal map. Blender freezes until it is done"""
 
     bl_idname = "meshwright.bake_normals"
     bl_label = "Bake Normals from Original"
@@ -22,7 +22,7 @@ class MESHWRIGHT_OT_bake_normals(bpy.types.Operator):
         items=[(str(size), str(size), f"{size} x {size} pixels") for size in (512, 1024, 2048, 4096)])
     distance: bpy.props.FloatProperty(
         name="Distance", min=0.0, soft_max=1.0, precision=4,
-        description="Distance outside the mesh at which rays start, before the scale of the object. 0 chooses it automatically")
+        description="Distance outside the mesh at which rays start, before the scale of the object. 0 chooses it")
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -37,7 +37,8 @@ class MESHWRIGHT_OT_bake_normals(bpy.types.Operator):
             low = context.view_layer.objects.active
             dense = original_of(low)
             if dense is None:
-                raise MeshwrightError("The original no longer exists.", "It was deleted, or renamed in another session.",
+                raise MeshwrightError("The original no longer exists.",
+                                      "It was deleted, or renamed in another session.",
                                       "Restore it under its old name.")
             image = bake_normals(low, dense, int(self.size), self.distance, context.scene, context.view_layer)
             self.report({"INFO"}, f"Baked into {image.name}")

@@ -21,7 +21,7 @@ class JobOperator:
         """The job. Raises MeshwrightError when it is no longer in the list."""
         job = jobs.find(self.job)
         if job is None:
-            raise MeshwrightError("This job is no longer in the list.", "It was removed.", "Look for it in the history.")
+            raise MeshwrightError("This job is no longer in the list.", "It was removed.", "Look into the history.")
         return job
 
 

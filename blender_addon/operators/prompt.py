@@ -66,7 +66,7 @@ def _show(context: bpy.types.Context, text: bpy.types.Text) -> None:
     """Show the text in a Text Editor that is open, else in one of a window of its own."""
     areas = [area for window in context.window_manager.windows for area in window.screen.areas]
     editor = next((area for area in areas if area.type == "TEXT_EDITOR"), None)
-    if editor is None and context.window is not None:
+    if editor is None and bpy.ops.wm.window_new.poll():
         bpy.ops.wm.window_new()
         editor = context.window_manager.windows[-1].screen.areas[0]
         editor.type = "TEXT_EDITOR"

@@ -12,7 +12,7 @@ from .attempt import attempt
 
 
 class MESHWRIGHT_OT_compare_with_decimate(bpy.types.Operator):
-    """Decimate a copy of the original to the same face count and measure which mesh is closer. Blender freezes until it is done"""
+    """Decimate a copy of the original to the same face count and measure which is closer. Blender freezes meanwhile"""
 
     bl_idname = "meshwright.compare_with_decimate"
     bl_label = "Compare with Decimate"

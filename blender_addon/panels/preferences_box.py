@@ -17,8 +17,8 @@ from .words import wrapped
 
 _DEVICES = ("auto", "cuda:0", "cuda:1", "mps", "cpu")
 _WARNING_WIDTH = 600
-PIPELINES_WARNING = ("A pipeline is a program: it runs with your rights, in Blender and in the engine. Only use pipelines "
-                     "from people you trust.")
+PIPELINES_WARNING = ("A pipeline is a program that runs with your rights. Only use pipelines from people you "
+                     "trust.")
 
 
 def _device_names(_self: object, _context: bpy.types.Context, _text: str) -> Iterator[str]:
@@ -75,7 +75,8 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
              "Needs torch in Blender's Python. Blender freezes until the job finishes"),
         ])
     run_pipelines: bpy.props.BoolProperty(
-        name="Run Other Pipelines", update=_use_pipelines, description="Offer the pipelines of a folder of your own, too")
+        name="Run Other Pipelines", update=_use_pipelines,
+        description="Offer the pipelines of a folder of your own, too")
     pipelines_folder: bpy.props.StringProperty(
         name="Pipelines", subtype="DIR_PATH", update=_use_pipelines,
         description="Folder with one folder for each pipeline")
@@ -127,7 +128,8 @@ def _draw_shared_models(layout: bpy.types.UILayout) -> None:
     for weights in shared.weights:
         row = box.row()
         row.label(text=f"{weights.label} · {weights.license.name} · {weights.license.outputs}")
-        button = row.operator("meshwright.download_weights", text=f"Download ({weights.gigabytes:g} GB)…", icon="IMPORT")
+        button = row.operator("meshwright.download_weights", icon="IMPORT",
+                              text=f"Download ({weights.gigabytes:g} GB)…")
         button.pipeline, button.weights = shared.name, weights.name
 
 

@@ -93,7 +93,7 @@ def _draw_weights(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     assert chosen is not None, "a task with weights has chosen ones"
     wrapped(layout, weights_words(chosen), region_width(context), "INFO" if chosen.bundled else "NONE")
     for weights in offered.weights if chosen.bundled else (chosen,):
-        if not weights.bundled:
+        if not weights.bundled and (weights.files or weights.components):
             button = layout.operator("meshwright.download_weights", icon="IMPORT",
                                      text=f"Download {weights.label} ({weights.gigabytes:g} GB)…")
             button.pipeline, button.weights = offered.spec.name, weights.name

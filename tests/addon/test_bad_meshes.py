@@ -109,12 +109,12 @@ def no_scale(*scale: float) -> Callable[[], bpy.types.Object]:
     return make
 
 
-@pytest.mark.parametrize("task", ["remesh", "repair_mesh"])
+@pytest.mark.parametrize("task", ["silksong_remesh", "silksong_repair_mesh"])
 @pytest.mark.parametrize(("make", "words"), [
     (nothing, "Thing has no faces"), (loose_edges, "Thing has no faces"),
-    (not_a_number, "Thing has vertices at no place"),
+    (not_a_number, "Thing has invalid vertex positions (NaN or infinite)"),
     (no_scale(0, 0, 0), "Thing is scaled to zero"), (no_scale(1, 0, 0), "Thing is scaled to zero"),
-    (no_scale(float("nan"), 1, 1), "Thing is at no place"),
+    (no_scale(float("nan"), 1, 1), "Thing has invalid transforms"),
 ], ids=["nothing", "loose edges", "not a number", "a point", "a line", "no scale"])
 def test_what_has_no_surface_is_refused_with_words(desk: Extension, tmp_path: Path, task: str,
                                                    make: Callable[[], bpy.types.Object], words: str) -> None:
@@ -122,22 +122,22 @@ def test_what_has_no_surface_is_refused_with_words(desk: Extension, tmp_path: Pa
     assert words in refused(desk, tmp_path, task)
 
 
-@pytest.mark.parametrize("task", ["remesh", "repair_mesh"])
+@pytest.mark.parametrize("task", ["silksong_remesh", "silksong_repair_mesh"])
 def test_other_kinds_of_objects(desk: Extension, scene: bpy.types.Scene, task: str) -> None:
     empty, curve = (bpy.data.objects.new(name, data) for name, data in (
         ("Group", None), ("Wire", bpy.data.curves.new("Wire", "CURVE"))))
     for item in (empty, curve):
         scene.collection.objects.link(item)
     select(empty)
-    assert "A mesh is missing: select one mesh object" in refusal(task).lower().replace("a mesh", "A mesh", 1)
+    assert "Mesh is missing. Select a mesh object." in refusal(task)
     cube = new_cube()
     cube.parent = empty
     select(empty)
-    assert "select the objects below Group" in refusal(task)
+    assert "Mesh is missing. Select the objects below Group" in refusal(task)
     select(curve)
-    assert "make Wire one with Object › Convert › Mesh" in refusal(task)
+    assert "Convert Wire with Object › Convert › Mesh" in refusal(task)
     cube.select_set(True)
-    assert getattr(bpy.ops.meshwright, task).poll(), "beside others the mesh is what is meant"
+    assert getattr(bpy.ops.meshwright, task).poll(), "among others the mesh is used"
 
 
 def test_edits_that_are_under_way_are_seen(desk: Extension, scene: bpy.types.Scene) -> None:

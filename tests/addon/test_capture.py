@@ -124,7 +124,7 @@ def test_the_render_result(extension: Extension, scene: bpy.types.Scene, inputs:
 def test_a_file_that_is_no_image(extension: Extension, scene: bpy.types.Scene, tmp_path: Path,
                                    content: bytes) -> None:
     (tmp_path / "letter.png").write_bytes(content)
-    with pytest.raises(RuntimeError, match=r"letter\.png (is no image|cannot be opened)"):
+    with pytest.raises(RuntimeError, match=r"letter\.png (is not an image|cannot be opened)"):
         bpy.ops.meshwright.drop_image(filepath=str(tmp_path / "letter.png"))
     assert scene.meshwright.images.image is None and not bpy.data.images
 

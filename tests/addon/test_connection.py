@@ -15,6 +15,7 @@ import pytest
 from backend.contract import Done, Event, JobFolder, MeshwrightError, Message, Ready, Remedy, StageProgress, Submit
 from blender_addon.connection import Connection, WorkerSettings, connect
 from blender_addon.connection.in_process import InProcessConnection
+from blender_addon.connection.interface import PIPELINES_VARIABLE
 from blender_addon.connection.pipe_reading import MAXIMUM_LINE_BYTES, LineReader
 from blender_addon.connection.subprocess_connection import (
     BUDGET_SECONDS,
@@ -88,6 +89,8 @@ def test_the_child_gets_neither_another_pythons_settings_nor_the_network(monkeyp
     assert clean["CUDA_VISIBLE_DEVICES"] == "1"
     assert "HF_HUB_OFFLINE" not in clean
     assert environment(replace(fake_worker(), offline=True))["HF_HUB_OFFLINE"] == "1"
+    assert PIPELINES_VARIABLE not in environment(fake_worker())
+    assert environment(replace(fake_worker(), pipelines=Path("further")))[PIPELINES_VARIABLE] == "further"
 
 
 def test_a_module_beside_the_backend_hides_no_library(tmp_path: Path) -> None:
@@ -95,10 +98,10 @@ def test_a_module_beside_the_backend_hides_no_library(tmp_path: Path) -> None:
     (tmp_path / "backend" / "__init__.py").touch()
     (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
     (tmp_path / "backend" / "__main__.py").write_text("import json, sys; sys.stdout.write(' '.join(sys.argv[1:]))")
-    settings = replace(fake_worker("cuda:0"), root=tmp_path, second_device="cuda:1", low_memory=True, compile=True,
+    settings = replace(fake_worker("cuda:0"), root=tmp_path, second_device="cuda:1", memory_mode="low", compile=True,
                        statistics=tmp_path / "times.json")
     ran = subprocess.run(command_line(settings), cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout == ("worker --models models --device cuda:0 --second-device cuda:1 --low-memory "
+    assert ran.stdout == ("worker --models models --device cuda:0 --memory-mode low --second-device cuda:1 "
                           f"--compile --statistics {tmp_path / 'times.json'}")
 
 

@@ -83,7 +83,8 @@ def drawn(extension: Extension, panel: str) -> list[str]:
     classes = (*extension.module("panels").CLASSES, *extension.module("task_classes").registered())
     cls = next(cls for cls in classes if cls.__name__ == f"MESHWRIGHT_PT_{panel}")
     context = SimpleNamespace(
-        scene=bpy.context.scene, view_layer=bpy.context.view_layer, selected_objects=bpy.context.selected_objects, region=SimpleNamespace(width=300),
+        scene=bpy.context.scene, view_layer=bpy.context.view_layer,
+        selected_objects=bpy.context.selected_objects, region=SimpleNamespace(width=300),
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)))
     # Instances of panels are Blender's to make: the function is called with what it uses of itself.
     drawing = SimpleNamespace(layout=Layout(words), offered=getattr(cls, "offered", None))
@@ -147,7 +148,8 @@ def test_a_waiting_job_tells_how_many_go_first(extension: Extension) -> None:
 
 def test_the_seed_is_offered_where_there_is_chance(extension: Extension, scene: bpy.types.Scene,
                                                    tmp_path: Path) -> None:
-    assert "seed" in drawn(extension, "partpacker_generate_parts") and "seed" not in drawn(extension, "partpacker_split_parts")
+    assert "seed" in drawn(extension, "partpacker_generate_parts")
+    assert "seed" not in drawn(extension, "partpacker_split_parts")
     folder = extension.module("backend.contract").JobFolder
     extension.module("deliver").deliver(folder(finished_job(tmp_path / "job-1", task="split_parts").path))
     words = drawn(extension, "result")
@@ -171,7 +173,8 @@ def test_the_result_shows_its_slider(extension: Extension, scene: bpy.types.Scen
 def test_what_is_taken_over_is_asked_where_a_mesh_takes_anothers_place(extension: Extension,
                                                                        scene: bpy.types.Scene) -> None:
     options = {"keep_materials", "keep_uvs", "keep_weights"}
-    assert options <= set(drawn(extension, "silksong_remesh")) and options <= set(drawn(extension, "partpacker_reconstruct"))
+    for task in ("silksong_remesh", "partpacker_reconstruct"):
+        assert options <= set(drawn(extension, task))
     assert not options & {*drawn(extension, "partpacker_generate_parts"), *drawn(extension, "partpacker_split_parts")}
     settings = scene.meshwright
     assert settings.keep_materials and not settings.keep_uvs and not settings.keep_weights

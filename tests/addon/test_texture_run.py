@@ -41,9 +41,9 @@ def easel(desk: Extension, weights: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(queue, "_worker_settings", lambda: replace(  # the same for all tests: one worker for all
         real(), python=WORKER_PYTHON, root=HERE / "texture_worker", models=weights.parent, statistics=None))
     settings = bpy.context.scene.meshwright
-    settings.images.image, settings.prompt, settings.seed = None, "a red crate", 3
+    settings.seed = 3
     group = settings.flexisyncmvd_texture
-    group.weights = "sd15"
+    group.weights, group.prompt = "sd15", "a red crate"
     group.steps, group.views, group.top_cameras, group.log_interval = 5, 4, False, 1
     group.texture_size, group.latent_view_size, group.guidance_scale = str(SIZE), "32", 2.0
     yield desk
@@ -76,18 +76,22 @@ def pixels(item: bpy.types.Object) -> np.ndarray:
 
 
 def test_what_is_missing_is_said(easel: Extension) -> None:
-    settings = bpy.context.scene.meshwright
-    assert "A mesh is missing" in refusal("flexisyncmvd_texture")
+    settings = bpy.context.scene.meshwright.flexisyncmvd_texture
+    assert "Mesh is missing" in refusal("flexisyncmvd_texture")
     crate("crate")
     assert bpy.ops.meshwright.flexisyncmvd_texture.poll()
     settings.prompt = "  "
-    assert "A prompt is missing" in refusal("flexisyncmvd_texture")
-    settings.use_image = True
-    assert "An image is missing" in refusal("flexisyncmvd_texture")
-    settings.images.image = bpy.data.images.new("mug", 8, 8)
+    assert "Texture needs a prompt or image" in refusal("flexisyncmvd_texture")
+    bpy.context.scene.meshwright.images.image = bpy.data.images.new("mug", 8, 8)
+    assert not bpy.ops.meshwright.flexisyncmvd_texture.poll(), "another task's image"
+    settings.image = bpy.data.images["mug"]
+    assert not bpy.ops.meshwright.flexisyncmvd_texture.poll(), "SD 1.5 takes no image"
+    assert "SD 1.5 weights cannot use Image" in " ".join(drawn(easel, "flexisyncmvd_texture"))
+    settings.weights = next(item.name for item in easel.module("offered_tasks").find(
+        "flexisyncmvd", "texture").weights if item.can_take("image"))
     assert bpy.ops.meshwright.flexisyncmvd_texture.poll()
     words = drawn(easel, "flexisyncmvd_texture")
-    assert {"prompt", "use_image", "paint_scope", "paint_uvs", "mesh_source", "checkpoint", "lora"} <= set(words)
+    assert {"prompt", "image", "paint_scope", "paint_uvs", "mesh_source", "checkpoint", "lora"} <= set(words)
 
 
 def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> None:
@@ -98,7 +102,7 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
     assert bpy.ops.meshwright.flexisyncmvd_texture() == {"FINISHED"}
     job, icons, fractions = only_job(easel), [], []
     onlooker, take = Onlooker(job.folder), job.take
-    assert job.request.subject == "left" and set(job.request.inputs) == {"mesh", "prompt"}
+    assert job.request.subject == "left" and set(job.request.inputs) == {"mesh"}
 
     def heard(event: object) -> None:
         take(event)
@@ -135,8 +139,9 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
     for name in ("red", "left texture.001"):
         bpy.ops.meshwright.compare_material_variants()
         assert items[0].active_material.name == name
-    assert {"meshwright.compare_material_variants", "meshwright.reroll_material", "meshwright.remove_material_variant"} <= set(
-        drawn(easel, "looks"))
+    assert {"meshwright.compare_material_variants", "meshwright.reroll_material",
+            "meshwright.remove_material_variant"} <= set(
+        drawn(easel, "material_variants"))
     bpy.ops.meshwright.remove_material_variant()
     assert len(items[0].meshwright_material_variants) == 2 and np.array_equal(pixels(items[0]), first)
     bpy.ops.meshwright.show_material_variant(index=0)
@@ -191,7 +196,8 @@ def test_what_the_worker_refuses_is_told_with_a_way_out(easel: Extension) -> Non
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and job.error.why and job.error.advice
     assert job.error.what.replace(" ", "") in "".join(drawn(easel, "jobs")).replace(" ", "")
-    settings.flexisyncmvd_texture.cond_type, settings.prompt = "depth", "a red wooden crate with iron bands " * 12
+    settings.flexisyncmvd_texture.cond_type = "depth"
+    settings.flexisyncmvd_texture.prompt = "a red wooden crate with iron bands " * 12
     bpy.ops.meshwright.flexisyncmvd_texture()
     assert "too long" in " ".join(finished(easel).notes)
     settings.flexisyncmvd_texture.checkpoint = str(Path(__file__))
@@ -203,13 +209,13 @@ def test_what_the_worker_refuses_is_told_with_a_way_out(easel: Extension) -> Non
 def test_when_the_memory_runs_out_nothing_is_lost(easel: Extension) -> None:
     item = crate("crate")
     before = object_state(item)
-    bpy.context.scene.meshwright.prompt = TOO_LARGE
+    bpy.context.scene.meshwright.flexisyncmvd_texture.prompt = TOO_LARGE
     bpy.ops.meshwright.flexisyncmvd_texture()
     job = easel.module("jobs").wait(only_job(easel).id, WAIT)
     assert job.state == "failed" and "memory is not enough" in job.error.what and "low-memory mode" in job.error.advice
     assert job.error.what.replace(" ", "") in "".join(drawn(easel, "jobs")).replace(" ", "")
     assert object_state(item) == before and not item.meshwright_material_variants
-    bpy.context.scene.meshwright.prompt = "a red crate"
+    bpy.context.scene.meshwright.flexisyncmvd_texture.prompt = "a red crate"
     bpy.ops.meshwright.flexisyncmvd_texture()
     finished(easel)
     assert item.active_material.name == "crate texture", "the next one is painted"
@@ -225,7 +231,7 @@ def test_what_the_view_shows_is_refined(easel: Extension) -> None:
     with pytest.raises(RuntimeError, match="no view to paint from"):
         bpy.ops.meshwright.refine_from_view()
     easel_view = easel.module("capture.view").View
-    bpy.context.scene.meshwright.prompt = "a blue star"
+    bpy.context.scene.meshwright.flexisyncmvd_texture.prompt = "a blue star"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(easel_view, "of", lambda _context: easel_view(**vars(view_from(0))))
         assert bpy.ops.meshwright.refine_from_view() == {"FINISHED"}

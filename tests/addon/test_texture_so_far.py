@@ -255,4 +255,5 @@ def test_without_a_material_nothing_is_queued(easel: Extension) -> None:
     bpy.context.scene.meshwright.flexisyncmvd_texture.cond_type = "tile"
     with pytest.raises(RuntimeError, match="crate has no texture to follow"):
         bpy.ops.meshwright.flexisyncmvd_texture()
-    assert not [job for job in easel.module("jobs").jobs() if not job.ended] and bpy.ops.meshwright.flexisyncmvd_texture.poll()
+    assert not [job for job in easel.module("jobs").jobs() if not job.ended]
+    assert bpy.ops.meshwright.flexisyncmvd_texture.poll()

@@ -53,7 +53,8 @@ def run(job, folder):
             stage(job, 2, 4)
         say(event="cancelled", job=job)
         return
-    result = {"artifacts": [{"name": "part", "kind": "mesh", "file": "part.npz"}], "notes": ["a remark"]}
+    part = {"name": "part", "kind": "mesh", "file": "part.npz", "role": "mesh"}
+    result = {"artifacts": [part], "notes": ["a remark"]}
     if how == "nothing":
         result = {"artifacts": []}
     (folder / "result.json").write_text(json.dumps(result))
@@ -66,7 +67,7 @@ def main():
         sys.exit("No module named 'torch'")
     if device == "silent":
         time.sleep(600)
-    say(message="ready", device=device, process=os.getpid(), version=99 if device == "old" else 1)
+    say(message="ready", device=device, process=os.getpid(), version=99 if device == "old" else 2)
     for line in iter(sys.stdin.buffer.raw.readline, b""):
         message = json.loads(line)
         if message["message"] == "shutdown":
