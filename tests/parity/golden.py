@@ -97,6 +97,11 @@ class Golden:
         return self.input(name) if f"in.{name}" in self._tensors else None
 
     @property
+    def inputs(self) -> list[str]:
+        """Names of all inputs."""
+        return [name.removeprefix("in.") for name in self.names if name.startswith("in.")]
+
+    @property
     def outputs(self) -> list[str]:
         """Names of all outputs."""
         return [name.removeprefix("out.") for name in self.names if name.startswith("out.")]
