@@ -35,19 +35,23 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def compare(path: Path) -> tuple[Golden, Iterator[Comparison]]:
-    """The golden file at `path` and its comparisons, none for a companion. Raises UnknownKindError."""
+    """The golden file at `path` and its comparisons, none for a companion. Raises UnknownKindError.
+
+    If there are none, or outputs of the file that no comparison asked for, a failing one follows.
+    """
     golden, case = case_of(path)
-    return golden, iter(()) if case is None else _complete(case(golden))
+    return golden, iter(()) if case is None else _complete(golden, case(golden))
 
 
-def _complete(comparisons: Iterator[Comparison]) -> Iterator[Comparison]:
-    """`comparisons`, and a failing one if they are none."""
+def _complete(golden: Golden, comparisons: Iterator[Comparison]) -> Iterator[Comparison]:
     compared = 0
     for comparison in comparisons:
         compared += 1
         yield comparison
     if not compared:
         yield Comparison("number of compared values", 0, "at least 1")
+    if golden.unread_outputs:
+        yield Comparison(f"not compared: {', '.join(golden.unread_outputs)}", False, True)
 
 
 @torch.no_grad()
@@ -88,8 +92,6 @@ def _report(path: Path) -> tuple[int, int]:
         return compared, failed + 1
     for output, reason in golden.left_out.items():
         sys.stdout.write(f"{name:28} {output:44} left out: {reason}\n")
-    if golden.unread_outputs and compared:
-        sys.stdout.write(f"{name:28} not compared: {', '.join(golden.unread_outputs)}\n")
     if not compared:
         sys.stdout.write(f"{name:28} (read by other files' cases)\n")
     return compared, failed
