@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Colors for the parts of a surface that no view shows, from those around them, across UV seams.
 
-A membrane is stretched over the holes: every texel becomes the mean of its neighbors on the surface. From coarse textures
-to fine ones, so that wide holes need few rounds. What lies outside of all faces is filled by `pull_push` afterward.
+A membrane is stretched over the holes: every texel becomes the mean of its neighbors on the surface. From coarse
+textures to fine ones, so that wide holes need few rounds. What lies outside of all faces is filled afterward: next to
+seams by what lies across, and else by `pull_push`.
 """
 
 from __future__ import annotations

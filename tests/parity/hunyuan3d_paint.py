@@ -27,13 +27,14 @@ from backend.pipelines.hunyuan3d_paint.autoencoding import decode, encode, to_pi
 from backend.pipelines.hunyuan3d_paint.block import PaintBlock
 from backend.pipelines.hunyuan3d_paint.conditions import Conditions
 from backend.pipelines.hunyuan3d_paint.reference_image import encoder_pixels, reference_view
-from backend.pipelines.hunyuan3d_paint.rotary import Rotary, position_values, rotary_table, voxel_indices
+from backend.pipelines.hunyuan3d_paint.rotary import position_values, rotary_table, voxel_indices
 from backend.pipelines.hunyuan3d_paint.sampling import Predictor, paint_scheduler, sample
 from backend.pipelines.hunyuan3d_paint.unet import PaintUNet, ReferenceUNet, published_name
 
-from . import CASES
 from .comparison import Comparison
 from .golden import Golden
+from .kinds import companion, kind
+from .published.paint_positions import background_cleared, published_voxel_indices
 
 NAME = "hunyuan3d_paint"
 BLOCK_TOLERANCE, UNET_TOLERANCE, SAMPLER_TOLERANCE = 1e-5, 1e-4, 1e-3
@@ -42,18 +43,7 @@ OURS = ("in_channels", "out_channels")
 """What our networks do not let anyone choose."""
 
 
-def published_voxel_indices(positions: Tensor, levels: dict[int, int]) -> dict[int, Tensor]:
-    """Indices `[N * side**2, 3]` by side as the original's sampling has them, from the finest level on.
-
-    The background is set to 0 in the maps themselves: from the second level on it counts as a place on the object.
-    """
-    indices = {}
-    for side, resolution in sorted(levels.items(), reverse=True):
-        indices[side] = voxel_indices(positions, side, resolution)
-        positions = positions.masked_fill((positions == 1.0).any(dim=-1, keepdim=True), 0.0)
-    return indices
-
-
+@kind(NAME, "rope_voxels")
 def compare_rope_voxels(golden: Golden) -> Iterator[Comparison]:
     maps = golden.input("position_u8")
     positions, views = position_values(maps), len(maps)
@@ -71,12 +61,15 @@ def compare_rope_voxels(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(f"cos_{width}", table.cosine.repeat_interleave(2, -1), expected, BLOCK_TOLERANCE)
         yield Comparison(f"sin_{width}", table.sine.repeat_interleave(2, -1), golden.output(f"sin_{width}"),
                          BLOCK_TOLERANCE)
+    cleared = background_cleared(positions).permute(0, 3, 1, 2)[None]
+    yield Comparison("inplace.position_after", cleared, golden.output("inplace.position_after"), 0)
     x = golden.input("x")
     width = x.shape[-1]
     table = rotary_table(golden.output(f"inplace.idx_{x.shape[2]}"), width)
     yield Comparison("rotated", table.rotate(x), golden.output("rotated"), BLOCK_TOLERANCE)
 
 
+@kind(NAME, "block_2p5d")
 def compare_block(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     branches, views, width = config["B"], config["n_view"], config["dim"]
@@ -88,10 +81,8 @@ def compare_block(golden: Golden) -> Iterator[Comparison]:
     looking = [branch for branch, scale in enumerate(scales) if scale]
     text = golden.input("text").unflatten(0, (branches, len(MATERIALS), views))
     hidden, tokens = golden.input("hidden"), config["tokens"]
-    table = rotary_table(golden.input("voxel_indices"), config["head_dim"])
-    conditions = Conditions(
-        views, scales, golden.input("dino"), {"block": golden.input("ref")[looking]}, {tokens: table}
-    )
+    conditions = Conditions(views, scales, golden.input("dino"), {"block": golden.input("ref")[looking]},
+                            {tokens: golden.input("voxel_indices")})
     given = {"conditions": conditions, "prompt": text, "image": golden.input("dino")}
     yield Comparison("hidden_out", block(hidden, cross_attention_kwargs=given), golden.output("hidden_out"),
                      BLOCK_TOLERANCE)
@@ -111,6 +102,8 @@ def compare_block(golden: Golden) -> Iterator[Comparison]:
         ("attn_dino", block.from_image(norm2, golden.input("dino"), conditions)),
     ):
         yield Comparison(name, attended.flatten(0, 2), golden.output(name), BLOCK_TOLERANCE)
+    before = golden.output("hidden_out") - golden.output("ff")
+    yield Comparison("ff", block.transformer.ff(block.transformer.norm3(before)), golden.output("ff"), BLOCK_TOLERANCE)
 
 
 def _silent_branches(
@@ -134,7 +127,7 @@ def unets_of(golden: Golden) -> tuple[PaintUNet, ReferenceUNet]:
     """Both networks, of the weights in other files of the same folder."""
     weights: dict[str, Tensor] = {}
     for case in golden.config["weights"]:
-        weights |= golden.sibling(case).weights() if case.startswith("unet") else {}
+        weights |= golden.named(case).weights() if case.startswith("unet") else {}
     config = {name: value for name, value in golden.config["unet"].items() if name not in OURS}
     tokens, width = weights["unet.learned_text_clip_ref"].shape[0], weights["unet.image_proj_model_dino.proj.weight"]
     paint = PaintUNet(**config, prompt_tokens=tokens, image_width=width.shape[1])
@@ -143,11 +136,20 @@ def unets_of(golden: Golden) -> tuple[PaintUNet, ReferenceUNet]:
     return loaded(paint, weights), loaded(reference, weights)
 
 
-def published_rotary(maps: Tensor, side: int, width: int) -> dict[int, Rotary]:
-    """Tables of all levels below a latent of `side`, by tokens of one view."""
-    levels = {side >> level: 8 * side >> level for level in range(4)}
-    indices = published_voxel_indices(position_values(maps), levels)
-    return {side * side: rotary_table(of_level[None], width) for side, of_level in indices.items()}
+def levels_below(side: int, count: int) -> dict[int, int]:
+    """Voxels a side by latent pixels a side, for all levels of a UNet."""
+    return {side >> level: 8 * side >> level for level in range(count)}
+
+
+def published_voxels(maps: Tensor, side: int, levels: int) -> dict[int, Tensor]:
+    """Voxels of all levels below a latent of `side`, by tokens of one view."""
+    indices = published_voxel_indices(position_values(maps), levels_below(side, levels))
+    return {side * side: of_level[None] for side, of_level in indices.items()}
+
+
+def features_of(reference: ReferenceUNet, latents: Tensor) -> dict[str, Tensor]:
+    """Tokens of all reference images in a row."""
+    return {name: tokens.flatten(0, 1)[None] for name, tokens in reference(latents).items()}
 
 
 class Run:
@@ -159,8 +161,9 @@ class Run:
         maps = golden.input("position_u8")
         self.views = len(maps)
         self.latents = golden.input("sample").flatten(0, 2)
-        self.features = self.reference(golden.input("ref_latents").flatten(0, 1))
-        self.rotary = published_rotary(maps, self.latents.shape[-1], self.paint.head_width)
+        self.features = features_of(self.reference, golden.input("ref_latents").flatten(0, 1))
+        self.levels = len(self.paint.config.block_out_channels)
+        self.voxels = published_voxels(maps, self.latents.shape[-1], self.levels)
         self.controls = torch.cat([golden.input("embeds_normal")[0], golden.input("embeds_position")[0]], dim=1)
 
     def predictor(self, branches: str, guidance: float = 1.0) -> Predictor:
@@ -168,7 +171,7 @@ class Run:
         image = self.golden.input("dino_hidden_states")
         images = torch.cat([image if letter == "f" else torch.zeros_like(image) for letter in branches])
         scales = tuple(float(letter != "u") for letter in branches)
-        conditions = Conditions(self.views, scales, images, self.features, self.rotary)
+        conditions = Conditions(self.views, scales, images, self.features, self.voxels)
         return Predictor(self.paint, self.controls, [conditions], guidance)
 
 
@@ -178,27 +181,30 @@ def three_branches(rows: Tensor, guidance: float) -> Tensor:
     return plain + guidance * (reference - plain) + guidance * (full - reference)
 
 
+@kind(NAME, "unet_forward")
 def compare_unet(golden: Golden) -> Iterator[Comparison]:
     run = Run(golden)
     predictor = run.predictor("urf")
     rows = predictor.branches(run.latents, golden.config["timestep"])
     yield Comparison("pred", rows.flatten(0, 1), golden.output("pred"), UNET_TOLERANCE)
-    yield Comparison("guided_g3", three_branches(rows, 3.0), golden.output("guided_g3"), UNET_TOLERANCE)
-    guided = run.predictor("uf", 3.0)(run.latents, golden.config["timestep"])
-    yield Comparison("guided_g3 by two branches", guided, golden.output("guided_g3"), UNET_TOLERANCE)
+    for name in golden.outputs:
+        if name.startswith("guided_g"):
+            guidance, expected = float(name.removeprefix("guided_g")), golden.output(name)
+            yield Comparison(name, three_branches(rows, guidance), expected, UNET_TOLERANCE)
+            guided = run.predictor("uf", guidance)(run.latents, golden.config["timestep"])
+            yield Comparison(f"{name} by two branches", guided, expected, UNET_TOLERANCE)
     (projected,) = predictor.passes[0].once("", "image", tuple)
     yield Comparison("dino_proj", projected, golden.output("dino_proj"), BLOCK_TOLERANCE)
     features = golden.with_prefix("out.ref_features.")
     yield Comparison("blocks", sorted(run.features), sorted(features))
     for name, feature in features.items():
         yield Comparison(f"ref_features.{name}", run.features[name], feature, UNET_TOLERANCE)
-    side = run.latents.shape[-1]
-    levels = {side >> level: 8 * side >> level for level in range(4)}
-    for size, indices in published_voxel_indices(position_values(golden.input("position_u8")), levels).items():
-        name = f"voxel_indices_{run.views * size * size}"
-        yield Comparison(name, indices[None], golden.output(name), 0)
+    for tokens, indices in run.voxels.items():
+        name = f"voxel_indices_{run.views * tokens}"
+        yield Comparison(name, indices, golden.output(name), 0)
 
 
+@kind(NAME, "scheduler")
 def compare_scheduler(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     scheduler = paint_scheduler(config["config"])
@@ -221,6 +227,7 @@ def _grid(golden: Golden, scheduler: Any) -> Iterator[Comparison]:
     yield Comparison("sigmas", scheduler.sigmas, golden.output("sigmas"), SAMPLER_TOLERANCE)
 
 
+@kind(NAME, "sampler_loop")
 def compare_sampler(golden: Golden) -> Iterator[Comparison]:
     run, config = Run(golden), golden.config
     guidance = float(config["guidance"])
@@ -249,6 +256,7 @@ def vae_of(golden: Golden, config: dict[str, Any]) -> AutoencoderKL:
     return vae.eval()
 
 
+@kind(NAME, "vae")
 def compare_vae(golden: Golden) -> Iterator[Comparison]:
     vae = vae_of(golden, golden.config["vae"])
     images = golden.input("images").flatten(0, 1)
@@ -269,6 +277,7 @@ def rrdbnet_of(golden: Golden) -> RRDBNet:
     return network.eval()
 
 
+@kind(NAME, "rrdbnet")
 def compare_rrdbnet(golden: Golden) -> Iterator[Comparison]:
     network = rrdbnet_of(golden)
     yield Comparison("y", network(golden.input("x")), golden.output("y"), BLOCK_TOLERANCE)
@@ -276,20 +285,26 @@ def compare_rrdbnet(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("enhanced_u8", enlarged, golden.output("enhanced_u8"), PIXEL_TOLERANCE)
 
 
+@kind(NAME, "image_preprocess")
 def compare_image_preprocess(golden: Golden) -> Iterator[Comparison]:
-    rgba = Image.fromarray(golden.input("rgba").numpy())
+    rgba, dino = Image.fromarray(golden.input("rgba").numpy()), golden.config["dino"]
     view = reference_view(rgba, golden.config["view_size"])
-    yield Comparison("style512_every8", pixels_of(reference_view(rgba, 512))[::8, ::8],
-                     golden.output("style512_every8"), 0)
     yield Comparison("view", pixels_of(view), golden.output("view"), 0)
-    pixels = normalize_image(encoder_pixels(view))[..., ::4, ::4]
-    yield Comparison("dino_pixels_every4", pixels, golden.output("dino_pixels_every4"), BLOCK_TOLERANCE)
+    pixels = normalize_image(encoder_pixels(view, dino["size"]["shortest_edge"], dino["crop_size"]["height"]))
+    for name in golden.outputs:
+        every = int(name.partition("every")[2] or 1)
+        if name.startswith("style512"):
+            style = pixels_of(reference_view(rgba, 512))[::every, ::every]
+            yield Comparison(name, style, golden.output(name), 0)
+        elif name.startswith("dino_pixels"):
+            yield Comparison(name, pixels[..., ::every, ::every], golden.output(name), BLOCK_TOLERANCE)
 
 
 def pixels_of(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.asarray(image).copy())
 
 
+@kind(NAME, "dinov2_tiny")
 def compare_dinov2(golden: Golden) -> Iterator[Comparison]:
     config = {name: value for name, value in golden.config.items() if name != "note"}
     with TemporaryDirectory() as folder:
@@ -301,26 +316,4 @@ def compare_dinov2(golden: Golden) -> Iterator[Comparison]:
     yield Comparison("last_hidden_state", tokens, golden.output("last_hidden_state"), BLOCK_TOLERANCE)
 
 
-def compare_unet_weights(golden: Golden) -> Iterator[Comparison]:
-    """The files with weights alone: together they are all parameters of both networks, neither more nor less."""
-    whole = golden.sibling("unet_forward")
-    networks = unets_of(whole)
-    ours = {published_name(name): list(tensor.shape) for net in networks for name, tensor in net.state_dict().items()}
-    prefixes = tuple({name.partition(".")[0] + "." for name in golden.weights()})
-    theirs = {name: list(tensor.shape) for name, tensor in golden.weights().items()}
-    yield Comparison("parameters", {name: ours[name] for name in ours if name.startswith(prefixes)}, theirs)
-
-
-CASES |= {
-    (NAME, "unet_weights_main"): compare_unet_weights,
-    (NAME, "unet_weights_dual"): compare_unet_weights,
-    (NAME, "rope_voxels"): compare_rope_voxels,
-    (NAME, "block_2p5d"): compare_block,
-    (NAME, "unet_forward"): compare_unet,
-    (NAME, "scheduler"): compare_scheduler,
-    (NAME, "sampler_loop"): compare_sampler,
-    (NAME, "vae"): compare_vae,
-    (NAME, "rrdbnet"): compare_rrdbnet,
-    (NAME, "image_preprocess"): compare_image_preprocess,
-    (NAME, "dinov2_tiny"): compare_dinov2,
-}
+companion(NAME, "unet_weights_")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Warp kernel that looks points of the surface up in one view."""
 
+# ruff: noqa: UP018 - warp takes a bare literal for a constant, which a loop may not change
 import warp as wp
 
 from .texel_kernels import Rig, Surface, face_normal, interpolate3, look
@@ -34,10 +35,9 @@ def look_up(
     seen = 0.0
     share = wp.vec4()
     for tap in range(4):
-        if sight.share[tap] > 0.0:
-            if trusted[sight.row + tap / 2, sight.column + tap % 2] != wp.uint8(0):
-                share[tap] = sight.share[tap]
-                seen += sight.share[tap]
+        if sight.share[tap] > 0.0 and trusted[sight.row + tap / 2, sight.column + tap % 2] != wp.uint8(0):
+            share[tap] = sight.share[tap]
+            seen += sight.share[tap]
     if seen <= 0.0:
         return
     for channel in range(image.shape[2]):

@@ -101,8 +101,9 @@ class PaintBlock(nn.Module):
 
     def between_views(self, normalized: Tensor, conditions: Conditions) -> Tensor:
         """Multi-view attention `[B, P, N, L, C]`."""
-        rows = normalized.flatten(2, 3).flatten(0, 1)
-        mixed = multiview_attention(self.attn_multiview, rows, conditions.rotary[normalized.shape[3]])
+        rows, layer = normalized.flatten(2, 3).flatten(0, 1), self.attn_multiview
+        rotary = conditions.rotary(normalized.shape[3], normalized.shape[4] // layer.heads)
+        mixed = multiview_attention(layer, rows, rotary)
         return mixed.view(normalized.shape)
 
     def from_prompt(self, normalized: Tensor, prompt: Tensor, conditions: Conditions) -> Tensor:

@@ -21,9 +21,12 @@ def reference_view(image: Image.Image, size: int) -> Image.Image:
     return prepared.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
 
 
-def encoder_pixels(view: Image.Image) -> Tensor:
-    """A square RGB view as the image encoder's input, float32 `[1, 3, 224, 224]` in [0, 1], not normalized."""
-    scaled = view.resize((ENCODER_EDGE, ENCODER_EDGE), Image.Resampling.BICUBIC)
-    border = (ENCODER_EDGE - ENCODER_SIZE) // 2
-    cut = scaled.crop((border, border, border + ENCODER_SIZE, border + ENCODER_SIZE))
+def encoder_pixels(view: Image.Image, edge: int = ENCODER_EDGE, size: int = ENCODER_SIZE) -> Tensor:
+    """The middle of a square RGB view for the image encoder, float32 `[1, 3, size, size]` in [0, 1], not normalized.
+
+    The view is scaled to `edge` pixels a side first.
+    """
+    scaled = view.resize((edge, edge), Image.Resampling.BICUBIC)
+    border = (edge - size) // 2
+    cut = scaled.crop((border, border, border + size, border + size))
     return torch.from_numpy(np.asarray(cut).copy()).permute(2, 0, 1)[None].float() / 255.0

@@ -129,11 +129,6 @@ class PaintUNet(ModelMixin, ConfigMixin):
                 for i, block in enumerate(transformer.transformer_blocks)
             )
 
-    @property
-    def head_width(self) -> int:
-        """Channels of one attention head, the same in all blocks."""
-        return int(self.config.block_out_channels[0] // self.config.attention_head_dim[0])
-
     def prompt(self) -> Tensor:
         """The learned tokens that stand for a prompt, `[1, P, 1, T, W]`."""
         tokens = [getattr(self, f"learned_text_clip_{material}") for material in MATERIALS]
