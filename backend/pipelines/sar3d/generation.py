@@ -101,15 +101,11 @@ class TokenGenerator:
         elif scale in self._graphs:
             self._graphs[scale].replay()
         else:
-            # A scale first runs as it is, which also prepares the libraries for the recording of the next run.
-            before = self.latent.clone()
+            # A scale first runs as it is, which also prepares the libraries for the recording; that runs nothing.
             self._step(scale)
-            after = self.latent.clone()
-            self.latent.copy_(before)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=self._pool):
                 self._step(scale)
-            self.latent.copy_(after)
             self._graphs[scale] = graph
 
     def _step(self, scale: int) -> None:
