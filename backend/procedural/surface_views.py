@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What orthographic cameras around procedural objects see of their surface, by rays through the exact distances.
 
-The frame is the texturing rig's (FlexiSyncMVD, SPEC 2.3 and 2.4): +Y up, the front toward +Z, the camera 4 away.
+The frame is that of the texturing cameras: +Y up, the front toward +Z, the camera 4 away.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from ..pipelines.registry import specs
 
 # Models that come as a part of another pipeline's weights or with a library, from their own pages.
 COMPONENTS = (
-    ("DINOv2 giant", "PartPacker's image encoder", "facebook/dinov2-giant", "Apache-2.0", "yes"),
+    ("DINOv2 giant", "image encoder of other models", "facebook/dinov2-giant", "Apache-2.0", "yes"),
     ("U2Net", "cutting the object out of an opaque image, through rembg (MIT)", "xuebinqin/U-2-Net",
      "Apache-2.0 as far as we know: read its page", "yes, if so"),
 )
