@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from backend.geometry.farthest_point import farthest_points
+from backend.pipelines.common.fourier_features import fourier_features
 from backend.pipelines.hunyuan3d_shape import configurations
 from backend.pipelines.hunyuan3d_shape.attention import NormKind
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
-from backend.pipelines.hunyuan3d_shape.autoencoder_blocks import CrossBlock, SelfBlock, fourier_encoding
+from backend.pipelines.hunyuan3d_shape.autoencoder_blocks import CrossBlock, SelfBlock
 from backend.pipelines.hunyuan3d_shape.image_condition import condition_tokens
 from backend.pipelines.hunyuan3d_shape.image_encoder_names import current_names
 from backend.pipelines.hunyuan3d_shape.mixture import MixtureOfExperts
@@ -178,7 +179,7 @@ def dit20_full(golden: Golden) -> Iterator[Comparison]:
 @kind("hunyuan3d_shape", "vae_fourier_embedder")
 def vae_fourier_embedder(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
-    encoding = fourier_encoding(golden.input("x"), config["num_freqs"], config["include_pi"])
+    encoding = fourier_features(golden.input("x"), config["num_freqs"], include_pi=config["include_pi"])
     yield Comparison("y", encoding, golden.output("y"))
 
 

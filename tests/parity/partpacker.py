@@ -16,11 +16,12 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
 from backend.pipelines.common import image_preparation
+from backend.pipelines.common.fourier_features import fourier_features
 from backend.pipelines.common.image_condition import condition_tokens, last_block_tokens, normalize_image
 from backend.pipelines.common.image_preparation import composite_on_white, recenter, resize_image
 from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.attention import CrossAttention, SelfAttention
-from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder, fourier_encoding
+from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 from backend.pipelines.partpacker.denoiser import (
     ConditionCache,
     DenoiserLayer,
@@ -131,7 +132,7 @@ def vae_encode(golden: Golden) -> Iterator[Comparison]:
     points, salient = golden.input("pointcloud"), golden.input("pointcloud_dorases")
     index, salient_index = golden.input("fps_indices"), golden.input("fps_indices_dorases")
     yield Comparison(
-        "fourier", fourier_encoding(points, autoencoder.config.frequencies), golden.output("fourier")
+        "fourier", fourier_features(points, autoencoder.config.frequencies, by_axis=True), golden.output("fourier")
     )
     caught: list[Tensor] = []
     autoencoder.perceiver.register_forward_hook(lambda _module, given, result: caught.extend((given[0], result)))
@@ -149,7 +150,7 @@ def vae_encode(golden: Golden) -> Iterator[Comparison]:
 def vae_decode(golden: Golden) -> Iterator[Comparison]:
     autoencoder = load_autoencoder(golden.config, golden.weights())
     latent, points = golden.input("latent"), golden.input("points")
-    encoding = fourier_encoding(points, autoencoder.config.frequencies)
+    encoding = fourier_features(points, autoencoder.config.frequencies, by_axis=True)
     yield Comparison("fourier", encoding, golden.output("fourier"))
     yield Comparison("proj_up", autoencoder.proj_up(latent), golden.output("proj_up"))
     hidden = autoencoder.decode(latent)

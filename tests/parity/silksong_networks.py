@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backend.pipelines.common.fourier_features import fourier_features
 from backend.pipelines.silksong.generation import TokenGenerator, generate
 from backend.pipelines.silksong.pipeline import SilksongPipeline
-from backend.pipelines.silksong.point_encoder import SilksongConditioner, fourier_features
+from backend.pipelines.silksong.point_encoder import SilksongConditioner
 from backend.pipelines.silksong.point_sampling import sample_condition_points
 from backend.pipelines.silksong.sampling import SamplingSettings, filtered_probabilities
 from backend.pipelines.silksong.tokenizer import vocabulary

@@ -1,32 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The published checkpoints have their place in our modules, and wrong files are refused before anything runs."""
 
-import json
 import logging
 import pickle
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.pipelines.common.checkpoint import empty, fill
 from backend.pipelines.common.checkpoint_shapes import CheckpointError
-from backend.pipelines.partpacker import checkpoint
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 from backend.pipelines.partpacker.checkpoint import (
-    build_model,
-    load_image_encoder,
     load_published,
+    open_autoencoder,
+    open_denoiser,
     published_shapes,
-    read_autoencoder_weights,
-    read_denoiser_weights,
 )
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser
-
-TINY_DINO = {
-    "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4, "image_size": 28, "patch_size": 14,
-    "use_swiglu_ffn": True,
-}
 
 
 def meta_tensors(shapes, dtype=torch.bfloat16):
@@ -38,12 +29,8 @@ def test_full_size_files_fill_every_tensor(tmp_path, wrapped):
     flow, vae = meta_tensors(published_shapes("flow")), meta_tensors(published_shapes("vae"), torch.float32)
     torch.save({"model": flow} if wrapped else flow, tmp_path / "flow.pt")
     torch.save({"model": vae} if wrapped else vae, tmp_path / "vae.pt")
-    denoiser = build_model(
-        PartPackerDenoiser, read_denoiser_weights(tmp_path / "flow.pt"), torch.bfloat16, "meta"
-    )
-    autoencoder = build_model(
-        PartPackerAutoencoder, read_autoencoder_weights(tmp_path / "vae.pt"), torch.bfloat16, "meta"
-    )
+    denoiser = fill(empty(PartPackerDenoiser), open_denoiser(tmp_path / "flow.pt"), torch.bfloat16, "meta")
+    autoencoder = fill(empty(PartPackerAutoencoder), open_autoencoder(tmp_path / "vae.pt"), torch.bfloat16, "meta")
     assert sum(p.numel() for p in denoiser.parameters()) == 1_249_511_488
     assert sum(p.numel() for p in autoencoder.parameters()) == 340_296_833
     assert {p.dtype for p in [*denoiser.parameters(), *autoencoder.parameters()]} == {torch.bfloat16}
@@ -73,14 +60,14 @@ def test_the_first_wrong_tensor_is_named(tmp_path, damage):
     damage(tensors)
     torch.save(tensors, tmp_path / "flow.pt")
     with pytest.raises(CheckpointError, match=r"layers\.3\.attn2\.k_norm\.weight"):
-        read_denoiser_weights(tmp_path / "flow.pt")
+        open_denoiser(tmp_path / "flow.pt")
 
 
 def test_extra_tensors_only_warn(tmp_path, caplog):
     tensors = meta_tensors(published_shapes("vae")) | {"optimizer.step": torch.zeros(1)}
     torch.save(tensors, tmp_path / "vae.pt")
     with caplog.at_level(logging.WARNING):
-        assert "optimizer.step" not in read_autoencoder_weights(tmp_path / "vae.pt")
+        assert "optimizer.step" not in open_autoencoder(tmp_path / "vae.pt").shapes
     assert "optimizer.step" in caplog.text
 
 
@@ -147,50 +134,3 @@ def test_corrupt_files_are_refused_and_never_executed(tmp_path, capsys, write):
         load_published(tmp_path, torch.float32, "cpu")
     assert caught.value.report.remedy == "download"
     assert "executed" not in capsys.readouterr().out
-
-
-@pytest.fixture
-def tiny_dino(tmp_path, monkeypatch):
-    """A small image encoder in the published file's names, and the manifest that goes with it."""
-    names = {
-        name: shape for name, shape in published_shapes("dinov2-giant").items()
-        if not name.startswith("encoder") or name.startswith("encoder.layer.0.")
-    }
-    wide = {1536: 24, 8192: 128, 4096: 64, 1370: 5}
-    shapes = {name: tuple(wide.get(n, n) for n in shape) for name, shape in names.items()}
-    manifests = tmp_path / "manifests"
-    manifests.mkdir()
-    (manifests / "dinov2-giant.json").write_text(json.dumps(shapes))
-    monkeypatch.setattr(checkpoint, "MANIFESTS", manifests)
-    folder = tmp_path / "dinov2-giant"
-    Dinov2Config(**TINY_DINO).save_pretrained(folder)
-    tensors = {name: torch.randn(shape) for name, shape in shapes.items()}
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    return folder, tensors
-
-
-def test_image_encoder_takes_every_published_tensor(tiny_dino):
-    folder, tensors = tiny_dino
-    model = load_image_encoder(folder, torch.float32)
-    gate, up = tensors["encoder.layer.0.mlp.weights_in.weight"].chunk(2)
-    loaded = torch.cat([p.flatten() for p in model.parameters()]).sort().values
-    expected = torch.cat([t.flatten() for t in tensors.values()]).sort().values
-    torch.testing.assert_close(loaded, expected)
-    assert any(torch.equal(p, gate) or torch.equal(p, torch.cat([gate, up])) for p in model.parameters())
-
-
-def test_damaged_image_encoder_is_refused(tiny_dino):
-    folder, tensors = tiny_dino
-    save_file({k: v for k, v in tensors.items() if "query" not in k}, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"query\.weight is missing"):
-        load_image_encoder(folder, torch.float32)
-    (folder / "model.safetensors").write_bytes(b"\xff" * 64)
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        load_image_encoder(folder, torch.float32)
-
-
-def test_image_encoder_reports_every_tensor(tiny_dino):
-    folder, tensors = tiny_dino
-    calls = []
-    load_image_encoder(folder, torch.bfloat16, lambda: calls.append(1))
-    assert len(calls) == len(tensors)

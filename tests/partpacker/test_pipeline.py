@@ -14,7 +14,8 @@ from accelerate import cpu_offload
 from backend.contract import BadInput
 from backend.pipelines.common.finiteness import NotFiniteError
 from backend.pipelines.common.sampler import starting_noise
-from backend.pipelines.partpacker.pipeline import NoSurfaceError, PartPackerPipeline
+from backend.pipelines.common.surface_extraction import NoSurfaceError
+from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 
 SETTINGS = {"num_inference_steps": 3, "grid_resolution": 16, "seed": 5}
 

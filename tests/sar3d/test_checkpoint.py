@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from backend.pipelines.common.checkpoint import dtype_of
 from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.common.pickled_checkpoint import read_pickled
 from backend.pipelines.sar3d import checkpoint
@@ -19,7 +20,6 @@ from backend.pipelines.sar3d.checkpoint import (
     IMAGE_TRANSFORMER,
     NOT_LEARNED,
     TEXT_TRANSFORMER,
-    dtype_of,
     learned_tensors,
     load_part,
     published_shapes,

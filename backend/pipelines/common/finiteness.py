@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said when a network's values are not numbers."""
+"""Networks whose values are not numbers: the check, and the error about them."""
+
+import torch
+from torch import Tensor
 
 from ...contract import MeshwrightError, Remedy
 
@@ -9,7 +12,7 @@ class NotFiniteError(MeshwrightError):
 
 
 def not_finite(holder: str, given: str, first_try: str) -> NotFiniteError:
-    """The error about the `holder` of such values ("The latent of volume 1"), computed of what was `given` ("image").
+    """The error about the `holder` of such values ("The latent of volume 1") that came from what was `given` ("image").
     """
     return NotFiniteError(
         f"{holder} holds values that are not numbers.",
@@ -17,3 +20,10 @@ def not_finite(holder: str, given: str, first_try: str) -> NotFiniteError:
         f"{first_try}; if it happens again, download the weights again.",
         Remedy.DOWNLOAD,
     )
+
+
+def finite(values: Tensor, holder: str, given: str, first_try: str) -> Tensor:
+    """The same values. Raises NotFiniteError, in the words of `not_finite`."""
+    if torch.isfinite(values).all():
+        return values
+    raise not_finite(holder, given, first_try)

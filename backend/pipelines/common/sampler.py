@@ -1,15 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sampler's schedule and starting noise: flow matching with Euler steps (spec section 2.5).
+"""The loop that all samplers share, starting noise, and the schedule of flow matching with Euler steps.
 
-Convention: `x = (1 - sigma) data + sigma noise`, the denoiser predicts `noise - data`, its timestep is 1000 sigma.
+Convention of the schedule (Lipman et al. 2023, as in diffusers): `x = (1 - sigma) data + sigma noise`, the denoiser
+predicts `noise - data`, its timestep is 1000 sigma.
 """
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from ...contract.reports import CountReport
+from .pacing import Pace
+
+Step = TypeVar("Step")
 SHIFT = 3.0
+
+
+def paced(steps: Sequence[Step], device: torch.device | str, report: CountReport) -> Iterator[Step]:
+    """Go through a sampler's steps at the device's pace; the loop's body queues the work of one.
+
+    After each step `report` is given how many are done, and of how many; what it raises ends the loop.
+    """
+    pace = Pace(device)
+    for done, step in enumerate(steps, start=1):
+        yield step
+        pace.step()
+        report(done, len(steps))
+
+
+def guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
+    """Classifier-free guidance (Ho and Salimans 2022), float32: at scale 1 the conditional, at 0 the other."""
+    return unconditional.float() + scale * (conditional.float() - unconditional.float())
 
 
 def flow_scheduler() -> FlowMatchEulerDiscreteScheduler:

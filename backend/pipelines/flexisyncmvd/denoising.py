@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from torch import Tensor
 
+from ...contract.reports import CountReport, ignore
+from ..common.sampler import paced
 from .backgrounds import DRAWN_FROM, composite
 from .noise_prediction import NoisePredictor, Prediction
 from .random_draws import Draws
@@ -61,12 +63,13 @@ def denoise(
     views: int,
     draws: Draws,
     mode: SyncMode = SyncMode.TEXTURE,
-    on_step: Callable[[StepOutcome], None] = lambda _outcome: None,
+    on_step: Callable[[StepOutcome], None] = ignore,
+    report: CountReport = ignore,
 ) -> Tensor:
     """Latents [V, 4, s, s] in float32. `backgrounds` [14, 4, s, s] are scaled color latents, on the device
     of all that is drawn and computed."""
     state = _start(projection, plan, backgrounds, views, draws)
-    for step in plan.steps:
+    for step in paced(plan.steps, backgrounds.device, report):
         scales = [scales[step.index] for scales in plan.scales]
         prediction = predictor.predict(state.views, step, scales)
         outcome = _advance(state, prediction, projection, plan, step, backgrounds, draws, mode)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An image of the front, made first, which then leads all views as an image prompt (spec 2.19)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
+from ...contract.reports import CountReport
+from ..common.sampler import paced
 from .denoising import Plan
 from .noise_prediction import Control, Guidance, NoisePredictor
 from .random_draws import Draws
@@ -26,14 +28,13 @@ def controls_of_front(controls: Sequence[Control], front: int) -> list[Control]:
 
 
 def draw_guide(
-    predictor: NoisePredictor, plan: Plan, latents: Tensor, draws: Draws, on_step: Callable[[int], None]
+    predictor: NoisePredictor, plan: Plan, latents: Tensor, draws: Draws, report: CountReport
 ) -> Tensor:
     """From noise `latents` [1, 4, s, s] to those of one image, without any view or texture."""
-    for step in plan.steps:
+    for step in paced(plan.steps, latents.device, report):
         prediction = predictor.predict(latents, step, [scales[step.index] for scales in plan.scales])
         levels = NoiseLevels.between(plan.alphas_cumprod, step.timestep, step.previous)
         clean = levels.clean(latents, prediction.guided, plan.prediction_type)
         noise = draws.normal(f"guide{step.index}.noise", tuple(latents.shape))
         latents = levels.step(clean, latents, noise)
-        on_step(step.index + 1)
     return latents

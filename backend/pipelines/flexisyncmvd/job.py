@@ -131,7 +131,7 @@ def rig_of(request: Request) -> CameraRig:
 def settings_of(request: Request, squares: int, resources: Resources) -> Settings:
     """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
     options = request.parameters
-    spare = resources.memory_mode == "low" or resources.chunk_scale < 1
+    spare = resources.memory_mode != "full" or resources.chunk_scale < 1
     latent_view, reference = int(options["latent_view_size"]), bool(options["reference"])
     image = 8 * latent_view
     texture = image if reference else int(options["texture_size"])  # the original makes it as large as the latent one

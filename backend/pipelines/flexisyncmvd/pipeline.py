@@ -10,7 +10,6 @@ from diffusers.loaders import IPAdapterMixin
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
     CLIPImageProcessor,
     CLIPTextModel,
@@ -23,11 +22,11 @@ from ...contract import BadInput
 from ...contract.reports import StageReport, ignore
 from ...geometry.projection import Projector
 from ...painting.baking import EXPONENT, bake_squares
-from ..common.pacing import Pace
+from ..common.attention import fastest_attention
 from .attention import ViewSharing
 from .control_images import control_images
 from .decoding import decode_views, encode_colors
-from .denoising import Plan, StepOutcome, denoise
+from .denoising import Plan, denoise
 from .guide_image import controls_of_front, draw_guide, guidance_of_guide
 from .image_prompt import encode_image, has_adapter
 from .noise_prediction import Conditions, Control, Guidance, NoisePredictor
@@ -37,13 +36,7 @@ from .rig import CameraRig
 from .schedule import control_scales, plan_steps
 from .settings import Scene, Settings
 from .spec import NEGATIVE_PROMPT
-from .texture_run import SILENT, Reports, TextureOutput, finite
-
-fastest_attention = sdpa_kernel(
-    [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
-    set_priority=True,
-)
-"""Attention kernels in the order of their speed at these shapes."""
+from .texture_run import SILENT, Reports, TextureOutput, finite_views
 
 
 class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
@@ -218,16 +211,11 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         front = controls_of_front(controls, rig.front)
         conditions = Conditions(ViewPrompts(positive, negative), front, self.encode_image_prompt(None, 0.0))
         predictor = self._predictor(conditions, None, guidance_of_guide(settings.guidance), settings, reports)
-        side, pace = settings.sizes.latent_view, Pace(self.device_of_networks)
-        latents = draws.normal("guide", (1, 4, side, side))
-
-        def after(done: int) -> None:
-            pace.step()
-            reports.stage("guide", done, settings.steps)
-
+        side = settings.sizes.latent_view
+        latents, report = draws.normal("guide", (1, 4, side, side)), partial(reports.stage, "guide")
         with predictor.prepared():
-            latents = draw_guide(predictor, self.plan(settings, front), latents, draws, after)
-        image = self.decode(finite(latents), 1)[0]
+            latents = draw_guide(predictor, self.plan(settings, front), latents, draws, report)
+        image = self.decode(finite_views(latents), 1)[0]
         return Image.fromarray((image.permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8"))
 
     @fastest_attention
@@ -242,18 +230,15 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         reports: Reports = SILENT,
     ) -> Tensor:
         """Latents of all views, float32 [V, 4, s, s]. Raises NotFiniteError."""
-        plan, pace = self.plan(settings, conditions.controls), Pace(backgrounds.device)
+        plan = self.plan(settings, conditions.controls)
         sharing = ViewSharing(rig.neighbors, (rig.front,), views_per_chunk=settings.views_per_chunk)
         predictor = self._predictor(conditions, sharing, settings.guidance, settings, reports)
-
-        def after(outcome: StepOutcome) -> None:
-            pace.step()
-            reports.step(outcome, backgrounds)
-            reports.stage("sample", outcome.step.index + 1, len(plan.steps))
-
         with predictor.prepared():
-            latents = denoise(predictor, projector, plan, backgrounds, len(rig.poses), draws, settings.mode, after)
-        return finite(latents)
+            latents = denoise(
+                predictor, projector, plan, backgrounds, len(rig.poses), draws, settings.mode,
+                lambda outcome: reports.step(outcome, backgrounds), partial(reports.stage, "sample"),
+            )
+        return finite_views(latents)
 
     def _predictor(
         self,

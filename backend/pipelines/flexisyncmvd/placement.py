@@ -4,12 +4,13 @@
 import torch
 
 from ...contract import Resources
+from ..common.memory import begin_offload, offloads
 from .lean_blocks import make_lean
 from .pipeline import FlexiSyncMVDPipeline
 
 
 def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDPipeline:
-    """Bring the pipeline to its device. With low memory each network comes only while it computes.
+    """Bring the pipeline to its device. Where memory is short each network comes only while it runs.
 
     Nothing is compiled: torch's compiler gains nothing over the lean blocks, and takes a minute.
     """
@@ -19,10 +20,10 @@ def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDP
     order_for_tensor_cores(pipeline)
     if resources.device.startswith("cuda"):
         make_blocks_lean(pipeline)
-    if resources.memory_mode == "low":
-        pipeline.enable_model_cpu_offload(device=resources.device)
-        return pipeline
-    return pipeline.to(resources.device)
+    if not offloads(resources):
+        return pipeline.to(resources.device)
+    begin_offload(pipeline, resources)
+    return pipeline
 
 
 def make_blocks_lean(pipeline: FlexiSyncMVDPipeline) -> None:

@@ -4,13 +4,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
 
 from ...contract.reports import StageReport, ignore
-from ..common.finiteness import not_finite
+from ..common.finiteness import finite
 from .denoising import StepOutcome
 
 
@@ -38,8 +37,6 @@ class Reports:
 SILENT = Reports()
 
 
-def finite(latents: Tensor) -> Tensor:
+def finite_views(latents: Tensor) -> Tensor:
     """The same latents. Raises NotFiniteError."""
-    if torch.isfinite(latents).all():
-        return latents
-    raise not_finite("A view", "prompt", "Try another seed or less guidance")
+    return finite(latents, "A view", "prompt", "Try another seed or less guidance")

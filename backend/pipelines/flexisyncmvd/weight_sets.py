@@ -124,13 +124,13 @@ def published_sets(
     sd15, sdxl = sd15_defaults or {}, sdxl_defaults or {}
     return (
         WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENSE, gigabytes=2.9,
-                  memory={"full": 6.8, "low": 4.3}, takes=(), parameter_defaults=sd15, folder="sd15"),
+                  memory={"full": 6.8, "balanced": 4.3}, takes=(), parameter_defaults=sd15, folder="sd15"),
         WeightSet("sd15_all", "SD 1.5 Complete", "With normals, canny edges, and an image as prompt", _SD15_ALL,
-                  SD15_LICENSE, gigabytes=6.9, memory={"full": 8.2, "low": 4.3}, parameter_defaults=sd15,
+                  SD15_LICENSE, gigabytes=6.9, memory={"full": 8.2, "balanced": 4.3}, parameter_defaults=sd15,
                   folder="sd15"),
         WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENSE, gigabytes=9.6,
-                  memory={"full": 15.3, "low": 10.6}, takes=(), parameter_defaults=sdxl, folder="sdxl"),
+                  memory={"full": 15.3, "balanced": 10.6}, takes=(), parameter_defaults=sdxl, folder="sdxl"),
         WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the current texture, and an image as prompt",
-                  _SDXL_ALL, SDXL_LICENSE, gigabytes=18.0, memory={"full": 20.0, "low": 10.6},
+                  _SDXL_ALL, SDXL_LICENSE, gigabytes=18.0, memory={"full": 20.0, "balanced": 10.6},
                   parameter_defaults=sdxl, folder="sdxl"),
     )

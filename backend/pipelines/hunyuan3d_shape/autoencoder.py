@@ -15,8 +15,9 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
+from ..common.fourier_features import fourier_features
 from .attention import KeyValue, NormKind, attend
-from .autoencoder_blocks import FieldDecoder, PointEncoder, Transformer, fourier_encoding
+from .autoencoder_blocks import FieldDecoder, PointEncoder, Transformer
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class ShapeAutoencoder(ModelMixin, ConfigMixin):
         return self.query(field_points, self.field_context(tokens)), posterior
 
     def _embed(self, points: Tensor) -> Tensor:
-        return fourier_encoding(points, self.config.frequencies, self.config.include_pi).to(self.dtype)
+        return fourier_features(points, self.config.frequencies, include_pi=self.config.include_pi).to(self.dtype)
 
     def _run(self, block: nn.Module, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

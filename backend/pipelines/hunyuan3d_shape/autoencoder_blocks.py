@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blocks of the shape autoencoder. Tensor names are the published ones; all norms have eps 1e-6 and weights."""
 
-import torch
 from torch import Tensor, nn
 
 from .attention import KeyValue, NormKind, attend, head_norm, split_heads
@@ -153,15 +152,3 @@ class FieldDecoder(nn.Module):
     def finish(self, embedded: Tensor, mixed: Tensor) -> Tensor:
         """Field `[B, P]` from embedded points `[B, P, width]` and what their attention gave, of the same shape."""
         return self.output_proj(self.ln_post(self.cross_attn_decoder.finish(embedded, mixed))).squeeze(-1)
-
-
-def fourier_encoding(points: Tensor, frequencies: int, include_pi: bool = False) -> Tensor:
-    """`[..., 3]` -> float32 `[..., 3 + 6 * frequencies]`: the coordinates, then all sines, then all cosines.
-
-    Inside sines and cosines the order is coordinate-major; the frequencies are 1, 2, 4 ... Float32 throughout: in
-    half precision neighboring points of a fine grid collapse.
-    """
-    points = points.float()
-    scale = torch.pi if include_pi else 1.0
-    angles = (points.unsqueeze(-1) * (scale * 2.0 ** torch.arange(frequencies, device=points.device))).flatten(-2)
-    return torch.cat([points, angles.sin(), angles.cos()], dim=-1)

@@ -7,6 +7,7 @@ See docs/algorithms/hunyuan3d_shape.md.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,18 +15,19 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import Dinov2Model
 
-from ...contract import BadInput, MeshData, MeshwrightError, Remedy
-from ...contract.reports import StageReport, ignore
-from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field, resolution_ladder
-from ...geometry.isosurface import extract_isosurface
-from ..common.finiteness import not_finite
+from ...contract import BadInput, MeshData
+from ...contract.reports import CountReport, StageReport, ignore
+from ...geometry.coarse_to_fine import resolution_ladder
+from ..common.attention import fastest_attention
+from ..common.finiteness import finite
 from ..common.image_files import RgbaArray
 from ..common.image_preparation import check_image
+from ..common.memory import running_device
 from ..common.pacing import Pace
-from ..common.sampler import starting_noise
+from ..common.sampler import guided, paced, starting_noise
+from ..common.surface_extraction import TICKS, no_surface, sample_field, sample_levels, surface_of
 from .attention import KeyValue
 from .autoencoder import ShapeAutoencoder
 from .image import prepare_view
@@ -40,23 +42,12 @@ Decoding = Literal["dense", "hierarchical", "flash"]
 DECODINGS: tuple[Decoding, ...] = ("dense", "hierarchical", "flash")
 HALF_SIDE = 1.01
 """Half the side of the cube in which the field is evaluated; shapes fit into [-1, 1]^3."""
-FIELD_TICKS = 100
-"""Progress of the field is reported in hundredths, since the number of queries is an estimate at first."""
 POINTS_PER_QUERY = {"cuda": 65536, "mps": 16384, "cpu": 8192}
 """Chunk of field queries by device; any chunk gives the same values."""
-fastest_attention = sdpa_kernel(
-    [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
-    set_priority=True,
-)
-"""Attention kernels in the order of their speed at these shapes; torch's own order tries cuDNN later."""
 Views = Mapping[str, RgbaArray]
 """Cut-outs, RGBA uint8 `[H, W, 4]`, by the names of `VIEWS`."""
 EstimateReport = Callable[[Tensor], None]
 """Given the latent `[1, N, C]` that the sampler would end at if it went straight on."""
-
-
-class NoSurfaceError(MeshwrightError):
-    """The field has no surface."""
 
 
 @dataclass
@@ -119,8 +110,8 @@ class HunyuanShapePipeline(DiffusionPipeline):
         return self
 
     def device_of(self, model: torch.nn.Module) -> torch.device:
-        """Where a network runs: where its offload hooks bring it, else where it lies."""
-        return self._execution_device if hasattr(model, "_hf_hook") else model.device
+        """Where a network runs."""
+        return running_device(self, model)
 
     @torch.no_grad()
     def __call__(
@@ -221,17 +212,13 @@ class HunyuanShapePipeline(DiffusionPipeline):
         """Noise `[1, N, C]` to latent, in float32. Raises NotFiniteError."""
         times = self.scheduler.times(steps).to(latent.device)
         velocity = self._velocity(condition, guidance_scale)
-        pace, count = Pace(latent.device), len(times) - 1
-        for i in range(count):
+        count = len(times) - 1
+        for i in paced(range(count), latent.device, partial(progress, "sample")):
             direction = velocity(latent, times[i : i + 1])
             if on_estimate is not None and (i + 1) % estimate_every == 0 and i + 1 < count:
                 on_estimate(latent + (1 - times[i]) * direction)
             latent = latent + (times[i + 1] - times[i]) * direction
-            pace.step()
-            progress("sample", i + 1, count)
-        if not torch.isfinite(latent).all():
-            raise not_finite("The latent", "image", "Try another seed or full precision")
-        return latent
+        return finite(latent, "The latent", "image", "Try another seed or full precision")
 
     def _velocity(self, condition: Tensor, guidance_scale: float) -> Callable[[Tensor, Tensor], Tensor]:
         """The guided velocity, float32 `[1, N, C]`, as a function of latent and time `[1]`."""
@@ -243,11 +230,7 @@ class HunyuanShapePipeline(DiffusionPipeline):
         if guidance_scale == 1:
             return lambda latent, time: denoiser.velocity(latent, time, prepared).float()
 
-        def guided(latent: Tensor, time: Tensor) -> Tensor:
-            conditional, unconditional = denoiser.guided_velocities(latent, time, prepared)
-            return unconditional.float() + guidance_scale * (conditional.float() - unconditional.float())
-
-        return guided
+        return lambda latent, time: guided(*denoiser.guided_velocities(latent, time, prepared), guidance_scale)
 
     @fastest_attention
     def decode(self, latent: Tensor, progress: StageReport = ignore) -> Tensor:
@@ -270,41 +253,30 @@ class HunyuanShapePipeline(DiffusionPipeline):
         """
         context = self.autoencoder.field_context(tokens)
         chunk = points_per_query or POINTS_PER_QUERY.get(tokens.device.type, POINTS_PER_QUERY["cpu"])
-        pace = Pace(tokens.device)
+        if decoding == "flash":
+            return self._restricted_field(context, grid_resolution, chunk, partial(progress, "field"))
+        return sample_field(
+            lambda points: self.autoencoder.query(points[None], context)[0], grid_resolution, device=tokens.device,
+            chunk=chunk, half_side=HALF_SIDE, dense=decoding == "dense", report=partial(progress, "field"),
+        )
 
-        def report(done: float, expected: float) -> None:
+    def _restricted_field(self, context: KeyValue, resolution: int, chunk: int, report: CountReport) -> Tensor:
+        device, levels = context.key.device, len(resolution_ladder(resolution))
+        pace = Pace(device)
+
+        def report_share(level: int, done: int, of: int) -> None:
             pace.step()
-            progress("field", round(FIELD_TICKS * done / expected), FIELD_TICKS)
+            report(round(TICKS * (level + done / of) / levels), TICKS)
 
-        try:
-            if decoding == "flash":
-                return self._restricted_field(context, grid_resolution, chunk, report)
-            return evaluate_field(
-                lambda points: self.autoencoder.query(points[None], context)[0], grid_resolution,
-                device=tokens.device, chunk_size=chunk, on_chunk=report, half_side=HALF_SIDE,
-                **({"min_resolution": grid_resolution} if decoding == "dense" else {}),
-            )
-        except FieldNotFiniteError as error:
-            raise not_finite("The field", "image", "Try another seed or full precision") from error
-
-    def _restricted_field(
-        self, context: KeyValue, resolution: int, chunk: int, report: Callable[[float, float], None]
-    ) -> Tensor:
-        levels = len(resolution_ladder(resolution))
-        field = RestrictedField(
-            self.autoencoder, context, chunk, lambda level, done, of: report(level + done / of, levels)
-        )
-        return evaluate_field(
-            field, resolution, device=context.key.device, chunk_size=None, half_side=HALF_SIDE
-        )
+        field = RestrictedField(self.autoencoder, context, chunk, report_share)
+        return sample_levels(field, resolution, device=device, half_side=HALF_SIDE)
 
     def extract_surface(self, grid: Tensor) -> MeshData:
         """The mesh of a field grid, closed where the solid reaches the grid's border too. Raises NoSurfaceError."""
-        mesh = extract_isosurface(with_outside_border(grid))
+        mesh = surface_of(with_outside_border(grid), HALF_SIDE)
         if mesh.is_empty:
-            raise NoSurfaceError("No object was found.", "The field has no surface.",
-                                 "Try another seed, more steps, or an image with one clear object.", Remedy.RETRY)
-        return MeshData(mesh.vertices * HALF_SIDE, mesh.faces)
+            raise no_surface("The field has no surface.")
+        return mesh
 
 
 def with_outside_border(grid: Tensor) -> Tensor:

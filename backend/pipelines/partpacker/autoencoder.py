@@ -15,6 +15,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
+from ..common.fourier_features import fourier_features
 from .attention import CrossAttentionBlock, KeyValue, SelfAttentionBlock
 
 FieldContext = KeyValue
@@ -36,17 +37,6 @@ class Posterior:
         """Divergence from the standard normal distribution per sample `[B]`, the mean over tokens and channels."""
         divergence = 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
         return divergence.mean(dim=(1, 2))
-
-
-def fourier_encoding(points: Tensor, frequencies: int) -> Tensor:
-    """`[..., 3]` -> float32 `[..., 6 * frequencies + 3]`: per axis sines, then cosines; the raw coordinates last.
-
-    The frequencies are 1, 2, 4 ... without pi. Float32 throughout: in bfloat16 neighboring grid points collapse.
-    """
-    points = points.float()
-    scaled = points.unsqueeze(-1) * 2.0 ** torch.arange(frequencies, device=points.device)
-    waves = torch.cat([scaled.sin(), scaled.cos()], dim=-1)
-    return torch.cat([waves.flatten(-2), points], dim=-1)
 
 
 class PartPackerAutoencoder(ModelMixin, ConfigMixin):
@@ -131,7 +121,7 @@ class PartPackerAutoencoder(ModelMixin, ConfigMixin):
         Points are independent of each other, so any chunking gives the same values.
         """
         context = self.attn_query.key_value(hidden) if isinstance(hidden, Tensor) else hidden
-        encoding = fourier_encoding(points, self.config.frequencies).to(self.dtype)
+        encoding = fourier_features(points, self.config.frequencies, by_axis=True).to(self.dtype)
         h = self.attn_query(self.proj_query(encoding), context)
         return self.proj_out(self.norm_out(h)).squeeze(-1).float()
 
@@ -150,7 +140,7 @@ class PartPackerAutoencoder(ModelMixin, ConfigMixin):
         return self.query(field_points, hidden), posterior
 
     def _embed_points(self, points: Tensor) -> Tensor:
-        return self.proj_input(fourier_encoding(points, self.config.frequencies).to(self.dtype))
+        return self.proj_input(fourier_features(points, self.config.frequencies, by_axis=True).to(self.dtype))
 
 
 def _pick(tokens: Tensor, index: Tensor) -> Tensor:

@@ -25,10 +25,12 @@ from ...geometry.frames import blender_to_x_front, x_front_to_blender
 from ...geometry.mesh_files import NamedMesh, write_parts
 from ..common.background import remove_background
 from ..common.image_preparation import RgbaArray, has_transparency, load_image
+from ..common.memory import begin_offload, offloads, resting_device
+from ..common.surface_extraction import points_per_query
 from .checkpoint import load_published
 from .palette import PALETTE
 from .parts import Part, clean_volume, extract_parts
-from .pipeline import POINTS_PER_QUERY, PartPackerPipeline
+from .pipeline import PartPackerPipeline
 from .split import split_parts
 from .surface_points import prepare_surface
 
@@ -46,11 +48,8 @@ class Model:
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
     """The pipeline in float32 for the small starter weights and on CPUs, in bfloat16 for the published ones on GPUs."""
-    offload = resources.memory_mode == "low" and resources.device != "cpu"
-    if resources.memory_mode == "low" and not offload:
-        progress.warn("Low memory spares the memory of a GPU. None is used here, so it changes nothing.")
-    device = "cpu" if offload else resources.device
-    second_device = "cpu" if offload else resources.second_device
+    device = resting_device(resources)
+    second_device = device if offloads(resources) else resources.second_device
     if weights.bundled:
         progress.loading("starter weights")
         pipeline = PartPackerPipeline.from_pretrained(folder).place(device, second_device)
@@ -58,9 +57,8 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
         dtype = torch.float32 if resources.device == "cpu" else torch.bfloat16
         pipeline = load_published(folder, dtype, device, second_device, _loading_report(progress))
     pipeline.set_progress_bar_config(disable=True)
-    if offload:
-        pipeline.enable_sequential_cpu_offload(device=resources.device)
-    elif resources.compile and resources.device.startswith("cuda"):
+    begin_offload(pipeline, resources)
+    if not offloads(resources) and resources.compile and resources.device.startswith("cuda"):
         compile_networks(pipeline)
     progress.check()
     return Model(pipeline, folder)
@@ -187,8 +185,8 @@ def _told(mesh: MeshData, progress: Progress, step: int, of: int) -> MeshData:
 
 
 def _points_per_query(pipeline: PartPackerPipeline, resources: Resources) -> int:
-    kind = pipeline.device_of(pipeline.autoencoder).type
-    return max(int(POINTS_PER_QUERY.get(kind, POINTS_PER_QUERY["cpu"]) * resources.chunk_scale), 1)
+    points = points_per_query(pipeline.device_of(pipeline.autoencoder))
+    return max(int(points * resources.chunk_scale), 1)
 
 
 def _loading_report(progress: Progress) -> Callable[[str], None]:

@@ -2,9 +2,9 @@
 """PartPacker from an image to two surfaces, stage by stage in the order of the algorithm (spec section 2)."""
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +12,21 @@ import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
 from diffusers.utils import BaseOutput
 from torch import Tensor
-from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import Dinov2Model
 
-from ...contract import BadInput, MeshData, MeshwrightError, Remedy
+from ...contract import BadInput, MeshData
 from ...contract.reports import StageReport, ignore
-from ...geometry.coarse_to_fine import FieldNotFiniteError, evaluate_field
-from ...geometry.isosurface import extract_isosurface
-from ..common.finiteness import NotFiniteError, not_finite
+from ..common.attention import fastest_attention
+from ..common.finiteness import finite
 from ..common.image_condition import condition_tokens
 from ..common.image_preparation import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
-from ..common.pacing import Pace
-from ..common.sampler import set_flow_timesteps, starting_noise
+from ..common.memory import available_device, running_device
+from ..common.sampler import guided, paced, set_flow_timesteps, starting_noise
+from ..common.surface_extraction import no_surface, sample_field, surface_of
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
 
-logger = logging.getLogger(__name__)
-
 VOLUMES = 2
-FIELD_TICKS = 100
-"""Progress of the field is told in hundredths of a volume, since the number of queries is an estimate at first."""
-POINTS_PER_QUERY = {"cuda": 40960, "mps": 16384, "cpu": 8192}
-"""Chunk of field queries by device; any chunk gives the same values. On a GPU smaller chunks wait for Python, and
-larger ones would need more memory than the sampler."""
-fastest_attention = sdpa_kernel(
-    [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
-    set_priority=True,
-)
-"""Attention kernels in the order of their speed at these shapes; torch's own order tries cuDNN later."""
-
-
-class NoSurfaceError(MeshwrightError):
-    """Neither volume has a surface."""
 
 
 @dataclass
@@ -54,15 +36,6 @@ class PartPackerOutput(BaseOutput):
 
     meshes: list[MeshData]
     latent: Tensor
-
-
-def available_device(wanted: torch.device | str | None, fallback: torch.device | str) -> torch.device:
-    """`wanted` if this machine has it, else `fallback`."""
-    device = torch.device(wanted or fallback)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count() and wanted is not None:
-        logger.warning("there is no %s: the autoencoder runs on %s too", device, fallback)
-        return torch.device(fallback)
-    return device
 
 
 class PartPackerPipeline(DiffusionPipeline):
@@ -124,8 +97,8 @@ class PartPackerPipeline(DiffusionPipeline):
         return self
 
     def device_of(self, model: torch.nn.Module) -> torch.device:
-        """Where a network computes: where its offload hooks bring it, else where it lies."""
-        return self._execution_device if hasattr(model, "_hf_hook") else model.device
+        """Where a network runs."""
+        return running_device(self, model)
 
     @torch.no_grad()
     def __call__(
@@ -210,24 +183,19 @@ class PartPackerPipeline(DiffusionPipeline):
     ) -> Tensor:
         """Noise `[1, L, C]` to latent in float32. Raises NotFiniteError."""
         timesteps = set_flow_timesteps(self.scheduler, steps, latent.device)
-        pace = Pace(latent.device)
         cache = self.denoiser.condition_cache(condition) if guidance_scale > 1 else None
-        for i, timestep in enumerate(timesteps):
+        for i, timestep in enumerate(paced(timesteps, latent.device, partial(progress, "sample"))):
             if self.interrupt:
                 break
             if cache is None:
                 velocity = self.denoiser(latent, timestep[None], condition).float()
             else:
-                conditional, unconditional = self.denoiser.guided_velocities(latent, timestep[None], cache)
-                velocity = unconditional.float() + guidance_scale * (conditional.float() - unconditional.float())
+                velocity = guided(*self.denoiser.guided_velocities(latent, timestep[None], cache), guidance_scale)
             latent = self.scheduler.step(velocity, timestep, latent, return_dict=False)[0]
             if callback_on_step_end is not None:
                 latent = callback_on_step_end(self, i, timestep, {"latents": latent}).get("latents", latent)
-            pace.step()
-            progress("sample", i + 1, steps)
         for volume, half in enumerate(latent.chunk(VOLUMES, dim=1)):
-            if not torch.isfinite(half).all():
-                raise _not_finite("latent", volume)
+            finite(half, _of_volume("latent", volume), "image", "Try another seed or full precision")
         return latent
 
     @fastest_attention
@@ -263,11 +231,10 @@ class PartPackerPipeline(DiffusionPipeline):
         """One mesh per volume, empty where the field never changes sign. NoSurfaceError if all of them are."""
         meshes = []
         for volume, grid in enumerate(grids):
-            meshes.append(extract_isosurface(grid))
+            meshes.append(surface_of(grid))
             progress("surface", volume + 1, len(grids))
         if all(mesh.is_empty for mesh in meshes):
-            raise NoSurfaceError("No object was found.", "The field of neither volume has a surface.",
-                                 "Try another seed, more steps, or an image with one clear object.", Remedy.RETRY)
+            raise no_surface("The field of neither volume has a surface.")
         return meshes
 
     def _evaluate_field(
@@ -280,29 +247,15 @@ class PartPackerPipeline(DiffusionPipeline):
         progress: StageReport,
     ) -> Tensor:
         context = self.autoencoder.field_context(tokens)
-        chunk = points_per_query or POINTS_PER_QUERY.get(tokens.device.type, POINTS_PER_QUERY["cpu"])
-        pace = Pace(tokens.device)
 
-        def query(points: Tensor) -> Tensor:
-            # Full chunks only on a GPU: cuDNN and compiled code plan anew for every length.
-            missing = chunk - len(points) if tokens.device.type == "cuda" else 0
-            return self.autoencoder.query(functional.pad(points, (0, 0, 0, missing))[None], context)[0, : len(points)]
+        def report(done: int, of: int) -> None:
+            progress("field", volume * of + done, volumes * of)
 
-        def report(done: int, expected: int) -> None:
-            pace.step()
-            progress("field", round(FIELD_TICKS * (volume + done / expected)), FIELD_TICKS * volumes)
-
-        try:
-            return evaluate_field(
-                query,
-                grid_resolution,
-                device=tokens.device,
-                chunk_size=chunk,
-                on_chunk=report,
-            )
-        except FieldNotFiniteError as error:
-            raise _not_finite("field", volume) from error
+        return sample_field(
+            lambda points: self.autoencoder.query(points[None], context)[0], grid_resolution, device=tokens.device,
+            chunk=points_per_query, holder=_of_volume("field", volume), report=report,
+        )
 
 
-def _not_finite(what: str, volume: int) -> NotFiniteError:
-    return not_finite(f"The {what} of volume {volume + 1}", "image", "Try another seed or full precision")
+def _of_volume(what: str, volume: int) -> str:
+    return f"The {what} of volume {volume + 1}"

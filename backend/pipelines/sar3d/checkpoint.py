@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ...contract.reports import LoadReport, ignore
 from ...contract.whole_file import replace_whole
-from ..common.checkpoint_shapes import PUBLISHED, Shapes, check_shapes, read_manifest, stored_shapes
+from ..common.checkpoint import empty, fill, open_tensors, shapes_of
+from ..common.checkpoint_shapes import PUBLISHED, Shapes, check_shapes, read_manifest
 from ..common.pickled_checkpoint import read_pickled
 from .encoder import TriplaneEncoder
 from .transformer import NextScaleTransformer
@@ -114,24 +115,8 @@ def load_part(
     path = folder / part.converted
     if not is_current(path, folder / f"{part.file}{part.extension}"):
         convert(part, folder, report)
-    with torch.device("meta"):
-        model = part.model()
-    names = model.state_dict().keys()
-    check_shapes(path.name, stored_shapes(path), {name: tuple(value.shape) for name, value in
-                                                  model.state_dict().items()})
-    tensors = {}
-    with safe_open(path, "pt") as file:
-        for name in names:
-            report(part.label)
-            tensors[name] = file.get_tensor(name).to(device, dtype_of(model, name, dtype))
-    model.load_state_dict(tensors, assign=True)
-    return model.requires_grad_(False).eval()
-
-
-def dtype_of(model: ModelMixin, name: str, dtype: torch.dtype) -> torch.dtype:
-    """The dtype that a tensor of the network is to have when the network is wanted in `dtype`."""
-    kept = set(model._keep_in_fp32_modules or ())
-    return torch.float32 if kept & set(name.split(".")) else dtype
+    model = empty(part.model)
+    return fill(model, open_tensors(path).checked(shapes_of(model)), dtype, device, partial(report, part.label))
 
 
 def is_current(converted: Path, source: Path) -> bool:

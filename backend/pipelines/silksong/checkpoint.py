@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loading the published checkpoint unchanged (spec section 4).
+"""Loading the published checkpoint unchanged.
 
-Strict: every tensor that is used must be there in its shape before anything is computed. The file also holds the
+Strict: every tensor that is used must be there in its shape before anything runs. The file also holds the
 unused half of the shape autoencoder; those tensors are never read.
 """
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from diffusers.models.modeling_utils import ModelMixin
-from safetensors import safe_open
-from torch import Tensor
 
 from ...contract.reports import LoadReport, ignore
-from ..common.checkpoint_shapes import Shape, Shapes, check_shapes, read_manifest, stored_shapes
+from ..common.checkpoint import empty, fill, open_tensors
+from ..common.checkpoint_shapes import Shape, Shapes, read_manifest
 from .pipeline import SilksongPipeline
 from .point_encoder import SilksongConditioner
 from .transformer import SilksongTransformer
@@ -34,14 +32,13 @@ def load_published(
 
     The table of positions may have any length. Raises CheckpointError.
     """
-    path = folder / PUBLISHED_FILE
-    shapes = checked_shapes(path)
-    with torch.device("meta"):
-        conditioner, transformer = SilksongConditioner(), SilksongTransformer(max_tokens=shapes[POSITIONS][0])
-    names = [name for name in shapes if name.startswith(CONDITIONER_PREFIX)]
-    _fill(conditioner, _read(path, names, dtype, device, lambda: report("point encoder")))
-    names = [name for name in shapes if not name.startswith(CONDITIONER_PREFIX)]
-    _fill(transformer, _read(path, names, dtype, device, lambda: report("transformer")))
+    stored = open_tensors(folder / PUBLISHED_FILE)
+    stored = stored.checked(_used_shapes(), fits=_fits, is_known=published_shapes().__contains__)
+    conditioner = empty(SilksongConditioner)
+    transformer = empty(lambda: SilksongTransformer(max_tokens=stored.shapes[POSITIONS][0]))
+    fill(conditioner, stored.under(CONDITIONER_PREFIX), dtype, device, partial(report, "point encoder"))
+    others = stored.renamed(lambda name: None if name.startswith(CONDITIONER_PREFIX) else name)
+    fill(transformer, others, dtype, device, partial(report, "transformer"))
     return SilksongPipeline(conditioner, transformer)
 
 
@@ -55,32 +52,10 @@ def is_used(name: str) -> bool:
     return name.startswith(USED_OF_SHAPE_MODEL) or not name.startswith(SHAPE_MODEL_PREFIX)
 
 
-def checked_shapes(path: Path) -> Shapes:
-    """Shapes of the used tensors of the file at `path`, after they were compared with the published ones."""
-    found, published = stored_shapes(path), published_shapes()
-    used = {name: shape for name, shape in published.items() if is_used(name)}
-    check_shapes(path.name, found, used, fits=_fits, is_known=published.__contains__)
-    return {name: found[name] for name in used}
+def _used_shapes() -> Shapes:
+    return {name: shape for name, shape in published_shapes().items() if is_used(name)}
 
 
 def _fits(name: str, found: Shape, published: Shape) -> bool:
     """Equal, but for the length of the table of positions."""
     return found == published or (name == POSITIONS and len(found) == 2 and found[1:] == published[1:])
-
-
-def _read(
-    path: Path, names: list[str], dtype: torch.dtype, device: torch.device | str, on_tensor: Callable[[], None]
-) -> dict[str, Tensor]:
-    """The tensors of a file under the names that the network has, one at a time to where they are used."""
-    tensors = {}
-    with safe_open(path, "pt") as file:
-        for name in names:
-            on_tensor()
-            tensors[name.removeprefix(CONDITIONER_PREFIX)] = file.get_tensor(name).to(device, dtype)
-    return tensors
-
-
-def _fill(model: ModelMixin, tensors: dict[str, Tensor]) -> None:
-    """Give a network on the meta device its tensors, for inference."""
-    model.load_state_dict(tensors, assign=True)
-    model.requires_grad_(False).eval()

@@ -11,19 +11,10 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..common.fourier_features import fourier_features
+
 POINT_CHANNELS = 6
 """x, y, z and the unit normal of every point."""
-
-
-def fourier_features(positions: Tensor, frequencies: int) -> Tensor:
-    """`[..., 3]` -> float32 `[..., 3 + 6 * frequencies]`: raw coordinates, all sines, all cosines, axis-major.
-
-    The frequencies are 1, 2, 4 ... without pi.
-    """
-    positions = positions.float()
-    scaled = positions.unsqueeze(-1) * 2.0 ** torch.arange(frequencies, device=positions.device)
-    scaled = scaled.flatten(-2)
-    return torch.cat([positions, scaled.sin(), scaled.cos()], dim=-1)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

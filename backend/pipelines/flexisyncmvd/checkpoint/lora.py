@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ...common.checkpoint import Change
 from .files import Stored
 from .lora_names import module_names
-from .networks import Change
 
 _MATRICES = {
     "lora_down.weight": "down", "lora_up.weight": "up", "lora_mid.weight": "mid",

@@ -7,6 +7,7 @@ minutes of reading.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,12 +23,11 @@ from transformers import (
 )
 
 from ....contract.reports import LoadReport, ignore
+from ...common.checkpoint import Change, StoredTensors, fill, shapes_by_name
 from ...common.checkpoint_shapes import Shapes
 from .files import Stored, check_shapes
 
 Build = Callable[[Mapping[str, Any]], nn.Module]
-Change = Callable[[str, Tensor], Tensor]
-"""Takes a parameter's name in its network and its value, and gives the value to use (LoRA)."""
 
 BUILDERS: Mapping[str, Build] = {
     "unet": UNet2DConditionModel.from_config,
@@ -56,13 +56,8 @@ class PlannedNetwork:
 
         `report` is told the label before each tensor and may raise to give up.
         """
-        placed = {}
-        for name in list(self.tensors):
-            report(self.label)
-            placed[name] = change(name, self.tensors.pop(name).to(device)).to(dtype)
-        self.network.load_state_dict(placed, assign=True)
-        # what a network counts for itself (positions of tokens) is not stored
-        return self.network.to(device).requires_grad_(False).eval()
+        stored = StoredTensors(self.label, shapes_by_name(self.tensors), self.tensors.pop)
+        return fill(self.network, stored, dtype, device, partial(report, self.label), change)
 
 
 def empty_network(component: str, config: Mapping[str, Any]) -> nn.Module:

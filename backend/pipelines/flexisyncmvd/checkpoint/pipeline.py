@@ -11,6 +11,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from ....contract import Resources, WeightSet
 from ....contract.reports import LoadReport, ignore
+from ...common.memory import offloads, resting_device
 from ..pipeline import FlexiSyncMVDPipeline
 from ..placement import place
 from ..schedule import ddpm_scheduler
@@ -30,10 +31,9 @@ class CheckpointPipelines:
 
     def __init__(self, weights: WeightSet, folder: Path, resources: Resources) -> None:
         on_cpu = resources.device == "cpu"
-        device = "cpu" if resources.memory_mode == "low" else resources.device
         dtype = torch.float32 if on_cpu else torch.float16
         self.resources = resources
-        self.library = CheckpointLibrary(folder, dtype, device, published=not weights.bundled)
+        self.library = CheckpointLibrary(folder, dtype, resting_device(resources), published=not weights.bundled)
         self._pipeline: FlexiSyncMVDPipeline | None = None
         self._asked: tuple[object, ...] = ()
 
@@ -56,7 +56,7 @@ class CheckpointPipelines:
 
     def _retire(self) -> None:
         """Bring what the last pipeline left on the GPU back to where it waits."""
-        if self._pipeline is not None and self.resources.memory_mode == "low":
+        if self._pipeline is not None and offloads(self.resources):
             self._pipeline.remove_all_hooks()
             self._pipeline.to(self.library.device, silence_dtype_warnings=True)
         self._pipeline = None

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..point_encoder import SilksongConditioner, fourier_features
+from ...common.fourier_features import fourier_features
+from ..point_encoder import SilksongConditioner
 from ..tokenizer import vocabulary as v
 from ..transformer import SilksongTransformer
 
