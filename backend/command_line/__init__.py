@@ -13,6 +13,7 @@ from .arguments import build_parser, with_dashes, worker_settings
 from .catalogue import print_specs
 from .configuration import with_configuration
 from .session import INTERRUPTED
+from .task_arguments import named_files, source_slot
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,7 +36,7 @@ def _run(arguments: Sequence[str]) -> int:
         from ..worker.loop import serve
 
         serve(worker_settings(options))
-    if "sources" in options and not (options.sources or options.configured_sources):
+    if "task" in options and (slot := source_slot(options.task)) and slot.required and not named_files(options):
         parser.error(f"{options.command} needs files to work on")
     # Imported here and not above, so that the worker does not wait for trimesh.
     from .downloads import download_weights

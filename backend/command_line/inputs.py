@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec
 from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
 from ..pipelines.common.image_files import read_image
-from .task_arguments import source_slot
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..geometry.uv_mesh_files import PaintedNode, UVChoice
@@ -67,7 +66,6 @@ def named_sources(paths: Sequence[Path], slot: InputSpec) -> dict[str, Path]:
 
 def name_without_source(task: TaskSpec, images: Mapping[str, Path], texts: Sequence[str]) -> str:
     """A name for the one result of a task that works on no file: after its first image, or the first words given."""
-    assert source_slot(task) is None
     for path in images.values():
         return path.stem
     words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40].rstrip("-") for text in texts]
@@ -106,7 +104,7 @@ def place_meshes(source: Path, folder: JobFolder, number: int, reading: MeshRead
 
 def place_flagged(given: Mapping[str, Path], folder: JobFolder) -> dict[str, tuple[str, ...]]:
     """Bring the images that have a flag, by the name of their input, into the job's."""
-    placed = {}
+    placed: dict[str, tuple[str, ...]] = {}
     for name, path in given.items():
         file = f"{name}.input{path.suffix.lower()}"  # a name that no source has
         shutil.copy(path, folder.inputs / file)

@@ -132,8 +132,9 @@ def _quality(artifact: Artifact) -> str:
     known = artifact.properties
     if COMPONENTS.name not in known:
         return ""
-    return ", ".join(f"{metric.label} {metric.in_words(float(known[metric.name]))}"
-                     for metric in MESH_METRICS if metric.name in known)
+    values = {metric: known[metric.name] for metric in MESH_METRICS if metric.name in known}
+    return ", ".join(f"{metric.label} {metric.in_words(value)}" for metric, value in values.items()
+                     if not isinstance(value, str))
 
 
 def _unwritable(target: Path, error: OSError) -> MeshwrightError:

@@ -19,9 +19,11 @@ _RESERVED = frozenset((*OWN_OPTIONS, "help", "config", "sources", "configured_so
 
 
 def source_slot(task: TaskSpec) -> InputSpec | None:
-    """The input that files without a flag go to: the mesh, or the first required image; None where there is neither."""
-    images = (wanted for wanted in task.inputs if wanted.kind == "image" and wanted.required)
-    return task.mesh_input or next(images, None)
+    """The input that files without a flag go to: the mesh, or the first image, a required one before others; None where
+    there is neither.
+    """
+    images = sorted((wanted for wanted in task.inputs if wanted.kind == "image"), key=lambda image: not image.required)
+    return task.mesh_input or next(iter(images), None)
 
 
 def flagged_slots(task: TaskSpec) -> tuple[InputSpec, ...]:
@@ -68,6 +70,11 @@ def given_images(options: argparse.Namespace) -> dict[str, Path]:
     return {name: path for name, path in given.items() if path is not None}
 
 
+def named_files(options: argparse.Namespace) -> list[Path]:
+    """The files and folders to work on; those of the command line count before those of a configuration file."""
+    return options.sources or options.configured_sources or []
+
+
 def given_batch(options: argparse.Namespace) -> int:
     """How many files run together. Raises BadInput for a number out of the task's range."""
     slot = source_slot(options.task)
@@ -111,7 +118,8 @@ def _add_inputs(parser: argparse.ArgumentParser, task: TaskSpec) -> None:
     if slot is not None:
         parser.add_argument("sources", nargs="*", type=Path, metavar=slot.kind.upper(),
                             help=in_help(f"{slot.description}. A folder stands for all such files in it"))
-        parser.add_argument(SOURCES_FLAG, dest="configured_sources", action="append", type=Path,
+        also = () if slot.required else (flag(slot.name),)
+        parser.add_argument(*also, SOURCES_FLAG, dest="configured_sources", action="append", type=Path,
                             help=argparse.SUPPRESS)
         if slot.batch > 1:
             parser.add_argument("--batch", type=int, metavar="N",

@@ -25,7 +25,7 @@ from .previews import KeptPreviews
 from .progress_bar import ProgressBar
 from .results import keep_log, result_of_file, summary, write_results
 from .session import INTERRUPTED, Outcome, Session
-from .task_arguments import check_missing, given_batch, given_images, given_parameters, source_slot
+from .task_arguments import check_missing, given_batch, given_images, given_parameters, named_files, source_slot
 
 WEIGHTS_LACK = (Remedy.DOWNLOAD, Remedy.ACCEPT_LICENSE)
 Sources = Mapping[str, Path | None]
@@ -53,14 +53,14 @@ def _sources(options: argparse.Namespace) -> Sources:
     """What to work on, after a look at everything that was given besides. Raises BadInput."""
     task, images = options.task, given_images(options)
     slot, parameters = source_slot(task), given_parameters(options)
-    sources: Sources = {}
-    if slot is not None:
-        sources = named_sources(options.sources or options.configured_sources, slot)
+    if slot is not None and named_files(options):
+        sources: Sources = named_sources(named_files(options), slot)
     else:
         texts = [str(parameters[item.name]) for item in task.parameters if item.kind == "text" and item.multiline]
         sources = {name_without_source(task, images, texts): None}
     check_images(images)
-    files = {name: (path.name,) for name, path in images.items()} | ({slot.name: ("a source",)} if slot else {})
+    files = {name: (path.name,) for name, path in images.items()} | (
+        {slot.name: ("a source",)} if slot and any(sources.values()) else {})
     check_missing(options, given_names(task, parameters, files))
     return sources
 
@@ -83,8 +83,8 @@ def _run_batch(session: Session, options: argparse.Namespace, sources: Sources) 
                     failures |= _run_batch(session, options, {name: sources[name]})
         elif isinstance(outcome, Done | Failed):
             for name, input_ in placed.items():
-                if error := _finish(outcome, folder, options, name, input_, len(placed) > 1):
-                    failures[name] = error
+                if report := _finish(outcome, folder, options, name, input_, len(placed) > 1):
+                    failures[name] = report
     return failures
 
 
@@ -131,8 +131,8 @@ def _run_job(
     first, *others = placed
     name = f"{first} and {len(others)} more" if others else first
     task, slot = options.task, source_slot(options.task)
-    inputs = {slot.name: tuple(file for input_ in placed.values() for file in input_.files)} if slot else {}
-    inputs |= place_flagged(given_images(options), folder)
+    files = tuple(file for input_ in placed.values() for file in input_.files)
+    inputs = ({slot.name: files} if slot and files else {}) | place_flagged(given_images(options), folder)
     request = Request("job", task.name, options.pipeline.name, options.weights, name, options.seed,
                       given_parameters(options), inputs)
     bar = ProgressBar(name, task)
@@ -160,9 +160,12 @@ def _finish(
     """Write what came of one source, or the log; returns its error. `several` is whether the job had more of them."""
     target = options.out / name
     file = placed.files[0] if several else ""
-    error = outcome.error if isinstance(outcome, Failed) else outcome.result.files[file].error if file else None
+    if isinstance(outcome, Failed):
+        error: ErrorReport | None = outcome.error
+    else:
+        error = outcome.result.files[file].error if file else None
     try:
-        if error is None:
+        if isinstance(outcome, Done) and error is None:
             result = result_of_file(outcome.result, file, name) if file else outcome.result
             write_results(result, folder, options.task, name, target, options.format, placed)
             sys.stdout.write(summary(result, folder, name, target) + "\n")

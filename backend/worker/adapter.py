@@ -24,7 +24,7 @@ class Adapter(Protocol):
 
 def find_adapter(pipeline: str) -> Adapter:
     """The pipeline's adapter. Raises BadInput when there is no such pipeline. The first call imports its libraries."""
-    return importlib.import_module(_module_name(pipeline))  # type: ignore[return-value]
+    return importlib.import_module(_module_name(pipeline))
 
 
 def adapter_is_imported(pipeline: str) -> bool:

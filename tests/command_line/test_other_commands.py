@@ -18,7 +18,7 @@ from backend.worker import job_run
 def test_specs_as_text_and_json(backend):
     text = backend("specs").out
     assert "generate-parts" in text
-    assert "no commercial use" in text
+    assert "Output: non-commercial only" in text and "--mask" in text and "1.5 GiB low" in text
     data = json.loads(backend("specs", "--json").out)
     assert data["partpacker"]["tasks"][0]["parameters"][0]["name"] == "steps"
 

@@ -50,7 +50,7 @@ def test_a_batch_gives_what_its_files_give_one_by_one(remesh, meshes, tmp_path):
         assert ended.code == 1
         assert ended.err.splitlines()[-2] == "1 of 5 failed:"
         assert "letter.glb cannot be read" in ended.err.splitlines()[-1]
-    assert "ball and 2 more: Weaving" in batched.err and "ball: Weaving" in single.err
+    assert "ball and 2 more: Building mesh" in batched.err and "ball: Building mesh" in single.err
     kinds = json.loads((tmp_path / "statistics.json").read_text())["runs"]
     assert {kind.rpartition("published")[2] for kind in kinds} == {"/cpu/3", "/cpu"}, "times of batches are kept apart"
     for name in SHAPES:
@@ -142,7 +142,7 @@ def test_a_process_of_its_own_with_the_starter_weights(tmp_path):
         trimesh.creation.box(sides).subdivide().subdivide().export(tmp_path / name)
     ended = subprocess.run(
         [sys.executable, "-m", "backend", "remesh", str(tmp_path / "plank.obj"), str(tmp_path / "box.ply"), "--out",
-         str(tmp_path / "out"), "--batch", "2", "--format", "ply", "--max-tokens", "512", "--device", "cpu",
+         str(tmp_path / "out"), "--batch", "2", "--format", "ply", "--max-faces", "200", "--device", "cpu",
          "--models", str(tmp_path / "models"), "--statistics", str(tmp_path / "statistics.json")],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr

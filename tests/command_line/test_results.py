@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> JobFolder:
 
 
 def test_woven_meshes_come_with_their_figures(folder: JobFolder) -> None:
-    artifacts = tuple(Artifact(name, "mesh", "mesh.npz", group="variant", properties=FIGURES)
+    artifacts = tuple(Artifact(name, "mesh", "mesh.npz", "mesh", group="variant", properties=FIGURES)
                       for name in ("chair", "chair.v2"))
     lines = summary(Result(artifacts, {"tokens": 3.0}, ("A remark.",)), folder, "chair", Path("out")).splitlines()
     assert lines[0] == "chair: 2 variants, 24 faces, 3.0 s (tokens 3.0) in out"
@@ -33,10 +33,10 @@ def test_woven_meshes_come_with_their_figures(folder: JobFolder) -> None:
 
 def test_figures_that_could_not_be_measured_are_left_out(folder: JobFolder) -> None:
     counts = {name: value for name, value in FIGURES.items() if "percent" not in name}
-    result = Result((Artifact("chair", "mesh", "mesh.npz", group="variant", properties=counts),))
+    result = Result((Artifact("chair", "mesh", "mesh.npz", "mesh", group="variant", properties=counts),))
     assert summary(result, folder, "chair", Path("out")).splitlines()[1].endswith("edges 1,234, components 1")
 
 
 def test_other_meshes_have_one_line_for_all(folder: JobFolder) -> None:
-    parts = tuple(Artifact(name, "mesh", "mesh.npz", properties={"faces": 12}) for name in "abc")
+    parts = tuple(Artifact(name, "mesh", "mesh.npz", "mesh", properties={"faces": 12}) for name in "abc")
     assert summary(Result(parts), folder, "chair", Path("out")) == "chair: 3 parts, 36 faces, 0.0 s () in out"

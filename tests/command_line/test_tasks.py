@@ -31,7 +31,7 @@ def test_a_image_becomes_a_folder_of_parts(backend, tmp_path):
     faces = sum(len(trimesh.load(folder / f"{name}.ply").faces) for name in names)
     assert ended.out.startswith(f"chair: {len(names)} parts, {faces:,} faces, ")
     assert "sample" in ended.out
-    assert "Shaping" in ended.err
+    assert "Generating shape" in ended.err
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(backend, tmp_path):
@@ -63,7 +63,7 @@ def test_a_bad_image_in_a_folder_does_not_stop_the_others(backend, tmp_path):
     (["--seed", "-1"], "seed cannot be -1"),
     (["--steps", "101"], "from 1 to 100"),
     (["--grid-resolution", "100"], "one of 64, 96"),
-    (["--device", "cuda:9"], "device cuda:9 is not there"),
+    (["--device", "cuda:9"], "device cuda:9 is not available"),
     (["--weights", "published"], "license"),
 ])
 def test_what_cannot_be_done_is_said_with_the_way_out(backend, tmp_path, arguments, words):

@@ -216,7 +216,7 @@ def test_a_image_previews_and_a_missing_image(texture, tmp_path, monkeypatch):
     missing = texture(source, "--image", tmp_path / "none.png", "--out", out)
     assert missing.code == 1 and "There is no" in missing.err
     nothing = texture(source, "--out", out)
-    assert nothing.code == 1 and "Neither a prompt nor an image" in nothing.err
+    assert nothing.code == 1 and "Texture needs a prompt or image." in nothing.err
 
 
 def test_a_published_configuration(texture, tmp_path, monkeypatch):

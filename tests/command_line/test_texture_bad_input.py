@@ -101,10 +101,10 @@ def test_a_long_prompt_is_told_of(texture, tmp_path: Path) -> None:
     (("--image", "red.png"), "red.png is not an image."),
     (("--image", "cut.png", *PROMPT), "cut.png cannot be read."),
     (("--image", "none.png", *PROMPT), "There is no none.png."),
-    ((), "Texture has nothing to go by.\nNeither a prompt nor an image was given.\nGive one: --prompt or --image."),
-    (("--prompt", "  "), "Neither a prompt nor an image"),
+    ((), "Texture needs a prompt or image.\nNone was given.\nGive one of them. (--prompt, --image)"),
+    (("--prompt", "  "), "Texture needs a prompt or image."),
     ((*PROMPT, "--checkpoint", "none.safetensors"), "none.safetensors"),
-    ((*PROMPT, "--mvd-end", "9"), "Blend Until cannot be 9.0."),
+    ((*PROMPT, "--mvd-end", "9"), "Sync Until cannot be 9.0."),
 ], ids=["no image", "cut off", "missing", "nothing", "blank", "no checkpoint", "out of range"])
 def test_what_is_asked_is_looked_at_before_any_mesh(
     texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...], words: str

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend.contract import (
+    VERSION,
     Artifact,
     CancelledEvent,
     ErrorReport,
@@ -40,7 +41,9 @@ def test_a_new_folder_is_empty_but_has_its_places(folder):
 
 
 def test_what_was_written_is_read_again(folder):
-    result = Result((Artifact("a", "mesh", "a.npz", (0.1, 0.2, 0.3), "volume.0", {"faces": 3}),), {"go": 1.5}, ("hm",))
+    result = Result((Artifact(
+        "a", "mesh", "a.npz", "mesh", "mesh.001.npz", (0.1, 0.2, 0.3), "volume.0", {"faces": 3}),),
+        {"go": 1.5}, ("hm",))
     report = ErrorReport("What.", "Why.", "Do.", Remedy.RETRY, "details")
     folder.write_request(REQUEST)
     folder.write_result(result)
@@ -124,5 +127,5 @@ def test_a_request_that_cannot_be_read(folder, content):
 
 def test_a_request_of_another_version(folder):
     (folder.path / "request.json").write_text(json.dumps(REQUEST.to_json() | {"version": 7}))
-    with pytest.raises(MeshwrightError, match="It says 7, this side speaks 1"):
+    with pytest.raises(MeshwrightError, match=f"version 7, this one reads {VERSION}"):
         folder.read_request()

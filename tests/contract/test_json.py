@@ -3,6 +3,7 @@
 
 import json
 import math
+import typing
 from dataclasses import fields
 
 import pytest
@@ -29,6 +30,7 @@ from backend.contract import (
     Remedy,
     Request,
     Result,
+    Role,
     Shutdown,
     StageProgress,
     Submit,
@@ -38,6 +40,7 @@ from backend.contract import (
     message_to_json,
 )
 from backend.contract.json_form import from_json, to_json
+from backend.contract.result import ArtifactKind
 
 text = st.text(max_size=30)
 whole = st.integers(-(2**53), 2**53)
@@ -45,9 +48,10 @@ number = st.floats(allow_nan=False, allow_infinity=False)
 value = st.booleans() | whole | number | text
 parameters = st.dictionaries(text, value, max_size=4)
 artifacts = st.builds(
-    Artifact, text, st.sampled_from(["mesh", "image", "text", "scene"]), text,
+    Artifact, text, st.sampled_from(typing.get_args(ArtifactKind)), text, st.sampled_from(typing.get_args(Role)), text,
     st.none() | st.tuples(number, number, number), text, parameters)
-errors = st.builds(ErrorReport, text, text, text, st.none() | st.sampled_from(Remedy), text)
+errors = st.builds(ErrorReport, text, text, text, st.none() | st.sampled_from(Remedy), text,
+                   st.dictionaries(text, text, max_size=2))
 some_artifacts, notes = st.lists(artifacts, max_size=3).map(tuple), st.lists(text, max_size=3).map(tuple)
 file_results = st.builds(FileResult, some_artifacts, notes, st.none() | errors)
 results = st.builds(Result, some_artifacts, st.dictionaries(text, number, max_size=3), notes,
@@ -134,7 +138,7 @@ def test_numbers_must_be_finite(number):
     ({"inputs": {"image": "a.png"}}, "request.inputs.image does not fit"),
     ({"inputs": {"image": [1]}}, r"request.inputs.image\[0\] does not fit"),
     ({"extra": 1}, "unknown field"),
-    ({"version": 2}, "another version"),
+    ({"version": contract.VERSION - 1}, "another version"),
     ({"version": "1"}, "another version"),
 ])
 def test_the_place_of_a_misfit_is_named(change, words):
@@ -170,5 +174,5 @@ def test_an_integer_serves_as_a_float_and_stays_one():
 def test_a_report_is_one_readable_line():
     report = ErrorReport("What.", "", "Advice.")
     assert str(report) == "What. Advice."
-    assert {field.name for field in fields(report)} == {"what", "why", "advice", "remedy", "details"}
+    assert {field.name for field in fields(report)} == {"what", "why", "advice", "remedy", "details", "needs"}
     assert from_json(ErrorReport, to_json(report)) == report

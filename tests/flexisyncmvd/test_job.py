@@ -83,13 +83,11 @@ def texture(tmp_path, model, small_views):
         for mesh, name in zip(meshes, names, strict=True):
             mesh.write(folder.inputs / name)
         inputs = {"mesh": names}
-        if prompt:
-            (folder.inputs / "prompt.txt").write_text(prompt, "utf-8")
-            inputs["prompt"] = ("prompt.txt",)
         if image is not None:
             image.save(folder.inputs / "image.png")
             inputs["image"] = ("image.png",)
-        request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", seed, FAST | options, inputs)
+        request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", seed, FAST | {"prompt": prompt} | options,
+                          inputs)
         result = job.run(model, request.validated(TINY_SPEC), folder, Resources(), watcher or Watcher())
         return result, folder
 
@@ -103,7 +101,7 @@ def pixels(folder: JobFolder, file: str) -> np.ndarray:
 def test_every_object_gets_a_texture_of_the_chosen_size(texture):
     watcher = Watcher()
     result, folder = texture(painted_box(), painted_box((3, 0, 0)), watcher=watcher)
-    assert [artifact.group for artifact in result.artifacts] == ["mesh.001.npz", "mesh.002.npz"]
+    assert [artifact.target for artifact in result.artifacts] == ["mesh.001.npz", "mesh.002.npz"]
     images = [pixels(folder, artifact.file) for artifact in result.artifacts]
     assert [image.shape for image in images] == [(512, 512, 3)] * 2
     assert all(image.std() > 1 for image in images)
@@ -221,7 +219,7 @@ def test_as_published_the_texture_is_as_large_as_the_latent_one(texture):
 
 
 def test_something_must_be_asked_for(texture):
-    with pytest.raises(BadInput, match="Neither a prompt nor an image"):
+    with pytest.raises(BadInput, match="needs a prompt or image"):
         texture(BOX, prompt="")
 
 
@@ -238,7 +236,8 @@ def test_controls_without_networks_are_refused(texture):
 
 
 def test_options_become_settings():
-    request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0, {"texture_size": "4096"}, {"mesh": ("m",)})
+    request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0,
+                      {"texture_size": "4096", "prompt": "oak"}, {"mesh": ("m",)})
     settings = job.settings_of(request.validated(TINY_SPEC), 2, Resources())
     assert settings.sizes == Sizes(96, (768, 1536), 768, (4096, 8192))
     assert settings.guidance.together and settings.views_per_chunk is None

@@ -94,7 +94,7 @@ def run(model, request: Request, folder: JobFolder, resources: Resources, progre
         time.sleep(options["pause"])
         progress.stage("decode", step + 1, 5)
     MeshData(vertices, np.array([[0, 1, 2]])).write(folder.outputs / "mesh.npz")
-    return Result((Artifact(request.subject, "mesh", "mesh.npz",
+    return Result((Artifact(request.subject, "mesh", "mesh.npz", "mesh",
                             properties={"scale": resources.chunk_scale, "runs": model["runs"]}),))
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from backend.contract import (
     TERMINAL_EVENTS,
+    VERSION,
     Cancel,
     CancelledEvent,
     Done,
@@ -35,7 +36,7 @@ def in_stage(name):
 def test_greets_with_its_device(child):
     assert child.ready.device.startswith("cpu · ")
     assert child.ready.process == child.process.pid
-    assert child.ready.version == 1
+    assert child.ready.version == VERSION
 
 
 def test_runs_a_job_and_leaves_everything_in_its_folder(child, make_job):

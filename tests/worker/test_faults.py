@@ -59,7 +59,7 @@ def test_a_folder_that_takes_nothing(local, make_job):
     folder = make_job()
     folder.log.mkdir()
     (folder.path / "events.jsonl").mkdir()
-    (folder.path / "error.draft").mkdir()
+    (folder.path / "error.json").mkdir()
     assert isinstance(outcome(local.run(folder)), Failed)
 
 
