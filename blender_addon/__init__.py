@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Meshwright: images become parts in the scene. This module only registers; the rooms are beside it."""
+"""Meshwright: generative models for 3D artists. This module only registers."""
 
 import importlib
 import sys

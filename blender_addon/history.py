@@ -58,13 +58,13 @@ def delete(jobs_folder: Path, name: str) -> None:
     """Delete a job's folder for good. Raises MeshwrightError when it is no job's or cannot be deleted."""
     path = jobs_folder / name
     if path.parent != jobs_folder or not (path / _REQUEST).is_file():
-        raise MeshwrightError("This is no job's folder.", f"{path} holds no {_REQUEST}.",
-                              "Look into the history again.")
+        raise MeshwrightError("This is not a job's folder.", f"There is no {_REQUEST} in {path}.",
+                              "Refresh the history.")
     try:
         shutil.rmtree(path)
     except OSError as error:
-        raise MeshwrightError("The job's folder cannot be deleted.", f"{error.filename}: {error.strerror}.",
-                              "Close what uses it, or delete it by hand.") from error
+        raise MeshwrightError("The folder of the job cannot be deleted.", f"{error.filename}: {error.strerror}.",
+                              "Close the program that uses it, or delete it by hand.") from error
 
 
 def total_bytes(jobs_folder: Path) -> int:

@@ -34,7 +34,7 @@ def total_words() -> str:
     """How much all job folders take, in words, as it was read last."""
     if _total_bytes is None:
         return "Refresh to see earlier results"
-    return f"All jobs: {_total_bytes / 1e6:.1f} MB" if _total_bytes else "Nothing is kept"
+    return f"All jobs: {_total_bytes / 1e6:.1f} MB" if _total_bytes else "No results yet"
 
 
 def refresh() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Blender classes that are made from the pipelines' specs: settings, operators and panels of every task.
 
-They are made anew when the folder of further pipelines changes.
+They are made again when the folder of further pipelines changes.
 """
 
 import logging

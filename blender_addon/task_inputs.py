@@ -106,7 +106,7 @@ def capture_inputs(context: bpy.types.Context, offered: OfferedTask, meshes: Seq
 
 def _capture_painted(context: bpy.types.Context, offered: OfferedTask, needs: frozenset[MeshNeed],
                      item: bpy.types.Object, path: Path) -> MaterialPlacement:
-    """Write a mesh with what the task needs of it besides its faces; how it takes a material."""
+    """Write a mesh with what the task needs of it in addition to its faces; how it takes a material."""
     settings = settings_of(context.scene)
     scope: Scope = settings.paint_scope if "selection" in needs else "OBJECT"
     view = View.of(context) if scope == "VIEW" else None

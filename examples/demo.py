@@ -69,8 +69,8 @@ def module(name: str) -> ModuleType:
 
 def generate(image: Path, terminal: Terminal) -> Any:
     """Press Generate and wait; the finished job, whose parts are in the scene then."""
-    bpy.context.scene.meshwright.image = bpy.data.images.load(str(image))
-    bpy.ops.meshwright.generate_parts()
+    bpy.context.scene.meshwright.images.image = bpy.data.images.load(str(image))
+    bpy.ops.meshwright.partpacker_generate_parts()
     return finished(terminal)
 
 
@@ -83,7 +83,7 @@ def remesh(part: bpy.types.Object, terminal: Terminal) -> tuple[Any, bpy.types.O
     bpy.ops.object.select_all(action="DESELECT")
     dense.select_set(True)
     bpy.context.view_layer.objects.active = dense
-    bpy.ops.meshwright.remesh()
+    bpy.ops.meshwright.silksong_remesh()
     job = finished(terminal)
     low = bpy.context.view_layer.objects.active
     dense.hide_set(False)
@@ -102,8 +102,8 @@ def texture(parts: Sequence[bpy.types.Object], prompt: str, terminal: Terminal) 
     bpy.ops.object.parent_clear(type="CLEAR_KEEP_TRANSFORM")
     whole = bpy.context.view_layer.objects.active
     whole.name = f"{parts[0].parent.name} whole"
-    bpy.context.scene.meshwright.prompt = prompt
-    bpy.ops.meshwright.texture()
+    bpy.context.scene.meshwright.flexisyncmvd_texture.prompt = prompt
+    bpy.ops.meshwright.flexisyncmvd_texture()
     return finished(terminal), whole
 
 

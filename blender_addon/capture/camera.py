@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small render of chosen objects alone, on transparent ground, through the camera or the artist's own view.
+"""A small render of chosen objects alone, on a transparent background, through the camera or the artist's own view.
 
 It runs in a scene of its own that is removed afterward: the artist's scene, its settings and its Render Result stay.
 """
@@ -76,7 +76,7 @@ def _settings(scene: bpy.types.Scene, studio: bpy.types.Scene) -> None:
 def _viewport_camera(context: bpy.types.Context, made: list[bpy.types.Object]) -> bpy.types.Object:
     region, space = context.region_data, context.space_data
     if region is None:
-        raise BadInput("There is no camera.", "The scene has none, and no 3D viewport is at hand.",
+        raise BadInput("There is no camera.", "The scene has none, and there is no 3D viewport.",
                        "Add a camera (Shift A, Camera) and aim it at the object.")
     camera = bpy.data.objects.new("Meshwright view", bpy.data.cameras.new("Meshwright view"))
     made.append(camera)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker inside Blender's own Python, where torch is importable: for background scripts and tests.
 
-The same class as in the child runs the same jobs, so results are the same byte for byte. Blender stands still
+The same class as in the child runs the same jobs, so results are the same byte for byte. Blender freezes
 meanwhile.
 """
 
@@ -101,5 +101,5 @@ def _show(steps: int) -> None:
 
 
 def _missing(why: str) -> MeshwrightError:
-    return MeshwrightError("The backend cannot run inside Blender.", f"{why}.",
-                           "Let it run as its own process instead.", Remedy.OPEN_PREFERENCES)
+    return MeshwrightError("Jobs cannot run in Blender's own Python.", f"{why}.",
+                           "Choose Run In: Separate Process in the preferences.", Remedy.OPEN_PREFERENCES)

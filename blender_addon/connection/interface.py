@@ -42,7 +42,7 @@ class Connection(Protocol):
         """Bring the worker up; `Ready` arrives later through `poll`. Raises MeshwrightError when it cannot be."""
 
     def send(self, message: Message) -> None:
-        """Hand a message over. A worker that has gone is noticed by `alive`, not here."""
+        """Hand a message over. A worker that has ended is noticed by `alive`, not here."""
 
     def poll(self) -> list[Event | Message]:
         """What has come since the last call, in order, within a few milliseconds; the rest comes with the next call."""

@@ -55,9 +55,9 @@ class SubprocessConnection:
                 command_line(self._settings), cwd=self._settings.root, env=environment(self._settings),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, **_own_group())
         except OSError as error:
-            raise MeshwrightError("The backend's Python cannot be started.",
+            raise MeshwrightError("The engine's Python cannot be started.",
                                   f"{self._settings.python}: {error.strerror or error}.",
-                                  "Set up the runtime in the preferences.", Remedy.OPEN_PREFERENCES) from error
+                                  "Install the engine in the preferences.", Remedy.OPEN_PREFERENCES) from error
         survive_broken_pipes()
         self._input = cast(IO[bytes], self._process.stdin)
         if sys.platform != "win32":  # there a small message into a pipe that the child reads all the time goes through
@@ -144,7 +144,7 @@ class SubprocessConnection:
             written = os.write(self._input.fileno(), self._unsent)
         except BlockingIOError:
             return
-        except OSError as error:  # the child has gone, which `alive` tells
+        except OSError as error:  # the child has ended, which `alive` reports
             log.info("The worker takes no more messages: %s", error)
             written = len(self._unsent)
         del self._unsent[:written]
@@ -216,9 +216,11 @@ def _own_group() -> dict[str, Any]:
 
 def _ending(code: int) -> str:
     if code >= 0:
-        return f"The worker ended with exit code {code}."
+        return f"The engine ended with exit code {code}."
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    return f"The worker was ended by {name}."
+    if name == "SIGKILL":
+        return "The engine was stopped by the system (SIGKILL), probably for lack of memory."
+    return f"The engine was ended by {name}."

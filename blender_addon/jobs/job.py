@@ -44,8 +44,8 @@ ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 @dataclass
 class Job:
     """`stage` says in the artist's words what happens now; `fraction` is the whole job's share done, in [0, 1];
-    `seconds_left` is None while unknown. `preview` is the file that shows the work so far, told `preview_count` times;
-    the same one may have been written anew. `notes` are remarks that the artist should read with the result.
+    `seconds_left` is None while unknown. `preview` is the file that shows the work so far, reported `preview_count`
+    times; the same one may have been overwritten. `notes` are remarks that the artist should read with the result.
     """
 
     request: Request

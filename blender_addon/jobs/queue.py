@@ -119,7 +119,7 @@ class JobQueue:
         """Take an ended job out of the list; its folder stays. Raises MeshwrightError while it goes on."""
         job = self._known(name)
         if not job.ended:
-            raise MeshwrightError("This job has not ended.", f"It is {job.state}.", "Cancel it first.")
+            raise MeshwrightError("This job has not finished.", f"It is {job.state}.", "Cancel it first.")
         self._jobs.remove(job)
 
     def free_memory(self) -> None:
@@ -143,8 +143,8 @@ class JobQueue:
     def end_worker(self) -> None:
         """End the worker, within two seconds. Raises MeshwrightError while any job goes on."""
         if not all(job.ended for job in self._jobs):
-            raise MeshwrightError("The backend is at work.", "A job runs or waits.",
-                                  "Cancel it, or wait until it has ended.")
+            raise MeshwrightError("The engine is busy.", "A job is running or waiting.",
+                                  "Cancel it, or wait for it to finish.")
         self._supervisor.shutdown()
 
     def _receive(self) -> None:
@@ -192,8 +192,8 @@ class JobQueue:
             job.error = error.report
         except Exception as error:  # whatever Blender's API raises must not stop the queue; it is reported
             log.exception("Delivering %s failed", job.id)
-            job.error = ErrorReport("The result could not be put into the scene.", f"{type(error).__name__}: {error}",
-                                    "It is kept: deliver it again.", None, traceback.format_exc())
+            job.error = ErrorReport("The result could not be added to the scene.", f"{type(error).__name__}: {error}",
+                                    "It is kept. Deliver it again from the list of jobs.", None, traceback.format_exc())
         else:
             job.notes += [note for note in report.notes if note not in job.notes]
             job.delivered = True
@@ -212,7 +212,7 @@ class JobQueue:
                 self._supervisor.send(Submit(job.id, str(job.folder.path.absolute())))
                 self._submitted = True
             else:
-                job.stage = "Starting the backend"
+                job.stage = "Starting the engine"
         except MeshwrightError as error:
             self._active = None
             _fail(job, error.report)
@@ -220,8 +220,8 @@ class JobQueue:
     def _wanted_worker(self) -> WorkerSettings:
         settings = self._worker_settings()
         if settings is None:
-            raise MeshwrightError("The backend is not set up.", "No Python with Meshwright's runtime is known.",
-                                  "Set up the runtime in the preferences.", Remedy.OPEN_PREFERENCES)
+            raise MeshwrightError("The AI engine is not installed.", "Jobs cannot run without it.",
+                                  "Install it in the preferences.", Remedy.OPEN_PREFERENCES)
         return settings
 
     def _known(self, name: str) -> Job:

@@ -126,17 +126,17 @@ class Supervisor:
     def _greet(self, greeting: Ready) -> None:
         if greeting.version != VERSION:
             self.retire()
-            raise MeshwrightError("The backend is of another version.",
-                                  f"It speaks version {greeting.version}, this add-on speaks {VERSION}.",
-                                  "Install or repair the runtime in the preferences.", Remedy.OPEN_PREFERENCES)
+            raise MeshwrightError("The engine has another version.",
+                                  f"It uses version {greeting.version} of the protocol, the add-on version {VERSION}.",
+                                  "Repair the engine in the preferences.", Remedy.OPEN_PREFERENCES)
         log.info("The worker is ready on %s", greeting.device)
         self._greeting = greeting
 
     def _check_life(self, connection: Connection) -> None:
         if not connection.alive():
-            what = "The backend stopped unexpectedly." if self._greeting else "The backend could not start."
+            what = "The engine stopped unexpectedly." if self._greeting else "The engine could not start."
         elif self._greeting is None and time.monotonic() - self._started_at > self._limits.start:
-            what = f"The backend did not answer within {self._limits.start:g} seconds."
+            what = f"The engine did not answer within {self._limits.start:g} seconds."
         else:
             return
         connection.kill()
@@ -145,7 +145,7 @@ class Supervisor:
             self._deaths.append(time.monotonic())
         lines = connection.last_log_lines()
         log.error("%s %s", what, lines[-1] if lines else "")
-        raise MeshwrightError(what, _reason(lines), "Try again; if it happens again, look into the log.",
+        raise MeshwrightError(what, _reason(lines), "Try again. If it happens again, open the log.",
                               Remedy.RETRY, "\n".join(lines))
 
     def _check_deaths(self) -> None:
@@ -153,9 +153,9 @@ class Supervisor:
         while self._deaths and now - self._deaths[0] > self._limits.death_window:
             self._deaths.popleft()
         if len(self._deaths) >= self._limits.deaths:
-            raise MeshwrightError("The backend is not started again.",
+            raise MeshwrightError("The engine keeps crashing.",
                                   f"It stopped {len(self._deaths)} times within {self._limits.death_window:g} seconds.",
-                                  "Look into the log or check the runtime in the preferences, then retry.",
+                                  "Open the log, or check the engine in the preferences, then retry.",
                                   Remedy.RETRY)
 
     def _see_off(self) -> None:
@@ -170,5 +170,5 @@ class Supervisor:
 
 
 def _reason(lines: list[str]) -> str:
-    return " ".join(lines[-2:])[-400:] or "It left no word."
+    return " ".join(lines[-2:])[-400:] or "It wrote nothing to its log."
 

@@ -121,7 +121,7 @@ def pick_build(accelerator: Accelerator, on: str, table: Sequence[dict[str, Any]
     for row in here:
         if row["accelerator"] == "cpu":
             return _build(row, _why_cpu(accelerator, own))
-    raise MeshwrightError("This kind of computer cannot run the backend.", f"torch has no build for {on}.",
+    raise MeshwrightError("This kind of computer cannot run the engine.", f"torch has no build for {on}.",
                           "Use a computer with Linux, Windows (x64) or Apple silicon.")
 
 

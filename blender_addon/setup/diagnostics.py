@@ -25,7 +25,7 @@ def report(folder: Path, accelerator: Accelerator, versions: dict[str, str], las
         f"System: {platform.platform()}, {os.cpu_count()} processors, {memory_bytes() / 2**30:.0f} GiB memory",
         f"GPU: {accelerator}",
         f"Disk: {disk.free / 1e9:.0f} of {disk.total / 1e9:.0f} GB free",
-        f"Runtime: {state}. {words}",
+        f"Engine: {state}. {words}",
         *(f"  {name} {version}" for name, version in (stamp.versions.items() if stamp else ())),
         *(["Last lines:", *(f"  {line}" for line in last_lines)] if last_lines else ()),
     ]
@@ -42,6 +42,6 @@ def memory_bytes() -> int:
         ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
         return int(status.total)
     if sys.platform == "darwin":
-        told = subprocess.run(["sysctl", "-n", "hw.memsize"], capture_output=True, text=True, check=False).stdout
-        return int(told) if told.strip().isdigit() else 0
+        output = subprocess.run(["sysctl", "-n", "hw.memsize"], capture_output=True, text=True, check=False).stdout
+        return int(output) if output.strip().isdigit() else 0
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

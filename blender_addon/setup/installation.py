@@ -191,9 +191,9 @@ class Installation:
         label = self._steps[max(self._index, 0)].label
         self.state = "failed"
         self.error = ErrorReport(
-            f"{label} did not work.", why,
-            "Check the network and the disk and repair: what arrived is kept. The log is in the runtime's folder."
-            if self.installs else "Repair the runtime, or choose another Python.",
+            f"{label} failed.", why,
+            "Check the network and the disk, then repair: downloaded files are kept. The log is in the engine's folder."
+            if self.installs else "Repair the engine, or choose another Python.",
             Remedy.RETRY, "\n".join(self.last_lines))
 
 
@@ -214,7 +214,7 @@ def require_space(plan: Plan, folder: Path) -> None:
     needed = max(plan.disk_bytes - size_of(folder), 0)
     if needed + RESERVE > free:
         raise MeshwrightError(
-            "There is not enough room for the runtime.",
+            "There is not enough disk space for the engine.",
             f"It needs {needed / 1e9:.1f} GB more and {RESERVE / 1e9:.0f} GB stay free; {there} has "
             f"{free / 1e9:.1f} GB.",
             f"Free {(needed + RESERVE - free) / 1e9:.1f} GB, or choose another folder.", Remedy.CHOOSE_FOLDER)

@@ -14,7 +14,7 @@ from .removal import size_of
 from .runtime import Condition
 from .tasks import RuntimeState
 
-_INTERVAL = 0.2  # seconds between two looks while something runs
+_INTERVAL = 0.2  # seconds between two polls while something runs
 _state = RuntimeState()
 _end_worker: Callable[[], None] | None = None
 
@@ -61,8 +61,8 @@ def online_complaint(online_access: bool, overridden: bool) -> str:
     if online_access:
         return ""
     if overridden:
-        return "Blender was started offline. Start it without --offline-mode to download the runtime"
-    return "Allow Online Access in the preferences (System, Network) to download the runtime"
+        return "Blender was started offline. Start it without --offline-mode to download the engine"
+    return "Turn on Allow Online Access (Preferences › System › Network) to download the engine"
 
 
 class _RuntimeOperator(bpy.types.Operator):
@@ -73,7 +73,7 @@ class _RuntimeOperator(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        complaint = "The runtime is being worked on" if _state.busy else ""
+        complaint = "The engine is being installed, checked or removed" if _state.busy else ""
         if cls.needs_network and not complaint:
             complaint = online_complaint(bpy.app.online_access, bpy.app.online_access_override)
         if complaint:
@@ -98,10 +98,10 @@ class _RuntimeOperator(bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_install_runtime(_RuntimeOperator):
-    """Install the backend's own Python with torch and the rest. Blender's Python is not touched"""
+    """Install the AI engine: a Python of its own with PyTorch. Blender's Python is not changed"""
 
     bl_idname = "meshwright.install_runtime"
-    bl_label = "Install Runtime"
+    bl_label = "Install AI Engine"
     needs_network = True
     plan_words: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
@@ -112,7 +112,7 @@ class MESHWRIGHT_OT_install_runtime(_RuntimeOperator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         self.plan_words = "\n".join((
-            f"GPU: {_state.accelerator}", f"torch for {plan.build}, {plan.disk_bytes / 1e9:.1f} GB on the disk",
+            f"GPU: {_state.accelerator}", f"torch for {plan.build}, {plan.disk_bytes / 1e9:.1f} GB on disk",
             f"Folder: {runtime_folder()}", *([plan.note] if plan.note else [])))
         return context.window_manager.invoke_props_dialog(self, width=520, confirm_text=self.bl_label)
 
@@ -125,10 +125,10 @@ class MESHWRIGHT_OT_install_runtime(_RuntimeOperator):
 
 
 class MESHWRIGHT_OT_repair_runtime(_RuntimeOperator):
-    """Build the runtime again. What was downloaded is kept, so this is quick unless packages have changed"""
+    """Install the engine again. Downloaded packages are kept, so this is quick unless they have changed"""
 
     bl_idname = "meshwright.repair_runtime"
-    bl_label = "Repair Runtime"
+    bl_label = "Repair Engine"
     needs_network = True
 
     def run(self) -> None:
@@ -136,10 +136,10 @@ class MESHWRIGHT_OT_repair_runtime(_RuntimeOperator):
 
 
 class MESHWRIGHT_OT_check_runtime(_RuntimeOperator):
-    """Import every package once, compute on the GPU, and show versions"""
+    """Test every package and the GPU, and show versions"""
 
     bl_idname = "meshwright.check_runtime"
-    bl_label = "Check Runtime"
+    bl_label = "Check Engine"
     changes_files = False
 
     def run(self) -> None:
@@ -150,10 +150,10 @@ class MESHWRIGHT_OT_check_runtime(_RuntimeOperator):
 
 
 class MESHWRIGHT_OT_remove_runtime(_RuntimeOperator):
-    """Delete the runtime. Models, jobs and anything else in the folder stay"""
+    """Delete the engine. Models, jobs and other files in the folder are kept"""
 
     bl_idname = "meshwright.remove_runtime"
-    bl_label = "Remove Runtime"
+    bl_label = "Remove Engine"
     size_words: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -169,7 +169,7 @@ class MESHWRIGHT_OT_remove_runtime(_RuntimeOperator):
 
 
 class MESHWRIGHT_OT_cancel_runtime(bpy.types.Operator):
-    """Stop. What was downloaded is kept"""
+    """Stop. Downloaded files are kept"""
 
     bl_idname = "meshwright.cancel_runtime"
     bl_label = "Cancel"
@@ -180,7 +180,7 @@ class MESHWRIGHT_OT_cancel_runtime(bpy.types.Operator):
 
 
 class MESHWRIGHT_OT_copy_diagnostics(bpy.types.Operator):
-    """Copy a report for an issue: system, GPU, memory, disk and versions. It names no user"""
+    """Copy a report for a bug report: system, GPU, memory, disk and versions, without user names"""
 
     bl_idname = "meshwright.copy_diagnostics"
     bl_label = "Copy Diagnostics"

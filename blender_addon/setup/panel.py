@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runtime's box in the preferences: draws the state, computes nothing."""
+"""The engine's box in the preferences. It draws the state and changes nothing."""
 
 import textwrap
 from typing import Any
@@ -22,13 +22,13 @@ def draw_runtime(layout: Any, state: RuntimeState) -> None:
     """Condition, progress or error, and the buttons that fit; `layout` is a bpy.types.UILayout."""
     column = layout.column()
     if state.removal is not None:
-        column.label(text="Removing the runtime", icon="TRASH")
+        column.label(text="Removing the engine", icon="TRASH")
         return
     if state.installation is not None:
         _draw_progress(column, state.installation)
         return
     label, icon = _LABELS[state.condition]
-    column.label(text=f"Runtime: {label}", icon=icon)
+    column.label(text=f"AI engine: {label}", icon=icon)
     _draw_text(column, state.words)
     _draw_text(column, state.note)
     if state.error is not None:

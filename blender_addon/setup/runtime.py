@@ -131,7 +131,7 @@ def condition(folder: Path, requirements: Path = REQUIREMENTS) -> tuple[Conditio
     if stamp.problem or not stamp.complete:
         return Condition.BROKEN, stamp.problem or "An installation was not finished."
     if not python_of(folder).exists():
-        return Condition.BROKEN, "The environment's Python is gone."
+        return Condition.BROKEN, "The engine's Python no longer exists."
     if stamp.digest != Plan(read_requirements(requirements), stamp.build, 0).digest:
         return Condition.OUTDATED, "This version of Meshwright needs other packages."
     return Condition.READY, f"torch for {stamp.build}, on {stamp.device}."
@@ -156,4 +156,4 @@ def read_check(lines: list[str]) -> CheckReport:
                 continue
             failures = "; ".join(f"{name}: {reason}" for name, reason in report["failures"].items())
             return CheckReport(failures, report["versions"], report["device"])
-    return CheckReport((lines[-1] if lines else "") or "The check told nothing.", {}, "")
+    return CheckReport((lines[-1] if lines else "") or "The check reported nothing.", {}, "")

@@ -52,7 +52,7 @@ class RuntimeState:
             steps = installation_steps(plan, folder, find_uv(folder), REQUIREMENTS)
         except OSError as error:
             raise MeshwrightError(f"The folder {folder} cannot be written.", error.strerror or str(error),
-                                  "Choose another folder for the runtime.", Remedy.CHOOSE_FOLDER) from error
+                                  "Choose another folder for the engine.", Remedy.CHOOSE_FOLDER) from error
         self._begin(Installation(folder, plan, steps), folder)
 
     def check(self, folder: Path, python: Path | None = None) -> None:
@@ -96,8 +96,8 @@ class RuntimeState:
             if not removal.poll():
                 return
         except OSError as error:
-            self.error = ErrorReport("The runtime could not be removed whole.", f"{error.filename}: {error.strerror}.",
-                                     "Wait until running jobs have ended, and remove it again.", Remedy.RETRY)
+            self.error = ErrorReport("The engine was not removed completely.", f"{error.filename}: {error.strerror}.",
+                                     "Wait until running jobs have finished, and remove it again.", Remedy.RETRY)
         self.removal = None
         if self.folder is not None:
             self.look(self.folder)

@@ -174,7 +174,7 @@ def test_a_dead_child_takes_messages_in_silence_and_says_how_it_ended(child: Sub
     os.kill(child.process_id, 9)
     until(lambda: not child.alive(), child.poll, 5)
     child.send(Submit("name", "folder"))
-    assert child.last_log_lines()[-1] == "The worker was ended by SIGKILL."
+    assert child.last_log_lines()[-1] == "The engine was stopped by the system (SIGKILL), probably for lack of memory."
 
 
 def test_what_a_child_said_before_it_died_is_heard(tmp_path: Path) -> None:
@@ -234,8 +234,8 @@ def test_a_dead_child_ends_no_program_in_which_broken_pipes_are_deadly(tmp_path:
     ran = subprocess.run([sys.executable, "-c", _EMBEDDED, str(fake_worker().root), str(child)], cwd=tmp_path,
                          capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, f"ended by {ran.returncode}: {ran.stderr}"
-    ending, _, ignored = ran.stdout.strip().partition("SIGKILL.")
-    assert ending == "The worker was ended by "
+    ending, _, ignored = ran.stdout.strip().partition("lack of memory.")
+    assert ending == "The engine was stopped by the system (SIGKILL), probably for "
     assert not int(ignored.split()[1], 16) >> (signal.SIGPIPE - 1) & 1, "the child must keep the signal's default"
 
 

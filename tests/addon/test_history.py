@@ -91,7 +91,7 @@ def test_deleting_takes_job_folders_only(tmp_path: Path) -> None:
     assert before > 5000
     (tmp_path / "keep").mkdir()
     for name in ("keep", "..", ".", "nothing", str(folder.path / "outputs")):
-        with pytest.raises(MeshwrightError, match="no job's folder"):
+        with pytest.raises(MeshwrightError, match="not a job's folder"):
             history.delete(tmp_path, name)
     history.delete(tmp_path, folder.path.name)
     assert not folder.path.exists() and history.total_bytes(tmp_path) == 0

@@ -64,7 +64,7 @@ def test_a_job_ends_delivered(bench: Bench) -> None:
     job = bench.submit()
     assert (job.state, bench.started) == (JobState.QUEUED, []), "submitting starts nothing: the timer does"
     assert bench.queue.poll_once() == ACTIVE_SECONDS
-    assert job.stage == "Starting the backend"
+    assert job.stage == "Starting the engine"
     bench.until(lambda: job.ended)
     assert (job.state, job.fraction, job.delivered, job.error) == (JobState.DONE, 1.0, True, None)
     assert job.notes == ["a remark", "delivered with a remark"]
@@ -217,7 +217,7 @@ def test_a_worker_that_never_answers_is_given_up(tmp_path: Path) -> None:
     bench.queue.poll_once()
     process = bench.process
     assert 0.4 < bench.until(lambda: job.ended, 5) < 2
-    assert job.error.what == "The backend did not answer within 0.5 seconds."
+    assert job.error.what == "The engine did not answer within 0.5 seconds."
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     bench.queue.shutdown()
@@ -226,7 +226,7 @@ def test_a_worker_that_never_answers_is_given_up(tmp_path: Path) -> None:
 def test_a_worker_that_cannot_start_says_why(bench: Bench) -> None:
     bench.settings = fake_worker("broken")
     job = bench.run()
-    assert job.error.what == "The backend could not start."
+    assert job.error.what == "The engine could not start."
     assert "No module named 'torch'" in job.error.why
 
 
@@ -235,9 +235,9 @@ def test_the_circuit_breaker_opens_and_a_retry_closes_it(bench: Bench) -> None:
     listed = [bench.submit() for _ in range(6)]
     bench.until(lambda: all(job.ended for job in listed))
     assert len(bench.started) == HASTY.deaths, "no fourth start"
-    assert [job.error.what for job in listed[3:]] == ["The backend is not started again."] * 3
+    assert [job.error.what for job in listed[3:]] == ["The engine keeps crashing."] * 3
     assert "3 times within 60 seconds" in listed[3].error.why and listed[3].error.remedy is Remedy.RETRY
-    assert bench.run().error.what == "The backend could not start.", "the artist's own retry is a new try"
+    assert bench.run().error.what == "The engine could not start.", "the artist's own retry is a new try"
     assert len(bench.started) == HASTY.deaths + 1
 
 
@@ -247,7 +247,7 @@ def test_old_deaths_are_forgotten() -> None:
         supervisor.ready(fake_worker("broken"))
         with pytest.raises(MeshwrightError, match="could not start"):
             until(lambda: False, supervisor.poll, 5)
-    with pytest.raises(MeshwrightError, match="not started again"):
+    with pytest.raises(MeshwrightError, match="keeps crashing"):
         supervisor.ready(fake_worker("broken"))
     time.sleep(1.0)
     assert not supervisor.ready(fake_worker("broken")), "it starts"
@@ -257,7 +257,7 @@ def test_old_deaths_are_forgotten() -> None:
 def test_a_worker_of_another_version_is_refused(bench: Bench) -> None:
     bench.settings = fake_worker("old")
     job = bench.run()
-    assert "speaks version 99" in job.error.why and job.error.remedy is Remedy.OPEN_PREFERENCES
+    assert "version 99 of the protocol" in job.error.why and job.error.remedy is Remedy.OPEN_PREFERENCES
 
 
 def test_without_a_runtime_the_job_says_what_to_do(bench: Bench) -> None:

@@ -258,17 +258,17 @@ def test_history_shows_delivers_and_deletes(desk: Extension, tmp_path: Path) -> 
     assert not folders[0].exists() and desk.module("jobs").find("job-00") is None
     assert [line.folder for line in recent.lines()] == [f"job-{number:02d}" for number in range(1, 11)]
     assert "thing 0" in bpy.data.objects, "what is in the scene stays"
-    with pytest.raises(RuntimeError, match="no job's folder"):
+    with pytest.raises(RuntimeError, match="not a job's folder"):
         bpy.ops.meshwright.delete_earlier(folder="job-00")
 
 
 def test_a_job_that_ends_is_in_the_history(desk: Extension, scene: bpy.types.Scene) -> None:
     recent = desk.module("recent")
     recent.refresh()
-    assert recent.lines() == () and recent.total_words() == "Nothing is kept"
+    assert recent.lines() == () and recent.total_words() == "No results yet"
     cube("seat", (-1, -1, 0), (1, 1, 0.2)).select_set(True)
     bpy.ops.meshwright.partpacker_split_parts()
-    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="at work"):
+    with pytest.raises(desk.module("backend.contract").MeshwrightError, match="engine is busy"):
         desk.module("jobs").end_worker()
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
     assert [line.folder for line in recent.lines()] == [job.id] and job.request.seed == 0

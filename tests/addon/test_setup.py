@@ -213,7 +213,7 @@ class TestInstallations:
         self._finish(state, used)
         assert used == [python_of(folder)]
         assert state.condition is Condition.READY
-        assert "Runtime: Ready" in drawn(state).texts
+        assert "AI engine: Ready" in drawn(state).texts
         assert "meshwright.remove_runtime" in drawn(state).operators
         (folder / "image.png").write_text("the artist's own")
         assert size_of(folder) > 1000

@@ -67,7 +67,7 @@ def test_install_check_and_remove(chosen: types.SimpleNamespace) -> None:
     folder = Path(chosen.runtime_folder)
     assert bpy.ops.meshwright.install_runtime() == {"FINISHED"}
     assert bpy.app.timers.is_registered(operators.poll_once)
-    with pytest.raises(RuntimeError, match="being worked on"):
+    with pytest.raises(RuntimeError, match="being installed"):
         bpy.ops.meshwright.repair_runtime()
     finish()
     assert operators.runtime_state().condition is Condition.READY
@@ -111,12 +111,12 @@ def test_the_worker_ends_before_the_runtime_changes(chosen: types.SimpleNamespac
 
     def refuse() -> None:
         ends.append("refused")
-        raise MeshwrightError("The backend is at work.", "A job runs.", "Wait.")
+        raise MeshwrightError("The engine is busy.", "A job is running.", "Wait.")
 
     monkeypatch.setattr(operators, "_end_worker", None)
     operators.register(refuse)
     for name in ("install_runtime", "repair_runtime", "remove_runtime"):
-        with pytest.raises(RuntimeError, match="at work"):
+        with pytest.raises(RuntimeError, match="engine is busy"):
             getattr(bpy.ops.meshwright, name)()
     assert len(ends) == 3 and not operators.runtime_state().busy
     operators.register(lambda: ends.append("ended"))

@@ -86,7 +86,7 @@ def test_the_plan_changes_with_what_matters() -> None:
 
 def test_room_on_the_disk(tmp_path: Path) -> None:
     require_space(PLAN, tmp_path / "not" / "yet")
-    with pytest.raises(MeshwrightError, match="not enough room") as caught:
+    with pytest.raises(MeshwrightError, match="not enough disk space") as caught:
         require_space(dataclasses.replace(PLAN, disk_bytes=10**17), tmp_path / "not" / "yet")
     assert caught.value.report.remedy is Remedy.CHOOSE_FOLDER
 

@@ -22,7 +22,7 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
         bpy.ops.view3d.view_selected()
         bpy.ops.ed.undo_push(message="A monkey")
     settings = bpy.context.scene.meshwright
-    settings.prompt, settings.seed = task["prompt"], 3
+    settings.flexisyncmvd_texture.prompt, settings.seed = task["prompt"], 3
     for name, value in task["options"].items():
         setattr(settings.flexisyncmvd_texture, name, value)
     yield from window.open_tab("Meshwright")
