@@ -13,6 +13,7 @@ from torch import Tensor
 from ...contract import (
     Artifact,
     JobFolder,
+    MemoryMode,
     MeshData,
     MeshwrightError,
     Progress,
@@ -66,15 +67,20 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
         dtype = torch.float32 if device == "cpu" else torch.float16
         pipeline = load_published(folder, VARIANTS[weights.name], dtype, start, _loading_report(progress))
     pipeline.set_progress_bar_config(disable=True)
+    apply_memory_mode(pipeline, mode, device)
+    if resources.compile and mode == "full" and device.startswith("cuda"):
+        compile_networks(pipeline)
+    progress.check()
+    return Model(pipeline, folder, mode == "full")
+
+
+def apply_memory_mode(pipeline: HunyuanShapePipeline, mode: MemoryMode, device: str) -> None:
+    """Have a pipeline run on the GPU as `mode` says. Its networks lie in the computer's memory, in full mode on the GPU."""
     if mode == "balanced":
         pipeline.enable_model_cpu_offload(device=device)
     elif mode == "low":
         for network in (pipeline.image_encoder, pipeline.denoiser, pipeline.autoencoder):
             stream_blocks(network, device)
-    if resources.compile and mode == "full" and device.startswith("cuda"):
-        compile_networks(pipeline)
-    progress.check()
-    return Model(pipeline, folder, mode == "full")
 
 
 def compile_networks(pipeline: HunyuanShapePipeline) -> None:
