@@ -190,7 +190,9 @@ def test_loading_can_be_given_up_at_every_tensor(small_files):
     assert reports == ["denoiser"] * 5
 
 
-@pytest.mark.parametrize("text", ["scheduler: [", "vae: {params: {scale_factor: big}}", "vae: {params: {num_latents: -1}}"])
+@pytest.mark.parametrize(
+    "text", ["scheduler: [", "vae: {params: {scale_factor: big}}", "vae: {params: {num_latents: -1}}"]
+)
 def test_a_damaged_configuration_is_refused(small_files, text):
     folder, variant = small_files
     (folder / CONFIGURATION).write_text(text)

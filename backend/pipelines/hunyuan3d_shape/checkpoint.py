@@ -137,8 +137,9 @@ def _configuration(
     try:
         found = read(stored.shapes)
     except (LookupError, ValueError) as error:
+        tensor = error.args[0] if error.args else "A tensor"
         raise PUBLISHED.error(f"{stored.file} does not hold the weights that belong there.",
-                              f"{error.args[0] if error.args else 'A tensor'} is missing or has another shape.") from error
+                              f"{tensor} is missing or has another shape.") from error
     for name, value in expected.items():
         if found[name] != value:
             raise PUBLISHED.error(f"{stored.file} does not hold the weights that belong there.",

@@ -113,6 +113,11 @@ class MixtureBlock(nn.Module):
             self.mlp = MLP(width, hidden)
         self.has_experts = experts > 0
 
+    @apply_forward_hook
+    def prepare(self, condition: Tensor) -> tuple[KeyValue, Tensor]:
+        """Keys and values of `condition [B, T, C]`, and the constant `[1, 1, W]` for an all-zero one."""
+        return self.attn2.key_value(condition), self.attn2.of_zero_context(condition)
+
     def forward(
         self, x: Tensor, key_value: KeyValue, skip: Tensor | None = None, unconditional: Tensor | None = None
     ) -> Tensor:
@@ -210,11 +215,9 @@ class MixtureDenoiser(ModelMixin, ConfigMixin):
     @apply_forward_hook
     def prepare_condition(self, condition: Tensor) -> MixtureCondition:
         """What every step needs of `condition [B, T, condition_width]`."""
-        condition = condition.to(self.dtype)
-        return MixtureCondition(
-            tuple(block.attn2.key_value(condition) for block in self.blocks),
-            tuple(block.attn2.of_zero_context(condition) for block in self.blocks),
-        )
+        prepared = [block.prepare(condition.to(self.dtype)) for block in self.blocks]
+        key_values, unconditional = zip(*prepared, strict=True)
+        return MixtureCondition(key_values, unconditional)
 
     def forward(self, latent: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         """Velocity `[B, L, C]` of `latent [B, L, C]` at `time [B]` under `condition [B, T, condition_width]`.

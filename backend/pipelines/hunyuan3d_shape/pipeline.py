@@ -40,6 +40,8 @@ from .two_stream_denoiser import TwoStreamDenoiser
 Denoiser = MixtureDenoiser | TwoStreamDenoiser
 Decoding = Literal["dense", "hierarchical", "flash"]
 DECODINGS: tuple[Decoding, ...] = ("dense", "hierarchical", "flash")
+CONFIGURATION = ("tokens", "image_size", "encoder_size", "named_views", "sharp_share")
+"""Numbers of a saved pipeline."""
 HALF_SIDE = 1.01
 """Half the side of the cube in which the field is evaluated; shapes fit into [-1, 1]^3."""
 POINTS_PER_QUERY = {"cuda": 65536, "mps": 16384, "cpu": 8192}
@@ -73,14 +75,17 @@ class HunyuanShapePipeline(DiffusionPipeline):
         image_size: int = 512,
         encoder_size: int = 518,
         named_views: bool = False,
+        sharp_share: float = 0.0,
     ):
-        """`image_size` and `encoder_size` are the pixels of a side that an image is prepared for and then seen at."""
+        """`image_size` and `encoder_size` are the pixels of a side that an image is prepared for and then seen at;
+        `sharp_share` is the share of an encoded mesh's tokens that start on its sharp edges."""
         super().__init__()
         self.register_modules(
             image_encoder=image_encoder, denoiser=denoiser, autoencoder=autoencoder, scheduler=scheduler
         )
         self.register_to_config(
-            tokens=tokens, image_size=image_size, encoder_size=encoder_size, named_views=named_views
+            tokens=tokens, image_size=image_size, encoder_size=encoder_size, named_views=named_views,
+            sharp_share=sharp_share,
         )
 
     @classmethod
@@ -100,7 +105,7 @@ class HunyuanShapePipeline(DiffusionPipeline):
             denoiser_class.from_pretrained(folder / "denoiser", torch_dtype=torch_dtype, local_files_only=True),
             ShapeAutoencoder.from_pretrained(folder / "autoencoder", torch_dtype=torch_dtype, local_files_only=True),
             ShapeScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-            **{name: index[name] for name in ("tokens", "image_size", "encoder_size", "named_views")},
+            **{name: index[name] for name in CONFIGURATION},
         )
 
     def place(self, device: torch.device | str) -> "HunyuanShapePipeline":

@@ -102,6 +102,7 @@ def build_pipeline(run: Path, preset: Preset, image_encoder: str | None = None) 
         image_size=preset.image_size,
         encoder_size=preset.encoder_size,
         named_views=preset.named_views,
+        sharp_share=preset.sharp_share,
     )
 
 
