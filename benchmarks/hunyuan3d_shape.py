@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.contract import MEMORY_MODES, Resources
+from backend.pipelines.common.memory import begin_offload, resting_device
 from backend.pipelines.hunyuan3d_shape.attention import KeyValue
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
-from backend.pipelines.hunyuan3d_shape.job import apply_memory_mode, compile_networks
+from backend.pipelines.hunyuan3d_shape.job import compile_networks
 from backend.pipelines.hunyuan3d_shape.mixture_denoiser import MixtureDenoiser
 from backend.pipelines.hunyuan3d_shape.pipeline import DECODINGS, HunyuanShapePipeline
 from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
@@ -124,7 +126,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", type=torch.device, default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), default="float16")
     parser.add_argument("--compile", action="store_true", help="compile the repeated blocks with torch.compile")
-    parser.add_argument("--memory-mode", choices=("full", "balanced", "low"), default="full")
+    parser.add_argument("--memory-mode", choices=MEMORY_MODES, default="full")
     parser.add_argument("--repeat", type=int, default=1, help="timed runs; the fastest is reported")
     parser.add_argument("--check", action="store_true", help="also compare the precision with float32")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the metrics to this file")
@@ -165,9 +167,11 @@ def write_table(metrics: dict[str, Any]) -> None:
 @torch.no_grad()
 def main() -> None:
     arguments = parse_arguments()
-    start = torch.device("cpu") if arguments.memory_mode != "full" else arguments.device
-    pipeline = build_pipeline(FORMS[arguments.form], start, getattr(torch, arguments.dtype))
-    apply_memory_mode(pipeline, arguments.memory_mode, str(arguments.device))
+    resources = Resources(str(arguments.device), memory_mode=arguments.memory_mode)
+    pipeline = build_pipeline(
+        FORMS[arguments.form], torch.device(resting_device(resources)), getattr(torch, arguments.dtype)
+    )
+    begin_offload(pipeline, resources, streamed=pipeline.networks)
     if arguments.compile:
         compile_networks(pipeline)
     first = StageTimes(arguments.device)

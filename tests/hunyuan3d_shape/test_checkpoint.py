@@ -13,17 +13,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from backend.pipelines.common.checkpoint import StoredTensors, open_tensors
 from backend.pipelines.common.checkpoint_shapes import CheckpointError
 from backend.pipelines.hunyuan3d_shape.checkpoint import (
     AUTOENCODER,
     DENOISER,
     IMAGE_ENCODER,
-    Stored,
-    build_autoencoder,
-    build_denoiser,
-    build_image_encoder,
     load_published,
-    open_checkpoint,
+    open_autoencoder,
+    open_denoiser,
+    open_image_encoder,
 )
 from backend.pipelines.hunyuan3d_shape.variants import CONFIGURATION, LIGHT_FILE, VARIANTS
 
@@ -59,8 +58,8 @@ def published(manifest: str) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def stored(manifest: str) -> Stored:
-    return Stored(manifest, published(manifest), lambda name: torch.empty(()))
+def stored(manifest: str) -> StoredTensors:
+    return StoredTensors(manifest, published(manifest), lambda name: torch.empty(()))
 
 
 def parameters(model: torch.nn.Module) -> int:
@@ -73,9 +72,9 @@ def test_every_tensor_of_a_published_form_has_its_place(name):
     whole = stored(manifest)
     parts = [whole.under(prefix) for prefix in (DENOISER, AUTOENCODER, IMAGE_ENCODER)]
     assert sum(len(part.shapes) for part in parts) == len(whole.shapes)
-    denoiser, _ = build_denoiser(parts[0], variant)
-    autoencoder, _ = build_autoencoder(parts[1], variant)
-    image_encoder, _ = build_image_encoder(parts[2])
+    denoiser, _ = open_denoiser(parts[0], variant)
+    autoencoder, _ = open_autoencoder(parts[1], variant)
+    image_encoder, _ = open_image_encoder(parts[2])
     assert parameters(denoiser) == DENOISER_PARAMETERS[manifest]
     assert denoiser.guidance_embedded is variant.guidance_embedded
     assert autoencoder.can_encode is (name == "hunyuan3d-2.1")
@@ -85,7 +84,7 @@ def test_every_tensor_of_a_published_form_has_its_place(name):
 
 @pytest.mark.parametrize(("manifest", "count"), [("vae-v2-1", 327_746_177), ("vae-v2-turbo", 203_690_497)])
 def test_autoencoders_alone(manifest, count):
-    autoencoder, _ = build_autoencoder(stored(manifest), VARIANTS["hunyuan3d-2.1"])
+    autoencoder, _ = open_autoencoder(stored(manifest), VARIANTS["hunyuan3d-2.1"])
     assert parameters(autoencoder) == count
     assert autoencoder.can_encode is (manifest == "vae-v2-1")
     assert autoencoder.geo_decoder.cross_attn_decoder.attn.heads == (16 if manifest == "vae-v2-1" else 8)
@@ -94,10 +93,10 @@ def test_autoencoders_alone(manifest, count):
 @pytest.mark.parametrize("other", ["dit-v2-0", "dit-v2-mini-turbo", "vae-v2-1"])
 def test_a_checkpoint_of_another_form_is_refused(other):
     with pytest.raises(CheckpointError, match="does not hold the weights"):
-        build_denoiser(stored(other).under(DENOISER), VARIANTS["hunyuan3d-2mini"])
+        open_denoiser(stored(other).under(DENOISER), VARIANTS["hunyuan3d-2mini"])
 
 
-def without(part: Stored, name: str) -> Stored:
+def without(part: StoredTensors, name: str) -> StoredTensors:
     return replace(part, shapes={key: shape for key, shape in part.shapes.items() if key != name})
 
 
@@ -105,10 +104,10 @@ def without(part: Stored, name: str) -> Stored:
 def test_the_first_wrong_tensor_is_named(name):
     part = stored("dit-v2-1").under(DENOISER)
     with pytest.raises(CheckpointError, match=re.escape(name)):
-        build_denoiser(without(part, name), VARIANTS["hunyuan3d-2.1"])
+        open_denoiser(without(part, name), VARIANTS["hunyuan3d-2.1"])
     wrong = replace(part, shapes={**part.shapes, name: (7,)})
     with pytest.raises(CheckpointError, match=re.escape(name)):
-        build_denoiser(wrong, VARIANTS["hunyuan3d-2.1"])
+        open_denoiser(wrong, VARIANTS["hunyuan3d-2.1"])
 
 
 CONFIG = """
@@ -209,17 +208,24 @@ class Evil:
     "write",
     [
         lambda path: path.write_bytes(b"<html>rate limited</html>" * 100),
-        lambda path: torch.save({"a": Evil()}, path),
         lambda path: path.write_bytes(pickle.dumps(Evil())),
         lambda path: torch.save(3, path),
         lambda path: path.unlink(missing_ok=True),
     ],
-    ids=["noise", "code", "old pickle with code", "number", "nothing"],
+    ids=["noise", "old pickle with code", "number", "nothing"],
 )
 def test_corrupt_files_are_refused_and_never_executed(tmp_path, capsys, write):
     path = tmp_path / "model.fp16.ckpt"
     write(path)
     with pytest.raises(CheckpointError, match=r"model\.fp16\.ckpt") as caught:
-        open_checkpoint(path)
+        open_tensors(path)
     assert caught.value.report.remedy == "download"
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_code_in_a_file_is_not_executed(small_files, capsys):
+    folder, variant = small_files
+    torch.save({"model": {"x_embedder.weight": Evil()}}, folder / variant.file)
+    with pytest.raises(CheckpointError, match=r"x_embedder\.weight is missing"):
+        load_published(folder, variant, torch.float32, "cpu")
     assert "executed" not in capsys.readouterr().out

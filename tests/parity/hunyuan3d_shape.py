@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from backend.geometry.farthest_point import farthest_points
+from backend.pipelines.common.checkpoint import StoredTensors, shapes_by_name
 from backend.pipelines.common.fourier_features import fourier_features
 from backend.pipelines.hunyuan3d_shape import configurations
 from backend.pipelines.hunyuan3d_shape.attention import NormKind
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
 from backend.pipelines.hunyuan3d_shape.autoencoder_blocks import CrossBlock, SelfBlock
 from backend.pipelines.hunyuan3d_shape.image_condition import condition_tokens
-from backend.pipelines.hunyuan3d_shape.image_encoder_names import current_names
+from backend.pipelines.hunyuan3d_shape.image_encoder_names import current_tensors
 from backend.pipelines.hunyuan3d_shape.mixture import MixtureOfExperts
 from backend.pipelines.hunyuan3d_shape.mixture_denoiser import (
     CrossAttention,
@@ -35,10 +36,6 @@ from .kinds import kind
 Weights = dict[str, Tensor]
 
 
-def shapes_of(weights: Weights) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
-
-
 def filled(module: nn.Module, weights: Weights) -> Any:
     """The module with the golden weights, strictly."""
     module.load_state_dict(weights)
@@ -51,7 +48,7 @@ def head_norm(config: dict[str, Any], kind: NormKind) -> NormKind:
 
 def load_denoiser(config: dict[str, Any], weights: Weights) -> MixtureDenoiser | TwoStreamDenoiser:
     """The denoiser that the tensors belong to; only numbers that no tensor says come from the configuration."""
-    shapes = shapes_of(weights)
+    shapes = shapes_by_name(weights)
     heads = {"heads": config["num_heads"]}
     if configurations.is_two_stream(shapes):
         return filled(TwoStreamDenoiser(**configurations.two_stream_denoiser(shapes) | heads), weights)
@@ -61,12 +58,13 @@ def load_denoiser(config: dict[str, Any], weights: Weights) -> MixtureDenoiser |
 
 def load_autoencoder(config: dict[str, Any], weights: Weights) -> ShapeAutoencoder:
     options = {"heads": config["heads"], "include_pi": config["include_pi"], "scale_factor": config["scale_factor"]}
-    return filled(ShapeAutoencoder(**configurations.autoencoder(shapes_of(weights)) | options), weights)
+    return filled(ShapeAutoencoder(**configurations.autoencoder(shapes_by_name(weights)) | options), weights)
 
 
 def load_image_encoder(config: dict[str, Any], weights: Weights) -> Dinov2Model:
     known = {name: value for name, value in config.items() if name not in ("torch_dtype", "attn_implementation")}
-    return filled(Dinov2Model(Dinov2Config(**known)), current_names(weights))
+    stored = current_tensors(StoredTensors("golden", shapes_by_name(weights), weights.__getitem__))
+    return filled(Dinov2Model(Dinov2Config(**known)), {name: stored.read(name) for name in stored.shapes})
 
 
 @kind("hunyuan3d_shape", "dit_timestep_embedder")
@@ -108,7 +106,7 @@ def dit_moe(golden: Golden) -> Iterator[Comparison]:
 
 @kind("hunyuan3d_shape", "dit_block")
 def dit_block(golden: Golden) -> Iterator[Comparison]:
-    config, shapes = golden.config, shapes_of(golden.weights())
+    config, shapes = golden.config, shapes_by_name(golden.weights())
     first = "moe.shared_experts.net.0.proj.weight" if config["use_moe"] else "mlp.fc1.weight"
     block = MixtureBlock(
         config["hidden_size"], config["text_states_dim"], config["num_heads"], bias=config["qkv_bias"],

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Memory modes: where a pipeline's networks lie, and what brings them to the device when they run.
 
-"full" keeps all of them on the device; "balanced" brings one component at a time, whole; "low" brings one layer at a
-time. On a CPU there is nothing to spare, and all modes are the same.
+"full" keeps all of them on the device; "balanced" brings one component at a time, whole; "low" brings one block or one
+layer at a time. On a CPU there is nothing to spare, and all modes are the same.
 """
 
 import logging
+from collections.abc import Sequence
 
 import torch
 from diffusers import DiffusionPipeline
 
 from ...contract import Resources
+from .block_streaming import stream_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +27,23 @@ def resting_device(resources: Resources) -> str:
     return "cpu" if offloads(resources) else resources.device
 
 
-def begin_offload(pipeline: DiffusionPipeline, resources: Resources) -> None:
+def begin_offload(
+    pipeline: DiffusionPipeline, resources: Resources, streamed: Sequence[torch.nn.Module] = ()
+) -> None:
     """Have the networks of a pipeline that lies on the CPU come to the device as the memory mode says; "full" does
-    nothing. The pipeline names their order in `model_cpu_offload_seq`."""
+    nothing. The pipeline names their order in `model_cpu_offload_seq`.
+
+    `streamed` are all its networks if their blocks can come one by one, each while another runs, in "low" mode; without
+    it their layers come, each when it is needed.
+    """
     if not offloads(resources):
         return
     if resources.memory_mode == "balanced":
         pipeline.enable_model_cpu_offload(device=resources.device)
-    else:
+        return
+    for network in streamed:
+        stream_blocks(network, resources.device)
+    if not streamed:
         pipeline.enable_sequential_cpu_offload(device=resources.device)
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from ...contract import (
     Artifact,
     JobFolder,
-    MemoryMode,
     MeshData,
     MeshwrightError,
     Progress,
@@ -27,8 +26,8 @@ from ...geometry.components import is_watertight
 from ...geometry.frames import blender_to_y_up, y_up_to_blender
 from ...geometry.simplification import decimate
 from ..common.background import remove_background
-from ..common.block_streaming import stream_blocks
 from ..common.image_preparation import RgbaArray, has_transparency, load_image
+from ..common.memory import begin_offload, offloads, resting_device
 from .checkpoint import load_published
 from .pipeline import POINTS_PER_QUERY, HunyuanShapePipeline
 from .surface_points import prepare_surface
@@ -57,30 +56,20 @@ class Model:
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
     """The pipeline in float32 for the small starter weights and on CPUs, in float16 for the published ones on GPUs."""
-    device = resources.device
-    mode = resources.memory_mode if device.startswith("cuda") else "full"
-    start = device if mode == "full" else "cpu"
+    start = resting_device(resources)
     if weights.bundled:
         progress.loading("starter weights")
         pipeline = HunyuanShapePipeline.from_pretrained(folder).place(start)
     else:
-        dtype = torch.float32 if device == "cpu" else torch.float16
+        dtype = torch.float32 if resources.device == "cpu" else torch.float16
         pipeline = load_published(folder, VARIANTS[weights.name], dtype, start, _loading_report(progress))
     pipeline.set_progress_bar_config(disable=True)
-    apply_memory_mode(pipeline, mode, device)
-    if resources.compile and mode == "full" and device.startswith("cuda"):
+    begin_offload(pipeline, resources, streamed=pipeline.networks)
+    resident = not offloads(resources)
+    if resources.compile and resident and resources.device.startswith("cuda"):
         compile_networks(pipeline)
     progress.check()
-    return Model(pipeline, folder, mode == "full")
-
-
-def apply_memory_mode(pipeline: HunyuanShapePipeline, mode: MemoryMode, device: str) -> None:
-    """Have a pipeline run on the GPU as `mode` says. Its networks lie in the computer's memory, in full mode on the GPU."""
-    if mode == "balanced":
-        pipeline.enable_model_cpu_offload(device=device)
-    elif mode == "low":
-        for network in (pipeline.image_encoder, pipeline.denoiser, pipeline.autoencoder):
-            stream_blocks(network, device)
+    return Model(pipeline, folder, resident)
 
 
 def compile_networks(pipeline: HunyuanShapePipeline) -> None:

@@ -110,9 +110,14 @@ class HunyuanShapePipeline(DiffusionPipeline):
 
     def place(self, device: torch.device | str) -> "HunyuanShapePipeline":
         """Move the networks to `device`."""
-        for network in (self.image_encoder, self.denoiser, self.autoencoder):
+        for network in self.networks:
             network.to(device)
         return self
+
+    @property
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        """All networks, in the order in which they run."""
+        return self.image_encoder, self.denoiser, self.autoencoder
 
     def device_of(self, model: torch.nn.Module) -> torch.device:
         """Where a network runs."""
