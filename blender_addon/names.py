@@ -16,4 +16,14 @@ def fitted(stem: str, suffix: str = "") -> str:
 
 def part_name(subject: str, number: int, count: int) -> str:
     """`chair.part.01`; as many digits as the count needs, at least two."""
-    return fitted(subject, f".part.{number:0{max(2, len(str(count)))}d}")
+    return fitted(subject, _part_suffix(number, count))
+
+
+def numbered_subject(subject: str, number: int, count: int) -> str:
+    """`chair-2`; a long subject is cut so far that the number is also in the names of its `count` parts."""
+    suffix = _part_suffix(count, count)
+    return fitted(subject, f"-{number}{suffix}").removesuffix(suffix)
+
+
+def _part_suffix(number: int, count: int) -> str:
+    return f".part.{number:0{max(2, len(str(count)))}d}"

@@ -4,7 +4,7 @@
 import bpy
 import numpy as np
 
-from ..names import fitted, part_name
+from ..names import fitted, numbered_subject, part_name
 from .arrived_mesh import ArrivedMesh
 from .explode import add_slider, directions
 from .finished_job import FinishedJob
@@ -52,7 +52,7 @@ def unused_subject(subject: str, count: int) -> str:
     candidate, number = subject, 1
     while {fitted(candidate), part_name(candidate, 1, count)} & set(bpy.data.objects.keys()):
         number += 1
-        candidate = fitted(subject, f"-{number}")
+        candidate = numbered_subject(subject, number, count)
     return candidate
 
 
