@@ -9,6 +9,8 @@ from typing import Any
 import bpy
 
 EXTENSION = "bl_ext.user_default.meshwright"
+PHOTOS = 3
+"""Of the preview, the last of which is kept."""
 
 
 def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
@@ -43,7 +45,8 @@ def _watch(window: Any, seconds: float) -> Generator[float, None, None]:
         size = sum(len(item.data.polygons) for item in bpy.data.objects if item.name.endswith("(preview)"))
         if size and size not in sizes:
             sizes.append(size)
-            window.photograph("1-growing")
+            if len(sizes) <= PHOTOS:
+                yield from window.photograph_held("1-growing")
     window.say("sizes", sizes)
     window.say("faces", sum(len(item.data.polygons) for item in bpy.data.objects if item.name.endswith(" low")))
     window.say("state", str(job.state))

@@ -9,6 +9,8 @@ from typing import Any
 import bpy
 
 EXTENSION = "bl_ext.user_default.meshwright"
+PHOTOS = 3
+"""Of the views, the last of which is kept."""
 
 
 def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
@@ -45,13 +47,14 @@ def _watch(window: Any, seconds: float, photo: str) -> Generator[float, None, No
     """Only look: Blender's own timer moves the queue on and shows the views."""
     images = importlib.import_module(f"{EXTENSION}.job_images")
     job, end = importlib.import_module(f"{EXTENSION}.jobs").jobs()[-1], time.monotonic() + seconds
-    icons = 0
+    icons, photographed = 0, [0]
     while not job.ended and time.monotonic() < end:
         yield 0.1
         if images.icon_of(job):
             icons += 1
-            if icons in (4, 12):
-                window.photograph(photo)
+            if len(photographed) <= PHOTOS and job.preview_count > photographed[-1]:
+                photographed.append(job.preview_count)
+                yield from window.photograph_held(photo)
     window.say(f"{photo} icons", icons)
     window.say(f"{photo} state", str(job.state))
     window.say(f"{photo} failure", f"{job.error}\n{job.error.details}" if job.error else "")

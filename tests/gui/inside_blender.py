@@ -7,7 +7,9 @@ The script's `drive(window, task)` is a generator: it yields the seconds until i
 import json
 import os
 import runpy
+import signal
 import subprocess
+import time
 import traceback
 from collections.abc import Generator
 from pathlib import Path
@@ -56,6 +58,14 @@ class Window:
         """Save the display: Blender's own screenshot operator writes an all-black image here."""
         self._do("scrot", "--overwrite", str(FOLDER / f"{name}.png"))
 
+    def photograph_held(self, name: str) -> Steps:
+        """Save the display while the workers are stopped, so that what they show now is not over before."""
+        self.signal_workers(signal.SIGSTOP)
+        self.viewport.tag_redraw()
+        yield 1.0
+        self.photograph(name)
+        self.signal_workers(signal.SIGCONT)
+
     def open_tab(self, tab: str) -> Steps:
         """Show the sidebar at one of its tabs, which exist only after its first draw."""
         self.viewport.spaces.active.show_region_ui = True
@@ -71,17 +81,19 @@ class Window:
         yield 1.0
         self.say("tab", self.sidebar.active_panel_category)
 
-    def find_button(self, operator: str, across: float = 0.5) -> Generator[float, None, tuple[int, int] | None]:
+    def find_button(self, operator: str, across: float = 0.5,
+                    upward: bool = False) -> Generator[float, None, tuple[int, int] | None]:
         """Where in the sidebar the operator's button is, None when it is nowhere to be seen.
 
         `across` is the share of the sidebar's width at which the button lies. Blender tells no button's position: so
-        the mouse goes down the sidebar, and at each stop Blender's own shortcut copies the command of the button under
-        it.
+        the mouse goes down, or up, the sidebar, and at each stop Blender's own shortcut copies the command of the
+        button under it.
         """
         height = bpy.context.window_manager.windows[0].height
         x = self.sidebar.x + int(self.sidebar.width * across)
         top, bottom = height - self.sidebar.y - self.sidebar.height, height - self.sidebar.y
-        for y in range(top + 10, bottom, 14):
+        stops = range(top + 10, bottom, 14)
+        for y in reversed(stops) if upward else stops:
             bpy.context.window_manager.clipboard = ""
             self._do("xdotool", "mousemove", str(x), str(y))
             yield 0.15
@@ -102,8 +114,33 @@ class Window:
         """The left mouse button."""
         self._do("xdotool", "mousemove", str(x), str(y), "sleep", "0.2", "click", "1")
 
+    def signal_workers(self, number: signal.Signals) -> int:
+        """Send a signal to every child of Blender that is a worker, wait for its effect, and return how many they are.
+
+        A stopped worker says nothing more until it is continued: so a script is never too slow to see something.
+        """
+        workers = [path for path in Path("/proc").glob("[0-9]*") if _is_worker(path)]
+        for path in workers:
+            os.kill(int(path.name), number)
+        states = {signal.SIGSTOP: "T", signal.SIGKILL: "Z"}.get(number, "RSD")
+        while any(_fields(path)[0] not in states for path in workers):
+            time.sleep(0.01)
+        return len(workers)
+
     def _do(self, *command: str) -> None:
         subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+def _is_worker(process: Path) -> bool:
+    try:
+        return _fields(process)[1] == str(os.getpid()) and b"\0worker\0" in (process / "cmdline").read_bytes()
+    except OSError:  # it ended meanwhile
+        return False
+
+
+def _fields(process: Path) -> list[str]:
+    """State and parent of a process."""
+    return (process / "stat").read_text().rpartition(")")[2].split()[:2]
 
 
 def start() -> None:

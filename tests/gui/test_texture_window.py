@@ -27,7 +27,7 @@ def test_the_views_are_seen_while_they_are_painted(outcome: Outcome) -> None:
     for asked, photo in (("asked", "1-views"), ("refined", "3-refining")):
         assert outcome.said[asked] == ["FINISHED"]
         assert outcome.said[f"{photo} state"] == "done", outcome.said[f"{photo} failure"]
-        assert outcome.said[f"{photo} icons"] > 4
+        assert outcome.said[f"{photo} icons"] > 0
 
 
 def test_each_texture_is_a_look_and_one_undo_step(outcome: Outcome) -> None:
