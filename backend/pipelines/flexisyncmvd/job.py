@@ -26,6 +26,7 @@ from ...painting.alpha import paint_alpha
 from ...painting.contact_sheet import contact_sheet
 from ...painting.scene import PaintedScene, strip_size
 from ..common.image_files import read_image
+from ..common.memory import warn_without_effect
 from .checkpoint.choice import chosen
 from .checkpoint.pipeline import CheckpointPipelines
 from .conditioning import ControlKind
@@ -49,6 +50,7 @@ GUIDE = "guide.png"
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> CheckpointPipelines:
     """The set's networks, of which each job reads what it needs."""
+    warn_without_effect(resources, progress)
     progress.loading(weights.label)
     return CheckpointPipelines(weights, folder, resources)
 
