@@ -15,6 +15,7 @@ from accelerate.utils import broadcast
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..contract import replace_whole
 from .curves import Curves
 from .schedule import StageFigures, learning_rate
 
@@ -33,9 +34,8 @@ Evaluate = Callable[[], dict[str, float]]
 
 def write_whole(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file that is there whole or not at all, whenever the run is stopped."""
-    partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, partial)
-    partial.replace(path)
+    with replace_whole(path) as draft:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, draft)
 
 
 class Stage:

@@ -20,6 +20,7 @@ from ...contract import (
     Resources,
     Result,
     WeightSet,
+    replace_whole,
 )
 from ...geometry.frames import blender_to_y_up
 from ...painting.alpha import paint_alpha
@@ -180,9 +181,8 @@ class _Previews:
 
 def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
     """Blender may be reading the last one: the file is there whole or not at all."""
-    draft = folder.outputs / f"draft.{SHEET}"
-    sheet.save(draft)
-    draft.replace(folder.outputs / SHEET)
+    with replace_whole(folder.outputs / SHEET) as draft:
+        sheet.save(draft)
     progress.preview(SHEET)
 
 
