@@ -15,7 +15,7 @@ from accelerate.utils import broadcast
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..contract import replace_whole
+from ..contract import replace_whole, write_text_whole
 from .curves import Curves
 from .schedule import StageFigures, learning_rate
 
@@ -134,7 +134,7 @@ class Stage:
         self._write("average", self.average)
         for moment in MOMENTS:
             self._write(moment, [self.optimizer.state[parameter][moment] for parameter in self.parameters])
-        (self.folder / "state.json").write_text(json.dumps({"step": self.step}))
+        write_text_whole(self.folder / "state.json", json.dumps({"step": self.step}))
         self.curves.save()
 
     def resume(self) -> bool:
