@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from backend.contract import Resources
 from backend.geometry.projection import UVMesh, orbit_cameras
+from backend.pipelines.common.memory import resting_device
 from backend.pipelines.flexisyncmvd.attention import ViewSharing, shared_attention
 from backend.pipelines.flexisyncmvd.group_norm import add_to, group_norm
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Guidance
@@ -103,13 +104,13 @@ def measure(family: str, arguments: argparse.Namespace) -> dict:
     """All figures of one family."""
     device = arguments.device
     pipeline = build_pipeline(family, device, getattr(torch, arguments.dtype), arguments.tiny)
-    if arguments.low_memory:
-        pipeline.to("cpu")
-    place(pipeline, Resources(str(device), memory_mode="low" if arguments.low_memory else "full"))
-    together = not (arguments.low_memory or arguments.separate)
+    resources, spare = Resources(str(device), memory_mode=arguments.memory_mode), arguments.memory_mode != "full"
+    pipeline.to(resting_device(resources))
+    place(pipeline, resources)
+    together = not (spare or arguments.separate)
     sizes = Sizes(16, 64, 128, 128) if arguments.tiny else SIZES[family]
     settings = Settings(
-        sizes, arguments.steps, Guidance(together=together), views_per_chunk=2 if arguments.low_memory else None
+        sizes, arguments.steps, Guidance(together=together), views_per_chunk=2 if spare else None
     )
     mesh = bumpy_ball(device)
     warm = StageTimes(device)
@@ -188,7 +189,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sd15", action="store_true", help="Stable Diffusion 1.5, views of 768 pixels")
     parser.add_argument("--sdxl", action="store_true", help="SDXL, views of 1024 pixels")
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--low-memory", action="store_true", help="networks wait on the CPU, signs one after the other")
+    parser.add_argument("--memory-mode", choices=("full", "balanced"), default="full",
+                        help="balanced: networks wait on the CPU, signs run one after the other")
     parser.add_argument("--separate", action="store_true", help="both signs of guidance one after the other")
     parser.add_argument("--check", action="store_true", help="also compare our kernels with torch's own")
     parser.add_argument("--profile", action="store_true", help="also list the slowest kernels")

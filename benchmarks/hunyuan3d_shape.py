@@ -19,10 +19,10 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
 from backend.contract import MEMORY_MODES, Resources
+from backend.pipelines.common.compilation import compile_blocks
 from backend.pipelines.common.memory import begin_offload, resting_device
 from backend.pipelines.hunyuan3d_shape.attention import KeyValue
 from backend.pipelines.hunyuan3d_shape.autoencoder import ShapeAutoencoder
-from backend.pipelines.hunyuan3d_shape.job import compile_networks
 from backend.pipelines.hunyuan3d_shape.mixture_denoiser import MixtureDenoiser
 from backend.pipelines.hunyuan3d_shape.pipeline import DECODINGS, HunyuanShapePipeline
 from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
@@ -167,13 +167,11 @@ def write_table(metrics: dict[str, Any]) -> None:
 @torch.no_grad()
 def main() -> None:
     arguments = parse_arguments()
-    resources = Resources(str(arguments.device), memory_mode=arguments.memory_mode)
-    pipeline = build_pipeline(
-        FORMS[arguments.form], torch.device(resting_device(resources)), getattr(torch, arguments.dtype)
-    )
-    begin_offload(pipeline, resources, streamed=pipeline.networks)
-    if arguments.compile:
-        compile_networks(pipeline)
+    resources = Resources(str(arguments.device), memory_mode=arguments.memory_mode, compile=arguments.compile)
+    start = torch.device(resting_device(resources))
+    pipeline = build_pipeline(FORMS[arguments.form], start, getattr(torch, arguments.dtype))
+    begin_offload(pipeline, resources)
+    compile_blocks(resources, pipeline.denoiser, pipeline.autoencoder)
     first = StageTimes(arguments.device)
     first.measure("all", lambda: run(pipeline, StageTimes(arguments.device), arguments, 3))
     runs = []

@@ -21,6 +21,9 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.contract import MEMORY_MODES, Resources
+from backend.pipelines.common.compilation import compile_blocks
+from backend.pipelines.common.memory import begin_offload, resting_device
 from backend.pipelines.common.sampler import flow_scheduler
 from backend.pipelines.partpacker.autoencoder import FieldContext, PartPackerAutoencoder
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser
@@ -165,13 +168,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", type=torch.device, default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--compile", action="store_true", help="compile the repeated blocks with torch.compile")
-    parser.add_argument("--low-memory", action="store_true", help="sequential CPU offload")
+    parser.add_argument("--memory-mode", choices=MEMORY_MODES, default="full")
     parser.add_argument("--check", action="store_true", help="also compare the precision with float32")
     parser.add_argument("--tiny", action="store_true", help="tiny networks, to try the benchmark itself")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
     arguments = parser.parse_args()
-    if arguments.low_memory and (arguments.compile or arguments.check):
-        parser.error("--low-memory goes neither with --compile nor with --check")
+    if arguments.memory_mode != "full" and (arguments.compile or arguments.check):
+        parser.error("--compile and --check need --memory-mode full")
     return arguments
 
 
@@ -205,14 +208,12 @@ def write_table(figures: dict) -> None:
 @torch.no_grad()
 def main() -> None:
     arguments = parse_arguments()
+    resources = Resources(str(arguments.device), memory_mode=arguments.memory_mode, compile=arguments.compile)
     pipeline = build_pipeline(
-        TINY if arguments.tiny else PUBLISHED, arguments.device, getattr(torch, arguments.dtype)
+        TINY if arguments.tiny else PUBLISHED, resting_device(resources), getattr(torch, arguments.dtype)
     )
-    if arguments.low_memory:
-        pipeline.enable_sequential_cpu_offload(device=arguments.device)
-    if arguments.compile:
-        pipeline.denoiser.compile_repeated_blocks(dynamic=False)
-        pipeline.autoencoder.compile_repeated_blocks(dynamic=False)
+    begin_offload(pipeline, resources)
+    compile_blocks(resources, pipeline.denoiser, pipeline.autoencoder)
     first = StageTimes(arguments.device)
     first.measure("all", lambda: run(pipeline, StageTimes(arguments.device), 2, arguments.resolution))
     times = StageTimes(arguments.device)

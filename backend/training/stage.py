@@ -15,6 +15,7 @@ from accelerate.utils import broadcast
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..contract import replace_whole, write_text_whole
 from .curves import Curves
 from .schedule import StageFigures, learning_rate
 
@@ -33,9 +34,8 @@ Evaluate = Callable[[], dict[str, float]]
 
 def write_whole(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file that is there whole or not at all, whenever the run is stopped."""
-    partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, partial)
-    partial.replace(path)
+    with replace_whole(path) as draft:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, draft)
 
 
 class Stage:
@@ -134,7 +134,7 @@ class Stage:
         self._write("average", self.average)
         for moment in MOMENTS:
             self._write(moment, [self.optimizer.state[parameter][moment] for parameter in self.parameters])
-        (self.folder / "state.json").write_text(json.dumps({"step": self.step}))
+        write_text_whole(self.folder / "state.json", json.dumps({"step": self.step}))
         self.curves.save()
 
     def resume(self) -> bool:

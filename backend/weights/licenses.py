@@ -10,7 +10,7 @@ import json
 import logging
 from pathlib import Path
 
-from ..contract import License, MeshwrightError, PipelineSpec, Remedy, WeightSet
+from ..contract import License, MeshwrightError, PipelineSpec, Remedy, WeightSet, write_text_whole
 
 _log = logging.getLogger(__name__)
 _FILE = "licenses.json"
@@ -36,11 +36,10 @@ def accept(spec: PipelineSpec, weights: WeightSet, models_folder: Path, license:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "fingerprint": fingerprint(weights.license),
     })
-    draft = Path(models_folder) / f"{_FILE}.draft"
+    path = Path(models_folder) / _FILE
     try:
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(entries, indent=1, ensure_ascii=False), encoding="utf-8")
-        draft.replace(draft.with_name(_FILE))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_whole(path, json.dumps(entries, indent=1, ensure_ascii=False))
     except OSError as error:
         raise MeshwrightError("The accepted license cannot be stored.", f"{models_folder}: {error.strerror}.",
                               "Choose a models folder that you may write.", Remedy.CHOOSE_FOLDER) from error

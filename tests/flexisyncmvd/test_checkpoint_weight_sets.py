@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from backend.command_line.license_table import page
 from backend.contract import PipelineSpec, WeightFile
 from backend.pipelines.flexisyncmvd.checkpoint.files import published_shapes
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.published_networks import MANIFEST_OF
 from backend.pipelines.flexisyncmvd.weight_sets import published_sets
-from backend.weights.license_table import page
 from backend.weights.location import locate, set_folder
 
 from .checkpoint_forms import write_set

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.command_line.license_table import page
 from backend.contract import MeshwrightError, PipelineSpec, Remedy, WeightSet
 from backend.pipelines.registry import specs
-from backend.weights.license_table import page
 from backend.weights.licenses import accept, acceptances, accepted
 
 from .conftest import LICENSE
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_written(spec: PipelineSpec, weights: WeightSet,
 
 def test_the_page_says_what_the_gate_says() -> None:
     written = (Path(__file__).parents[2] / "docs" / "licenses.md").read_text(encoding="utf-8")
-    assert written == page(specs().values()), "run: python -m backend.weights.license_table > docs/licenses.md"
+    assert written == page(specs().values()), "run: python -m backend.command_line.license_table > docs/licenses.md"
     for pipeline in specs().values():
         for weights in pipeline.weights:
             assert weights.license.text in written

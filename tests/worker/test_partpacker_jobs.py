@@ -23,6 +23,7 @@ from backend.contract import (
 )
 from backend.geometry.trimesh_conversion import to_trimesh
 from backend.pipelines import registry
+from backend.pipelines.common.compilation import compile_blocks
 from backend.pipelines.partpacker import job as partpacker_job
 from backend.pipelines.partpacker.spec import SPEC
 from tests.worker.conftest import events_of
@@ -142,7 +143,7 @@ def test_networks_are_compiled_only_when_asked_and_only_on_cuda(starter):
     progress = type("Silent", (), {"loading": lambda *_: None, "check": lambda *_: None})()
     pipeline = partpacker_job.load(SPEC.weight_set("starter"), starter, Resources(compile=True), progress).pipeline
     assert not [module for module in _modules(pipeline) if module._compiled_call_impl]
-    partpacker_job.compile_networks(pipeline)
+    compile_blocks(Resources("cuda:0", compile=True), pipeline.denoiser, pipeline.autoencoder)
     compiled = {type(module).__name__ for module in _modules(pipeline) if module._compiled_call_impl}
     assert compiled == {"DenoiserLayer", "SelfAttentionBlock", "CrossAttentionBlock"}
 

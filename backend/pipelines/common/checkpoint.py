@@ -61,10 +61,10 @@ def open_tensors(path: Path) -> StoredTensors:
         shapes = stored_shapes(path)
         return StoredTensors(path.name, shapes, safe_open(path, "pt").get_tensor)
     content = read_pickled(path)
-    if not isinstance(content, Mapping):
+    tensors = dict(_flat(content)) if isinstance(content, Mapping) else {}
+    if not tensors:
         raise PUBLISHED.error(f"{path.name} does not hold the weights that belong there.",
-                              f"It holds a {type(content).__name__} and not named tensors.")
-    tensors = dict(_flat(content))
+                              "There are no named tensors in it.")
     return StoredTensors(path.name, shapes_by_name(tensors), tensors.__getitem__)
 
 

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Memory modes: where a pipeline's networks lie, and what brings them to the device when they run.
 
-"full" keeps all of them on the device; "balanced" brings one component at a time, whole; "low" brings one block or one
-layer at a time. On a CPU there is nothing to spare, and all modes are the same.
+"full" keeps all of them on the device; "balanced" brings one component at a time, whole; "low" brings one block at a
+time, and the next one while it runs. Only CUDA devices have a memory of their own; elsewhere all modes are the same.
 """
 
 import logging
-from collections.abc import Sequence
 
 import torch
 from diffusers import DiffusionPipeline
 
-from ...contract import Resources
+from ...contract import Progress, Resources
 from .block_streaming import stream_blocks
 
 logger = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def offloads(resources: Resources) -> bool:
     """Whether networks wait on the CPU until they run."""
-    return resources.memory_mode != "full" and resources.device != "cpu"
+    return resources.memory_mode != "full" and resources.device.startswith("cuda")
 
 
 def resting_device(resources: Resources) -> str:
@@ -27,24 +26,23 @@ def resting_device(resources: Resources) -> str:
     return "cpu" if offloads(resources) else resources.device
 
 
-def begin_offload(
-    pipeline: DiffusionPipeline, resources: Resources, streamed: Sequence[torch.nn.Module] = ()
-) -> None:
-    """Have the networks of a pipeline that lies on the CPU come to the device as the memory mode says; "full" does
-    nothing. The pipeline names their order in `model_cpu_offload_seq`.
+def warn_without_effect(resources: Resources, progress: Progress) -> None:
+    """Say so where a mode was asked for that saves nothing here."""
+    if resources.memory_mode != "full" and not offloads(resources):
+        progress.warn("Memory modes spare the memory of a GPU. None is used here, so this one changes nothing.")
 
-    `streamed` are all its networks if their blocks can come one by one, each while another runs, in "low" mode; without
-    it their layers come, each when it is needed.
-    """
+
+def begin_offload(pipeline: DiffusionPipeline, resources: Resources) -> None:
+    """Have the networks of a pipeline that lies on the CPU come to the device as the memory mode says; "full" does
+    nothing. The pipeline names their order in `model_cpu_offload_seq`; what a block is, `stream_blocks` says."""
     if not offloads(resources):
         return
     if resources.memory_mode == "balanced":
         pipeline.enable_model_cpu_offload(device=resources.device)
         return
-    for network in streamed:
-        stream_blocks(network, resources.device)
-    if not streamed:
-        pipeline.enable_sequential_cpu_offload(device=resources.device)
+    for network in pipeline.components.values():
+        if isinstance(network, torch.nn.Module):
+            stream_blocks(network, resources.device)
 
 
 def running_device(pipeline: DiffusionPipeline, network: torch.nn.Module) -> torch.device:

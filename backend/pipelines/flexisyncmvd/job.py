@@ -20,12 +20,14 @@ from ...contract import (
     Resources,
     Result,
     WeightSet,
+    replace_whole,
 )
 from ...geometry.frames import blender_to_y_up
 from ...painting.alpha import paint_alpha
 from ...painting.contact_sheet import contact_sheet
 from ...painting.scene import PaintedScene, strip_size
 from ..common.image_files import read_image
+from ..common.memory import warn_without_effect
 from .checkpoint.choice import chosen
 from .checkpoint.pipeline import CheckpointPipelines
 from .conditioning import ControlKind
@@ -49,6 +51,7 @@ GUIDE = "guide.png"
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> CheckpointPipelines:
     """The set's networks, of which each job reads what it needs."""
+    warn_without_effect(resources, progress)
     progress.loading(weights.label)
     return CheckpointPipelines(weights, folder, resources)
 
@@ -178,9 +181,8 @@ class _Previews:
 
 def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
     """Blender may be reading the last one: the file is there whole or not at all."""
-    draft = folder.outputs / f"draft.{SHEET}"
-    sheet.save(draft)
-    draft.replace(folder.outputs / SHEET)
+    with replace_whole(folder.outputs / SHEET) as draft:
+        sheet.save(draft)
     progress.preview(SHEET)
 
 

@@ -21,13 +21,15 @@ from ...contract import (
     Result,
     WeightSet,
 )
+from ...contract.reports import loading_report
 from ...geometry.cleaning import remove_floaters
 from ...geometry.components import is_watertight
 from ...geometry.frames import blender_to_y_up, y_up_to_blender
 from ...geometry.simplification import decimate
 from ..common.background import remove_background
+from ..common.compilation import compile_blocks
 from ..common.image_preparation import RgbaArray, has_transparency, load_image
-from ..common.memory import begin_offload, offloads, resting_device
+from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from .checkpoint import load_published
 from .pipeline import POINTS_PER_QUERY, HunyuanShapePipeline
 from .surface_points import prepare_surface
@@ -56,30 +58,19 @@ class Model:
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
     """The pipeline in float32 for the small starter weights and on CPUs, in float16 for the published ones on GPUs."""
-    start = resting_device(resources)
+    warn_without_effect(resources, progress)
+    device, start = resources.device, resting_device(resources)
     if weights.bundled:
         progress.loading("starter weights")
         pipeline = HunyuanShapePipeline.from_pretrained(folder).place(start)
     else:
-        dtype = torch.float32 if resources.device == "cpu" else torch.float16
-        pipeline = load_published(folder, VARIANTS[weights.name], dtype, start, _loading_report(progress))
+        dtype = torch.float32 if device == "cpu" else torch.float16
+        pipeline = load_published(folder, VARIANTS[weights.name], dtype, start, loading_report(progress))
     pipeline.set_progress_bar_config(disable=True)
-    begin_offload(pipeline, resources, streamed=pipeline.networks)
-    resident = not offloads(resources)
-    if resources.compile and resident and resources.device.startswith("cuda"):
-        compile_networks(pipeline)
+    begin_offload(pipeline, resources)
+    compile_blocks(resources, pipeline.denoiser, pipeline.autoencoder)
     progress.check()
-    return Model(pipeline, folder, resident)
-
-
-def compile_networks(pipeline: HunyuanShapePipeline) -> None:
-    """Have each kind of repeated block compiled at its first use; a block that cannot be runs as it is, with a warning.
-
-    That may be for want of a compiler: Triton is not part of torch on Windows.
-    """
-    torch._dynamo.config.suppress_errors = True
-    for network in (pipeline.denoiser, pipeline.autoencoder):
-        network.compile_repeated_blocks(dynamic=False)
+    return Model(pipeline, folder, not offloads(resources))
 
 
 def run(model: Model | None, request: Request, folder: JobFolder, resources: Resources, progress: Progress) -> Result:
@@ -201,17 +192,3 @@ def _written(mesh: MeshData, request: Request, folder: JobFolder) -> Artifact:
 def _points_per_query(pipeline: HunyuanShapePipeline, resources: Resources) -> int:
     kind = pipeline.device_of(pipeline.autoencoder).type
     return max(int(POINTS_PER_QUERY.get(kind, POINTS_PER_QUERY["cpu"]) * resources.chunk_scale), 1)
-
-
-def _loading_report(progress: Progress) -> Callable[[str], None]:
-    """Reports a component when its first tensor is read, and looks for a cancel at every other."""
-    reported: set[str] = set()
-
-    def report(component: str) -> None:
-        if component in reported:
-            progress.check()
-        else:
-            reported.add(component)
-            progress.loading(component)
-
-    return report

@@ -79,6 +79,11 @@ class DenoiserLayer(nn.Module):
         """`[B, W]` -> six of `[B, 1, W]`: shift, scale, gate of the attention, then of the feed-forward."""
         return self.adaln_linear(functional.silu(embedding)).unsqueeze(1).chunk(6, dim=-1)
 
+    @apply_forward_hook
+    def condition_cache(self, condition: Tensor) -> tuple[KeyValue, Tensor]:
+        """Keys and values of `condition [B, T, C]`, and what attention to an all-zero condition gives."""
+        return self.attn2.key_value(condition), self.attn2.of_zero_context(condition)
+
     def forward(
         self, h: Tensor, embedding: Tensor, key_value: KeyValue, unconditional: Tensor | None = None
     ) -> Tensor:
@@ -143,8 +148,7 @@ class PartPackerDenoiser(ModelMixin, ConfigMixin):
         """Keys, values and zero-condition constants of every layer for `condition [B, T, condition_width]`."""
         condition = condition.to(self.dtype)
         return ConditionCache(
-            tuple(layer.attn2.key_value(condition) for layer in self.layers),
-            tuple(layer.attn2.of_zero_context(condition) for layer in self.layers),
+            *zip(*(layer.condition_cache(condition) for layer in self.layers), strict=True)
         )
 
     def forward(self, latent: Tensor, timestep: Tensor, condition: Tensor) -> Tensor:

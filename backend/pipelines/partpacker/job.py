@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PartPacker's tasks as jobs: files in, artifacts out, in Blender's frame on both sides."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +19,14 @@ from ...contract import (
     Result,
     WeightSet,
 )
+from ...contract.reports import loading_report
 from ...geometry.components import is_watertight
 from ...geometry.frames import blender_to_x_front, x_front_to_blender
 from ...geometry.mesh_files import NamedMesh, write_parts
 from ..common.background import remove_background
+from ..common.compilation import compile_blocks
 from ..common.image_preparation import RgbaArray, has_transparency, load_image
-from ..common.memory import begin_offload, offloads, resting_device
+from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from ..common.surface_extraction import points_per_query
 from .checkpoint import load_published
 from .palette import PALETTE
@@ -48,6 +49,7 @@ class Model:
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
     """The pipeline in float32 for the small starter weights and on CPUs, in bfloat16 for the published ones on GPUs."""
+    warn_without_effect(resources, progress)
     device = resting_device(resources)
     second_device = device if offloads(resources) else resources.second_device
     if weights.bundled:
@@ -55,23 +57,12 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
         pipeline = PartPackerPipeline.from_pretrained(folder).place(device, second_device)
     else:
         dtype = torch.float32 if resources.device == "cpu" else torch.bfloat16
-        pipeline = load_published(folder, dtype, device, second_device, _loading_report(progress))
+        pipeline = load_published(folder, dtype, device, second_device, loading_report(progress))
     pipeline.set_progress_bar_config(disable=True)
     begin_offload(pipeline, resources)
-    if not offloads(resources) and resources.compile and resources.device.startswith("cuda"):
-        compile_networks(pipeline)
+    compile_blocks(resources, pipeline.denoiser, pipeline.autoencoder)
     progress.check()
     return Model(pipeline, folder)
-
-
-def compile_networks(pipeline: PartPackerPipeline) -> None:
-    """Have each kind of repeated block compiled at its first use; a block that cannot be runs as it is, with a warning.
-
-    That may be for want of a compiler: Triton is not part of torch on Windows.
-    """
-    torch._dynamo.config.suppress_errors = True
-    for network in (pipeline.denoiser, pipeline.autoencoder):
-        network.compile_repeated_blocks(dynamic=False)
 
 
 def run(model: Model | None, request: Request, folder: JobFolder, resources: Resources, progress: Progress) -> Result:
@@ -187,17 +178,3 @@ def _told(mesh: MeshData, progress: Progress, step: int, of: int) -> MeshData:
 def _points_per_query(pipeline: PartPackerPipeline, resources: Resources) -> int:
     points = points_per_query(pipeline.device_of(pipeline.autoencoder))
     return max(int(points * resources.chunk_scale), 1)
-
-
-def _loading_report(progress: Progress) -> Callable[[str], None]:
-    """Tells a component when its first tensor is read, and looks for a cancel at every other."""
-    told: set[str] = set()
-
-    def report(component: str) -> None:
-        if component in told:
-            progress.check()
-        else:
-            told.add(component)
-            progress.loading(component)
-
-    return report

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL
@@ -123,9 +123,3 @@ def _encode(
     depth = (hint(views)[:, 0] * 255.0).round().to(torch.uint8)
     mask = functional.avg_pool2d(views.mask.float()[:, None], 8)[:, 0] > 0.5
     return torch.stack(latents, 1), torch.stack(colors, 1), torch.stack(materials, 1), depth, mask
-
-
-def own_views(pool: LatentPool, index: Tensor | slice) -> LatentPool:
-    """Some of the views with their paintings."""
-    kept = {item.name: getattr(pool, item.name) for item in fields(pool)}
-    return LatentPool(**{name: value if name == "background" else value[index] for name, value in kept.items()})

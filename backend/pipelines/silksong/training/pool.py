@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ....contract import BadInput, MeshData
+from ....contract import BadInput, MeshData, replace_whole
 from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE
 from ....geometry.normalization import Normalization
 from .cleaning import CleaningRule, checked_tokens
@@ -75,10 +75,9 @@ class Pool:
 
     def save(self, path: Path, made_from: str) -> None:
         """Write a file that ``load`` takes only for the same ``made_from``."""
-        partial_path = path.with_suffix(f".{os.getpid()}.partial")
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(vars(self).copy(), partial_path, {"made_from": made_from})
-        partial_path.replace(path)
+        with replace_whole(path) as draft:
+            save_file(vars(self).copy(), draft, {"made_from": made_from})
 
     @classmethod
     def load(cls, path: Path, made_from: str) -> Pool | None:

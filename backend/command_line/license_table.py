@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The models that Meshwright uses and their licenses as a page: `python -m backend.weights.license_table`.
+"""The models that Meshwright uses and their licenses as a page: `python -m backend.command_line.license_table`.
 
 Drawn from the pipelines' specs, so that the page and the gate before a download say the same.
 """
@@ -22,7 +22,7 @@ Meshwright itself is free software, GPL-3.0-or-later. The models that it runs ha
 forbid commercial work. Nothing is downloaded before you have read and accepted the terms; what you accepted, and when,
 stands in `licenses.json` in your models folder. When a license changes, Meshwright asks again.
 
-This page is written by `python -m backend.weights.license_table > docs/licenses.md`.
+This page is written by `python -m backend.command_line.license_table > docs/licenses.md`.
 """
 
 
