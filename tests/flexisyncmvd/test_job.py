@@ -158,7 +158,7 @@ def test_a_guide_is_drawn_first(texture):
 
 @pytest.mark.parametrize("options", [
     {"cond_type": "depth+normal"}, {"lens": "perspective"}, {"sync_mode": "views"}, {"guess_mode": True},
-    {"guidance_rescale": 0.7}, {"reference": True}, {"guidance_scale": 1.0}, {"camera_azims": "-100, 0, 110 200"},
+    {"guidance_rescale": 0.7}, {"guidance_scale": 1.0}, {"camera_azims": "-100, 0, 110 200"},
     {"camera_elevation": 20.0}, {"bottom_cameras": True},
 ], ids=str)
 def test_every_way_ends_in_another_texture(texture, options):
@@ -211,11 +211,6 @@ def test_faces_of_all_meshes_count(texture, monkeypatch):
 def test_azimuths_that_make_no_ring_are_told(texture, azimuths):
     with pytest.raises(BadInput, match="3 to 16 angles"):
         texture(BOX, camera_azims=azimuths)
-
-
-def test_as_published_the_texture_is_as_large_as_the_latent_one(texture):
-    _, folder = texture(BOX, reference=True)
-    assert pixels(folder, "texture.001.png").shape[:2] == (256, 256)
 
 
 def test_something_must_be_asked_for(texture):

@@ -4,11 +4,9 @@
 from collections.abc import Iterator
 
 import torch
-import trimesh
 from torch import Tensor
 
 from backend.geometry.coarse_to_fine import FieldQuery, evaluate_field
-from backend.geometry.isosurface import extract_isosurface
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 
 from .comparison import FLOAT32_TOLERANCE, Comparison
@@ -17,6 +15,7 @@ from .kinds import kind
 from .partpacker import load_autoencoder, load_denoiser, load_image_encoder, pipeline_of
 from .partpacker_fields import counts_of, same_where_evaluated
 from .published.coarse_to_fine import published_grid
+from .published.marching_cubes import merged_surface
 
 CHUNK = 8192
 """Points per query of a network's field."""
@@ -71,6 +70,5 @@ def end_to_end(golden: Golden) -> Iterator[Comparison]:
             _field(autoencoder, hidden), resolution, device="cpu", chunk_size=CHUNK, min_resolution=smallest
         )
         # The recorded values where there are any: the last bit of a value near 0 decides about a face.
-        mesh = extract_isosurface(torch.where(expected.isfinite(), expected, ours))
-        merged = trimesh.Trimesh(mesh.vertices, mesh.faces)
+        merged = merged_surface(torch.where(expected.isfinite(), expected, ours))
         yield Comparison(f"vol{volume}.counts", counts_of(merged), golden.output(f"vol{volume}.counts_trimesh"), 0.0)

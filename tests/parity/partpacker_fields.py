@@ -23,6 +23,7 @@ from .comparison import Comparison
 from .golden import Golden
 from .kinds import kind
 from .published.coarse_to_fine import published_grid
+from .published.marching_cubes import merged_surface
 
 EXACT = 0.0
 POSITION = 2e-7
@@ -123,8 +124,7 @@ def _numbered(corners: np.ndarray) -> np.ndarray:
 def _merged_surface(golden: Golden, case: str, grid: Tensor) -> Iterator[Comparison]:
     if not golden.has_output(f"{case}.n_faces_trimesh"):
         return
-    mesh = extract_isosurface(grid)
-    merged = trimesh.Trimesh(mesh.vertices, mesh.faces)
+    merged, mesh = merged_surface(grid), extract_with_warp(grid)
     yield Comparison(f"{case} faces", len(merged.faces), int(golden.output(f"{case}.n_faces_trimesh")))
     yield Comparison(f"{case} vertices", len(merged.vertices), int(golden.output(f"{case}.n_vertices_trimesh")))
     yield Comparison(f"{case} volume", np.float64(mesh.volume), golden.output(f"{case}.volume_trimesh"), _volume(mesh))
@@ -143,11 +143,12 @@ def mesh_post(golden: Golden) -> Iterator[Comparison]:
         )
         for volume in volumes
     ]
+    for volume, grid in zip(volumes, grids, strict=True):
+        merged = counts_of(merged_surface(grid))
+        yield Comparison(f"{volume} raw counts", merged, golden.output(f"{volume}.trimesh_counts"), EXACT)
     for name, extract in EXTRACTORS.items():
         surfaces = [extract(grid) for grid in grids]
         for volume, surface in zip(volumes, surfaces, strict=True):
-            merged = counts_of(trimesh.Trimesh(surface.vertices, surface.faces))
-            yield Comparison(f"{name} {volume} raw counts", merged, golden.output(f"{volume}.trimesh_counts"), EXACT)
             cleaned = counts_of(clean_volume(surface))
             yield Comparison(f"{name} {volume} counts", cleaned, golden.output(f"{volume}.clean_counts"), EXACT)
         yield from _golden_parts(golden, name, surfaces, exact_diagonals=name == "warp")

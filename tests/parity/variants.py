@@ -29,6 +29,7 @@ from backend.pipelines.silksong.point_sampling import sample_condition_points
 from backend.pipelines.silksong.tokenizer.small_holes import close_small_holes
 
 from .published.coarse_to_fine import published_grid
+from .published.marching_cubes import merged_surface
 from .published.projection import PublishedProjector, jump_flood
 from .published.silksong import published_decode, published_tokens, tokenizer_manifold
 
@@ -83,7 +84,7 @@ def three_balls() -> Variant:
             tensors |= {"out.small.grid": grid, "out.small.vertices": mesh.vertices.astype(np.float64),
                         "out.small.faces": mesh.faces.astype(np.int64)}
         else:
-            merged = trimesh.Trimesh(mesh.vertices, mesh.faces)
+            merged = merged_surface(filled)
             tensors |= {
                 "out.halves.nan_count": int(grid.isnan().sum()),
                 "out.halves.n_faces_trimesh": len(merged.faces),

@@ -13,7 +13,7 @@ from .uv_mesh import UVMesh, area_weighted_normals
 from .uv_space import MOST_OVERLAP, UVCoverage, dilate, faces_in_texture, rasterize_uvs, uv_coverage, wrap_uvs
 from .view_geometry import ViewGeometry, view_geometry, view_texels
 from .visibility import visible_texels
-from .voronoi import jump_flood, nearest_seeds
+from .voronoi import nearest_seeds
 
 __all__ = [
     "MOST_OVERLAP",
@@ -28,7 +28,6 @@ __all__ = [
     "bake_texels",
     "dilate",
     "faces_in_texture",
-    "jump_flood",
     "nearest_seeds",
     "orbit_cameras",
     "rasterize",

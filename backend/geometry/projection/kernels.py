@@ -64,9 +64,9 @@ def pixel_index(position: float, size: int, half: float) -> float:
 
 
 @wp.func
-def barycentrics(p: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3, offset: float) -> wp.vec3:
-    """Barycentric coordinates of p in the projected triangle; ``offset`` is added to twice its area."""
-    denominator = edge(c, a, b) + offset
+def barycentrics(p: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3) -> wp.vec3:
+    """Barycentric coordinates of p in the projected triangle."""
+    denominator = edge(c, a, b)
     return wp.vec3(edge(p, b, c) / denominator, edge(p, c, a) / denominator, edge(p, a, b) / denominator)
 
 
@@ -133,7 +133,6 @@ def rasterize_pieces(
     width: int,
     half_x: float,
     half_y: float,
-    offset: float,
     perspective: bool,
     behind: wp.array(dtype=wp.int64, ndim=2),
     keys: wp.array(dtype=wp.int64, ndim=2),
@@ -149,7 +148,7 @@ def rasterize_pieces(
     a = screen[faces[f, 0]]
     b = screen[faces[f, 1]]
     c = screen[faces[f, 2]]
-    denominator = edge(c, a, b) + offset
+    denominator = edge(c, a, b)
     i = first % box[2]
     j = first / box[2]
     y = pixel_center(box[1] + j, height, half_y)
@@ -183,7 +182,6 @@ def resolve_pixels(
     width: int,
     half_x: float,
     half_y: float,
-    offset: float,
     perspective: bool,
     face: wp.array(dtype=wp.int32, ndim=2),
     barycentric: wp.array(dtype=wp.vec3, ndim=2),
@@ -200,7 +198,7 @@ def resolve_pixels(
     b = screen[faces[f, 1]]
     c = screen[faces[f, 2]]
     p = wp.vec3(pixel_center(width - 1 - column, width, half_x), pixel_center(height - 1 - row, height, half_y), 0.0)
-    w = barycentrics(p, a, b, c, offset)
+    w = barycentrics(p, a, b, c)
     if perspective:
         w = perspective_weights(w, a, b, c)
     face[row, column] = f

@@ -7,27 +7,24 @@ and baking three passes over lists. A *seed* is a texel that some pixel of a vie
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from . import kernels, projector_kernels
-from .baked import GRAZING_COSINE, Baked
+from .baked import Baked
 from .cameras import Cameras
 from .rasterizer import rasterize_views
 from .texel_lists import Blend, Seeds
 from .uv_mesh import UVMesh
-from .uv_space import faces_in_texture, rasterize_uvs
+from .uv_space import rasterize_uvs
 from .view_geometry import view_texels
-from .visibility import seen_faces, texels_of_seen_faces, visible_texels
-from .voronoi import jump_flood, nearest_seeds
+from .visibility import visible_texels
+from .voronoi import nearest_seeds
 
 VISIBILITY_SIZE = 512
-"""Side of the images that tell what a view sees (SPEC 2.8a)."""
-REFERENCE_EPSILON = 1e-8
-"""What the published pipeline adds to the sum of weights; it darkens texels that are only seen at a grazing angle."""
+"""Side of the images that decide what a view sees."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +36,12 @@ class Projector:
         visible: bool [V, H, W], whether the view sees the texel or one of its eight neighbors.
         texture_size: H and W.
         fill_cosine: see `build`.
-        reference: the published pipeline's rules: jump flooding and epsilons instead of exact cells and sums, and a
-            face that has one pixel in a view is seen in all its texels, one that has none in no texel.
     """
 
     texels: Tensor
     visible: Tensor
     texture_size: tuple[int, int]
     fill_cosine: bool
-    reference: bool
     _seeds: Seeds
     _blend: Blend
     _fill: Tensor
@@ -63,7 +57,6 @@ class Projector:
         *,
         fill_cosine: bool = True,
         visibility_size: int = VISIBILITY_SIZE,
-        reference: bool = False,
     ) -> Projector:
         """Prepare the projection of ``mesh`` on its device.
 
@@ -75,22 +68,17 @@ class Projector:
             fill_cosine: whether a view also has a say in the texels between those that its pixels show, with the color
                 and the cosine of the nearest one. The published pipeline does so for latents and not for RGB.
             visibility_size: side of the images that decide which texels a view sees.
-            reference: see the class.
         """
         size = (texture_size, texture_size) if isinstance(texture_size, int) else texture_size
-        fragments = rasterize_views(mesh, cameras, view_size, reference=reference)
+        fragments = rasterize_views(mesh, cameras, view_size)
         texels, cosine = view_texels(mesh, cameras, fragments, size)
         seeds = Seeds.of(texels, cosine, size)
-        images = rasterize_views(mesh, cameras, visibility_size, reference=reference)
-        if reference:
-            visible = texels_of_seen_faces(faces_in_texture(mesh, size), seen_faces(images, len(mesh.faces)))
-        else:
-            visible = visible_texels(rasterize_uvs(mesh, size), mesh, cameras, images)
-        nearest = _nearest(reference)
-        blend = Blend.of(seeds, visible, nearest if fill_cosine else None, 0.0 if reference else GRAZING_COSINE)
+        images = rasterize_views(mesh, cameras, visibility_size)
+        visible = visible_texels(rasterize_uvs(mesh, size), mesh, cameras, images)
+        blend = Blend.of(seeds, visible, spread=fill_cosine)
         covered = blend.covered
-        fill = nearest(covered.view(size)).flatten()
-        return cls(texels, visible, size, fill_cosine, reference, seeds, blend, fill, bool(covered.any()))
+        fill = nearest_seeds(covered.view(size)).flatten()
+        return cls(texels, visible, size, fill_cosine, seeds, blend, fill, bool(covered.any()))
 
     @property
     def view_size(self) -> int:
@@ -109,7 +97,7 @@ class Projector:
 
     @property
     def hits(self) -> Tensor:
-        """How many pixels of each view show a texel, int32 [V, H, W]. The published gradient map is twice that."""
+        """How many pixels of each view show a texel, int32 [V, H, W]."""
         return self._seeds.spread(self._seeds.counts.int())
 
     @property
@@ -121,7 +109,7 @@ class Projector:
         cosine = self._seeds.spread(self._seeds.cosine)
         if not self.fill_cosine:
             return cosine
-        nearest = _nearest(self.reference)(self._seeds.mask).flatten(1).clamp(min=0).long()
+        nearest = nearest_seeds(self._seeds.mask).flatten(1).clamp(min=0).long()
         return cosine.flatten(1).gather(1, nearest).view(cosine.shape)
 
     def render(self, texture: Tensor, background: float = 1.0) -> Tensor:
@@ -157,13 +145,9 @@ class Projector:
             projector_kernels.blend_views,
             (len(self._fill), channels),
             *(means, self._blend.seed, self._blend.cosine, self._blend.first),
-            *(exponent or 1.0, REFERENCE_EPSILON if self.reference else 0.0, texture, weight),
+            *(exponent or 1.0, texture, weight),
             device=device,
         )
         if self._any_seen:
             texture = texture[:, self._fill.long()]
         return Baked(texture.view(channels, *self.texture_size), weight.view(self.texture_size))
-
-
-def _nearest(reference: bool) -> Callable[[Tensor], Tensor]:
-    return jump_flood if reference else nearest_seeds

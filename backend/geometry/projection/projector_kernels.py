@@ -31,7 +31,6 @@ def blend_views(
     cosine: wp.array(dtype=wp.float32),
     first: wp.array(dtype=wp.int32),
     exponent: float,
-    epsilon: float,
     texture: wp.array(dtype=wp.float32, ndim=2),
     weight: wp.array(dtype=wp.float32),
 ):
@@ -44,6 +43,6 @@ def blend_views(
         total += w * means[seed[i], c]
         weights += w
     if weights > 0.0:
-        texture[c, k] = total / (weights + epsilon)
+        texture[c, k] = total / weights
     if c == 0:
         weight[k] = weights

@@ -17,9 +17,6 @@ from . import kernels
 from .cameras import Cameras
 from .uv_mesh import UVMesh
 
-REFERENCE_OFFSET = 1e-8
-"""What the published pipeline adds to the denominator of barycentrics; it shifts those of very small faces."""
-
 
 @dataclass(frozen=True)
 class Fragments:
@@ -53,7 +50,6 @@ def rasterize(
     perspective: bool = False,
     cull: bool = True,
     layers: int = 1,
-    reference: bool = False,
 ) -> Fragments:
     """Rasterize one image.
 
@@ -64,12 +60,11 @@ def rasterize(
         perspective: whether depth and barycentrics are interpolated with correction for perspective.
         cull: leave out faces that wind clockwise on the screen.
         layers: how many faces a pixel may show, nearest first.
-        reference: the published pipeline's barycentrics, see `REFERENCE_OFFSET`.
 
     Returns:
         Fragments with the layers in front: at most ``layers``, none of them empty but a single one.
     """
-    image = Image(size, perspective, cull, REFERENCE_OFFSET if reference else 0.0)
+    image = Image(size, perspective, cull)
     keys = list(image.peel(screen, faces, layers))
     fragments = _empty_fragments(len(keys), size, screen.device)
     for layer, of_layer in enumerate(keys):
@@ -78,11 +73,11 @@ def rasterize(
 
 
 def rasterize_views(
-    mesh: UVMesh, cameras: Cameras, size: int | tuple[int, int], *, cull: bool = True, reference: bool = False
+    mesh: UVMesh, cameras: Cameras, size: int | tuple[int, int], *, cull: bool = True
 ) -> Fragments:
     """Rasterize what every camera sees of the mesh: Fragments with the V views in front, one face for each pixel."""
     size = (size, size) if isinstance(size, int) else size
-    image = Image(size, cameras.perspective, cull, REFERENCE_OFFSET if reference else 0.0)
+    image = Image(size, cameras.perspective, cull)
     fragments = _empty_fragments(len(cameras), size, mesh.device)
     for view, screen in enumerate(cameras.to_screen(mesh.vertices)):
         for keys in image.peel(screen, mesh.faces, layers=1):
@@ -106,7 +101,6 @@ class Image:
     size: tuple[int, int]
     perspective: bool
     cull: bool
-    offset: float
 
     def peel(self, screen: Tensor, faces: Tensor, layers: int) -> Iterator[Tensor]:
         """Yield the keys int64 [H, W] of one layer after another, from near to far, until they are empty.
@@ -125,7 +119,7 @@ class Image:
         behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
         for layer in range(layers):
             keys = torch.full_like(behind, kernels.FARTHEST_KEY)
-            arguments = (screen, faces, boxes, piece_ends, *self._frame(), *self._depths(), behind, keys)
+            arguments = (screen, faces, boxes, piece_ends, *self._frame(), self.perspective, behind, keys)
             kernels.launch(kernels.rasterize_pieces, piece_count, *arguments, device=device)
             if layer and not (keys != kernels.FARTHEST_KEY).any():
                 break
@@ -134,13 +128,10 @@ class Image:
 
     def resolve(self, keys: Tensor, screen: Tensor, faces: Tensor, into: Fragments) -> None:
         """Write what the keys stand for into a single layer or view."""
-        arguments = (screen, faces, keys, *self._frame(), *self._depths())
+        arguments = (screen, faces, keys, *self._frame(), self.perspective)
         outputs = (into.face[0], into.barycentric[0], into.depth[0])
         kernels.launch(kernels.resolve_pixels, self.size, *arguments, *outputs, device=screen.device)
 
     def _frame(self) -> tuple[int, int, float, float]:
         height, width = self.size
         return height, width, width / min(self.size), height / min(self.size)
-
-    def _depths(self) -> tuple[float, bool]:
-        return self.offset, self.perspective

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from .baked import GRAZING_COSINE
 from .sorting import sort_keys
+from .voronoi import nearest_seeds
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Blend:
 
     Attributes:
         seed: int32 [E], the seed whose color the view gives to the texel.
-        cosine: float32 [E], above 0.
+        cosine: float32 [E], above `GRAZING_COSINE`.
         first: int32 [K + 1], where each texel's entries begin.
     """
 
@@ -82,22 +83,19 @@ class Blend:
         return self.first.diff() > 0
 
     @classmethod
-    def of(
-        cls, seeds: Seeds, visible: Tensor, nearest: Callable[[Tensor], Tensor] | None, smallest_cosine: float
-    ) -> Blend:
+    def of(cls, seeds: Seeds, visible: Tensor, *, spread: bool) -> Blend:
         """Collect the entries of all views.
 
         Args:
             seeds: of the same texture.
             visible: bool [V, H, W], the texels that a view may have a say in.
-            nearest: the nearest seed of every texel, as `voronoi.nearest_seeds`; None leaves only the seeds themselves.
-            smallest_cosine: entries need more than this.
+            spread: whether every texel takes its nearest seed, or only the seeds themselves have entries.
         """
         seed = torch.arange(len(seeds.place), device=visible.device)
         place = seeds.place
-        if nearest is not None:
-            place, seed = _spread_seeds(seeds, visible, nearest)
-        chosen = visible.flatten()[place] & (seeds.cosine[seed] > smallest_cosine)
+        if spread:
+            place, seed = _spread_seeds(seeds, visible)
+        chosen = visible.flatten()[place] & (seeds.cosine[seed] > GRAZING_COSINE)
         texel_count = visible[0].numel()
         texel, order = sort_keys(place[chosen] % texel_count, texel_count)
         seed = seed[chosen][order.long()]
@@ -105,10 +103,10 @@ class Blend:
         return cls(seed.int(), seeds.cosine[seed], first.int())
 
 
-def _spread_seeds(seeds: Seeds, visible: Tensor, nearest: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def _spread_seeds(seeds: Seeds, visible: Tensor) -> tuple[Tensor, Tensor]:
     """Return every visible place of the views that have seeds, and the number of the seed nearest to it, int64 [E]."""
     texel_count = visible[0].numel()
-    nearest_texel = nearest(seeds.mask).flatten()
+    nearest_texel = nearest_seeds(seeds.mask).flatten()
     place = (visible.flatten() & (nearest_texel >= 0)).nonzero()[:, 0]
     number = torch.empty_like(nearest_texel)
     number[seeds.place] = torch.arange(len(seeds.place), dtype=number.dtype, device=number.device)

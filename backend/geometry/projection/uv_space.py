@@ -35,7 +35,7 @@ def rasterize_uvs(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS) 
 
 def faces_in_texture(mesh: UVMesh, size: tuple[int, int], *, layers: int = LAYERS) -> Tensor:
     """Return only the faces of `rasterize_uvs`, int32 [at most ``layers``, H, W], -1 where there is none."""
-    image = Image(size, perspective=False, cull=False, offset=0.0)
+    image = Image(size, perspective=False, cull=False)
     layered = torch.stack(list(image.peel(*_texture_plane(mesh, size), layers)))
     return torch.where(layered == FARTHEST_KEY, -1, layered & FACE_BITS).int()
 

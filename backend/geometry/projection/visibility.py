@@ -35,25 +35,6 @@ def visible_texels(layout: Fragments, mesh: UVMesh, cameras: Cameras, fragments:
     return dilate(visible.bool().view(-1, height, width))
 
 
-def seen_faces(fragments: Fragments, face_count: int) -> Tensor:
-    """Return which faces have a pixel in each view, bool [V, face_count]."""
-    seen = torch.zeros(len(fragments.face), face_count + 1, dtype=torch.bool, device=fragments.face.device)
-    seen.scatter_(1, fragments.face.flatten(1).long() + 1, True)
-    return seen[:, 1:]
-
-
-def texels_of_seen_faces(layout: Tensor, seen: Tensor) -> Tensor:
-    """Return which texels show a seen face, grown by one texel, bool [V, H, W]: the published rule (SPEC 2.8).
-
-    Args:
-        layout: int32 [L, H, W], the faces of every texel, -1 for none; of `faces_in_texture`.
-        seen: bool [V, F], of `seen_faces`.
-    """
-    face = layout.long() + 1
-    nothing = torch.zeros(len(seen), 1, dtype=torch.bool, device=seen.device)
-    return torch.stack([dilate(view[face].any(dim=0)) for view in torch.cat([nothing, seen], dim=1)])
-
-
 def rig_of(cameras: Cameras, fragments: Fragments) -> texel_kernels.Rig:
     """Cameras and depths for kernels."""
     rig = texel_kernels.Rig()

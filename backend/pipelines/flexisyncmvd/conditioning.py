@@ -28,57 +28,38 @@ class ControlKind(StrEnum):
     TILE = "tile"
 
 
-def condition_geometry(
-    mesh: UVMesh, cameras: Cameras, size: int = RENDER_SIZE, reference: bool = False
-) -> ViewGeometry:
+def condition_geometry(mesh: UVMesh, cameras: Cameras, size: int = RENDER_SIZE) -> ViewGeometry:
     """What depth, normal and canny images are made from, rendered once for all of them."""
-    return view_geometry(mesh, cameras, rasterize_views(mesh, cameras, size, reference=reference))
+    return view_geometry(mesh, cameras, rasterize_views(mesh, cameras, size))
 
 
-def condition_image(
-    kind: ControlKind, geometry: ViewGeometry, cameras: Cameras, size: int, reference: bool = False
-) -> Tensor:
-    """The image of one kind for every view, float32 [V, 3, size, size]: in [0, 1], or as the original had it."""
+def condition_image(kind: ControlKind, geometry: ViewGeometry, cameras: Cameras, size: int) -> Tensor:
+    """The image of one kind for every view, float32 [V, 3, size, size] in [0, 1]."""
     if kind is ControlKind.DEPTH:
-        return smooth(depth_image(geometry, reference), size)
-    normals = smooth(normal_image(geometry, cameras, reference), size)
-    if kind is ControlKind.NORMAL:
-        return normals
-    return edges(normals / 2 + 0.5 if reference else normals)
+        return smooth(depth_image(geometry), size)
+    normals = smooth(normal_image(geometry, cameras), size)
+    return normals if kind is ControlKind.NORMAL else edges(normals)
 
 
-def depth_image(geometry: ViewGeometry, reference: bool = False) -> Tensor:
-    """Inverse depth of each view stretched to [0, 1], near is 1, background 0; [V, 3, H, W].
-
-    A flat view is all near; the original stretches its rounding errors.
-    """
+def depth_image(geometry: ViewGeometry) -> Tensor:
+    """Inverse depth of each view stretched to [0, 1]: near is 1, background 0, flat views all near; [V, 3, H, W]."""
     mask = geometry.mask[:, None]
     inverse = 1 / torch.where(mask, geometry.depth[:, None], _FAR)
     nearest = inverse.amax((2, 3), keepdim=True)
     farthest = torch.where(mask, inverse, torch.inf).amin((2, 3), keepdim=True).minimum(nearest)
     spread = nearest - farthest
     stretched = ((inverse - farthest) / torch.where(spread > 0, spread, 1)).clamp(0, 1)
-    if not reference:
-        stretched = torch.where(spread > FLAT * nearest, stretched, 1)
+    stretched = torch.where(spread > FLAT * nearest, stretched, 1)
     return (stretched * mask).expand(-1, 3, -1, -1)
 
 
-def normal_image(geometry: ViewGeometry, cameras: Cameras, reference: bool = False) -> Tensor:
-    """Normals seen from each camera in [0, 1]: red left, green up, blue toward the camera; [V, 3, H, W].
-
-    The original leaves them unscaled, stretches blue ninety-nine times, and hands them over in [-1, 1].
-    """
+def normal_image(geometry: ViewGeometry, cameras: Cameras) -> Tensor:
+    """Unit normals seen from each camera in [0, 1]: red left, green up, blue toward the camera; [V, 3, H, W]."""
     normals = torch.einsum("vhwi,vij->vhwj", geometry.normal, cameras.rotation)
-    if reference:
-        projection = cameras.full_projection()[:, :3, :3]
-        normals = torch.einsum("vhwi,vij->vhwj", geometry.normal, projection.transpose(1, 2).inverse())
-    else:
-        normals = functional.normalize(normals, dim=-1, eps=1e-6)
-    facing = normals * normals.new_tensor([1, 1, -1])
+    facing = functional.normalize(normals, dim=-1, eps=1e-6) * normals.new_tensor([1, 1, -1])
     colors = ((facing + 1) / 2).clamp(0, 1)
     colors = torch.where(geometry.mask[..., None], colors, colors.new_tensor([0.5, 0.5, 1]))
-    image = colors.permute(0, 3, 1, 2)
-    return image * 2 - 1 if reference else image
+    return colors.permute(0, 3, 1, 2)
 
 
 def edges(images: Tensor) -> Tensor:

@@ -127,7 +127,6 @@ def rig_of(request: Request) -> CameraRig:
     return CameraRig(
         azimuths or CameraRig.even(int(options["views"])), float(options["camera_elevation"]),
         bool(options["top_cameras"]), bool(options["bottom_cameras"]), float(options["top_elevation"]),
-        bool(options["reference"]),
     )
 
 
@@ -135,9 +134,8 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
     """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
     options = request.parameters
     spare = resources.memory_mode != "full" or resources.chunk_scale < 1
-    latent_view, reference = int(options["latent_view_size"]), bool(options["reference"])
+    latent_view, texture = int(options["latent_view_size"]), int(options["texture_size"])
     image = 8 * latent_view
-    texture = image if reference else int(options["texture_size"])  # the original makes it as large as the latent one
     control = ControlSchedule(
         float(options["conditioning_scale"]), float(options["conditioning_scale_end"]),
         float(options["control_guidance_start"]), float(options["control_guidance_end"]),
@@ -158,7 +156,6 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
         mode=SyncMode(str(options["sync_mode"])),
         views_per_chunk=2 if spare else None,
         decoded_together=1 if spare else 2,
-        reference=reference,
     )
 
 

@@ -9,7 +9,6 @@ from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, MultiCont
 from diffusers.loaders import IPAdapterMixin
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 from transformers import (
     CLIPImageProcessor,
     CLIPTextModel,
@@ -21,7 +20,7 @@ from transformers import (
 from ...contract import BadInput
 from ...contract.reports import StageReport, ignore
 from ...geometry.projection import Projector
-from ...painting.baking import EXPONENT, bake_squares
+from ...painting.baking import bake_squares
 from ..common.attention import fastest_attention
 from .attention import ViewSharing
 from .control_images import control_images
@@ -120,7 +119,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         told, device = reports.stage, self.device_of_networks
         draws = Draws(seed, device)
         told("prepare", 0, 4)
-        prompts = self.encode_prompts(*texts, scene.rig, settings.reference)
+        prompts = self.encode_prompts(*texts, scene.rig)
         told("prepare", 1, 4)
         controls = self.prepare_controls(scene, settings)
         told("prepare", 2, 4)
@@ -147,19 +146,17 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
             raise BadInput("These weights cannot take an image.", "They have no image adapter.",
                            "Leave the image out, or choose weights that have one.")
 
-    def encode_prompts(
-        self, prompt: str, negative_prompt: str, rig: CameraRig, reference: bool = False
-    ) -> ViewPrompts:
+    def encode_prompts(self, prompt: str, negative_prompt: str, rig: CameraRig) -> ViewPrompts:
         """The encoded prompts of every view, with the side that it sees."""
-        endings = [suffix(direction, reference) for direction in DIRECTIONS]
-        return of_views(*(self._encode(text, endings, reference) for text in (prompt, negative_prompt)), rig.poses)
+        endings = [suffix(direction) for direction in DIRECTIONS]
+        return of_views(*(self._encode(text, endings) for text in (prompt, negative_prompt)), rig.poses)
 
-    def _encode(self, text: str, endings: Sequence[str], reference: bool = False) -> TextEncoding:
+    def _encode(self, text: str, endings: Sequence[str]) -> TextEncoding:
         encoders = [(self.tokenizer, self.text_encoder)]
         if self.is_xl:
             encoders.append((self.tokenizer_2, self.text_encoder_2))
         device = self.device_of_networks
-        return encode(encoders, text, endings, device, reference).to(device, self.unet.dtype)
+        return encode(encoders, text, endings, device).to(device, self.unet.dtype)
 
     def encode_image_prompt(self, image: Image.Image | None, scale: float) -> list[Tensor]:
         """What the image adapters take; without an image they are silenced, since they cannot be left out."""
@@ -175,8 +172,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
     def latent_projector(self, scene: Scene, settings: Settings) -> Projector:
         """Between the views' latents and the latent texture."""
         return Projector.build(
-            scene.mesh, scene.cameras, settings.sizes.latent_view, settings.sizes.latent_texture,
-            reference=settings.reference,
+            scene.mesh, scene.cameras, settings.sizes.latent_view, settings.sizes.latent_texture
         )
 
     def prepare_controls(self, scene: Scene, settings: Settings) -> list[Control]:
@@ -260,7 +256,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
             plan_steps(timesteps, settings.schedule),
             self.scheduler.alphas_cumprod,
             self.scheduler.config.prediction_type,
-            [control_scales(control.schedule, timesteps, settings.reference) for control in controls],
+            [control_scales(control.schedule, timesteps) for control in controls],
         )
 
     def decode(self, latents: Tensor, rows: int = 2, progress: StageReport = ignore) -> Tensor:
@@ -269,11 +265,6 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
     def bake(self, views: Tensor, scene: Scene, settings: Settings, reports: Reports = SILENT) -> Tensor:
         """The views' images blended in the texture, float32 [3, H, W]."""
-        sizes = settings.sizes
-        if not settings.reference:
-            size = (sizes.texture, sizes.texture) if isinstance(sizes.texture, int) else sizes.texture
-            return bake_squares(scene.mesh, scene.cameras, views, size, partial(reports.stage, "bake"), reports.check)
-        projector = Projector.build(scene.mesh, scene.cameras, sizes.view, sizes.texture, fill_cosine=False,
-                                    reference=True)
-        views = functional.interpolate(views, (sizes.view, sizes.view), mode="nearest-exact")
-        return projector.bake(views, EXPONENT).texture.clamp(0, 1)
+        size = settings.sizes.texture
+        size = (size, size) if isinstance(size, int) else size
+        return bake_squares(scene.mesh, scene.cameras, views, size, partial(reports.stage, "bake"), reports.check)

@@ -14,9 +14,9 @@ DIRECTIONS = ("", "front", "side", "back", "top", "bottom")
 STEEP, FRONT, BACK = 30.0, 30.0, 120.0
 
 
-def suffix(direction: str, reference: bool = False) -> str:
-    """What is put behind the prompt. The original also puts ",  view." behind the prompt without a direction."""
-    return f", {direction} view." if direction or reference else ""
+def suffix(direction: str) -> str:
+    """The words after the prompt that name the side; none without a direction."""
+    return f", {direction} view." if direction else ""
 
 
 def positive_direction(pose: Pose) -> str:
@@ -72,16 +72,14 @@ def of_views(positive: TextEncoding, negative: TextEncoding, poses: Sequence[Pos
     )
 
 
-def token_ids(tokenizer: CLIPTokenizer, text: str, ending: str, reference: bool = False) -> Tensor:
-    """Token ids int64 [77] of the text and its ending. A long text is cut before the ending; the original cuts both."""
+def token_ids(tokenizer: CLIPTokenizer, text: str, ending: str) -> Tensor:
+    """Token ids int64 [77] of the text and its ending. A long text is cut before the ending."""
     longest = tokenizer.model_max_length
     whole = tokenizer(text + ending, truncation=False, verbose=False).input_ids
-    if len(whole) > longest and not reference:
+    if len(whole) > longest:
         kept = tokenizer(ending, add_special_tokens=False).input_ids
         body = tokenizer(text, add_special_tokens=False, verbose=False).input_ids[: longest - 2 - len(kept)]
         whole = [tokenizer.bos_token_id, *body, *kept, tokenizer.eos_token_id]
-    elif len(whole) > longest:
-        whole = [*whole[: longest - 1], tokenizer.eos_token_id]
     return torch.tensor(whole + [tokenizer.pad_token_id] * (longest - len(whole)))
 
 
@@ -100,12 +98,11 @@ def encode(
     text: str,
     endings: Sequence[str],
     device: torch.device | str,
-    reference: bool = False,
 ) -> TextEncoding:
     """Encode the text with each of the endings by the one encoder of Stable Diffusion 1.5 or the two of SDXL."""
     hidden, pooled = [], None
     for tokenizer, model in encoders:
-        ids = torch.stack([token_ids(tokenizer, text, ending, reference) for ending in endings])
+        ids = torch.stack([token_ids(tokenizer, text, ending) for ending in endings])
         output = model(ids.to(device), output_hidden_states=len(encoders) > 1)
         hidden.append(output.hidden_states[-2] if len(encoders) > 1 else output.last_hidden_state)
         pooled = output.text_embeds if len(encoders) > 1 and "text_embeds" in output else pooled

@@ -28,8 +28,7 @@ class CameraRig:
     """A ring of cameras, two that look down on front and back, and two that look up at them.
 
     All angles in degrees. `azimuths` are in the order in which neighbors attend to each other; the ring closes.
-    `height` is the elevation of the cameras above, and below zero of those below. `reference` finds the front as the
-    original does, which takes an azimuth of -10 for one of 350 and so for no front.
+    `height` is the elevation of the cameras above, and below zero of those below.
     """
 
     azimuths: tuple[float, ...] = AZIMUTHS
@@ -37,7 +36,6 @@ class CameraRig:
     top_cameras: bool = True
     bottom_cameras: bool = False
     height: float = TOP_ELEVATION
-    reference: bool = False
 
     @staticmethod
     def even(count: int) -> tuple[float, ...]:
@@ -64,8 +62,6 @@ class CameraRig:
     def front(self) -> int:
         """Index of the view that shows the front: every view may look at it."""
         azimuths = [azimuth % 360 for azimuth in self.azimuths]
-        if self.reference:
-            return azimuths.index(min(azimuths))
         return min(range(len(azimuths)), key=lambda i: min(azimuths[i], 360 - azimuths[i]))
 
     @cached_property

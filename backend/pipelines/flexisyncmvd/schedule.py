@@ -96,25 +96,18 @@ def _palette(passed: float, schedule: SyncSchedule) -> Palette:
     return Palette.BLACK_AND_WHITE if passed < schedule.shuffle_end else Palette.UNCHANGED
 
 
-def control_scales(control: ControlSchedule, timesteps: Sequence[int], reference: bool = False) -> list[float]:
-    """Strength of a ControlNet at each step; 0 outside its window, where it need not run.
-
-    `reference` is the original's order: `scale` at step 0, then from `scale_end` back to `scale`, a step late.
-    """
+def control_scales(control: ControlSchedule, timesteps: Sequence[int]) -> list[float]:
+    """Strength of a ControlNet at each step; 0 outside its window, where it need not run."""
     count = len(timesteps)
-    passed = [1 - timestep / TRAIN_STEPS for timestep in timesteps]
-    scales = [_scale(control, share, reference) for share in passed]
-    if reference:
-        scales = [control.scale, *scales[:-1]]
+    scales = [_scale(control, 1 - timestep / TRAIN_STEPS) for timestep in timesteps]
     inside = [index / count >= control.start and (index + 1) / count <= control.end for index in range(count)]
     return [scale if keep else 0.0 for scale, keep in zip(scales, inside, strict=True)]
 
 
-def _scale(control: ControlSchedule, passed: float, reference: bool) -> float:
+def _scale(control: ControlSchedule, passed: float) -> float:
     if passed < control.start:
         return control.scale
     if passed > control.end:
         return control.scale_end
     share = (passed - control.start) / (control.end - control.start)
-    first, last = (control.scale_end, control.scale) if reference else (control.scale, control.scale_end)
-    return (1 - share) * first + share * last
+    return (1 - share) * control.scale + share * control.scale_end

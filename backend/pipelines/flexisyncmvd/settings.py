@@ -15,8 +15,8 @@ from .schedule import ControlSchedule, SyncSchedule
 
 @dataclass(frozen=True)
 class Sizes:
-    """Edges in pixels: of a view's latent, of the latent texture, of the views that tile control (and in reference mode
-    the bake) works with, and of the texture. Textures may have a height and a width.
+    """Edges in pixels: of a view's latent, of the latent texture, of the views that tile control works with, and of the
+    texture. Textures may have a height and a width.
     """
 
     latent_view: int
@@ -29,9 +29,8 @@ class Sizes:
 class Settings:
     """How a texture is made. `controls` names each kind of image that the views follow, with its strength.
 
-    `reference` keeps what is wrong in the original: order of the ControlNets' strengths, normal images, truncated
-    prompts, jump flooding; a job's rig and sizes keep the rest. `views_per_chunk` and `decoded_together` bound the
-    memory of attention and of the autoencoder, and change nothing else.
+    `views_per_chunk` and `decoded_together` bound the memory of attention and of the autoencoder, and change nothing
+    else.
     """
 
     sizes: Sizes
@@ -44,7 +43,6 @@ class Settings:
     mode: SyncMode = SyncMode.TEXTURE
     views_per_chunk: int | None = None
     decoded_together: int = 2
-    reference: bool = False
 
 
 @dataclass(frozen=True)

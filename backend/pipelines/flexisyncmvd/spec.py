@@ -85,7 +85,6 @@ _GUIDANCE = tuple(replace(parameter, advanced=True, group="Guidance") for parame
     Parameter("guidance_rescale", "float", 0.0, "Rescale Guidance", "Reduces overexposure from strong guidance",
               0.0, 1.0, 0.05),
     Parameter("guess_mode", "bool", False, "Guess Mode", "Let the mesh guide without the prompt"),
-    Parameter("reference", "bool", False, "As Published", "Keep the published pipeline's faults, to compare with it"),
     Parameter("log_interval", "int", 3, "Preview Every", "Steps between previews", 1, 50, 1),
 ))
 

@@ -15,6 +15,7 @@ from backend.geometry.projection import (
     view_geometry,
     view_texels,
 )
+from tests.parity.published.projection import PublishedProjector
 
 from .meshes import RIG, globe, joined, quad
 
@@ -66,10 +67,9 @@ def test_rows_count_from_the_top():
 
 
 @pytest.mark.parametrize("fill_cosine", [True, False])
-@pytest.mark.parametrize("reference", [True, False])
-def test_a_constant_bakes_to_itself(fill_cosine, reference):
+def test_a_constant_bakes_to_itself(fill_cosine):
     projector = Projector.build(
-        globe(), orbit_cameras(RIG), 32, (48, 80), fill_cosine=fill_cosine, visibility_size=128, reference=reference
+        globe(), orbit_cameras(RIG), 32, (48, 80), fill_cosine=fill_cosine, visibility_size=128
     )
     views = torch.tensor([0.25, -3.0]).view(1, 2, 1, 1).expand(10, 2, 32, 32)
     texture = projector.bake(views, 1.0).texture
@@ -141,18 +141,17 @@ def test_a_view_that_sees_nothing_has_no_say():
     mesh = quad((-0.9, 0.9), (-0.9, 0.9))
     poses = [(0.0, 0.0), (0.0, 180.0), (0.0, 30.0)]
     for fill_cosine in (True, False):
-        for reference in (True, False):
-            projector = Projector.build(
-                mesh, orbit_cameras(poses), 16, 20, fill_cosine=fill_cosine, visibility_size=64, reference=reference
-            )
-            assert not projector.mask[1].any()
-            assert not projector.visible[1].any()
-            assert not projector.cosine[1].any()
-            views = random_views(projector)
-            baked = projector.bake(views, 1.0)
-            views[1] = torch.nan
-            assert torch.equal(projector.bake(views, 1.0).texture, baked.texture)
-            assert baked.texture.isfinite().all()
+        projector = Projector.build(
+            mesh, orbit_cameras(poses), 16, 20, fill_cosine=fill_cosine, visibility_size=64
+        )
+        assert not projector.mask[1].any()
+        assert not projector.visible[1].any()
+        assert not projector.cosine[1].any()
+        views = random_views(projector)
+        baked = projector.bake(views, 1.0)
+        views[1] = torch.nan
+        assert torch.equal(projector.bake(views, 1.0).texture, baked.texture)
+        assert baked.texture.isfinite().all()
 
 
 def test_views_that_all_see_nothing_bake_to_zero():
@@ -208,7 +207,7 @@ def test_texels_seen_at_a_grazing_angle_keep_their_color():
     baked = Projector.build(mesh, cameras, 64, 20).bake(views, 6.0)
     assert 0 < baked.weight.max() < 1e-6
     torch.testing.assert_close(baked.texture, torch.full((3, 20, 20), 0.8))
-    assert Projector.build(mesh, cameras, 64, 20, reference=True).bake(views, 6.0).texture.min() < 0.5
+    assert PublishedProjector(mesh, cameras, 64, 20).bake(views, 6.0).texture.min() < 0.5
 
 
 def test_the_same_twice_and_from_half_precision():

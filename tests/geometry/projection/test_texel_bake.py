@@ -14,6 +14,7 @@ from backend.geometry.projection import (
     view_geometry,
     visible_texels,
 )
+from tests.parity.published.projection import PublishedProjector
 
 from .meshes import RIG, globe, joined, quad
 
@@ -82,14 +83,14 @@ def test_half_hidden_faces_are_seen_in_part():
     exact = Projector.build(mesh, cameras, 64, 80).visible[0, :, :40]
     assert exact[:, :20].all()
     assert not exact[:, 22:].any()
-    assert Projector.build(mesh, cameras, 64, 80, reference=True).visible[0, :, :40].all()
+    assert PublishedProjector(mesh, cameras, 64, 80).visible[0, :, :40].all()
 
 
 def test_faces_smaller_than_a_pixel_are_seen():
     """The published rule sees only those that happen to lie under a pixel's center."""
     mesh, cameras = globe(0.8, 150, 300), orbit_cameras([(0.0, 0.0)])
     exact = Projector.build(mesh, cameras, 64, 300, visibility_size=64).visible[0]
-    published = Projector.build(mesh, cameras, 64, 300, visibility_size=64, reference=True).visible[0]
+    published = PublishedProjector(mesh, cameras, 64, 300, visibility_size=64).visible[0]
     front = (slice(75, 225), slice(100, 200))
     assert exact[front].all()
     assert not published[front].all()

@@ -4,8 +4,9 @@
 import pytest
 import torch
 
-from backend.geometry.projection import jump_flood, nearest_seeds
+from backend.geometry.projection import nearest_seeds
 from backend.geometry.projection.sorting import sort_keys
+from tests.parity.published.projection import jump_flood
 
 
 def searched(seeds):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the original splits too many views into batches (spec 2.16b), to check our networks on its groups.
+"""How the original splits too many views into batches, to check our networks on its groups.
 
-Our pipeline never splits views: its attention is computed in chunks of queries, which changes nothing.
+Our pipeline never splits views: its attention runs in chunks of queries, which changes nothing.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Some views of a rig as the original computes them when there are too many: `views` go through the network,
+    """Some views of a rig as the original takes them when there are too many: `views` go through the network,
     `kept` are the positions of those whose output counts. `neighbors` and `references` are positions in `views`."""
 
     views: tuple[int, ...]
@@ -21,7 +21,7 @@ class MicroBatch:
 def micro_batches(
     neighbors: tuple[tuple[int, ...], ...], references: tuple[int, ...], most: int
 ) -> list[MicroBatch]:
-    """The original's grouping of views (spec 2.16b). Helpers see truncated neighbor lists, so it changes results."""
+    """The original's grouping of views. Helpers see truncated neighbor lists, so it changes results."""
     count = len(neighbors)
     if count + len(references) <= most:
         return [_micro_batch(tuple(range(count)), neighbors, references)]
