@@ -118,7 +118,7 @@ def _folders(wrong: list[ErrorReport]) -> list[Path]:
 def _checked(folder: Path) -> PipelineSpec:
     """The spec of the pipeline in this folder. Raises whatever its code raises, and BadInput for a bad spec."""
     if folder.parent != _HERE and _is_ours(folder.name):
-        raise BadInput(f"The pipeline in {folder} is left out.", f"The name '{folder.name}' is one of Meshwright's own.",
+        raise BadInput(f"The pipeline in {folder} is left out.", f"Meshwright has its own '{folder.name}'.",
                        "Rename the folder, and the pipeline in its spec.py.")
     found = getattr(importlib.import_module(f".{folder.name}.spec", __package__), "SPEC", None)
     if not isinstance(found, PipelineSpec):

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from ..contract import WeightFile
+from ..contract import WeightFile, write_text_whole
 
 _log = logging.getLogger(__name__)
 _RECORD = ".verified.json"
@@ -49,10 +49,8 @@ def remember(path: Path, folder: Path, sha256: str) -> None:
     """Keep the SHA-256 of a file as it is now. A folder that cannot be written only costs another look next time."""
     record = _read(folder)
     record[path.relative_to(folder).as_posix()] = [*_stamp(path), sha256]
-    draft = folder / f"{_RECORD}.draft"
     try:
-        draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        draft.replace(folder / _RECORD)
+        write_text_whole(folder / _RECORD, json.dumps(record, indent=1))
     except OSError as error:
         _log.info("cannot remember checked weights: %s", error)
 

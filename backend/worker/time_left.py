@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import StageSpec, TaskSpec
+from ..contract import StageSpec, TaskSpec, write_text_whole
 from ..contract.json_form import from_json, to_json
 from ..contract.parameter import Value
 
@@ -51,11 +51,9 @@ class Statistics:
         self._runs[kind] = run
         if self._path is None:
             return
-        draft = self._path.with_suffix(".draft")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(to_json(_File(self._runs)), indent=1), encoding="utf-8")
-            draft.replace(self._path)
+            write_text_whole(self._path, json.dumps(to_json(_File(self._runs)), indent=1))
         except OSError as error:
             logger.warning("The times of this run are not kept: %s", error)
 
