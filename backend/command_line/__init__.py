@@ -32,6 +32,8 @@ def _run(arguments: Sequence[str]) -> int:
         return _train(arguments[1], list(arguments[2:]))
     parser = build_parser()
     options = parser.parse_args(with_dashes(with_configuration(arguments)))
+    for report in registry.complaints():
+        sys.stderr.write(f"{report}\n")
     if options.command == "worker":
         from ..worker.loop import serve
 
@@ -39,11 +41,12 @@ def _run(arguments: Sequence[str]) -> int:
     if "task" in options and (slot := source_slot(options.task)) and slot.required and not named_files(options):
         parser.error(f"{options.command} needs files to work on")
     # Imported here and not above, so that the worker does not wait for trimesh.
-    from .downloads import download_weights
+    from .downloads import download_weights, remove_weights
     from .task_runs import run_task
 
     _log_to_stderr()
-    return {"specs": print_specs, "download": download_weights}.get(options.command, run_task)(options)
+    own = {"specs": print_specs, "download": download_weights, "remove": remove_weights}
+    return own.get(options.command, run_task)(options)
 
 
 def _log_to_stderr() -> None:

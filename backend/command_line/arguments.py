@@ -12,7 +12,7 @@ from ..worker.settings import AUTO, Settings
 from .task_arguments import add_task, in_help, text_flags
 
 HOME = Path.home() / ".cache" / "meshwright"
-OWN_COMMANDS = ("worker", "download", "train", "specs")
+OWN_COMMANDS = ("worker", "download", "remove", "train", "specs")
 _NEGATIVE = re.compile(r"-\.?\d")
 
 
@@ -40,6 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
         add_task(command, pipeline, task)
         _add_worker_options(command)
     _add_download(every)
+    remove = every.add_parser("remove", help="delete downloaded weights, and shared models that no others need")
+    _add_set(remove)
+    _add_worker_options(remove)
     train = every.add_parser("train", help="train a pipeline; its own options: train PIPELINE --help")
     train.add_argument("pipeline", choices=registry.trainable())
     specs = every.add_parser("specs", help="print the pipelines, their options and weights")
@@ -84,7 +87,11 @@ def _add_worker_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_download(every: argparse._SubParsersAction) -> None:
     parser = every.add_parser("download", help="fetch published weights")
-    parser.add_argument("pipeline", choices=list(registry.specs()))
-    parser.add_argument("weights", metavar="WEIGHTS", help="name of the set, as `specs` prints it")
+    _add_set(parser)
     parser.add_argument("--accept-license", action="store_true", help="you have read and accept the licenses")
     _add_worker_options(parser)
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", choices=list(registry.specs()))
+    parser.add_argument("weights", metavar="WEIGHTS", help="name of the set, as `specs` prints it")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`download`: shows the license, asks where there is somebody to ask, fetches."""
+"""`download`: shows the licenses, asks where there is somebody to ask, fetches. `remove`: deletes."""
 
 import argparse
 import sys
@@ -8,21 +8,24 @@ from pathlib import Path
 
 from ..contract import DOWNLOAD_WEIGHTS, Done, Failed, JobFolder, PipelineSpec, Request, WeightSet
 from ..pipelines import registry
+from ..weights.location import shared_set
+from ..weights.removal import remove
 from .arguments import worker_settings
 from .progress_bar import ProgressBar
 from .session import INTERRUPTED, Session
 
 
 def download_weights(options: argparse.Namespace) -> int:
-    """Fetch a set of weights; 1 when the license was not accepted or the download failed."""
+    """Fetch a set of weights and the shared models that it needs; 1 when a license was not accepted or it failed."""
     spec = registry.spec(options.pipeline)
     weights = spec.weight_set(options.weights)
-    sys.stdout.write(_terms(spec, weights))
-    if not options.accept_license and not _asked():
-        sys.stderr.write("The license was not accepted; nothing was fetched. Accept it with --accept-license.\n")
+    sets = [(spec, weights), *map(shared_set, weights.components)]
+    sys.stdout.write("\n".join(_terms(*pair) for pair in sets))
+    if not options.accept_license and not _asked(len(sets)):
+        sys.stderr.write(f"{_licenses(len(sets))} not accepted; nothing was fetched. Accept with --accept-license.\n")
         return 1
     request = Request("job", DOWNLOAD_WEIGHTS.name, spec.name, weights.name, weights.name,
-                      parameters={"accepted_licenses": weights.license.name})
+                      parameters={"accepted_licenses": "\n".join(each.license.name for _, each in sets)})
     with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch, Session(worker_settings(options)) as session:
         bar = ProgressBar(weights.label, DOWNLOAD_WEIGHTS)
         try:
@@ -33,9 +36,17 @@ def download_weights(options: argparse.Namespace) -> int:
         sys.stdout.write("\n".join(outcome.result.notes) + "\n")
         return 0
     if isinstance(outcome, Failed):
-        sys.stderr.write(f"{outcome.error.what}\n{outcome.error.why}\n{outcome.error.advice}\n")
+        sys.stderr.write(outcome.error.lines)
         return 1
     return INTERRUPTED
+
+
+def remove_weights(options: argparse.Namespace) -> int:
+    """Delete a set of weights, and the shared models that no other installed set needs."""
+    spec = registry.spec(options.pipeline)
+    removed = remove(spec, spec.weight_set(options.weights), options.models)
+    sys.stdout.write(f"Deleted {', '.join(removed.labels)}: {removed.bytes / 1e9:.2f} GB.\n")
+    return 0
 
 
 def _terms(spec: PipelineSpec, weights: WeightSet) -> str:
@@ -45,9 +56,13 @@ def _terms(spec: PipelineSpec, weights: WeightSet) -> str:
             f"{license.text}\nCommercial use: {use}. Territory: {license.territory}.\n")
 
 
-def _asked() -> bool:
+def _licenses(count: int) -> str:
+    return "The license was" if count == 1 else "The licenses were"
+
+
+def _asked(count: int) -> bool:
     if not sys.stdin.isatty():
         return False
-    sys.stdout.write("Do you accept this license? [y/N] ")
+    sys.stdout.write(f"Do you accept {'this license' if count == 1 else 'these licenses'}? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

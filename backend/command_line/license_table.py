@@ -7,15 +7,9 @@ Drawn from the pipelines' specs, so that the page and the gate before a download
 import sys
 from collections.abc import Iterable, Iterator
 
-from ..contract import PipelineSpec, WeightSet
+from ..contract import Component, PipelineSpec, WeightSet
 from ..pipelines.registry import specs
 
-# Models that come as a part of another pipeline's weights or with a library, from their own pages.
-COMPONENTS = (
-    ("DINOv2 giant", "image encoder of other models", "facebook/dinov2-giant", "Apache-2.0", "yes"),
-    ("U2Net", "cutting the object out of an opaque image, through rembg (MIT)", "xuebinqin/U-2-Net",
-     "Apache-2.0 as far as we know: read its page", "yes, if so"),
-)
 _HEAD = """# Models and their licenses
 
 Meshwright itself is free software, GPL-3.0-or-later. The models that it runs have licenses of their own, and some
@@ -38,11 +32,13 @@ def _lines(pipelines: list[PipelineSpec]) -> Iterator[str]:
     sets = [(spec, weights) for spec in pipelines for weights in spec.weights]
     for spec, weights in sets:
         yield _row(spec, weights)
-    yield "\n## Parts of these\n"
-    yield "| Model | Used for | Source | License | Commercial use |"
-    yield "| --- | --- | --- | --- | --- |"
-    for component in COMPONENTS:
-        yield f"| {' | '.join(component)} |"
+    yield "\n## Shared models\n"
+    yield "Several pipelines use these; each is downloaded once, and deleted when no installed weights need it.\n"
+    yield "| Model | What it does | Needed by | Used by, if installed |"
+    yield "| --- | --- | --- | --- |"
+    for component in {part.name: part for spec in pipelines for part in spec.components}.values():
+        yield (f"| {component.label} | {component.description} | {_needed_by(component, sets)} | "
+               f"{_used_by(component, pipelines)} |")
     yield "\n## The terms as they are shown"
     for spec, weights in sets:
         yield f"\n### {spec.label}, {weights.label_within_text}: {weights.license.name}\n"
@@ -52,10 +48,22 @@ def _lines(pipelines: list[PipelineSpec]) -> Iterator[str]:
 
 def _row(spec: PipelineSpec, weights: WeightSet) -> str:
     license = weights.license
-    download = "comes with Meshwright" if weights.bundled else f"{weights.gigabytes:g} GB"
+    shared = sum(component.gigabytes for component in weights.components)
+    size = f"{weights.gigabytes:g} GB" + (f" and {shared:g} GB shared" if shared else "")
+    download = "comes with Meshwright" if weights.bundled else size
     commercial = "yes" if license.commercial_use else "**no**"
+    memory = f"{weights.memory_gib:g} GiB" if weights.memory else ""
     return (f"| {spec.label} | {weights.label} | [{license.name}]({license.url}) | {commercial} | "
-            f"{license.territory} | {download} | {weights.memory_gib:g} GiB |")
+            f"{license.territory} | {download} | {memory} |")
+
+
+def _needed_by(component: Component, sets: list[tuple[PipelineSpec, WeightSet]]) -> str:
+    return ", ".join(f"{spec.label} {weights.label}" for spec, weights in sets if component in weights.components)
+
+
+def _used_by(component: Component, pipelines: list[PipelineSpec]) -> str:
+    return ", ".join(f"{spec.label}: {task.label}" for spec in pipelines for task in spec.tasks
+                     if component in task.optional_components)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def write_results(
     """
     meshes = [artifact for artifact in result.artifacts if artifact.kind == "mesh"]
     maps = _maps_by_target(result, folder)
-    parts = [_part(artifact, folder) for artifact in meshes]
+    parts = [_part(artifact, folder, maps.get(artifact.file, {})) for artifact in meshes]
     try:
         target.mkdir(parents=True, exist_ok=True)
         if task.delivery == "groups":
@@ -142,8 +142,8 @@ def _unwritable(target: Path, error: OSError) -> MeshwrightError:
                            "Free some space, or choose another folder.", Remedy.CHOOSE_FOLDER)
 
 
-def _part(artifact: Artifact, folder: JobFolder) -> NamedMesh:
-    return NamedMesh(artifact.name, MeshData.read(folder.outputs / artifact.file), artifact.color)
+def _part(artifact: Artifact, folder: JobFolder, maps: Mapping[str, Path]) -> NamedMesh:
+    return NamedMesh(artifact.name, MeshData.read(folder.outputs / artifact.file), artifact.color, maps)
 
 
 def _write_groups(meshes: Sequence[Artifact], parts: Sequence[NamedMesh], name: str, target: Path) -> None:

@@ -9,7 +9,7 @@ than three corners become fans of triangles, which is exact for convex ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from ..contract import BadInput, MeshData
+from .appearance import Maps, with_appearance
 from .frames import BLENDER_TO_Y_UP
 from .gltf_materials import with_materials
 from .obj_indices import with_absolute_indices
@@ -27,16 +28,16 @@ from .trimesh_conversion import from_trimesh, to_trimesh
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 _Y_UP_SUFFIXES = (".glb", ".gltf", ".obj")
 _OBJ_OPTIONS = {"split_objects": True, "group_material": False}
-_COLORED_SUFFIXES = (".glb", ".gltf", ".ply")
 
 
 @dataclass(frozen=True)
 class NamedMesh:
-    """A part in Blender's frame. `color` is sRGB in [0, 1]."""
+    """A part in Blender's frame. `color` is sRGB in [0, 1]; `maps` are the image files of its material, by role."""
 
     name: str
     mesh: MeshData
     color: tuple[float, ...] | None = None
+    maps: Maps = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,9 @@ def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
     """
     scene = trimesh.Scene()
     for part in parts:
-        mesh = to_trimesh(part.mesh)
+        mesh = with_appearance(part.mesh, part.name, path.suffix.lower(), part.maps, part.color)
         if path.suffix.lower() in _Y_UP_SUFFIXES:
             mesh.apply_transform(BLENDER_TO_Y_UP)
-        if part.color is not None and path.suffix.lower() in _COLORED_SUFFIXES:
-            mesh.visual = _coloring(path, mesh, part.color)
         scene.add_geometry(mesh, node_name=part.name, geom_name=part.name)
     geometry = scene if path.suffix.lower() in _Y_UP_SUFFIXES else scene.to_mesh()
     path.write_bytes(_exported(geometry, path.suffix.lower().lstrip(".")))
@@ -148,18 +147,6 @@ def _check(path: Path, mesh: trimesh.Trimesh) -> None:
 
 def _unreadable(path: Path, why: str) -> BadInput:
     return BadInput(f"{path.name} cannot be read.", why, "Check that the file is whole, or save it again as GLB.")
-
-
-def _coloring(path: Path, mesh: trimesh.Trimesh, color: tuple[float, ...]) -> trimesh.visual.base.Visuals:
-    """A material in GLB, whose factor is linear by standard; face colors, as sRGB, in PLY."""
-    srgb = np.array(color[:3], np.float64)
-    if path.suffix.lower() == ".ply":
-        return trimesh.visual.ColorVisuals(mesh, face_colors=np.round(255 * np.append(srgb, 1.0)).astype(np.uint8))
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    material = trimesh.visual.material.PBRMaterial(
-        baseColorFactor=np.append(linear, 1.0), metallicFactor=0.0, roughnessFactor=0.5
-    )
-    return trimesh.visual.TextureVisuals(material=material)
 
 
 def _exported(geometry: trimesh.Scene | trimesh.Trimesh, kind: str) -> bytes:

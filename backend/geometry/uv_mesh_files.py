@@ -16,8 +16,8 @@ import trimesh
 from numpy.typing import NDArray
 
 from ..contract import BadInput, MeshData
+from .appearance import Maps, material_of, split_at_seams
 from .frames import BLENDER_TO_Y_UP
-from .material_maps import Maps, material_of, split_at_seams
 from .mesh_files import MeshNode, read_nodes
 from .mesh_textures import base_color, carried_over, check_one_material_each
 from .uv_layout import FEW_FACES, new_layout, uv_fault

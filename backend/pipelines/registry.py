@@ -1,43 +1,159 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the pipelines: every folder here with a `spec.py`. Free of torch, so Blender can ask too."""
+"""Finds the pipelines: every folder here with a `spec.py`, and those in one further folder that the artist chose.
+
+A pipeline of that folder is imported as if it lay here, so `from ...contract import …` works in it and nothing is
+copied; where both have one of a name, ours is used. The folder is off by default, since its code is run: `use_folder`
+or the environment variable MESHWRIGHT_PIPELINES turns it on. Free of torch, so Blender can ask too.
+"""
 
 import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from .. import pipelines
-from ..contract import BadInput, PipelineSpec
+from ..contract import (
+    BadInput,
+    Component,
+    ErrorReport,
+    MeshwrightError,
+    PipelineSpec,
+    Remedy,
+    WeightSet,
+    check_spec,
+)
+from .common.components import COMPONENTS
+
+logger = logging.getLogger(__name__)
+
+SHARED = "shared"
+"""Name of the pipeline whose weights are the shared models, one set each; it has no task."""
+VARIABLE = "MESHWRIGHT_PIPELINES"
+"""Environment variable that names the folder of further pipelines."""
+_HERE = Path(__file__).parent
 
 
-@cache
-def trainable() -> tuple[str, ...]:
-    """Names of the pipelines that have a training recipe, in alphabetical order. The installed extension has none."""
-    return tuple(sorted(path.parents[1].name for path in Path(__file__).parent.glob("*/training/recipe.py")))
-
-
-@cache
-def specs() -> dict[str, PipelineSpec]:
-    """All pipelines' specs by name, in alphabetical order."""
-    folders = sorted(path.parent.name for where in pipelines.__path__ for path in Path(where).glob("*/spec.py"))
-    return {name: importlib.import_module(f".{name}.spec", __package__).SPEC for name in folders}
+@dataclass(frozen=True)
+class _Found:
+    specs: dict[str, PipelineSpec]
+    complaints: tuple[ErrorReport, ...]
 
 
 def use_folder(path: Path | None) -> None:
-    """TEMP"""
-    del pipelines.__path__[1:]
-    if path is not None:
-        pipelines.__path__.append(str(path))
-    specs.cache_clear()
+    """Look for further pipelines in this folder, in place of the one before; None for ours alone.
+
+    Their specs are read, and so their code is run, with the next question. `complaints` says what is wrong with them.
+    """
+    for name in list(sys.modules):
+        if name.startswith(f"{__package__}.") and foreign_folder(name.removeprefix(f"{__package__}.").split(".")[0]):
+            del sys.modules[name]  # imported again with the next question, as it is then
+    pipelines.__path__[:] = [str(_HERE)] + ([str(Path(path).expanduser().absolute())] if path is not None else [])
+    importlib.invalidate_caches()
+    _found.cache_clear()
+
+
+def foreign_folder(pipeline: str) -> Path | None:
+    """Where a pipeline lies that is not ours; None for ours and for those that there are not."""
+    folders = [Path(where) / pipeline for where in pipelines.__path__[1:]]
+    return next((folder for folder in folders if (folder / "spec.py").is_file() and not _is_ours(pipeline)), None)
+
+
+def trainable() -> tuple[str, ...]:
+    """Names of the pipelines that have a training recipe, in alphabetical order. The installed extension has none."""
+    recipes = (recipe for where in pipelines.__path__ for recipe in Path(where).glob("*/training/recipe.py"))
+    return tuple(sorted({recipe.parents[1].name for recipe in recipes}))
+
+
+def specs() -> dict[str, PipelineSpec]:
+    """The specs of all pipelines by name: ours in alphabetical order, then further ones, then the shared models."""
+    return _found().specs
+
+
+def complaints() -> tuple[ErrorReport, ...]:
+    """Why pipelines are left out, one report for each."""
+    return _found().complaints
 
 
 def spec(pipeline: str) -> PipelineSpec:
     """The spec of one pipeline. Raises BadInput when there is none of that name."""
     if pipeline not in specs():
         raise BadInput(f"There is no pipeline '{pipeline}'.", f"Known are {', '.join(specs())}.",
-                       "Update Meshwright and its runtime together.")
+                       "Update Meshwright and its engine to the same version, or choose the folder that has it.")
     return specs()[pipeline]
 
 
-SHARED = "shared"
-if "MESHWRIGHT_PIPELINES" in __import__("os").environ:
-    use_folder(Path(__import__("os").environ["MESHWRIGHT_PIPELINES"]))
+@cache
+def _found() -> _Found:
+    found: dict[str, PipelineSpec] = {}
+    shared = {component.name: component for component in COMPONENTS}
+    wrong: list[ErrorReport] = []
+    for folder in _folders(wrong):
+        try:
+            offered = _checked(folder)
+            _add_components(shared, offered)
+        except Exception as error:  # noqa: BLE001 - the code of others may raise anything, and must not stop ours
+            logger.warning("The pipeline in %s is left out: %s", folder, error)
+            wrong.append(_report(folder, error))
+        else:
+            found[offered.name] = offered
+    found[SHARED] = _shared(shared.values())
+    return _Found(found, tuple(wrong))
+
+
+def _folders(wrong: list[ErrorReport]) -> list[Path]:
+    """The folder of every pipeline; a chosen folder that there is not is reported to `wrong`."""
+    ours, *others = map(Path, pipelines.__path__)
+    for where in others:
+        if not where.is_dir():
+            wrong.append(ErrorReport(f"The pipelines folder {where} cannot be read.", "There is no such folder.",
+                                     "Choose another one.", Remedy.OPEN_PREFERENCES))
+    return [path.parent for where in (ours, *others) for path in sorted(where.glob("*/spec.py"))]
+
+
+def _checked(folder: Path) -> PipelineSpec:
+    """The spec of the pipeline in this folder. Raises whatever its code raises, and BadInput for a bad spec."""
+    if folder.parent != _HERE and _is_ours(folder.name):
+        raise BadInput(f"The pipeline in {folder} is left out.", f"Meshwright has its own '{folder.name}'.",
+                       "Rename the folder, and the pipeline in its spec.py.")
+    found = getattr(importlib.import_module(f".{folder.name}.spec", __package__), "SPEC", None)
+    if not isinstance(found, PipelineSpec):
+        raise BadInput(f"The pipeline in {folder} is left out.", "Its spec.py has no PipelineSpec named SPEC.",
+                       "Write one, as docs/new_pipeline.md shows.")
+    check_spec(found, folder.name)
+    return found
+
+
+def _add_components(shared: dict[str, Component], offered: PipelineSpec) -> None:
+    """Join the models that the pipeline shares. Raises BadInput where it means another one by a known name."""
+    for component in offered.components:
+        if shared.get(component.name, component) != component:
+            raise BadInput(f"{offered.label} is left out.", f"It describes the shared model '{component.name}' in "
+                           "another way than the pipelines before it.", "Use theirs, or give it another name.")
+    shared.update((component.name, component) for component in offered.components)
+
+
+def _shared(components: Iterable[Component]) -> PipelineSpec:
+    """Shared models in the form of a pipeline's weights: downloaded, licensed, checked and deleted like these."""
+    weights = (WeightSet(each.name, each.label, each.description, each.files, each.license, each.gigabytes, {})
+               for each in components)
+    return PipelineSpec(SHARED, "Shared Models", "Models that several pipelines use", (), tuple(weights))
+
+
+def _is_ours(name: str) -> bool:
+    return name == SHARED or (_HERE / name).exists() or (_HERE / f"{name}.py").exists()
+
+
+def _report(folder: Path, error: Exception) -> ErrorReport:
+    if isinstance(error, MeshwrightError):
+        return error.report
+    return ErrorReport(f"The pipeline in {folder} is left out.", f"Its spec.py raises {type(error).__name__}: {error}.",
+                       "Correct it, or ask who made it.", details="".join(traceback.format_exception(error)))
+
+
+if folder_of_environment := os.environ.get(VARIABLE):
+    use_folder(Path(folder_of_environment))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Published weights from the hub into the models folder: license, catalogue, disk space, then file by file.
 
-Nothing is written beside the files but their partial forms (`*.part`), what was checked (`.verified.json`) and the
+Nothing is written next to the files but their partial forms (`*.part`), what was checked (`.verified.json`) and the
 accepted licenses: no cache of the hub's own, so a folder holds each byte once and can be copied to another machine.
 """
 
@@ -15,7 +15,7 @@ from .download_errors import FAILURES, explain, unwritable
 from .hub import Offer, look_up
 from .interruptible import interruptible
 from .licenses import accept, accepted, refused
-from .location import locate, set_folder
+from .location import locate, set_folder, shared_set
 from .transfer import Received, partial_path, transfer
 from .verified_files import complaint, remember, sha256_of
 
@@ -23,31 +23,36 @@ RESERVE = 1 << 30
 """Bytes that a download leaves free on the disk."""
 
 
-def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accepted_license: str,
+def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accepted_licenses: str,
              progress: Progress) -> Path:
-    """Fetch what is missing of a set of weights and return its folder. A second call goes on where one stopped.
+    """Fetch what is missing of a set of weights and of the shared models that it needs; return the set's folder. A
+    second call continues where one stopped.
 
-    `accepted_license` is the name of the license that the artist was shown and accepted; it may be empty when that is
-    on record. Raises MeshwrightError with a remedy, and Cancelled within a second of the artist's asking.
+    `accepted_licenses` has the names of the licenses that the artist was shown and accepted, one a line; those on
+    record may be left out. Raises MeshwrightError with a remedy, and Cancelled within a second of the artist's asking.
     """
-    folder = set_folder(spec, weights, models_folder)
-    if weights.bundled:
-        return locate(spec, weights, models_folder)
-    _pass_the_gate(spec, weights, Path(models_folder), accepted_license)
-    _prepare(folder)
-    offers = [_look_up(file, folder, progress) for file in weights.files]
-    missing = [offer for offer in offers if not _is_here(offer, folder, progress)]
-    _require_space(missing, folder)
-    for offer in missing:
+    sets = [(spec, weights), *map(shared_set, weights.components)]
+    sets = [pair for pair in sets if not pair[1].bundled]
+    for pair in sets:
+        _pass_the_gate(*pair, Path(models_folder), accepted_licenses)
+    missing = []
+    for pair in sets:
+        folder = set_folder(*pair, models_folder)
+        _prepare(folder)
+        offers = [_look_up(file, folder, progress) for file in pair[1].files]
+        missing += [(offer, folder) for offer in offers if not _is_here(offer, folder, progress)]
+    _require_space(missing, Path(models_folder))
+    for offer, folder in missing:
         _fetch(offer, folder, progress)
     return locate(spec, weights, models_folder)
 
 
-def _pass_the_gate(spec: PipelineSpec, weights: WeightSet, models_folder: Path, license: str) -> None:
-    if license:
-        accept(spec, weights, models_folder, license)
+def _pass_the_gate(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accepted_licenses: str) -> None:
+    names = [line.strip() for line in accepted_licenses.splitlines() if line.strip()]
+    if weights.license.name in names:
+        accept(spec, weights, models_folder, weights.license.name)
     elif not accepted(spec, weights, models_folder):
-        raise refused(spec, weights)
+        raise refused(spec, weights, ", ".join(names))
 
 
 def _prepare(folder: Path) -> None:
@@ -82,13 +87,13 @@ def _is_here(offer: Offer, folder: Path, progress: Progress) -> bool:
         return offer.sha256 is None or sha256_of(path, folder, progress.check) == offer.sha256
 
 
-def _require_space(missing: list[Offer], folder: Path) -> None:
-    needed = sum(offer.size - _arrived(offer, folder) for offer in missing)
-    free = shutil.disk_usage(folder).free
+def _require_space(missing: list[tuple[Offer, Path]], models_folder: Path) -> None:
+    needed = sum(offer.size - _arrived(offer, folder) for offer, folder in missing)
+    free = shutil.disk_usage(models_folder).free if missing else 0
     if needed and needed + RESERVE > free:
         raise MeshwrightError(
             "There is not enough room on the disk.",
-            f"{_gigabytes(needed)} are still to come and {_gigabytes(RESERVE)} stay free; {folder} has "
+            f"{_gigabytes(needed)} are still to come and {_gigabytes(RESERVE)} stay free; {models_folder} has "
             f"{_gigabytes(free)}.",
             f"Free {_gigabytes(needed + RESERVE - free)}, or choose another models folder.", Remedy.CHOOSE_FOLDER)
 

@@ -36,10 +36,9 @@ def accept(spec: PipelineSpec, weights: WeightSet, models_folder: Path, license:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "fingerprint": fingerprint(weights.license),
     })
-    path = Path(models_folder) / _FILE
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_whole(path, json.dumps(entries, indent=1, ensure_ascii=False))
+        Path(models_folder).mkdir(parents=True, exist_ok=True)
+        write_text_whole(Path(models_folder) / _FILE, json.dumps(entries, indent=1, ensure_ascii=False))
     except OSError as error:
         raise MeshwrightError("The accepted license cannot be stored.", f"{models_folder}: {error.strerror}.",
                               "Choose a models folder that you may write.", Remedy.CHOOSE_FOLDER) from error
@@ -49,9 +48,9 @@ def refused(spec: PipelineSpec, weights: WeightSet, license: str = "") -> Meshwr
     """The error for weights whose license was not accepted."""
     why = f"'{license}' was accepted, they are under '{weights.license.name}'." if license else \
         f"They are under the {weights.license.name} and are fetched only after you accept it."
-    return MeshwrightError(f"The license of {spec.label}'s {weights.label_within_text} weights is not accepted.", why,
+    return MeshwrightError(f"The license of {spec.label} · {weights.label} is not accepted.", why,
                            f"Read it ({weights.license.url}) and accept it, or use other weights.",
-                           Remedy.ACCEPT_LICENSE)
+                           Remedy.ACCEPT_LICENSE, needs={"pipeline": spec.name, "weights": weights.name})
 
 
 def acceptances(models_folder: Path) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ from ..contract import (
     Result,
 )
 from ..pipelines import registry
-from ..weights.location import locate
+from ..weights.location import installed_components, locate
 from . import devices
 from .adapter import find_adapter
 from .failure import out_of_memory_error, report_of
@@ -101,7 +101,8 @@ class JobRunner:
             raise out_of_memory_error(spec.task(request.task), resources.device, str(error)) from error
 
     def _resources(self, request: Request, spec: PipelineSpec) -> Resources:
-        resources = devices.resources(self._settings)
+        installed = installed_components(spec.components, self._settings.models)
+        resources = replace(devices.resources(self._settings), components=installed)
         if not spec.task(request.task).needs_weights:
             return resources
         weights, asked = spec.weight_set(request.weights), self._settings.memory_mode
@@ -151,12 +152,13 @@ class JobRunner:
         with progress.outside_stages("downloading"):
             folder = download(spec, weights, self._settings.models, accepted, progress)
         self._models.forget(spec, weights)
-        return Result((), progress.seconds, (*progress.notes, f"{weights.label} weights are in {folder}."))
+        shared = f", shared models in {folder.parents[1] / registry.SHARED}" if weights.components else ""
+        return Result((), progress.seconds, (*progress.notes, f"{weights.label} weights are in {folder}{shared}."))
 
 
 def _demand_folder(job: Job) -> None:
     if not job.folder.path.is_dir():
-        raise BadInput("This job's folder is gone.", f"There is no folder {job.folder.path}.", "Start the job again.")
+        raise BadInput("This job's folder no longer exists.", f"There is no folder {job.folder.path}.", "Start the job again.")
 
 
 def _read(job: Job) -> tuple[Request, PipelineSpec]:

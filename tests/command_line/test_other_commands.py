@@ -26,7 +26,7 @@ def test_specs_as_text_and_json(backend):
 def test_the_license_is_shown_and_must_be_accepted(backend):
     ended = backend("download", "partpacker", "published")
     assert ended.code == 1
-    assert "NVIDIA" in ended.out
+    assert "NVIDIA" in ended.out and "Shared Models · DINOv2 giant: 4.6 GB\nApache License 2.0" in ended.out
     assert "Commercial use: NOT allowed" in ended.out
     assert "--accept-license" in ended.err
 
@@ -45,7 +45,8 @@ def test_an_accepted_license_reaches_the_download(backend, monkeypatch, tmp_path
     monkeypatch.setattr(room, "download", download)
     ended = backend("download", "partpacker", "published", "--accept-license")
     license = registry.spec("partpacker").weight_set("published").license.name
-    assert asked == [("partpacker", "published", tmp_path / "models", license)]
+    encoder = registry.spec("shared").weight_set("dinov2-giant").license.name
+    assert asked == [("partpacker", "published", tmp_path / "models", f"{license}\n{encoder}")]
     assert ended.code == 0, ended.err
     assert "flow.pt" in ended.err
     assert str(tmp_path / "models") in ended.out
@@ -62,6 +63,25 @@ def test_a_failed_download_tells_why(backend, monkeypatch):
     ended = backend("download", "partpacker", "published", "--accept-license")
     assert ended.code == 1
     assert ended.err.splitlines()[-3:] == ["No connection.", "The hub does not answer.", "Check the network."]
+
+
+def test_weights_are_deleted_with_the_shared_models_that_only_they_need(backend, tmp_path):
+    from backend.weights.location import set_folder
+
+    assert "not installed" in backend("remove", "partpacker", "published").err
+    folders = []
+    for pipeline, name in (("partpacker", "published"), ("shared", "dinov2-giant")):
+        spec = registry.spec(pipeline)
+        folders.append(set_folder(spec, spec.weight_set(name), tmp_path / "models"))
+        folders[-1].mkdir(parents=True)
+        for file in spec.weight_set(name).files:
+            (folders[-1] / file.local).write_bytes(b"weights")
+    ended = backend("remove", "shared", "dinov2-giant")
+    assert ended.code == 1 and "It is needed by PartPacker · Published." in ended.err and folders[1].is_dir()
+    ended = backend("remove", "partpacker", "published")
+    assert ended.code == 0, ended.err
+    assert ended.out == "Deleted PartPacker · Published, Shared Models · DINOv2 giant: 0.00 GB.\n"
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_an_unknown_set_or_pipeline(backend):

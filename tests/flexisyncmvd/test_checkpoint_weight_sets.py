@@ -9,6 +9,7 @@ import torch
 
 from backend.command_line.license_table import page
 from backend.contract import PipelineSpec, WeightFile
+from backend.pipelines.common.components import CLIP_VIT_H
 from backend.pipelines.flexisyncmvd.checkpoint.files import published_shapes
 from backend.pipelines.flexisyncmvd.checkpoint.library import CheckpointLibrary
 from backend.pipelines.flexisyncmvd.published_networks import MANIFEST_OF
@@ -34,8 +35,12 @@ def test_the_loader_finds_every_file_where_the_download_puts_it(name, tmp_path):
             path.write_text("{}")
         assert plain.is_file(), f"the loader looks elsewhere for {file.local}"
         plain.rename(path)
+    shared = tmp_path / "shared" / CLIP_VIT_H.name
+    if whole:
+        shared.parent.mkdir()
+        (folder / "ip_adapter" / "image_encoder").rename(shared)
     assert locate(spec, SETS[name], tmp_path) == folder
-    library = CheckpointLibrary(folder, torch.float32, "cpu", published=False)
+    library = CheckpointLibrary(folder, torch.float32, "cpu", published=False, image_encoder=shared)
     components = library.components(controls=CONTROLS[name], image=whole)
     assert components.family == family and tuple(components.controlnets) == CONTROLS[name]
 
@@ -52,7 +57,7 @@ def _bytes(file: WeightFile, family: str) -> int:
         return 0
     component = "controlnet" if "controlnet" in path.parts else "ip_adapter" if path.stem == "ip-adapter-plus" else \
         path.parent.name
-    wide = component == "image_encoder" or "fp16-fix" in file.repository
+    wide = "fp16-fix" in file.repository
     numbers = sum(math.prod(shape) for shape in published_shapes(MANIFEST_OF[family, component]).values())
     return numbers * (4 if wide else 2)
 

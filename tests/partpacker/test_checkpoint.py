@@ -74,7 +74,7 @@ def test_extra_tensors_only_warn(tmp_path, caplog):
 def test_swapped_files_are_refused(tmp_path):
     torch.save(meta_tensors(published_shapes("vae")), tmp_path / "flow.pt")
     with pytest.raises(CheckpointError, match=r"part_embed is missing.* and \d+ more"):
-        load_published(tmp_path, torch.bfloat16, "meta")
+        load_published(tmp_path, tmp_path / "dinov2-giant", torch.bfloat16, "meta")
 
 
 def test_loading_can_be_given_up_at_every_tensor(tmp_path):
@@ -91,7 +91,7 @@ def test_loading_can_be_given_up_at_every_tensor(tmp_path):
     torch.save(meta_tensors(published_shapes("flow")), tmp_path / "flow.pt")
     torch.save(meta_tensors(published_shapes("vae")), tmp_path / "vae.pt")
     with pytest.raises(Stop):
-        load_published(tmp_path, torch.bfloat16, "meta", report=report)
+        load_published(tmp_path, tmp_path / "dinov2-giant", torch.bfloat16, "meta", report=report)
     assert loaded == ["denoiser"] * 537 + ["autoencoder"] * 3
 
 
@@ -131,6 +131,6 @@ def write_nothing(path):
 def test_corrupt_files_are_refused_and_never_executed(tmp_path, capsys, write):
     write(tmp_path / "flow.pt")
     with pytest.raises(CheckpointError, match=r"flow\.pt") as caught:
-        load_published(tmp_path, torch.float32, "cpu")
+        load_published(tmp_path, tmp_path / "dinov2-giant", torch.float32, "cpu")
     assert caught.value.report.remedy == "download"
     assert "executed" not in capsys.readouterr().out

@@ -75,5 +75,6 @@ def test_the_page_says_what_the_gate_says() -> None:
     for pipeline in specs().values():
         for weights in pipeline.weights:
             assert weights.license.text in written
-    for model in ("DINOv2", "U2Net"):
+    for model in ("DINOv2 giant", "U2Net", "BiRefNet"):
         assert model in written
+    assert "| DINOv2 giant | Encodes images for several pipelines | PartPacker Published" in written

@@ -106,10 +106,9 @@ def test_sets_may_share_a_folder(spec: PipelineSpec, weights: WeightSet, tmp_pat
     assert set_folder(spec, weights, tmp_path) == tmp_path / "acme" / "published"
 
 
-@pytest.mark.parametrize(("label", "words"), [("Published", "Acme's published weights"),
-                                             ("SD 1.5", "Acme's SD 1.5 weights")])
-def test_a_name_of_capitals_stays_so_in_a_sentence(
-    spec: PipelineSpec, weights: WeightSet, tmp_path: Path, label: str, words: str
+def test_the_error_names_the_set_and_what_its_button_must_know(
+    spec: PipelineSpec, weights: WeightSet, tmp_path: Path
 ) -> None:
-    with pytest.raises(MeshwrightError, match=words):
-        locate(spec, dataclasses.replace(weights, label=label), tmp_path)
+    with pytest.raises(MeshwrightError, match="Acme · SD 1.5 are not complete") as caught:
+        locate(spec, dataclasses.replace(weights, label="SD 1.5"), tmp_path)
+    assert caught.value.report.needs == {"pipeline": "acme", "weights": "published"}

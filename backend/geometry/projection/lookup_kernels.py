@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Warp kernel that looks points of the surface up in one view."""
 
-# ruff: noqa: UP018 - warp takes a bare literal for a constant, which a loop may not change
+
 import warp as wp
 
 from .texel_kernels import Rig, Surface, face_normal, interpolate3, look

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ...contract import License, WeightFile, WeightSet
 from ...contract.parameter import Value
+from ..common.components import CLIP_VIT_H
 from ..common.starter_license import STARTER_LICENSE
 
 _RESTRICTIONS = (
@@ -22,7 +23,7 @@ _RESTRICTIONS = (
 )
 
 _SUMMARY = "These words are our summary; what counts are the licenses on the model pages: read them before you accept."
-_ADAPTER = "IP-Adapter with its image encoder is by Tencent AI Lab, Apache-2.0. "
+_ADAPTER = "IP-Adapter is by Tencent AI Lab, Apache-2.0. "
 
 SD15_LICENSE = License(
     name="CreativeML Open RAIL-M",
@@ -82,9 +83,7 @@ def _controlnet(repository: str, kind: str, file: str = _HALF) -> tuple[WeightFi
 
 
 def _adapter(remote: str) -> tuple[WeightFile, ...]:
-    names = ("config.json", "model.safetensors")
-    encoder = _files(ADAPTER, "models/image_encoder/", "ip_adapter/image_encoder/", names)
-    return (WeightFile(ADAPTER, remote, "ip_adapter/ip-adapter-plus.safetensors"), *encoder)
+    return (WeightFile(ADAPTER, remote, "ip_adapter/ip-adapter-plus.safetensors"),)
 
 
 _SD15_SMALL = (
@@ -126,11 +125,12 @@ def published_sets(
         WeightSet("sd15", "SD 1.5", "Stable Diffusion 1.5, guided by depth", _SD15_SMALL, SD15_LICENSE, gigabytes=2.9,
                   memory={"full": 6.8, "balanced": 4.3}, takes=(), parameter_defaults=sd15, folder="sd15"),
         WeightSet("sd15_all", "SD 1.5 Complete", "With normals, canny edges, and an image as prompt", _SD15_ALL,
-                  SD15_LICENSE, gigabytes=6.9, memory={"full": 8.2, "balanced": 4.3}, parameter_defaults=sd15,
-                  folder="sd15"),
+                  SD15_LICENSE, gigabytes=4.4, memory={"full": 8.2, "balanced": 4.3}, components=(CLIP_VIT_H,),
+                  parameter_defaults=sd15, folder="sd15"),
         WeightSet("sdxl", "SDXL", "Stable Diffusion XL, guided by depth", _SDXL_SMALL, SDXL_LICENSE, gigabytes=9.6,
                   memory={"full": 15.3, "balanced": 10.6}, takes=(), parameter_defaults=sdxl, folder="sdxl"),
         WeightSet("sdxl_all", "SDXL Complete", "With canny edges, the current texture, and an image as prompt",
-                  _SDXL_ALL, SDXL_LICENSE, gigabytes=18.0, memory={"full": 20.0, "balanced": 10.6},
+                  _SDXL_ALL, SDXL_LICENSE, gigabytes=15.5, memory={"full": 20.0, "balanced": 10.6},
+                  components=(CLIP_VIT_H,),
                   parameter_defaults=sdxl, folder="sdxl"),
     )

@@ -26,12 +26,13 @@ MANIFESTS = Path(__file__).parent / "manifests"
 
 def load_published(
     folder: Path,
+    image_encoder_folder: Path,
     dtype: torch.dtype,
     device: torch.device | str,
     autoencoder_device: torch.device | str | None = None,
     report: LoadReport = ignore,
 ) -> PartPackerPipeline:
-    """The published pipeline from `flow.pt`, `vae.pt` and `dinov2-giant/` in `folder`, ready to run on `device`.
+    """The published pipeline from `flow.pt` and `vae.pt` in `folder` and DINOv2 giant, ready to run on `device`.
 
     Stored tensors may have any dtype. The autoencoder goes to its own device if that is there. Raises CheckpointError.
     """
@@ -41,7 +42,7 @@ def load_published(
     weights = open_autoencoder(folder / "vae.pt")
     autoencoder = fill(empty(PartPackerAutoencoder), weights, dtype, second, partial(report, "autoencoder"))
     image_encoder = load_image_encoder(
-        folder / "dinov2-giant", published_shapes("dinov2-giant"), dtype, partial(report, "image encoder")
+        image_encoder_folder, published_shapes("dinov2-giant"), dtype, partial(report, "image encoder")
     )
     return PartPackerPipeline(image_encoder.to(device), denoiser, autoencoder, flow_scheduler())
 

@@ -25,6 +25,7 @@ from ...geometry.frames import blender_to_x_front, x_front_to_blender
 from ...geometry.mesh_files import NamedMesh, write_parts
 from ..common.background import remove_background
 from ..common.compilation import compile_blocks
+from ..common.components import DINOV2_GIANT
 from ..common.image_preparation import RgbaArray, has_transparency, load_image
 from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from ..common.surface_extraction import points_per_query
@@ -57,7 +58,8 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
         pipeline = PartPackerPipeline.from_pretrained(folder).place(device, second_device)
     else:
         dtype = torch.float32 if resources.device == "cpu" else torch.bfloat16
-        pipeline = load_published(folder, dtype, device, second_device, loading_report(progress))
+        pipeline = load_published(folder, resources.components[DINOV2_GIANT.name], dtype, device, second_device,
+                                  loading_report(progress))
     pipeline.set_progress_bar_config(disable=True)
     begin_offload(pipeline, resources)
     compile_blocks(resources, pipeline.denoiser, pipeline.autoencoder)

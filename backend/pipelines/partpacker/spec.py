@@ -13,6 +13,7 @@ from ...contract import (
     WeightFile,
     WeightSet,
 )
+from ..common.components import BACKGROUND_REMOVERS, DINOV2_GIANT
 from ..common.starter_license import STARTER_LICENSE
 
 NVIDIA_LICENSE = License(
@@ -22,8 +23,7 @@ NVIDIA_LICENSE = License(
         "PartPacker's published weights are by NVIDIA and are for non-commercial research use only. By the license "
         "this applies to the weights and to derivative works. Redistribution is allowed only under the same license "
         "with its text and notices; the license ends for anyone who starts patent litigation over it; no trademark "
-        "rights are given. Read the license on the model page before you accept. The image encoder DINOv2 is by Meta, "
-        "Apache-2.0."
+        "rights are given. Read the license on the model page before you accept."
     ),
     commercial_use=False,
 )
@@ -81,6 +81,7 @@ GENERATE_PARTS = TaskSpec(
         Preset("balanced", "Balanced", "As published"),
         Preset("best", "Best", "More steps on a fine grid", {"steps": 75, "grid_resolution": "512"}),
     ),
+    optional_components=BACKGROUND_REMOVERS,
 )
 
 RECONSTRUCT = TaskSpec(
@@ -140,11 +141,10 @@ SPEC = PipelineSpec(
             files=(
                 WeightFile("nvidia/PartPacker", "flow.pt", "flow.pt"),
                 WeightFile("nvidia/PartPacker", "vae.pt", "vae.pt"),
-                WeightFile("facebook/dinov2-giant", "config.json", "dinov2-giant/config.json"),
-                WeightFile("facebook/dinov2-giant", "model.safetensors", "dinov2-giant/model.safetensors"),
             ),
+            components=(DINOV2_GIANT,),
             license=NVIDIA_LICENSE,
-            gigabytes=10.9,
+            gigabytes=6.3,
             memory={"full": 8.0, "low": 1.5},
         ),
     ),

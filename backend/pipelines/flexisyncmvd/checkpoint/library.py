@@ -42,14 +42,19 @@ class CheckpointLibrary:
     """One set of weights in a folder (its layout: `plan`).
 
     Args:
-        folder: of the set; nothing outside it and the chosen files is read, nothing is fetched.
+        folder: of the set; nothing but it, the shared image encoder and the chosen files is read, nothing is fetched.
         dtype: of the networks.
         device: where they are put. For offload it is "cpu".
         published: whether the set must be the published one, tensor by tensor.
+        image_encoder: folder of the shared image encoder; None for the set's own.
     """
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device | str, published: bool = True) -> None:
+    def __init__(
+        self, folder: Path, dtype: torch.dtype, device: torch.device | str, published: bool = True,
+        image_encoder: Path | None = None,
+    ) -> None:
         self.folder, self.dtype, self.device, self.published = folder, dtype, device, published
+        self.image_encoder = image_encoder or folder / IMAGE_ENCODER
         self.family: Family = family_of_unet(read_config(folder / BASE / "unet"))
         self._fingerprint: tuple[object, ...] = ()
         self._checkpoint: Components | None = None
@@ -133,11 +138,10 @@ class CheckpointLibrary:
         return plan(f"{kind} ControlNet", "controlnet", read_config(folder), stored, self._published("controlnet"))
 
     def _plan_image_encoder(self) -> PlannedNetwork:
-        folder = self.folder / IMAGE_ENCODER
-        if not folder.is_dir():
-            raise FULLER_SET.error("These weights cannot take an image.", f"{folder} is not there.")
-        return plan("image encoder", "image_encoder", read_config(folder), open_component(folder, "model"),
-                    self._published("image_encoder"))
+        if not self.image_encoder.is_dir():
+            raise FULLER_SET.error("These weights cannot take an image.", f"{self.image_encoder} is missing.")
+        return plan("image encoder", "image_encoder", read_config(self.image_encoder),
+                    open_component(self.image_encoder, "model"), self._published("image_encoder"))
 
     def _open_adapter(self, checkpoint: CheckpointPlan | None) -> Stored:
         stored = open_stored(self.folder / ADAPTER_FILE)

@@ -11,6 +11,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from ....contract import Resources, WeightSet
 from ....contract.reports import LoadReport, ignore
+from ...common.components import CLIP_VIT_H
 from ...common.memory import offloads, resting_device
 from ..pipeline import FlexiSyncMVDPipeline
 from ..placement import place
@@ -33,7 +34,8 @@ class CheckpointPipelines:
         on_cpu = resources.device == "cpu"
         dtype = torch.float32 if on_cpu else torch.float16
         self.resources = resources
-        self.library = CheckpointLibrary(folder, dtype, resting_device(resources), published=not weights.bundled)
+        shared = None if weights.bundled else resources.components.get(CLIP_VIT_H.name)
+        self.library = CheckpointLibrary(folder, dtype, resting_device(resources), not weights.bundled, shared)
         self._pipeline: FlexiSyncMVDPipeline | None = None
         self._asked: tuple[object, ...] = ()
 

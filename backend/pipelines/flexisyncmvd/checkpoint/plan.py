@@ -3,7 +3,7 @@
 
     <set>/base/             a diffusers folder: unet, vae, text_encoder, tokenizer, scheduler; SDXL also *_2
     <set>/controlnet/<kind>/
-    <set>/ip_adapter/       ip-adapter-plus.safetensors, image_encoder/
+    <set>/ip_adapter/       ip-adapter-plus.safetensors; image_encoder/ where it is not the shared one
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image files as the maps of one material, in the form of glTF."""
+"""What a mesh looks like in a file: the maps of a material, colors of vertices, or one color."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..contract import MeshData
+
 Maps = Mapping[str, Path]
 """Image files of one material by role: base_color (sRGB), metallic, roughness and normal (data)."""
+GLTF, WITH_UVS, COLORED = (".glb", ".gltf"), (".glb", ".gltf", ".obj"), (".glb", ".gltf", ".ply")
+"""Suffixes of the formats that keep materials with images, UVs, and colors."""
 ROUGHNESS = 0.99
 """Of a material without a roughness map."""
 
@@ -40,6 +44,41 @@ def split_at_seams(mesh: trimesh.Trimesh, uvs: NDArray[np.float32]) -> trimesh.T
     normals = mesh.vertex_normals[vertex] if "vertex_normals" in mesh._cache else None
     return trimesh.Trimesh(mesh.vertices[vertex], corners.reshape(-1, 3), vertex_normals=normals,
                            visual=trimesh.visual.TextureVisuals(uvs.reshape(-1, 2)[first]), process=False)
+
+
+def with_appearance(
+    mesh: MeshData, name: str, suffix: str, maps: Maps, color: tuple[float, ...] | None
+) -> trimesh.Trimesh:
+    """The mesh for a file of that suffix, with all that the format can show of it. Raises OSError.
+
+    Maps come first, then colors of vertices, then `color`, sRGB in [0, 1]. Colors are linear in GLB, by its standard,
+    and sRGB in PLY; OBJ keeps UVs only, STL nothing.
+    """
+    plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    colored = mesh.colors is not None and suffix in COLORED and not (maps and suffix in GLTF)
+    if mesh.uvs is not None and suffix in WITH_UVS and not colored:
+        plain = split_at_seams(plain, mesh.uvs)
+    if maps and suffix in GLTF:  # a glTF viewer would multiply them with colors of vertices
+        plain.visual = trimesh.visual.TextureVisuals(plain.visual.uv, material_of(name, maps))
+    elif colored:
+        colors = mesh.colors if suffix == ".ply" else np.append(linear(mesh.colors[:, :3]), mesh.colors[:, 3:], axis=1)
+        plain.visual = trimesh.visual.ColorVisuals(plain, vertex_colors=_bytes(colors))
+    elif color is not None and suffix == ".ply":
+        plain.visual = trimesh.visual.ColorVisuals(plain, face_colors=_bytes(np.append(color[:3], 1.0)))
+    elif color is not None and suffix in GLTF:
+        factor = np.append(linear(np.array(color[:3])), 1.0)
+        material = trimesh.visual.material.PBRMaterial(baseColorFactor=factor, metallicFactor=0.0, roughnessFactor=0.5)
+        plain.visual = trimesh.visual.TextureVisuals(getattr(plain.visual, "uv", None), material)
+    return plain
+
+
+def linear(srgb: NDArray[np.floating]) -> NDArray[np.floating]:
+    """sRGB values in [0, 1] as linear ones."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def _bytes(colors: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.round(255 * np.clip(colors, 0, 1)).astype(np.uint8)
 
 
 def _image(maps: Maps, role: str) -> Image.Image | None:
