@@ -19,11 +19,13 @@ _ORDER: dict[Delivery, int] = {"object": 0, "parts": 0, "material": 1, "replace"
 
 @dataclass(frozen=True, eq=False)
 class OfferedTask:
-    """A task of a pipeline. `key` names its property group, its operator and its panel, and is unique among all."""
+    """A task of a pipeline. `key` names its property group, its operator and its panel; `label` is what the artist
+    reads there. Both are unique among all."""
 
     spec: PipelineSpec
     task: TaskSpec
     key: str
+    label: str
 
     @property
     def weights(self) -> tuple[WeightSet, ...]:
@@ -57,11 +59,14 @@ def identifier(name: str) -> str:
 
 
 def _keyed(pairs: Iterable[tuple[PipelineSpec, TaskSpec]], reserved: Collection[str]) -> Iterator[OfferedTask]:
-    """`pipeline_task` where that is short and unique, else its beginning with a digest of both names."""
+    """The key is `pipeline_task` where that is short and unique, else its beginning with a digest of both names; the
+    label is the task's, with the pipeline's where several tasks have the same one."""
     plain = [(spec, task, identifier(f"{spec.name}_{task.name}")) for spec, task in pairs]
     counts = Counter(key for _, _, key in plain)
+    labels = Counter(task.label for _, task, _ in plain)
     for spec, task, key in plain:
         if len(key) > LONGEST_KEY or counts[key] > 1 or key in reserved:
             digest = hashlib.sha256(f"{spec.name}/{task.name}".encode()).hexdigest()[:_DIGEST]
             key = f"{key[:LONGEST_KEY - _DIGEST - 1]}_{digest}"
-        yield OfferedTask(spec, task, key)
+        label = task.label if labels[task.label] == 1 else f"{task.label} ({spec.label})"
+        yield OfferedTask(spec, task, key, label)

@@ -13,8 +13,8 @@ from .offered_tasks import OfferedTask, identifier
 WEIGHTS, PRESET = "weights", "preset"
 _RESERVED = {WEIGHTS, PRESET, *dir(bpy.types.PropertyGroup)}
 _HUGE = 2**31 - 1
-# Blender 5 warns about "//" in a path whose property does not say that it takes it; 4.2 does not know the option.
-_PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
+# Blender 4.5 and later warn about "//" in a path whose property does not say that it takes it; 4.2 does not know the option.
+_PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 
 def property_names(task: TaskSpec) -> dict[str, str]:

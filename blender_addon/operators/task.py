@@ -30,6 +30,6 @@ class TaskOperator(bpy.types.Operator):
 def operator_class(offered: OfferedTask) -> type[bpy.types.Operator]:
     """The operator of one task, to be registered."""
     return type(f"MESHWRIGHT_OT_{offered.key}", (TaskOperator,), {
-        "bl_idname": f"meshwright.{offered.key}", "bl_label": offered.task.label,
+        "bl_idname": f"meshwright.{offered.key}", "bl_label": offered.label,
         "bl_description": offered.task.description, "offered": offered,
     })

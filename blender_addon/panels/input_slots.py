@@ -32,17 +32,24 @@ def _draw_slot(column: bpy.types.UILayout, context: bpy.types.Context, offered: 
     path = image_path(offered, wanted)
     owner, _, name = path.partition(".")
     column.enabled = enabled
-    column.label(text=wanted.label)
+    header = column.row(align=True)
+    header.label(text=wanted.label)
+    if not wanted.required:
+        _draw_sources(header, path, named=False)
     column.template_ID(getattr(settings_of(context.scene), owner), name, open="image.open")
     image = image_at(context.scene, path)
     if image is not None and enabled:
         column.template_icon(image.preview_ensure().icon_id, scale=PREVIEW_SCALE)
-    if enabled:
-        row = column.row(align=True)
-        for operator, text, icon in (("capture_view", "Camera", "CAMERA_DATA"),
-                                     ("use_render_result", "Render", "RENDER_RESULT"),
-                                     ("paste_image", "Paste", "PASTEDOWN")):
-            row.operator(f"meshwright.{operator}", text=text, icon=icon).slot = path
+    if wanted.required:
+        _draw_sources(column.row(align=True), path, named=True)
+
+
+def _draw_sources(row: bpy.types.UILayout, path: str, named: bool) -> None:
+    """Where an image can come from, other than a file."""
+    for operator, text, icon in (("capture_view", "Camera", "CAMERA_DATA"),
+                                 ("use_render_result", "Render", "RENDER_RESULT"),
+                                 ("paste_image", "Paste", "PASTEDOWN")):
+        row.operator(f"meshwright.{operator}", text=text if named else "", icon=icon).slot = path
 
 
 def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask,

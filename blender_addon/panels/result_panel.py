@@ -40,12 +40,19 @@ def provenance_words(result: bpy.types.Object) -> str:
     maker = made_by(result)
     words = [f"{maker[0].label}, {maker[1].label}" if maker else str(result[PIPELINE])]
     if WEIGHTS in result:
-        words.append(f"{result[WEIGHTS]} weights")
+        words.append(f"{_weights_label(result)} weights")
     if depends_on_seed(result):
         words.append(f"seed {result[SEED]}")
     if LICENSE in result:
         words.append(f"output: {'any use' if result[COMMERCIAL_USE] else 'non-commercial only'}")
     return f"{result.name}: {', '.join(words)}"
+
+
+def _weights_label(result: bpy.types.Object) -> str:
+    """What the artist calls the weights; their name where this version does not have them."""
+    maker = made_by(result)
+    known = {weights.name: weights.label for weights in maker[0].weights} if maker else {}
+    return known.get(result[WEIGHTS], str(result[WEIGHTS]))
 
 
 CLASSES = (MESHWRIGHT_PT_result,)

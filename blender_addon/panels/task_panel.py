@@ -115,6 +115,6 @@ def _split_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
 def panel_class(offered: OfferedTask, number: int) -> type[bpy.types.Panel]:
     """The panel of one task, the `number`th, to be registered."""
     return type(f"MESHWRIGHT_PT_{offered.key}", (TaskPanel, bpy.types.Panel), {
-        "bl_label": offered.task.label, "bl_options": {"DEFAULT_CLOSED"} if number else set(), "bl_order": number + 1,
+        "bl_label": offered.label, "bl_options": {"DEFAULT_CLOSED"} if number else set(), "bl_order": number + 1,
         "offered": offered,
     })

@@ -103,6 +103,8 @@ def test_panels_stand_by_delivery_and_draw_what_the_spec_says(pottery: Extension
     offered = pottery.module("offered_tasks").offered()
     order = ["object", "parts", "material", "replace", "groups", "text"]
     ranks = [max(order.index(item.task.delivery), 1) for item in offered]
+    assert {"Remesh (Pottery)", "Remesh (Mesh Silksong)", "Make Shards"} <= {item.label for item in offered}
+    assert bpy.ops.meshwright.pottery_remesh.get_rna_type().name == "Remesh (Pottery)"
     assert ranks == sorted(ranks) and {item.task.delivery for item in offered} == set(order)
     solid("crate", (0, 0, 0), (1, 1, 1))
     expected = {

@@ -61,7 +61,7 @@ def test_every_task_of_every_spec_has_an_operator(desk: Extension) -> None:
     for item in offered:
         assert item.key == f"{item.spec.name}_{item.task.name}"
         found = getattr(bpy.ops.meshwright, item.key).get_rna_type()
-        assert (found.name, found.description) == (item.task.label, item.task.description)
+        assert (found.name, found.description) == (item.label, item.task.description)
 
 
 def test_disabled_buttons_say_why(desk: Extension, scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch) -> None:

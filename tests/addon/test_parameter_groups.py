@@ -17,7 +17,7 @@ def test_a_file_is_chosen_with_the_file_browser_and_leaves_as_an_absolute_path(
     task = contract.TaskSpec("paint", "Paint", "", "object", (), (option, steps), (), needs_weights=False)
     weights = contract.WeightSet("w", "W", "", (), contract.License("L", "", "", True), 0.1, {"full": 0.1})
     spec = contract.PipelineSpec("painter", "Painter", "", (task,), (weights,))
-    kind = groups.group_class(extension.module("offered_tasks").OfferedTask(spec, task, "painter_paint"))
+    kind = groups.group_class(extension.module("offered_tasks").OfferedTask(spec, task, "painter_paint", "Paint"))
     bpy.utils.register_class(kind)
     bpy.types.Scene.painter = bpy.props.PointerProperty(type=kind)
     try:
