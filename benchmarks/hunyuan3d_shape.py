@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.profiler import profile
 from transformers import Dinov2Config, Dinov2Model
 
 from backend.contract import MEMORY_MODES, Resources
@@ -116,6 +117,23 @@ def precision_errors(pipeline: HunyuanShapePipeline, guidance: float) -> dict[st
     return {"guided step": errors[0], "field": errors[1]}
 
 
+def write_profile(pipeline: HunyuanShapePipeline, arguments: argparse.Namespace) -> None:
+    """The kernels of two steps of the sampler, and of the field, by their time."""
+    condition = pipeline.encode_condition(pipeline.prepare_views({"front": example_image()}))
+    latent = pipeline.prepare_latents(seed=0)
+    tokens = pipeline.decode(latent)
+    works = {
+        "two steps": lambda: pipeline.denoise(latent, condition, 3, arguments.guidance),
+        "field": lambda: pipeline.evaluate_field(tokens, arguments.resolution, arguments.decoding),
+    }
+    key = "self_cuda_time_total" if arguments.device.type == "cuda" else "self_cpu_time_total"
+    for name, work in works.items():
+        with profile() as kernels:
+            work()
+        table = kernels.key_averages().table(sort_by=key, row_limit=24, max_name_column_width=70)
+        sys.stdout.write(f"{name}\n{table}\n")
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hunyuan3d_shape", description=__doc__.splitlines()[0])
     parser.add_argument("--form", choices=FORMS, default="2.1")
@@ -129,6 +147,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--memory-mode", choices=MEMORY_MODES, default="full")
     parser.add_argument("--repeat", type=int, default=1, help="timed runs; the fastest is reported")
     parser.add_argument("--check", action="store_true", help="also compare the precision with float32")
+    parser.add_argument("--profile", action="store_true", help="also list the kernels by their time")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the metrics to this file")
     arguments = parser.parse_args()
     arguments.steps = arguments.steps or (5 if arguments.form.endswith("turbo") else 50)
@@ -180,6 +199,8 @@ def main() -> None:
         counts = run(pipeline, times, arguments, arguments.steps)
         runs.append(report(arguments, times, counts) | {"warm-up seconds": first.seconds["all"]})
     metrics = min(runs, key=lambda one: one["seconds"]["total"])
+    if arguments.profile:
+        write_profile(pipeline, arguments)
     if arguments.check:
         metrics["relative rms error"] = precision_errors(pipeline, arguments.guidance)
     write_table(metrics)

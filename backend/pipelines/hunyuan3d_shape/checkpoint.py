@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
 from transformers import Dinov2Config, Dinov2Model
 
 from ...contract.reports import LoadReport, ignore
@@ -97,7 +96,7 @@ def _checked(
     for name, value in expected.items():
         if found[name] != value:
             raise _wrong(stored, f"Its {name.replace('_', ' ')} is {found[name]} instead of {value}.")
-    network: nn.Module = empty(lambda: make(**found))
+    network = empty(lambda: make(**found))
     return network, renamed(stored).checked(shapes_of(network))
 
 

@@ -57,7 +57,7 @@ def centered_on_white(rgba: RgbaArray, box: Box, border: float = BORDER) -> Imag
 
 def resized(rgb: Image8, size: int) -> Image8:
     """`[S, S, 3] -> [size, size, 3]`, bicubic without antialias as published."""
-    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
 def as_tensor(rgb: Image8) -> Tensor:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from PIL import Image
@@ -31,7 +32,7 @@ from ..common.compilation import compile_blocks
 from ..common.image_preparation import RgbaArray, has_transparency, load_image
 from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from .checkpoint import load_published
-from .pipeline import POINTS_PER_QUERY, HunyuanShapePipeline
+from .pipeline import POINTS_PER_QUERY, Decoding, HunyuanShapePipeline
 from .surface_points import prepare_surface
 from .variants import VARIANTS
 
@@ -98,7 +99,7 @@ def _generate_shape(
         num_inference_steps=steps,
         guidance_scale=float(options["guidance_scale"]),
         grid_resolution=int(options["grid_resolution"]),
-        decoding=options["decoding"],
+        decoding=_decoding(request),
         seed=request.seed,
         points_per_query=_points_per_query(pipeline, resources),
         on_estimate=_preview(pipeline, folder, progress) if options["live_preview"] and model.resident else None,
@@ -129,7 +130,7 @@ def _reconstruct(
     progress.stage("encode", 1, 1)
     tokens = pipeline.autoencoder.decode(latent, lambda done, of: progress.stage("decode", done, of))
     grid = pipeline.evaluate_field(
-        tokens, int(options["grid_resolution"]), options["decoding"], _points_per_query(pipeline, resources),
+        tokens, int(options["grid_resolution"]), _decoding(request), _points_per_query(pipeline, resources),
         progress.stage,
     )
     surface_mesh = pipeline.extract_surface(grid)
@@ -187,6 +188,11 @@ def _written(mesh: MeshData, request: Request, folder: JobFolder) -> Artifact:
     mesh.write(folder.outputs / MESH_FILE)
     properties = {"faces": len(mesh.faces), "watertight": is_watertight(mesh)}
     return Artifact(request.subject, "mesh", MESH_FILE, "mesh", properties=properties)
+
+
+def _decoding(request: Request) -> Decoding:
+    """The chosen way from tokens to a field; the spec offers just these."""
+    return cast(Decoding, request.parameters["decoding"])
 
 
 def _points_per_query(pipeline: HunyuanShapePipeline, resources: Resources) -> int:

@@ -68,7 +68,8 @@ class MixtureOfExperts(nn.Module):
         counts = torch.bincount(chosen.flatten(), minlength=len(self.experts)).tolist()
         rows = tokens[order // self.top].split(counts)
         answers = torch.cat([expert(part) for expert, part in zip(self.experts, rows, strict=True)])
+        total, weight = self.shared_experts(tokens), probability.to(x.dtype)
         # Back by the inverse order and summed per token: unlike an atomic index_add the same sum on every run.
-        answers = answers[order.argsort()].unflatten(0, (-1, self.top))
-        weighted = torch.einsum("tkw,tk->tw", answers, probability.to(x.dtype))
-        return (self.shared_experts(tokens) + weighted).view_as(x)
+        for choice, place in enumerate(order.argsort().view(-1, self.top).unbind(dim=1)):
+            total = torch.addcmul(total, answers[place], weight[:, choice : choice + 1])
+        return total.view_as(x)

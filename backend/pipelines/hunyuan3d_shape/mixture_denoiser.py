@@ -7,6 +7,7 @@ See docs/algorithms/hunyuan3d_shape.md, "The 2.1 denoiser".
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -148,8 +149,13 @@ class TimestepEmbedder(nn.Module):
         self.width = width
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of its weights."""
+        return next(self.parameters()).dtype
+
     def forward(self, time: Tensor) -> Tensor:
-        return self.mlp(time_waves(time, self.width).to(self.mlp[0].weight.dtype)).unsqueeze(1)
+        return self.mlp(time_waves(time, self.width).to(self.dtype)).unsqueeze(1)
 
 
 def time_waves(time: Tensor, width: int) -> Tensor:
@@ -215,7 +221,8 @@ class MixtureDenoiser(ModelMixin, ConfigMixin):
     @apply_forward_hook
     def prepare_condition(self, condition: Tensor) -> MixtureCondition:
         """What every step needs of `condition [B, T, condition_width]`."""
-        prepared = [block.prepare(condition.to(self.dtype)) for block in self.blocks]
+        blocks = cast(list[MixtureBlock], list(self.blocks))
+        prepared = [block.prepare(condition.to(self.dtype)) for block in blocks]
         key_values, unconditional = zip(*prepared, strict=True)
         return MixtureCondition(key_values, unconditional)
 
@@ -225,7 +232,8 @@ class MixtureDenoiser(ModelMixin, ConfigMixin):
         All zeros stand for "no condition". Inputs are cast to the network's dtype, which is also the result's.
         """
         condition = condition.to(self.dtype)
-        x, skips = self._embed(latent, time), []
+        x = self._embed(latent, time)
+        skips: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             skip = skips.pop() if i > len(self.blocks) // 2 else None
             if torch.is_grad_enabled() and self.gradient_checkpointing:
@@ -252,7 +260,8 @@ class MixtureDenoiser(ModelMixin, ConfigMixin):
         return conditional, unconditional
 
     def _run(self, latent: Tensor, time: Tensor, prepared: MixtureCondition, guided: bool) -> Tensor:
-        x, skips = self._embed(latent, time), []
+        x = self._embed(latent, time)
+        skips: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             skip = skips.pop() if i > len(self.blocks) // 2 else None
             x = block(x, prepared.blocks[i], skip, prepared.unconditional[i] if guided else None)
@@ -266,5 +275,6 @@ class MixtureDenoiser(ModelMixin, ConfigMixin):
         return torch.cat([self.t_embedder(time).expand(len(tokens), -1, -1), tokens], dim=1)
 
 
-def _run_block(block: MixtureBlock, x: Tensor, condition: Tensor, skip: Tensor | None) -> Tensor:
+def _run_block(block: nn.Module, x: Tensor, condition: Tensor, skip: Tensor | None) -> Tensor:
+    assert isinstance(block, MixtureBlock)
     return block(x, block.attn2.key_value(condition), skip)

@@ -240,7 +240,11 @@ class HunyuanShapePipeline(DiffusionPipeline):
         if guidance_scale == 1:
             return lambda latent, time: denoiser.velocity(latent, time, prepared).float()
 
-        return lambda latent, time: guided(*denoiser.guided_velocities(latent, time, prepared), guidance_scale)
+        def velocity(latent: Tensor, time: Tensor) -> Tensor:
+            conditional, unconditional = denoiser.guided_velocities(latent, time, prepared)
+            return guided(conditional, unconditional, guidance_scale)
+
+        return velocity
 
     @fastest_attention
     def decode(self, latent: Tensor, progress: StageReport = ignore) -> Tensor:

@@ -4,7 +4,7 @@
 from ...contract import Choice, InputSpec, Parameter, PipelineSpec, Preset, StageSpec, TaskSpec
 from .weight_sets import WEIGHT_SETS
 
-GRID_RESOLUTIONS = (96, 128, 192, 256, 320, 384, 448, 512)
+GRID_RESOLUTIONS = (64, 96, 128, 192, 256, 320, 384, 448, 512)
 
 _FACES = Parameter(
     "face_target", "int", 0, "Max Faces", "Simplify the object to about this many faces. 0 keeps every face",

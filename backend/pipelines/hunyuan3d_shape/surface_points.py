@@ -84,7 +84,7 @@ def normalize_mesh(mesh: MeshData) -> tuple[MeshData, Normalization]:
             "Check the object's scale, or choose a mesh with a surface.",
         )
     normalization = Normalization.to_box(mesh.bounds, LONGEST_SIDE)
-    return MeshData(normalization.apply(mesh.vertices), mesh.faces), normalization
+    return mesh.with_vertices(normalization.apply(mesh.vertices)), normalization
 
 
 def _uniform(mesh: MeshData, count: int, generator: torch.Generator) -> np.ndarray:

@@ -50,18 +50,17 @@ def new_denoiser(preset: Preset) -> MixtureDenoiser | TwoStreamDenoiser:
     """Return an untrained denoiser of zero velocity, whose modulated blocks begin as the identity."""
     if preset.denoiser_kind == "mixture":
         denoiser: MixtureDenoiser | TwoStreamDenoiser = MixtureDenoiser(**preset.denoiser)
-        zeroed = [denoiser.final_layer.linear]
+        zeroed: list[nn.Module] = [denoiser.final_layer.linear]
     else:
         denoiser = TwoStreamDenoiser(**preset.denoiser)
-        zeroed = [denoiser.final_layer.linear, denoiser.final_layer.adaLN_modulation[1]]
+        zeroed = [denoiser.final_layer]
         for block in denoiser.modules():
             if isinstance(block, DoubleBlock):
                 zeroed += [block.img_mod.lin, block.txt_mod.lin]
             elif isinstance(block, SingleBlock):
                 zeroed.append(block.modulation.lin)
-    for linear in zeroed:
-        nn.init.zeros_(linear.weight)
-        nn.init.zeros_(linear.bias)
+    for parameter in (parameter for layer in zeroed for parameter in layer.parameters()):
+        nn.init.zeros_(parameter)
     if preset.gradient_checkpointing:
         denoiser.enable_gradient_checkpointing()
     return denoiser

@@ -165,7 +165,7 @@ def fold_normalization(autoencoder: ShapeAutoencoder, latents: Tensor) -> None:
     deviation = latents.std(dim=(0, 1)).clamp(min=1e-4)
     channels = len(mean)
     down, up = autoencoder.pre_kl, autoencoder.post_kl
-    up.bias += up.weight @ mean
+    up.bias.add_(up.weight @ mean)
     up.weight *= deviation
     down.weight[:channels] /= deviation[:, None]
     down.bias[:channels].sub_(mean).div_(deviation)
