@@ -202,7 +202,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
     def bake(
         self, scene: PaintScene, shown: Fragments, views: Tensor, settings: PaintSettings, reports: Reports = SILENT
     ) -> list[Tensor]:
-        """Textures of each object, float32 `[S, S, 5]` in [0, 1]: base color, metallic, roughness; filled everywhere."""
+        """Textures of each object, float32 `[S, S, 5]` in [0, 1]: base color, metallic, roughness, without holes."""
         size, textures = settings.texture_size, []
         if shown.face.shape[-1] != views.shape[1]:
             shown = rasterize_views(scene.mesh, scene.cameras, views.shape[1], cull=False)
