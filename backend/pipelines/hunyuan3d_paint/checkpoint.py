@@ -56,7 +56,9 @@ def load_published(
             image_encoder, encoder_shapes("dinov2-giant"), dtype, partial(report, "image encoder")
         ),
         vae=_filled(empty_vae(), vae.renamed(current_vae_name), dtype, partial(report, "autoencoder")),
-        reference_unet=_filled(empty(ReferenceUNet), of_reference(networks), dtype, partial(report, "reference network")),
+        reference_unet=_filled(
+            empty(ReferenceUNet), of_reference(networks), dtype, partial(report, "reference network")
+        ),
         unet=_filled(empty(PaintUNet), of_painting(networks), dtype, partial(report, "painting network")),
         scheduler=read_scheduler(folder / SCHEDULER),
         upscaler=_filled(empty(RRDBNet), enlarging, dtype, partial(report, "upscaler")),

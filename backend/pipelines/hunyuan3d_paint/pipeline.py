@@ -5,6 +5,7 @@ docs/algorithms/hunyuan3d_paint.md, "The way".
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,9 +18,9 @@ from ...geometry.projection import Fragments, rasterize_uvs, rasterize_views
 from ...painting.squares import square_mesh
 from ...painting.surface_fill import fill_surface
 from ...painting.view_bake import bake_views
-from ..common.finiteness import not_finite
+from ..common.attention import fastest_attention
+from ..common.finiteness import finite
 from ..common.image_condition import normalize_image
-from ..common.pacing import Pace
 from ..common.rrdbnet import RRDBNet, enlarge
 from .attention import MATERIALS
 from .autoencoding import FACTOR, decode, encode, to_pixels
@@ -158,6 +159,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         reports.stage("prepare", 3, 3)
         return torch.cat(latents, dim=1).to(self.unet.dtype)
 
+    @fastest_attention
     def denoise(
         self,
         controls: Tensor,
@@ -168,16 +170,10 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
     ) -> Tensor:
         """Latents of all materials in all views, float32 `[P * N, 4, h, h]`. Raises NotFiniteError."""
         shape = (len(MATERIALS) * len(controls), self.vae.config.latent_channels, *controls.shape[-2:])
-        predictor, pace = Predictor(self.unet, controls, conditions, settings.guidance), Pace(controls.device)
-
-        def after(done: int, _latents: Tensor) -> None:
-            pace.step()
-            reports.stage("sample", done, settings.steps)
-
-        latents = sample(predictor, self.scheduler, draws.normal(shape), settings.steps, after)
-        if not torch.isfinite(latents).all():
-            raise not_finite("A view", "image", "Try another seed or less guidance")
-        return latents
+        predictor = Predictor(self.unet, controls, conditions, settings.guidance)
+        report = partial(reports.stage, "sample")
+        latents = sample(predictor, self.scheduler, draws.normal(shape), settings.steps, report)
+        return finite(latents, "A view", "image", "Try another seed or less guidance")
 
     def decode(self, latents: Tensor, settings: PaintSettings, reports: Reports = SILENT) -> Tensor:
         """Images of all materials in all views, uint8 `[P * N, R, R, 3]`."""
