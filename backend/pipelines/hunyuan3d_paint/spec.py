@@ -6,7 +6,6 @@ from dataclasses import replace
 from ...contract import (
     Choice,
     InputSpec,
-    License,
     Parameter,
     PipelineSpec,
     Preset,
@@ -16,25 +15,10 @@ from ...contract import (
     WeightSet,
 )
 from ..common.components import DINOV2_GIANT, REALESRGAN_X4PLUS
+from ..common.tencent_licenses import LICENSE_2_1
 
 REPOSITORY, REVISION_FOLDER = "tencent/Hunyuan3D-2.1", "hunyuan3d-paintpbr-v2-1"
 TEXTURE_SIZES = (512, 1024, 2048, 4096)
-
-TENCENT_LICENSE = License(
-    name="Tencent Hunyuan 3D 2.1 Community License Agreement",
-    url="https://huggingface.co/tencent/Hunyuan3D-2.1/blob/main/LICENSE",
-    text=(
-        "Tencent Hunyuan 3D 2.1 is licensed under the Tencent Hunyuan 3D 2.1 Community License Agreement, Copyright "
-        "(c) 2025 Tencent. All Rights Reserved. The trademark rights of “Tencent Hunyuan” are owned by Tencent or its "
-        "affiliate. The agreement does not apply in the European Union, the United Kingdom and South Korea: outside "
-        "its territory the weights and what is made with them may not be used. Within it commercial use is allowed; "
-        "more than a million monthly users need a license of their own. Results may not be used to improve other AI "
-        "models. An acceptable use policy applies and must be passed on. Tencent claims no rights in results. These "
-        "words are our summary; what counts is the agreement on the model page: read it before you accept."
-    ),
-    commercial_use=True,
-    territory="not in the EU, the UK and South Korea",
-)
 
 _MAIN = (
     Parameter("texture_size", "choice", "2048", "Texture Size", "Width and height of each object's textures",
@@ -94,7 +78,7 @@ PUBLISHED = WeightSet(
         _file("vae/diffusion_pytorch_model.bin", 334_707_217),
         _file("scheduler/scheduler_config.json"),
     ),
-    license=TENCENT_LICENSE,
+    license=LICENSE_2_1,
     gigabytes=4.3,
     memory={"full": 13.0, "balanced": 9.0, "low": 6.0},
     components=(DINOV2_GIANT, REALESRGAN_X4PLUS),
