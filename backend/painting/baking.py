@@ -4,13 +4,13 @@ of one texture, however many objects are painted together.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..contract.reports import CountReport, ignore
 from ..geometry.projection import Cameras, UVMesh, bake_texels, rasterize_views
+from .squares import square_mesh
 
 EXPONENT = 6.0
 UNSEEN = 0.5
@@ -32,12 +32,9 @@ def bake_squares(
     side, squares = size[0], size[1] // size[0]
     report(0, squares)
     shown = rasterize_views(mesh, cameras, views.shape[-1])
-    square = (mesh.corner_uvs()[..., 0].mean(dim=1) * squares).long().clamp(0, squares - 1)
     textures = []
     for number in range(squares):
-        own = square == number
-        uvs = torch.stack([mesh.uvs[:, 0] * squares - number, mesh.uvs[:, 1]], dim=1)
-        part = replace(mesh, faces=mesh.faces[own], face_uvs=mesh.face_uvs[own], uvs=uvs)
+        part = square_mesh(mesh, squares, number)
         baked = bake_texels(part, cameras, views, side, EXPONENT, shown, check)
         textures.append(baked.texture.clamp(0, 1) if baked.weight.any() else torch.full_like(baked.texture, UNSEEN))
         report(number + 1, squares)

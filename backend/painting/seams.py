@@ -75,7 +75,7 @@ class Seams:
         return self.ends[edge, :, 0] + share * along[edge], edge
 
 
-def _numbered(rows: NDArray[np.generic]) -> NDArray[np.int64]:
+def _numbered(rows: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.int64]:
     """The same number for equal rows; -0.0 equals 0.0."""
     clean = np.ascontiguousarray(rows + 0)
     keys = clean.view(np.dtype((np.void, clean.dtype.itemsize * clean.shape[1])))[:, 0]

@@ -92,7 +92,7 @@ def _relax(values: Tensor, unknown: Tensor, neighbors: Tensor, rounds: int) -> N
         values[unknown] = torch.lerp(total / count, old, KEPT)
 
 
-def _sum(values: Tensor, neighbors: Tensor, missing: tuple[Tensor, Tensor]) -> Tensor:
+def _sum(values: Tensor, neighbors: Tensor, missing: tuple[Tensor, ...]) -> Tensor:
     """Sums over the neighbors `[N, C]`, without the missing (row, which)."""
     found = values[neighbors]
     found[missing] = 0.0

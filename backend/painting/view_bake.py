@@ -70,7 +70,7 @@ def bake_views(
         mesh: with the UVs of the texture.
         cameras: V of them.
         shown: what they show, at the size of the images; may be of more faces than the mesh has.
-        images: `[V, S, S, C]` in [0, 1].
+        images: `[V, S, S, C]`, float in [0, 1] or uint8.
         weights: of the views; in order, a view that adds next to nothing new is left out.
         layout: of `rasterize_uvs`, its first layer counts.
         settings: see there.
@@ -84,7 +84,8 @@ def bake_views(
     steepest = math.cos(math.radians(settings.steepest))
     for view, weight in enumerate(weights):
         check()
-        colors, cosine = look_up(points, cameras, shown, view, images[view].float(), trusted[view], steepest)
+        image = images[view].float() if images.is_floating_point() else images[view] / 255.0
+        colors, cosine = look_up(points, cameras, shown, view, image, trusted[view], steepest)
         blend.add(colors, cosine, weight)
     colors, painted = blend.result()
     texture = torch.zeros(*face.shape, images.shape[-1], device=mesh.device)

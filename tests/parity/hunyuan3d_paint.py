@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hunyuan3D-2.1 paint's networks and sampler against golden numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from backend.contract.reports import CountReport, ignore
 from backend.pipelines.common.image_condition import normalize_image
 from backend.pipelines.common.rrdbnet import RRDBNet, enlarge
 from backend.pipelines.hunyuan3d_paint.attention import (
@@ -204,21 +205,36 @@ def compare_unet(golden: Golden) -> Iterator[Comparison]:
         yield Comparison(name, indices, golden.output(name), 0)
 
 
+class Recorded:
+    """Runs the sampler and keeps the latents after each step."""
+
+    def __init__(self) -> None:
+        self.latents: list[Tensor] = []
+
+    def run(
+        self, predict: Callable[[Tensor, Tensor], Tensor], scheduler: Any, noise: Tensor, steps: int,
+        report: CountReport = ignore,
+    ) -> Tensor:
+        def recording(current: Tensor, timestep: Tensor) -> Tensor:
+            self.latents.append(current)
+            return predict(current, timestep)
+
+        clean = sample(recording, scheduler, noise, steps, report)
+        self.latents = [*self.latents[1:], clean]
+        return clean
+
+
 @kind(NAME, "scheduler")
 def compare_scheduler(golden: Golden) -> Iterator[Comparison]:
     config = golden.config
     scheduler = paint_scheduler(config["config"])
-    outputs, latents, clean = iter(golden.input("model_outputs")), [], []
-
-    def after(_done: int, current: Tensor) -> None:
-        latents.append(current)
-        clean.append(scheduler.model_outputs[-1])
-
+    outputs, steps, clean = iter(golden.input("model_outputs")), Recorded(), []
     yield Comparison("alphas_cumprod", scheduler.alphas_cumprod, golden.output("alphas_cumprod"), BLOCK_TOLERANCE)
     yield Comparison("init_noise_sigma", torch.tensor(scheduler.init_noise_sigma), golden.output("init_noise_sigma"))
-    sample(lambda _current, _timestep: next(outputs), scheduler, golden.input("sample"), config["steps"], after)
+    steps.run(lambda _current, _timestep: next(outputs), scheduler, golden.input("sample"), config["steps"],
+              lambda _done, _of: clean.append(scheduler.model_outputs[-1]))
     yield from _grid(golden, scheduler)
-    yield Comparison("latents", torch.stack(latents), golden.output("latents"), SAMPLER_TOLERANCE)
+    yield Comparison("latents", torch.stack(steps.latents), golden.output("latents"), SAMPLER_TOLERANCE)
     yield Comparison("x0", torch.stack(clean), golden.output("x0"), SAMPLER_TOLERANCE)
 
 
@@ -232,7 +248,7 @@ def compare_sampler(golden: Golden) -> Iterator[Comparison]:
     run, config = Run(golden), golden.config
     guidance = float(config["guidance"])
     three, two = run.predictor("urf"), run.predictor("uf", guidance)
-    scheduler, latents = paint_scheduler(config["scheduler"]), []
+    scheduler = paint_scheduler(config["scheduler"])
     recorded = {name.removeprefix("pred_"): rows for name, rows in golden.with_prefix("out.").items()
                 if name.startswith("pred_")}
     scheduler.set_timesteps(config["steps"])
@@ -245,9 +261,10 @@ def compare_sampler(golden: Golden) -> Iterator[Comparison]:
                          SAMPLER_TOLERANCE)
         yield Comparison(f"two_branch_guided_{step}", two(before, timestep),
                          golden.output(f"two_branch_guided_{step}"), SAMPLER_TOLERANCE)
-    sample(two, scheduler, run.latents, config["steps"], lambda _done, current: latents.append(current))
+    steps = Recorded()
+    steps.run(two, scheduler, run.latents, config["steps"])
     yield from _grid(golden, scheduler)
-    yield Comparison("latents", torch.stack(latents), golden.output("latents"), SAMPLER_TOLERANCE)
+    yield Comparison("latents", torch.stack(steps.latents), golden.output("latents"), SAMPLER_TOLERANCE)
 
 
 def vae_of(golden: Golden, config: dict[str, Any]) -> AutoencoderKL:

@@ -15,7 +15,7 @@ from backend.pipelines.hunyuan3d_paint.conditions import Conditions
 from backend.pipelines.hunyuan3d_paint.reference_image import reference_view
 from backend.pipelines.hunyuan3d_paint.rig import CANDIDATES
 from backend.pipelines.hunyuan3d_paint.rotary import position_values
-from backend.pipelines.hunyuan3d_paint.sampling import Predictor, paint_scheduler, sample
+from backend.pipelines.hunyuan3d_paint.sampling import Predictor, paint_scheduler
 
 from .comparison import Comparison
 from .golden import Golden
@@ -23,6 +23,7 @@ from .hunyuan3d_paint import (
     NAME,
     PIXEL_TOLERANCE,
     SAMPLER_TOLERANCE,
+    Recorded,
     features_of,
     pixels_of,
     published_voxels,
@@ -88,8 +89,9 @@ def _sampled(
     image = torch.cat([torch.zeros_like(image), image])
     conditions = Conditions(len(normals), (0.0, 1.0), image, features, voxels)
     predictor = Predictor(paint, torch.cat(controls, dim=1), [conditions], config["guidance"])
-    clean = sample(predictor, paint_scheduler(config["scheduler"]), noise, config["steps"],
-                   lambda _done, current: latents.append(current))
+    steps = Recorded()
+    clean = steps.run(predictor, paint_scheduler(config["scheduler"]), noise, config["steps"])
+    latents += steps.latents
     return to_pixels(decode(vae, clean))
 
 

@@ -10,6 +10,7 @@ from transformers import Dinov2Config, Dinov2Model
 
 from backend.pipelines.common.checkpoint import empty, fill
 from backend.pipelines.common.checkpoint_shapes import CheckpointError
+from backend.pipelines.common.image_encoder import encoder_shapes
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
 from backend.pipelines.partpacker.checkpoint import (
     load_published,
@@ -37,7 +38,7 @@ def test_full_size_files_fill_every_tensor(tmp_path, wrapped):
 
 
 def test_published_image_encoder_is_the_giant():
-    shapes = published_shapes("dinov2-giant")
+    shapes = encoder_shapes("dinov2-giant")
     config = Dinov2Config(
         hidden_size=1536, num_hidden_layers=40, num_attention_heads=24, image_size=518, use_swiglu_ffn=True
     )

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from backend.pipelines.common.image_encoder import encoder_shapes
 from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.autoencoder import Posterior
 from backend.pipelines.partpacker.checkpoint import DENOISER_PREFIX, published_shapes
@@ -155,7 +156,7 @@ def test_published_preset_has_the_published_tensors() -> None:
         shapes = {key.removeprefix(DENOISER_PREFIX): shape for key, shape in published_shapes(name).items()}
         assert {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()} == shapes
     # transformers names DINOv2's tensors differently from version to version, but they hold as many numbers.
-    numbers = sum(math.prod(shape) for shape in published_shapes("dinov2-giant").values())
+    numbers = sum(math.prod(shape) for shape in encoder_shapes("dinov2-giant").values())
     assert sum(parameter.numel() for parameter in model.image_encoder.parameters()) == numbers
 
 

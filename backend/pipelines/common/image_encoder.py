@@ -9,7 +9,14 @@ from safetensors import safe_open
 from transformers import Dinov2Config, Dinov2Model
 
 from ...contract.reports import ignore
-from .checkpoint_shapes import Shapes, check_shapes, stored_shapes
+from .checkpoint_shapes import Shapes, check_shapes, read_manifest, stored_shapes
+
+MANIFESTS = Path(__file__).parent / "manifests"
+
+
+def encoder_shapes(name: str) -> Shapes:
+    """Name and shape of every tensor of a published encoder ("dinov2-giant")."""
+    return read_manifest(MANIFESTS / f"{name}.json")
 
 
 def load_image_encoder(

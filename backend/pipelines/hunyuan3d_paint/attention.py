@@ -54,7 +54,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Attention of `[rows, tokens, heads * width]`; key and value may be one row for all."""
     rows = len(query)
     key, value = (part.expand(rows, -1, -1) for part in (key, value))
-    return from_heads(scaled_dot_product_attention(*(to_heads(part, heads) for part in (query, key, value))))
+    query, key, value = (to_heads(part, heads) for part in (query, key, value))
+    return from_heads(scaled_dot_product_attention(query, key, value))
 
 
 def material_attention(attention: Attention, tokens: Tensor) -> Tensor:

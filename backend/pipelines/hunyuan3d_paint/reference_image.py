@@ -29,4 +29,9 @@ def encoder_pixels(view: Image.Image, edge: int = ENCODER_EDGE, size: int = ENCO
     scaled = view.resize((edge, edge), Image.Resampling.BICUBIC)
     border = (edge - size) // 2
     cut = scaled.crop((border, border, border + size, border + size))
-    return torch.from_numpy(np.asarray(cut).copy()).permute(2, 0, 1)[None].float() / 255.0
+    return pixels_of(cut).permute(2, 0, 1)[None].float() / 255.0
+
+
+def pixels_of(image: Image.Image) -> Tensor:
+    """An image as uint8 `[H, W, C]`."""
+    return torch.from_numpy(np.asarray(image).copy())

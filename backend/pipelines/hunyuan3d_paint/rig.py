@@ -52,9 +52,8 @@ def paint_cameras(poses: Sequence[Pose]) -> Cameras:
     rotation = np.stack([-right, np.cross(right, look), look], axis=2)
     centers = DISTANCE * away
     translation = -np.einsum("vi,vij->vj", centers, rotation)
-    return Cameras(
-        *(torch.from_numpy(part).float() for part in (rotation, translation, centers)), scale=1.0 / HALF_WIDTH
-    )
+    tensors = [torch.from_numpy(part).float() for part in (rotation, translation, centers)]
+    return Cameras(tensors[0], tensors[1], tensors[2], scale=1.0 / HALF_WIDTH)
 
 
 def select_views(seen: Tensor, areas: Tensor, most: int) -> list[int]:

@@ -9,6 +9,8 @@ import torch
 from diffusers import UniPCMultistepScheduler
 from torch import Tensor
 
+from ...contract.reports import CountReport, ignore
+from ..common.sampler import guided, paced
 from .conditions import Conditions
 from .unet import PaintUNet
 
@@ -53,8 +55,8 @@ class Predictor:
         branches = self.branches(latents, timestep)
         if len(branches) == 1:
             return branches[0]
-        plain, full = branches
-        return plain + self.guidance * (full - plain)
+        unconditional, conditional = branches
+        return guided(conditional, unconditional, self.guidance)
 
     def branches(self, latents: Tensor, timestep: Tensor | int) -> Tensor:
         """Velocity of each branch, float32 `[B, P * N, 4, h, h]`."""
@@ -71,11 +73,10 @@ def sample(
     scheduler: UniPCMultistepScheduler,
     latents: Tensor,
     steps: int,
-    after: Callable[[int, Tensor], None] = lambda _step, _latents: None,
+    report: CountReport = ignore,
 ) -> Tensor:
-    """Clean latents float32 of the shape of `latents`, which are noise. `after` gets the number of steps done."""
+    """Clean latents float32 of the shape of `latents`, which are noise."""
     scheduler.set_timesteps(steps, device=latents.device)
-    for done, timestep in enumerate(scheduler.timesteps, start=1):
+    for timestep in paced(list(scheduler.timesteps), latents.device, report):
         latents = scheduler.step(predict(latents, timestep), timestep, latents, return_dict=False)[0]
-        after(done, latents)
     return latents

@@ -148,9 +148,20 @@ class PaintUNet(ModelMixin, ConfigMixin):
         return velocity
 
 
-PUBLISHED_OUTSIDE = ("learned_text_clip_", "image_proj_model_dino.")
+PUBLISHED_INSIDE = ("learned_text_clip_", "image_proj_model_dino.")
 
 
 def published_name(name: str) -> str:
     """Name in the published file of a parameter of `PaintUNet` or `ReferenceUNet`."""
-    return f"unet.{name}" if name.startswith(PUBLISHED_OUTSIDE) else name
+    return f"unet.{name}" if name.startswith(PUBLISHED_INSIDE) else name
+
+
+def own_name(published: str) -> str:
+    """Inverse of `published_name`."""
+    name = published.removeprefix("unet.")
+    return name if name.startswith(PUBLISHED_INSIDE) else published
+
+
+def is_of_reference(name: str) -> bool:
+    """Whether a parameter is one of `ReferenceUNet`."""
+    return name.startswith("unet_dual.") or name == "learned_text_clip_ref"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...contract import MemoryMode, WeightFile, WeightSet
 from ...contract.parameter import Value
 from ..common.starter_license import STARTER_LICENSE
-from .licenses import LICENSE_2_0, LICENSE_2_1
+from ..common.tencent_licenses import LICENSE_2_0, LICENSE_2_1
 from .variants import CONFIGURATION, LIGHT_FILE, VARIANTS, Variant
 
 SIDE_VIEWS = ("left", "back", "right")

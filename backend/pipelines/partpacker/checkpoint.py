@@ -13,7 +13,7 @@ import torch
 from ...contract.reports import LoadReport, ignore
 from ..common.checkpoint import StoredTensors, empty, fill, open_tensors
 from ..common.checkpoint_shapes import Shapes, read_manifest
-from ..common.image_encoder import load_image_encoder
+from ..common.image_encoder import encoder_shapes, load_image_encoder
 from ..common.memory import available_device
 from ..common.sampler import flow_scheduler
 from .autoencoder import PartPackerAutoencoder
@@ -42,13 +42,13 @@ def load_published(
     weights = open_autoencoder(folder / "vae.pt")
     autoencoder = fill(empty(PartPackerAutoencoder), weights, dtype, second, partial(report, "autoencoder"))
     image_encoder = load_image_encoder(
-        image_encoder_folder, published_shapes("dinov2-giant"), dtype, partial(report, "image encoder")
+        image_encoder_folder, encoder_shapes("dinov2-giant"), dtype, partial(report, "image encoder")
     )
     return PartPackerPipeline(image_encoder.to(device), denoiser, autoencoder, flow_scheduler())
 
 
 def published_shapes(name: str) -> Shapes:
-    """Name and shape of every published tensor of `flow`, `vae` or `dinov2-giant`."""
+    """Name and shape of every published tensor of `flow` or `vae`."""
     return read_manifest(MANIFESTS / f"{name}.json")
 
 

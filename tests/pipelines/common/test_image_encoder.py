@@ -7,8 +7,7 @@ from safetensors.torch import save_file
 from transformers import Dinov2Config
 
 from backend.pipelines.common.checkpoint_shapes import CheckpointError
-from backend.pipelines.common.image_encoder import load_image_encoder
-from backend.pipelines.partpacker.checkpoint import published_shapes
+from backend.pipelines.common.image_encoder import encoder_shapes, load_image_encoder
 
 TINY_DINO = {
     "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4, "image_size": 28, "patch_size": 14,
@@ -20,7 +19,7 @@ TINY_DINO = {
 def tiny_dino(tmp_path):
     """A small image encoder in a folder under the published names: the folder, its tensors and their shapes."""
     names = {
-        name: shape for name, shape in published_shapes("dinov2-giant").items()
+        name: shape for name, shape in encoder_shapes("dinov2-giant").items()
         if not name.startswith("encoder") or name.startswith("encoder.layer.0.")
     }
     wide = {1536: 24, 8192: 128, 4096: 64, 1370: 5}

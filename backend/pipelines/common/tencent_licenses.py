@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The terms of the published weights, shown whole before a download."""
+"""The terms of Tencent's Hunyuan3D weights, shown whole before a download."""
 
 from ...contract import License
 

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Painting as a job: meshes with UVs and an image in, the maps of a material for each of them out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...contract import (
+    Artifact,
+    JobFolder,
+    MeshData,
+    Progress,
+    Request,
+    Resources,
+    Result,
+    Role,
+    WeightSet,
+)
+from ...geometry.frames import blender_to_y_up
+from ...painting.alpha import paint_alpha
+from ...painting.contact_sheet import contact_sheet
+from ...painting.scene import PaintedScene
+from ...painting.view_bake import BakeSettings
+from ..common.background import remove_background
+from ..common.components import DINOV2_GIANT, REALESRGAN_X4
+from ..common.image_preparation import has_transparency, load_image, recenter
+from .checkpoint import load_published
+from .pipeline import Hunyuan3DPaintPipeline
+from .placement import place
+from .rig import CANDIDATES, paint_cameras
+from .scene import PaintScene
+from .settings import PaintSettings, Reports
+
+BACKGROUND_REMOVER = "u2net.onnx"
+SHEET = "views.png"
+MAPS: tuple[tuple[Role, slice], ...] = (
+    ("base_color", slice(0, 3)), ("metallic", slice(3, 4)), ("roughness", slice(4, 5)),
+)
+
+
+def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Hunyuan3DPaintPipeline:
+    """The pipeline in float32 for the small starter weights and on CPUs, in float16 for the published ones on GPUs."""
+    if weights.bundled:
+        progress.loading(weights.label)
+        return place(Hunyuan3DPaintPipeline.from_pretrained(folder), resources)
+    dtype = torch.float32 if resources.device == "cpu" else torch.float16
+    encoder, upscaler = (resources.components.get(part.name, folder) for part in (DINOV2_GIANT, REALESRGAN_X4))
+    return place(load_published(folder, encoder, upscaler, dtype, _loading_report(progress)), resources)
+
+
+def run(
+    model: Hunyuan3DPaintPipeline, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> Result:
+    """Paint the meshes of one request. Raises BadInput, NotFiniteError."""
+    with torch.inference_mode():
+        return _paint(model, request, folder, resources, progress)
+
+
+def _paint(
+    model: Hunyuan3DPaintPipeline, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> Result:
+    names = request.inputs["mesh"]
+    meshes = [MeshData.read(folder.inputs / name) for name in names]
+    image = prepared_image(folder.inputs / request.inputs["image"][0], bool(request.parameters["remove_background"]))
+    turned = [replace(mesh, vertices=blender_to_y_up(mesh.vertices)) for mesh in meshes]
+    whole = PaintedScene.build(turned, paint_cameras(CANDIDATES), 1.0, resources.device)
+    for remark in whole.remarks:
+        progress.warn(remark)
+    settings = settings_of(request, resources)
+    scene = PaintScene.of(whole, settings.views, progress.check)
+    previews = _Previews(folder, progress)
+    output = model(scene, image, settings, request.seed, Reports(progress.stage, previews, progress.check))
+    properties = {"texture_size": settings.texture_size, "views": len(output.poses)}
+    artifacts = []
+    for number, (texture, mesh, name) in enumerate(zip(output.textures, meshes, names, strict=True), start=1):
+        alpha = None if mesh.selected.all() else paint_alpha(mesh, settings.texture_size)
+        for role, channels in MAPS:
+            progress.check()
+            file = f"{role}.{number:03d}.png"
+            write_map(texture[..., channels], alpha if role == "base_color" else None, folder.outputs / file)
+            artifacts.append(Artifact(request.subject, "image", file, role, target=name, properties=properties))
+    return Result(tuple(artifacts))
+
+
+def prepared_image(path: Path, remove: bool) -> Image.Image:
+    """The object in the middle of a square, RGBA. Raises BadInput."""
+    rgba = load_image(path)
+    if remove and not has_transparency(rgba):
+        rgba = remove_background(rgba, None)
+    return Image.fromarray(recenter(rgba))
+
+
+def settings_of(request: Request, resources: Resources) -> PaintSettings:
+    """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
+    options = request.parameters
+    spare = resources.memory_mode == "low" or resources.chunk_scale < 1
+    return PaintSettings(
+        view_size=int(options["view_size"]),
+        views=int(options["views"]),
+        steps=int(options["steps"]),
+        guidance=float(options["guidance_scale"]),
+        texture_size=int(options["texture_size"]),
+        together=not spare,
+        decoded_together=1 if spare else 2,
+        bake=BakeSettings(float(options["sharpness"]), float(options["steepest"]), margin=1),
+    )
+
+
+def write_map(values: Tensor, alpha: np.ndarray | None, path: Path) -> None:
+    """Write one map `[S, S, 1 or 3]` in [0, 1] as PNG of 8 bit, RGB or with alpha RGBA."""
+    pixels = values.expand(-1, -1, 3).cpu().numpy()
+    if alpha is not None:
+        pixels = np.concatenate([pixels, alpha[..., None]], axis=2)
+    Image.fromarray((pixels * 255).round().astype(np.uint8)).save(path)
+
+
+class _Previews:
+    """Writes a contact sheet whenever there are new images of the views."""
+
+    def __init__(self, folder: JobFolder, progress: Progress) -> None:
+        self._folder, self._progress = folder, progress
+
+    def __call__(self, images: Tensor) -> None:
+        sheet = contact_sheet(images.permute(0, 3, 1, 2) / 255.0)
+        # Blender may be reading the last one: the file is there whole or not at all.
+        draft = self._folder.outputs / f"draft.{SHEET}"
+        sheet.save(draft)
+        draft.replace(self._folder.outputs / SHEET)
+        self._progress.preview(SHEET)
+
+
+def _loading_report(progress: Progress) -> Callable[[str], None]:
+    """Reports a component when its first tensor is read, and looks for a cancel at every other."""
+    reported: set[str] = set()
+
+    def report(component: str) -> None:
+        if component in reported:
+            progress.check()
+        else:
+            reported.add(component)
+            progress.loading(component)
+
+    return report

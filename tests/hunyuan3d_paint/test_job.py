@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paint jobs with tiny random weights: every object gets its maps, and bad input its clear words."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.contract import BadInput, Cancelled, JobFolder, MeshData, Request, Resources
+from backend.pipelines.hunyuan3d_paint import job
+from backend.pipelines.hunyuan3d_paint.spec import SPEC
+from tests.painting.boxes import painted_box
+
+FAST = {"steps": 5, "view_size": "64", "texture_size": "512", "guidance_scale": 2.0}
+
+
+class Watcher:
+    """A progress that remembers, and cancels at a chosen moment."""
+
+    def __init__(self, cancel_at: str = "") -> None:
+        self.stages: list[tuple[str, int, int]] = []
+        self.remarks: list[str] = []
+        self.previews = 0
+        self.cancel_at = cancel_at
+
+    def stage(self, name: str, step: int, of: int) -> None:
+        self.stages.append((name, step, of))
+        if name == self.cancel_at:
+            raise Cancelled
+
+    def loading(self, what: str) -> None:
+        """Nothing is to be remembered."""
+
+    def check(self) -> None:
+        """Nothing is to be remembered."""
+
+    def preview(self, file: str) -> None:
+        self.previews += 1
+
+    def warn(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def chair_image() -> Image.Image:
+    pixels = np.zeros((60, 40, 4), np.uint8)
+    pixels[10:50, 8:32] = (200, 60, 30, 255)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def paint(tmp_path, pipeline):
+    """Runs a paint job; the result and the folder."""
+    count = iter(range(100))
+
+    def run(*meshes: MeshData, image=None, watcher=None, seed=0, resources=None, **options):
+        folder = JobFolder.create(tmp_path / f"job{next(count)}")
+        names = tuple(f"mesh.{number:03d}.npz" for number in range(1, len(meshes) + 1))
+        for mesh, name in zip(meshes, names, strict=True):
+            mesh.write(folder.inputs / name)
+        (image or chair_image()).save(folder.inputs / "image.png")
+        inputs = {"mesh": names, "image": ("image.png",)}
+        request = Request("job", "paint", "hunyuan3d_paint", "published", "thing", seed, FAST | options, inputs)
+        result = job.run(pipeline, request.validated(SPEC), folder, resources or Resources(), watcher or Watcher())
+        return result, folder
+
+    return run
+
+
+def pixels(folder: JobFolder, file: str) -> np.ndarray:
+    return np.asarray(Image.open(folder.outputs / file)).astype(int)
+
+
+def test_every_object_gets_three_maps(paint):
+    watcher = Watcher()
+    result, folder = paint(painted_box(), painted_box((3, 0, 0)), watcher=watcher)
+    assert [(artifact.role, artifact.target) for artifact in result.artifacts] == [
+        (role, name) for name in ("mesh.001.npz", "mesh.002.npz") for role in ("base_color", "metallic", "roughness")
+    ]
+    for artifact in result.artifacts:
+        image = pixels(folder, artifact.file)
+        assert image.shape == (512, 512, 3)
+        assert image.std() > 0
+        if artifact.role != "base_color":
+            assert np.array_equal(image[..., 0], image[..., 2])
+    assert watcher.previews == 2
+    stages = list(dict.fromkeys(name for name, *_ in watcher.stages))
+    assert stages == ["prepare", "sample", "decode", "enlarge", "bake"]
+    assert not watcher.remarks
+
+
+def test_the_seed_decides(paint):
+    images = [pixels(paint(painted_box(), seed=seed)[1], "base_color.001.png") for seed in (1, 1, 2)]
+    assert np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
+
+
+def test_the_image_and_every_option_matter(paint):
+    _, usual = paint(painted_box())
+    other_image = Image.new("RGBA", (50, 50), (10, 200, 90, 255))
+    other_image.putalpha(Image.new("L", (50, 50), 200))
+    for options in ({"image": other_image}, {"guidance_scale": 1.0}, {"steps": 7}, {"view_size": "128"}):
+        _, changed = paint(painted_box(), **options)
+        assert not np.array_equal(pixels(usual, "base_color.001.png"), pixels(changed, "base_color.001.png")), options
+
+
+def test_little_memory_changes_nothing_that_can_be_seen(paint):
+    _, whole = paint(painted_box())
+    _, pieces = paint(painted_box(), resources=Resources(chunk_scale=0.25))
+    for role in ("base_color", "roughness"):
+        assert np.abs(pixels(whole, f"{role}.001.png") - pixels(pieces, f"{role}.001.png")).max() <= 2
+
+
+def test_only_selected_faces_are_opaque(paint):
+    box = painted_box()
+    result, folder = paint(replace(box, selection=np.arange(12) < 6))
+    alpha = pixels(folder, result.artifacts[0].file)[..., 3]
+    for face, corners in enumerate(box.uvs):
+        u, v = corners.mean(axis=0)
+        assert alpha[round((1 - v) * 511), round(u * 511)] == (255 if face < 6 else 0)
+    assert len(result.artifacts) == 3
+
+
+@pytest.mark.parametrize("moment", ["prepare", "sample", "decode", "enlarge", "bake"])
+def test_a_job_can_be_cancelled_and_the_next_one_runs(paint, moment):
+    with pytest.raises(Cancelled):
+        paint(painted_box(), watcher=Watcher(moment))
+    paint(painted_box())
+
+
+BOX = painted_box()
+
+
+@pytest.mark.parametrize(("mesh", "words"), [
+    (replace(BOX, selection=np.zeros(12, bool)), "nothing to paint"),
+    (replace(BOX, uvs=np.full_like(BOX.uvs, 0.5)), "no usable UVs"),
+    (replace(BOX, faces=BOX.faces[:0], uvs=BOX.uvs[:0]), "nothing to paint"),
+    (replace(BOX, vertices=np.zeros_like(BOX.vertices)), "no size"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_bad_meshes_are_refused(paint, mesh, words):
+    with pytest.raises(BadInput, match=words):
+        paint(mesh)
+
+
+def test_an_opaque_image_is_cut_out_or_refused(paint):
+    opaque = Image.new("RGB", (60, 60), (255, 255, 255))
+    opaque.paste((200, 60, 30), (20, 20, 40, 40))
+    paint(painted_box(), image=opaque)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8))
+    with pytest.raises(BadInput):
+        paint(painted_box(), image=noise)
+    paint(painted_box(), image=noise, remove_background=False)
