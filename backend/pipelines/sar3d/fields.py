@@ -133,9 +133,9 @@ def flexicubes_from_density(density: DensityField, level: float) -> FlexiCubesFi
     linear = [layer for layer in density.net if isinstance(layer, nn.Linear)]
     hidden, features = linear[0].weight.shape
     field = FlexiCubesField(features // PLANES, hidden, len(linear)).to(linear[0].weight)
+    trunk = density.net[:-1].state_dict()
     for net in (field.net_sdf, field.net_rgb, field.net_deformation):
-        for copy, layer in zip(net[:-1], density.net, strict=False):
-            copy.load_state_dict(layer.state_dict())
+        net[:-1].load_state_dict(trunk)
     last, sdf, rgb = linear[-1], cast(nn.Linear, field.net_sdf[-1]), cast(nn.Linear, field.net_rgb[-1])
     sdf.weight.copy_(-last.weight[:1])
     sdf.bias.copy_(level - last.bias[:1])

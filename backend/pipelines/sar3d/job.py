@@ -23,6 +23,7 @@ from ...contract import (
     Result,
     WeightSet,
 )
+from ...geometry.flexicubes import Split
 from ..common.background import remove_background
 from ..common.image_preparation import has_transparency, load_image
 from .conditions import count_tokens, text_length
@@ -30,7 +31,7 @@ from .image_views import crop_to_object, square_on_white
 from .model import Model, PublishedModel, StarterModel
 from .pipeline import Sar3dPipeline, SurfaceSettings
 
-SPLITS = {"two": "diagonal", "four": "center"}
+SPLITS: dict[str, Split] = {"two": "diagonal", "four": "center"}
 NOT_ENGLISH = re.compile(r"[^\x00-\u024f\u2000-\u206f]")
 """Letters of other scripts than Latin."""
 
@@ -89,6 +90,7 @@ def _square(folder: JobFolder, file: str, remove: bool, progress: Progress) -> N
 
 def _remark_on(prompt: str, pipeline: Sar3dPipeline, progress: Progress) -> None:
     """Say what the text encoder makes of an unfitting prompt."""
+    assert pipeline.tokenizer is not None and pipeline.text_encoder is not None  # it is a pipeline for prompts
     tokens, most = count_tokens(prompt, pipeline.tokenizer), text_length(pipeline.text_encoder)
     if tokens > most:
         progress.warn(f"The prompt has {tokens} tokens. Only the first {most} are used.")

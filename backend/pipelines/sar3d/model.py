@@ -4,7 +4,7 @@
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer, Dinov2Model
@@ -20,7 +20,7 @@ from .checkpoint import (
     Part,
     load_part,
 )
-from .fields import flexicubes_from_density
+from .fields import DensityField, flexicubes_from_density
 from .pipeline import Sar3dPipeline
 from .surfaces import DENSITY_LEVEL
 from .transformer import Condition
@@ -53,7 +53,7 @@ def with_flexicubes(density: Sar3dPipeline) -> Sar3dPipeline:
     """A pipeline that shares all networks with one for density, but reads the same surface by FlexiCubes."""
     decoder = copy(density.decoder)
     decoder._modules = dict(density.decoder._modules)
-    decoder.field = flexicubes_from_density(density.decoder.field, DENSITY_LEVEL)
+    decoder.field = flexicubes_from_density(cast(DensityField, density.decoder.field), DENSITY_LEVEL)
     pipeline = Sar3dPipeline(decoder, density.tokenizer, density.text_encoder, density.text_transformer,
                              density.image_encoder, density.image_transformer)
     pipeline.null_text, pipeline.null_image = density.null_text, density.null_image
