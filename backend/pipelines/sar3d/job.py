@@ -6,8 +6,10 @@ The pipeline's frame is already Blender's: Z up, right-handed, the objects' cano
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -30,24 +32,37 @@ from .conditions import count_tokens, text_length
 from .image_views import crop_to_object, square_on_white
 from .model import Model, PublishedModel, StarterModel
 from .pipeline import Sar3dPipeline, SurfaceSettings
+from .spec import CAPTIONER
+from .understanding.describing import describe_mesh
+from .understanding.view_captioner import ViewCaptioner
 
 SPLITS: dict[str, Split] = {"two": "diagonal", "four": "center"}
 NOT_ENGLISH = re.compile(r"[^\x00-\u024f\u2000-\u206f]")
 """Letters of other scripts than Latin."""
 
 
-def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
+def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model | ViewCaptioner:
     """The set's networks. The published ones are read by the first job that needs them: for prompts or for images."""
     if weights.bundled:
         progress.loading("starter weights")
         return StarterModel(folder, resources)
+    if weights.name == CAPTIONER:
+        progress.loading("captioner")
+        dtype = torch.float32 if resources.device == "cpu" else torch.float16
+        return ViewCaptioner.load(folder, dtype, resources.device)
     return PublishedModel(folder, resources)
 
 
 def run(
-    model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+    model: Any, request: Request, folder: JobFolder, resources: Resources, progress: Progress
 ) -> Result:
-    """Do one request."""
+    """Do one request with what `load` gave."""
+    if request.task == "describe":
+        return describe_mesh(model, request, folder, resources, progress)
+    return _generate(model, request, folder, progress)
+
+
+def _generate(model: Model, request: Request, folder: JobFolder, progress: Progress) -> Result:
     options, prompt = request.parameters, str(request.parameters["prompt"]).strip()
     files = request.inputs.get("image", ())
     if prompt and files:

@@ -15,15 +15,19 @@ from . import conditions
 from .checkpoint import (
     DENSITY_DECODER,
     FLEXICUBES_DECODER,
+    FLEXICUBES_ENCODER,
     IMAGE_TRANSFORMER,
     TEXT_TRANSFORMER,
     Part,
     load_part,
 )
+from .encoder import TriplaneEncoder
 from .fields import DensityField, flexicubes_from_density
 from .pipeline import Sar3dPipeline
+from .quantizer import ResidualQuantizer
 from .surfaces import DENSITY_LEVEL
 from .transformer import Condition
+from .understanding.language_model import TokenLanguageModel, load_language_model
 
 Kind = Literal["text", "image"]
 """What an object is generated from."""
@@ -80,6 +84,22 @@ class PublishedModel:
             self._pipelines[kind, surface] = make(decoder, progress)
         return self._pipelines[kind, surface]
 
+    def quantizer(self, progress: Progress) -> ResidualQuantizer:
+        """The codebook of both published autoencoders. Raises CheckpointError."""
+        return self._part(FLEXICUBES_DECODER, progress).quantize
+
+    def encoder(self, progress: Progress) -> TriplaneEncoder:
+        """What tokenizes existing meshes. Raises CheckpointError."""
+        return self._part(FLEXICUBES_ENCODER, progress)
+
+    def language_model(self, folder: str, progress: Progress) -> TokenLanguageModel:
+        """The artist's own language model in that folder. Raises CheckpointError."""
+        width = self.quantizer(progress).embedding.weight.shape[1]
+        return self._once(
+            f"language model {folder}", progress,
+            lambda: load_language_model(Path(folder), width, self._dtype, self.resources.device, progress.check),
+        )
+
     def _text_pipeline(self, decoder: Any, progress: Progress) -> Sar3dPipeline:
         tokenizer, encoder, null = self._once("text encoder", progress, self._text_encoder)
         pipeline = Sar3dPipeline(decoder, tokenizer, encoder, self._part(TEXT_TRANSFORMER, progress))
@@ -113,11 +133,14 @@ class PublishedModel:
         return self.resources.components[name]
 
     def _part(self, part: Part, progress: Progress) -> Any:
-        dtype = torch.float32 if self.resources.device == "cpu" else torch.bfloat16
         return self._once(
             part.label, progress,
-            lambda: load_part(part, self.folder, dtype, self.resources.device, lambda label: progress.check()),
+            lambda: load_part(part, self.folder, self._dtype, self.resources.device, lambda label: progress.check()),
         )
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.float32 if self.resources.device == "cpu" else torch.bfloat16
 
     def _once(self, name: str, progress: Progress, load: Any) -> Any:
         if name not in self._parts:

@@ -76,6 +76,34 @@ GENERATE_INSTANT = TaskSpec(
     ),
 )
 
+DESCRIBE = TaskSpec(
+    name="describe",
+    label="Describe",
+    description="Describe each selected mesh in one sentence, for its name, its asset description or a prompt",
+    delivery="text",
+    selection="each",
+    inputs=(InputSpec("mesh", "mesh", "Mesh", "Select a mesh object"),),
+    parameters=(
+        Parameter("language_model", "file", "", "Language Model",
+                  "Folder of a language model trained for SAR3D, whose authors publish none"),
+    ),
+    stages=(
+        StageSpec("views", "Rendering views", 0.1),
+        StageSpec("tokens", "Encoding mesh", 0.2),
+        StageSpec("caption", "Writing caption", 0.7),
+    ),
+    seeded=False,
+)
+
+BLIP_LICENSE = License(
+    name="BSD-3-Clause (BLIP)",
+    url="https://huggingface.co/Salesforce/blip-image-captioning-base",
+    text="BLIP is by Salesforce, under the BSD 3-clause license: any use, with its notice kept.",
+    commercial_use=True,
+)
+CAPTIONER = "captioner"
+"""Name of the weights that describe views; the others read tokens."""
+
 _VQVAE_FILES = tuple(WeightFile(REPOSITORY, name, name) for name in ("vqvae-flexicubes-ckpt.pt", "vqvae-ckpt.pt"))
 _TEXT_FILE, _IMAGE_FILE = (
     WeightFile(REPOSITORY, name, name) for name in ("text-condition-ckpt.pth", "image-condition-ckpt.pth")
@@ -85,7 +113,7 @@ SPEC = PipelineSpec(
     name="sar3d",
     label="SAR3D",
     summary="A prompt or an image becomes an object in under a second",
-    tasks=(GENERATE_INSTANT,),
+    tasks=(GENERATE_INSTANT, DESCRIBE),
     weights=(
         WeightSet(
             name="published",
@@ -107,7 +135,22 @@ SPEC = PipelineSpec(
             memory={"full": 3.0},
             takes=(),
             components=(CLIP_VIT_LARGE,),
+            tasks=("generate_instant",),
             folder="published",
+        ),
+        WeightSet(
+            name=CAPTIONER,
+            label="BLIP",
+            description="A general captioner by other authors. It describes rendered views, not SAR3D's tokens",
+            files=tuple(
+                WeightFile("Salesforce/blip-image-captioning-base", name, name)
+                for name in ("config.json", "model.safetensors", "preprocessor_config.json",
+                             "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+            ),
+            license=BLIP_LICENSE,
+            gigabytes=1.0,
+            memory={"full": 1.5},
+            tasks=("describe",),
         ),
     ),
 )
