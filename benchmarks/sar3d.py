@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Dinov2Config, Dinov2Model
 
 from backend.contract.reports import StageReport, ignore
+from backend.pipelines.common.checkpoint import dtype_of
 from backend.pipelines.sar3d import conditions
-from backend.pipelines.sar3d.checkpoint import IMAGE_TRANSFORMER, TEXT_TRANSFORMER, dtype_of
+from backend.pipelines.sar3d.checkpoint import IMAGE_TRANSFORMER, TEXT_TRANSFORMER
 from backend.pipelines.sar3d.fields import DensityField
 from backend.pipelines.sar3d.generation import TokenGenerator
 from backend.pipelines.sar3d.pipeline import Sar3dPipeline, SurfaceSettings

@@ -3,6 +3,7 @@
 
 import argparse
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,8 +80,7 @@ class Shrunken:
         own = {f"trainer.var_wo_ddp.{name}": tuple(value.shape) for name, value in self.model.state_dict().items()}
         own["trainer.var_wo_ddp.lvl_1L"] = (1, 15)
         monkeypatch.setattr(checkpoint, "published_shapes", lambda file: own)
-        options = {**TEXT_TRANSFORMER.__dict__, "model": lambda: NextScaleTransformer(16, 1, 2, 12, False, 32, 4, (1, 2))}
-        self.part = checkpoint.Part(**options)
+        self.part = replace(TEXT_TRANSFORMER, model=lambda: NextScaleTransformer(16, 1, 2, 12, False, 32, 4, (1, 2)))
 
     def content(self, **more):
         state = dict(self.model.state_dict()) | {"blocks.0.attn.zero_k_bias": torch.zeros(16)}

@@ -13,7 +13,8 @@ from backend.pipelines.sar3d.surfaces import FlexiCubesGrid
 from .tiny_networks import tiny_pipeline
 
 COARSE = SurfaceSettings(points=20, grid=FlexiCubesGrid(16))
-DISC = np.where((np.mgrid[:256, :256] - 127.5).__pow__(2).sum(0)[..., None] < 80**2, 90, 255).astype(np.uint8).repeat(3, -1)
+INSIDE = np.square(np.mgrid[:256, :256] - 127.5).sum(axis=0) < 80**2
+DISC = np.where(INSIDE, 90, 255).astype(np.uint8)[..., None].repeat(3, axis=-1)
 
 
 @pytest.mark.parametrize("field_kind", ["flexicubes", "density"])

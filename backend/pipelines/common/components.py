@@ -11,8 +11,8 @@ _SUMMARY = "This is our summary; what counts is the license itself: read it befo
 
 
 def _apache(who: str, url: str) -> License:
-    return License("Apache License 2.0", url, f"{who}, under the Apache License 2.0: use, change and pass on, commercially "
-                   f"too, with the license and its notices. {_SUMMARY}", commercial_use=True)
+    return License("Apache License 2.0", url, f"{who}, under the Apache License 2.0: use, change and pass on, "
+                   f"commercially too, with the license and its notices. {_SUMMARY}", commercial_use=True)
 
 
 def _dinov2(size: str, gigabytes: float) -> Component:
@@ -33,6 +33,16 @@ CLIP_VIT_H = Component(
           for name in ("config.json", "model.safetensors")),
     _apache("The image encoder is published with IP-Adapter by Tencent AI Lab; OpenCLIP ViT-H/14, from which it comes, "
             "is by LAION under the MIT License", "https://huggingface.co/h94/IP-Adapter"), 2.6,
+)
+
+CLIP_VIT_LARGE = Component(
+    "clip-vit-large-patch14", "CLIP ViT-L/14", "Encodes prompts",
+    tuple(WeightFile("openai/clip-vit-large-patch14", name, name)
+          for name in ("config.json", "model.safetensors", "vocab.json", "merges.txt", "tokenizer_config.json",
+                       "special_tokens_map.json")),
+    License("MIT License", "https://github.com/openai/CLIP/blob/main/LICENSE",
+            "CLIP is by OpenAI, under the MIT License: use, change and pass on, commercially too, with the copyright "
+            f"notice. {_SUMMARY}", commercial_use=True), 1.7,
 )
 
 REALESRGAN_X4 = Component(
@@ -73,4 +83,4 @@ U2NET = Component(
 BACKGROUND_REMOVERS = (BIREFNET_LITE, ISNET, U2NET)
 """The first that is installed is used where the artist chose none."""
 
-COMPONENTS = (DINOV2_GIANT, DINOV2_LARGE, CLIP_VIT_H, REALESRGAN_X4, *BACKGROUND_REMOVERS)
+COMPONENTS = (DINOV2_GIANT, DINOV2_LARGE, CLIP_VIT_H, CLIP_VIT_LARGE, REALESRGAN_X4, *BACKGROUND_REMOVERS)

@@ -34,7 +34,8 @@ def read_pickled(path: Path) -> Any:
         raise absent(path)
     try:
         # A class of its own for each name: the unpickler looks stand-ins up by their identity.
-        stand_ins = [(type("StandIn", (StandIn,), {}), name) for name in get_unsafe_globals_in_checkpoint(path)]
+        unknown = get_unsafe_globals_in_checkpoint(path)
+        stand_ins: list[Any] = [(type("StandIn", (StandIn,), {}), name) for name in unknown]
         with safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError, AttributeError) as error:

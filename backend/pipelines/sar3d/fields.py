@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from ...contract.reports import CountReport, ignore
@@ -120,3 +121,27 @@ class FlexiCubesField(Field):
     def colors(self, triplane: Tensor, points: Tensor) -> Tensor:
         """Color `[B, P, 3]` at `points [B, P, 3]`."""
         return colors_of(self.net_rgb(self.features(triplane, points)))
+
+
+@torch.no_grad()
+def flexicubes_from_density(density: DensityField, level: float) -> FlexiCubesField:
+    """A FlexiCubes field with the surface that `density` has at `level`: where its training starts from.
+
+    Trunk and colors are the density field's, the signed distance is `level` minus its density. Grid points do not move
+    and cubes favor nothing.
+    """
+    linear = [layer for layer in density.net if isinstance(layer, nn.Linear)]
+    hidden, features = linear[0].weight.shape
+    field = FlexiCubesField(features // PLANES, hidden, len(linear)).to(linear[0].weight)
+    trunk = density.net[:-1].state_dict()
+    for net in (field.net_sdf, field.net_rgb, field.net_deformation):
+        net[:-1].load_state_dict(trunk)
+    last, sdf, rgb = linear[-1], cast(nn.Linear, field.net_sdf[-1]), cast(nn.Linear, field.net_rgb[-1])
+    sdf.weight.copy_(-last.weight[:1])
+    sdf.bias.copy_(level - last.bias[:1])
+    rgb.weight.copy_(last.weight[1:])
+    rgb.bias.copy_(last.bias[1:])
+    for net in (field.net_deformation, field.net_weight):
+        nn.init.zeros_(cast(nn.Linear, net[-1]).weight)
+        nn.init.zeros_(cast(nn.Linear, net[-1]).bias)
+    return field.requires_grad_(False)

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from ...contract.reports import StageReport, ignore
 from ...geometry.flexicubes import Split
 from ..common.finiteness import not_finite
 from . import conditions
-from .fields import DensityField
+from .fields import DensityField, FlexiCubesField
 from .generation import TokenGenerator
 from .sampling import SamplingSettings
 from .surfaces import DENSITY_LEVEL, DENSITY_POINTS, FlexiCubesGrid, density_mesh, flexicubes_mesh
@@ -77,7 +78,7 @@ class Sar3dPipeline(DiffusionPipeline):
         image_transformer: NextScaleTransformer | None = None,
     ):
         super().__init__()
-        self.register_modules(
+        self.register_modules(  # type: ignore[attr-defined]
             decoder=decoder,
             tokenizer=tokenizer,
             text_encoder=text_encoder,
@@ -99,17 +100,20 @@ class Sar3dPipeline(DiffusionPipeline):
         """
         folder = Path(pretrained_model_name_or_path)
         own = {"torch_dtype": torch_dtype, "local_files_only": True}
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True).eval()
+        image_encoder = Dinov2Model.from_pretrained(folder / "image_encoder", local_files_only=True).eval()
         pipeline = cls(
             TriplaneDecoder.from_pretrained(folder / "decoder", **own).eval(),
-            CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-            CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True).eval(),
+            tokenizer,
+            text_encoder,
             NextScaleTransformer.from_pretrained(folder / "text_transformer", **own).eval(),
-            Dinov2Model.from_pretrained(folder / "image_encoder", local_files_only=True).eval(),
+            image_encoder,
             NextScaleTransformer.from_pretrained(folder / "image_transformer", **own).eval(),
         )
-        pipeline.null_text = conditions.text_condition([""], pipeline.tokenizer, pipeline.text_encoder)
+        pipeline.null_text = conditions.text_condition([""], tokenizer, text_encoder)
         white = conditions.blank_square(conditions.BLANKS["white"])
-        pipeline.null_image = conditions.image_condition(white, pipeline.image_encoder)
+        pipeline.null_image = conditions.image_condition(white, image_encoder)
         return pipeline
 
     def place(self, device: torch.device | str) -> "Sar3dPipeline":
@@ -118,7 +122,7 @@ class Sar3dPipeline(DiffusionPipeline):
         for part in (self.decoder, self.text_encoder, self.text_transformer, self.image_encoder,
                      self.image_transformer):
             if part is not None:
-                part.to(device)
+                part.to(torch.device(device))  # type: ignore[arg-type]
         return self
 
     @torch.inference_mode()
@@ -156,12 +160,13 @@ class Sar3dPipeline(DiffusionPipeline):
         settings = SamplingSettings(guidance_scale, top_k, top_p)
         if (prompt is None) == (image is None):
             raise BadInput("A prompt or an image is needed.", "Both or none were given.", "Give one of them.")
-        if prompt is not None:
-            prompts = [prompt] * len(seeds) if isinstance(prompt, str) else list(prompt)
-            condition, null, transformer = *self.encode_prompts(prompts), self.text_transformer
+        if image is not None:
+            (condition, null), transformer = self.encode_image(image, len(seeds)), self.image_transformer
         else:
-            condition, null, transformer = *self.encode_image(image, len(seeds)), self.image_transformer
+            prompts = [prompt] * len(seeds) if isinstance(prompt, str) else list(prompt or ())
+            (condition, null), transformer = self.encode_prompts(prompts), self.text_transformer
         progress("condition", 1, 1)
+        assert transformer is not None  # the encoding has looked for it
         generator = self._generator_for(transformer, len(seeds), condition.tokens.shape[1], settings)
         generated = generator.run(condition, null, seeds, lambda done, of: progress("tokens", done, of))
         triplane = self.decode(generated.latent, progress)
@@ -169,7 +174,7 @@ class Sar3dPipeline(DiffusionPipeline):
 
     def encode_prompts(self, prompts: Sequence[str]) -> tuple[Condition, Condition]:
         """The condition of each prompt, and that of none. Raises BadInput without the networks for it."""
-        if self.text_transformer is None or self.text_encoder is None or self.null_text is None:
+        if self.text_transformer is None or not self.tokenizer or not self.text_encoder or not self.null_text:
             raise BadInput("These weights take no prompt.", "They are for images.", "Choose other weights.")
         condition = conditions.text_condition(prompts, self.tokenizer, self.text_encoder)
         return self._checked(condition, "The prompt's condition"), self.null_text
@@ -213,7 +218,7 @@ class Sar3dPipeline(DiffusionPipeline):
         try:
             if isinstance(reader, DensityField):
                 return density_mesh(reader, triplane, surface.points, surface.level, report)
-            return flexicubes_mesh(reader, triplane, surface.grid, surface.split, report)
+            return flexicubes_mesh(cast(FlexiCubesField, reader), triplane, surface.grid, surface.split, report)
         except ValueError as error:
             raise not_finite("The field", "input", "Try full precision") from error
 
