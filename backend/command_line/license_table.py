@@ -7,7 +7,7 @@ Drawn from the pipelines' specs, so that the page and the gate before a download
 import sys
 from collections.abc import Iterable, Iterator
 
-from ..contract import Component, PipelineSpec, WeightSet
+from ..contract import Component, License, PipelineSpec, WeightSet
 from ..pipelines.registry import specs
 
 _HEAD = """# Models and their licenses
@@ -40,9 +40,13 @@ def _lines(pipelines: list[PipelineSpec]) -> Iterator[str]:
         yield (f"| {component.label} | {component.description} | {_needed_by(component, sets)} | "
                f"{_used_by(component, pipelines)} |")
     yield "\n## The terms as they are shown"
+    licenses: dict[License, list[str]] = {}
     for spec, weights in sets:
-        yield f"\n### {spec.label}, {weights.label_within_text}: {weights.license.name}\n"
-        yield weights.license.text
+        licenses.setdefault(weights.license, []).append(f"{spec.label} {weights.label}")
+    for license, holders in licenses.items():
+        yield f"\n### {license.name}\n"
+        yield f"For {', '.join(holders)}.\n"
+        yield license.text
     yield ""
 
 
