@@ -225,7 +225,7 @@ def test_corrupt_files_are_refused_and_never_executed(tmp_path, capsys, write):
 
 def test_code_in_a_file_is_not_executed(small_files, capsys):
     folder, variant = small_files
-    torch.save({"model": {"x_embedder.weight": Evil()}}, folder / variant.file)
+    torch.save({"model": {"x_embedder.weight": Evil(), "other": torch.zeros(1)}}, folder / variant.file)
     with pytest.raises(CheckpointError, match=r"x_embedder\.weight is missing"):
         load_published(folder, variant, torch.float32, "cpu")
     assert "executed" not in capsys.readouterr().out
