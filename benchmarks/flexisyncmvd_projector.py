@@ -30,7 +30,7 @@ from backend.geometry.projection import (
 )
 
 POSES = [(0.0, float(azimuth % 360)) for azimuth in range(-180, 180, 45)] + [(30.0, 0.0), (30.0, 180.0)]
-"""The published rig (spec 2.4): 10 views."""
+"""The published rig (docs/algorithms/flexisyncmvd.md, section 2): 10 views."""
 ROWS, COLUMNS = 224, 224
 """Quads of the mesh: 100,352 triangles."""
 VIEW_SIZE, TEXTURE_SIZE = 1024, 1024

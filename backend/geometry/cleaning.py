@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removal of what marching cubes leaves behind: duplicates, slivers of no area and floating crumbs (SPEC 2.7.2)."""
+"""Removal of what marching cubes leaves behind: duplicates, slivers of no area and floating crumbs.
+
+See docs/algorithms/partpacker.md, section 6.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Coarse-to-fine evaluation of a field on a cubic grid: dense at first, then only near the surface (SPEC 2.6).
+"""Coarse-to-fine evaluation of a field on a cubic grid: dense at first, then only near the surface.
+
+See docs/algorithms/partpacker.md, section 5.
 
 Index i of a grid of resolution r lies at ``-1 + 2 i / r`` on each axis, times half the side of the cube; grids are
 indexed ``[x, y, z]``. The field is positive inside, and its magnitude below 1 near the surface only.

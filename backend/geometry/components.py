@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connected components of triangle meshes, and the small holes that splitting leaves (SPEC 2.7.4)."""
+"""Connected components of triangle meshes, and the small holes that splitting leaves.
+
+See docs/algorithms/partpacker.md, section 6.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ from ..contract import MeshData
 
 
 def stratified_surface_points(mesh: MeshData, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw ``count`` points, at least one from every face where there are no more faces than points (SPEC 2.8.2).
+    """Draw ``count`` points, at least one from every face where there are no more faces than points.
+
+    See docs/algorithms/partpacker.md, section 7.
 
     Every face gives ``ceil(count * area / total area)`` points, at least one; of all these a random subset of
     ``count`` is returned.

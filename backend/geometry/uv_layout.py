@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texture coordinates of a mesh: what keeps them from being painted on, and a new layout by xatlas (SPEC 2.20)."""
+"""Texture coordinates of a mesh: what keeps them from being painted on, and a new layout by xatlas.
+
+See docs/algorithms/flexisyncmvd.md, section 3.
+"""
 
 from __future__ import annotations
 

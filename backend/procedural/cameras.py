@@ -18,7 +18,7 @@ ELEVATION = (5.0, 35.0)
 DISTANCE = (5.0, 9.0)
 """Distance of the eye from the origin, in units of the frame: a mild perspective."""
 FILLED = 0.9
-"""Share of the image that the object's longer side fills (spec 2.3: a border ratio of 0.1)."""
+"""Share of the image that the object's longer side fills (docs/algorithms/partpacker.md, section 2)."""
 FRAMING_POINTS = 1024
 
 

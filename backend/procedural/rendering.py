@@ -43,7 +43,7 @@ def on_white(images: Tensor, dark_rim: bool = False) -> Tensor:
     """Return RGBA uint8 [B, H, W, 4] composited on white, uint8 [B, 3, H, W]: what the condition sees.
 
     With ``dark_rim`` the color is mixed with black where the alpha is partial, which is what shrinking an image with
-    a black transparent ground does to it (spec 2.1: the resize is on straight RGBA).
+    a black transparent ground does to it (docs/algorithms/partpacker.md, section 2).
     """
     color, alpha = images[..., :3].float(), images[..., 3:].float() / 255.0
     if dark_rim:

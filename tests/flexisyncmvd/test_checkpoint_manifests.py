@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published networks at full size, without memory: every published tensor has its place (spec sections 3 and 4)."""
+"""The published networks at full size, without memory: every published tensor has its place.
+
+See docs/algorithms/flexisyncmvd.md, section 9.
+"""
 
 import json
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Meshes on the quantization grid: snapping, and removal of what snapping degenerates (specification 2.5.1, 2.5.2)."""
+"""Meshes on the quantization grid: snapping, and removal of what snapping degenerates.
+
+See docs/algorithms/silksong.md, section 3.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labels of faces that grow together while vertices are split (specification 2.5.3, steps 4 and 5)."""
+"""Labels of faces that grow together while vertices are split (docs/algorithms/silksong.md, section 3)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The link of one vertex, taken apart into cycles and chains of faces (specification 2.5.3, step 6).
+"""The link of one vertex, taken apart into cycles and chains of faces (docs/algorithms/silksong.md, section 3).
 
 The link joins, for each face of the vertex, the face's two other vertices. Orders of enumeration are networkx's,
 because the published tokenizer's results depend on them.

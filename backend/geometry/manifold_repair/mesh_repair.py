@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repair of a mesh: every edge with at most two faces, every vertex with one fan, one winding (specification 2.8)."""
+"""Repair of a mesh: every edge with at most two faces, every vertex with one fan, one winding.
+
+See docs/algorithms/silksong.md, section 3.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Consistent winding, and cutting open what has none (specification 2.5.4, trap 18 and section 8)."""
+"""Consistent winding, and cutting open what has none (docs/algorithms/silksong.md, section 3)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Splitting vertices until every edge has at most two faces and every vertex one fan (specification 2.5.3)."""
+"""Splitting vertices until every edge has at most two faces and every vertex one fan.
+
+See docs/algorithms/silksong.md, section 3.
+"""
 
 from __future__ import annotations
 

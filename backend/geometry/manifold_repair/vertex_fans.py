@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Vertices whose faces fall apart into several fans get one copy for each fan (specification 2.5.3, steps 1 and 8)."""
+"""Vertices whose faces fall apart into several fans get one copy for each fan.
+
+See docs/algorithms/silksong.md, section 3.
+"""
 
 from __future__ import annotations
 

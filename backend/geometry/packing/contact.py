@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which parts touch, and how deep (SPEC 10.5)."""
+"""Which parts touch, and how deep (docs/algorithms/partpacker.md, section 8)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two-coloring of a contact graph whose odd cycles are contracted (SPEC 10.4 and 10.6 a-d).
+"""Two-coloring of a contact graph whose odd cycles are contracted (docs/algorithms/partpacker.md, section 8).
 
 Standard library only: the procedural data generator calls :func:`color_two_volumes` once per drawn shape.
 """
@@ -115,7 +115,7 @@ def group_neighbors(group_of: Sequence[int], contacts: Mapping[Edge, float]) -> 
 
 
 def color_groups(neighbors: Sequence[set[int]], order: Sequence[int]) -> list[int]:
-    """Color every group 0 or 1, breadth-first along ``order`` (SPEC 10.4.4).
+    """Color every group 0 or 1, breadth-first along ``order`` (docs/algorithms/partpacker.md, section 8).
 
     The first group of a new connected component gets the start color, which is 0 at first and flips with every
     component, so that loose parts spread over both volumes. In a bipartite graph neighbors get different colors.

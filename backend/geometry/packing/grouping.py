@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Merging of small, flat and overlapping parts into the parts they touch, before packing (SPEC 10.2)."""
+"""Merging of small, flat and overlapping parts into the parts they touch, before packing.
+
+See docs/algorithms/partpacker.md, section 8.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packing of parts into two volumes in each of which no two groups touch (SPEC 10)."""
+"""Packing of parts into two volumes in each of which no two groups touch (docs/algorithms/partpacker.md, section 8)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def pack(
 def _rank_contacts(parts: Sequence[PackedPart], contacts: dict[Edge, float]) -> dict[Edge, float]:
     """Number the contacts from the shallowest up; equal contacts have one rank, and the indices decide.
 
-    Of equally deep contacts that ranks higher whose parts' undilated bounding boxes overlap more (as in SPEC 10.2.3).
+    Of equally deep contacts that ranks higher whose parts' undilated bounding boxes overlap more.
     The published tool leaves them to the hash seed and the last bits; the answers that it was seen to give for rings
     of equal parts are the ones of this rule.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts that are packed: splitting, cleaning, normalizing (SPEC 10.1)."""
+"""The parts that are packed: splitting, cleaning, normalizing (docs/algorithms/partpacker.md, section 8)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Closing of flat convex holes by triangle fans (SPEC 10.3)."""
+"""Closing of flat convex holes by triangle fans (docs/algorithms/partpacker.md, section 8)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cameras around the origin, orthographic or perspective (SPEC 2.4).
+"""Cameras around the origin, orthographic or perspective (docs/algorithms/flexisyncmvd.md, section 2).
 
 World: right-handed, +Y up, the object's front toward +Z; azimuth 90 stands at +X. Row vectors: ``p_view = p @ R + T``.
 In view space x points to the LEFT of the image, y up, z away from the camera. Normalized device coordinates (NDC) are
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 DISTANCE = 4.0
-"""Distance of the camera's center from the origin (SPEC 2.4)."""
+"""Distance of the camera's center from the origin (docs/algorithms/flexisyncmvd.md, section 2)."""
 NEAR, FAR = 1.0, 100.0
 """Planes of the projection matrix. Nothing is cut at them."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warp kernels of the rasterizer, one source for CUDA and CPU (SPEC 2.5).
+"""Warp kernels of the rasterizer, one source for CUDA and CPU (docs/algorithms/flexisyncmvd.md, section 2).
 
 Floating-point contraction is off, so that both devices round alike and find the same faces. The nearest face of a pixel
 is the smallest 64-bit key (depth's bits, face index): depths are not negative, so their bits order as they do, ties go

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The way between the views of a mesh and its texture, there (`Projector.bake`) and back (`Projector.render`).
 
-Everything that depends only on mesh, cameras and sizes is computed once (SPEC 2.7, 2.8): rendering is then one gather,
+See docs/algorithms/flexisyncmvd.md, section 4.
+
+Everything that depends only on mesh, cameras and sizes is computed once: rendering is then one gather,
 and baking three passes over lists. A *seed* is a texel that some pixel of a view shows.
 """
 
@@ -123,7 +125,7 @@ class Projector:
         return torch.cat([colors, alpha[:, None].to(colors.dtype)], dim=1)
 
     def bake(self, views: Tensor, exponent: float) -> Baked:
-        """Blend views [V, C, S, S] into one texture (SPEC 2.10), in float32.
+        """Blend views [V, C, S, S] into one texture (docs/algorithms/flexisyncmvd.md, section 4), in float32.
 
         A view's weight at a texel is its cosine to the power of ``exponent`` where it sees the texel; the exponent 0
         counts as 1. Texels that no view sees take the nearest seen one's value. A view that sees nothing has no weight;

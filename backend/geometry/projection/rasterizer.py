@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exact rasterization of triangles, the same on CPU and CUDA (SPEC 2.5).
+"""Exact rasterization of triangles, the same on CPU and CUDA (docs/algorithms/flexisyncmvd.md, section 2).
 
 A face covers a pixel when the pixel's center lies strictly inside it: a center exactly on an edge belongs to no face.
 Of the faces of a pixel the nearest wins, of equally near ones the one with the smallest index.

@@ -17,7 +17,10 @@ def unit(v: wp.vec3) -> wp.vec3:
 
 @wp.func
 def facing_cosine(position: wp.vec3, normal: wp.vec3, center: wp.vec3) -> float:
-    """Cosine to the direction of the camera's center, also for an orthographic camera (SPEC 2.6)."""
+    """Cosine to the direction of the camera's center, also for an orthographic camera.
+
+    See docs/algorithms/flexisyncmvd.md, section 2.
+    """
     a = unit(center - position)
     b = unit(normal)
     return wp.clamp(a[0] * b[0] + a[1] * b[1] + a[2] * b[2], 0.0, 1.0)
@@ -66,7 +69,10 @@ def interpolate_surface(
 
 @wp.func
 def nearest_texel(uv: wp.vec2, height: int, width: int) -> int:
-    """Linear index of the nearest texel; texel centers lie at j / (width - 1), halves go to even (SPEC 2.7)."""
+    """Linear index of the nearest texel; texel centers lie at j / (width - 1), halves go to even.
+
+    See docs/algorithms/flexisyncmvd.md, section 3.
+    """
     x = -1.0 + 2.0 * uv[0]
     y = 1.0 - 2.0 * uv[1]
     column = wp.rint(wp.clamp((x + 1.0) / 2.0 * float(width - 1), 0.0, float(width - 1)))

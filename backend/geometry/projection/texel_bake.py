@@ -3,7 +3,7 @@
 
 `Projector` goes from pixels to texels, as the published pipeline does: what a texture holds beyond the number of pixels
 is flat cells. This way colors between pixels are bilinear, so that textures may be larger than views, and a view has a
-say only where its pixels show that very depth. For colors: interpolated latents would lose their noise (SPEC 2.10).
+say only where its pixels show that very depth. For colors: interpolated latents would lose their noise.
 """
 
 from __future__ import annotations

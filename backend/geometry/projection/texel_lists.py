@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pixels show a texel, and which views have a say in it: the lists behind a projector (SPEC 2.8)."""
+"""Which pixels show a texel, and which views have a say in it: the lists behind a projector.
+
+See docs/algorithms/flexisyncmvd.md, section 4.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,9 @@ class UVMesh:
 
 
 def area_weighted_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Return unit vertex normals float32 [N, 3], each the sum of its faces' normals times their areas (SPEC 2.2).
+    """Return unit vertex normals float32 [N, 3], each the sum of its faces' normals times their areas.
+
+    See docs/algorithms/flexisyncmvd.md, section 2.
 
     Summed on the CPU, where the order of the sum is always the same.
     """

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mesh laid out in its texture: which faces cover a texel, and what is wrong with the coordinates (SPEC 2.8)."""
+"""The mesh laid out in its texture: which faces cover a texel, and what is wrong with the coordinates.
+
+See docs/algorithms/flexisyncmvd.md, section 4.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Position, normal, texture coordinates and cosine of every pixel of a view, and its texel (SPEC 2.6, 2.7)."""
+"""Position, normal, texture coordinates and cosine of every pixel of a view, and its texel.
+
+See docs/algorithms/flexisyncmvd.md, sections 2 and 3.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cutting the object out of an opaque image (spec section 2.2)."""
+"""Cutting the object out of an opaque image (docs/algorithms/partpacker.md, section 2)."""
 
 import logging
 import os

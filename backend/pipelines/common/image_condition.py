@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image to condition tokens with DINOv2 (spec sections 2.4 and 3.4)."""
+"""Image to condition tokens with DINOv2 (docs/algorithms/partpacker.md, section 2)."""
 
 import torch
 from torch import Tensor

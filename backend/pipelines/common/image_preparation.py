@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image's way from a file to what the image encoder sees (spec sections 2.1 and 2.3).
+"""The image's way from a file to what the image encoder sees (docs/algorithms/partpacker.md, section 2).
 
 Images are RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha; the encoder sees RGB on white.
 """

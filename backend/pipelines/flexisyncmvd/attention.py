@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Self-attention across views: each view reads its neighbors', and early on the front's, keys and values (spec 2.16b).
+"""Self-attention across views: each view reads its neighbors', and early on the front's, keys and values.
+
+See docs/algorithms/flexisyncmvd.md, section 7.
 
 A batch holds the views once for each sign of guidance; signs never mix. Views are computed in chunks of queries where
 memory asks for it, which changes nothing.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plain colored backgrounds behind the object, so that no view takes its background for the object (spec 2.14)."""
+"""Plain colored backgrounds behind the object, so that no view takes its background for the object.
+
+See docs/algorithms/flexisyncmvd.md, section 6.
+"""
 
 import torch
 from torch import Tensor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images of the mesh that the ControlNets follow (spec 2.11)."""
+"""The images of the mesh that the ControlNets follow (docs/algorithms/flexisyncmvd.md, section 5)."""
 
 from enum import StrEnum
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images that each ControlNet of a run follows, rendered once for all steps (spec 2.11)."""
+"""The images that each ControlNet of a run follows, rendered once for all steps.
+
+See docs/algorithms/flexisyncmvd.md, section 5.
+"""
 
 import torch
 from torch import Tensor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Between images and latents: plain backgrounds in, views out (spec 2.14, 2.18)."""
+"""Between images and latents: plain backgrounds in, views out (docs/algorithms/flexisyncmvd.md, sections 6 and 7)."""
 
 from collections.abc import Callable
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From noise to the views' latents, all views together (spec 2.15, 2.16)."""
+"""From noise to the views' latents, all views together (docs/algorithms/flexisyncmvd.md, section 7)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ from .sync_step import NoiseLevels, Projection, Synchronized, step_texture, step
 
 
 class SyncMode(StrEnum):
-    """Where the image walks down the noise schedule: in the texture, as published, or in each view (spec 2.17)."""
+    """Where the image walks down the noise schedule: in the texture, as published, or in each view.
+
+    See docs/algorithms/flexisyncmvd.md, section 7.
+    """
 
     TEXTURE = "texture"
     VIEWS = "views"

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image of the front, made first, which then leads all views as an image prompt (spec 2.19)."""
+"""An image of the front, made first, which then leads all views as an image prompt.
+
+See docs/algorithms/flexisyncmvd.md, section 6.
+"""
 
 from collections.abc import Sequence
 

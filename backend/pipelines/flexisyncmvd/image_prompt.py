@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image as prompt, through an IP-Adapter that diffusers' own loader put into the UNet (spec 2.19, 3)."""
+"""An image as prompt, through an IP-Adapter that diffusers' own loader put into the UNet.
+
+See docs/algorithms/flexisyncmvd.md, sections 6 and 9.
+"""
 
 import torch
 from diffusers import UNet2DConditionModel

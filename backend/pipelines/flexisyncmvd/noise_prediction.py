@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The networks' guided answer for all views at one timestep (spec 2.16, items 1 and 2.11's several ControlNets)."""
+"""The networks' guided answer for all views at one timestep (docs/algorithms/flexisyncmvd.md, sections 5 and 7)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager

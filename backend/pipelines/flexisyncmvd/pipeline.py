@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FlexiSyncMVD from a mesh and a prompt to a texture, stage by stage in the order of the algorithm (spec section 2)."""
+"""FlexiSyncMVD from a mesh and a prompt to a texture, stage by stage in the order of the algorithm.
+
+See docs/algorithms/flexisyncmvd.md.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The prompt of each view names its side of the object (spec 2.13)."""
+"""The prompt of each view names its side of the object (docs/algorithms/flexisyncmvd.md, section 6)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

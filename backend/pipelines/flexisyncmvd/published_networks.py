@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published networks' configurations (spec section 3): what the manifests and benchmarks at full size build.
+"""The published networks' configurations: what the manifests and benchmarks at full size build.
+
+See docs/algorithms/flexisyncmvd.md, section 9.
 
 A checkpoint is read with its own configuration files; nothing here changes what is loaded.
 """
@@ -78,7 +80,7 @@ SCHEDULER: Config = {
     "num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
     "clip_sample": False, "steps_offset": 1, "timestep_spacing": "leading", "prediction_type": "epsilon",
 }
-"""The schedule that both families were trained with (spec section 2.12)."""
+"""The schedule that both families were trained with (docs/algorithms/flexisyncmvd.md, section 7)."""
 
 MANIFEST_OF: Mapping[tuple[str, str], str] = {
     ("sd15", "unet"): "sd15-unet", ("sd15", "controlnet"): "sd15-controlnet", ("sd15", "ip_adapter"): "sd15-ip_adapter",

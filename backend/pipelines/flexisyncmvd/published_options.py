@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published pipeline's configuration files, in this one's options (spec section 5). Free of torch."""
+"""The published pipeline's configuration files, in this one's options. Free of torch.
+
+See docs/algorithms/flexisyncmvd.md, section 10.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

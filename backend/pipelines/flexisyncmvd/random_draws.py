@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every random number of a job, from one generator on the CPU: a seed gives the same texture on every device
-(spec 2.21)."""
+(docs/algorithms/flexisyncmvd.md, section 7)."""
 
 import torch
 from torch import Tensor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cameras around the object, and which views look at which (spec 2.4, 2.16b)."""
+"""The cameras around the object, and which views look at which (docs/algorithms/flexisyncmvd.md, sections 2 and 7)."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each denoising step does: when views are blended and how sharply, when they look at the front, how strong each
-ControlNet is (spec 2.12, 2.14, 2.16, 2.16a)."""
+ControlNet is (docs/algorithms/flexisyncmvd.md, sections 6 and 7)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

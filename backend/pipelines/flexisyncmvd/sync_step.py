@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One step of the sampler: the views' predictions of the clean image are blended in the texture, and the texture,
-not the views, walks down the noise schedule (spec 2.16)."""
+not the views, walks down the noise schedule (docs/algorithms/flexisyncmvd.md, section 7)."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attention and feed-forward layers shared by PartPacker's denoiser and autoencoder (spec section 3.1).
+"""Attention and feed-forward layers shared by PartPacker's denoiser and autoencoder.
+
+See docs/algorithms/partpacker.md, section 4.
 
 Queries and keys are normalized over the whole width, before the split into heads. Heads are contiguous groups of
 channels. Module attributes carry the published tensor names, so a checkpoint loads without a key map.

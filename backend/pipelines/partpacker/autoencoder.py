@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PartPacker's autoencoder: surface points to a set of latent tokens and back to a field (spec section 3.3).
+"""PartPacker's autoencoder: surface points to a set of latent tokens and back to a field.
+
+See docs/algorithms/partpacker.md, section 4.
 
 Frame: the decoder's own ("internal"), the cube [-1, 1]^3 with z up. The field is a truncated signed distance,
 positive INSIDE, its surface is the level 0.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PartPacker's denoiser: a transformer that predicts the velocity of a two-volume latent (spec section 3.2)."""
+"""PartPacker's denoiser: a transformer that predicts the velocity of a two-volume latent.
+
+See docs/algorithms/partpacker.md, section 4.
+"""
 
 import math
 from dataclasses import dataclass

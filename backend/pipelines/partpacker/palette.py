@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The 29 part colors: matplotlib's Set3, Set2 and Set1 in a row, as the published pipeline rounds them (SPEC 2.9)."""
+"""The 29 part colors: matplotlib's Set3, Set2 and Set1 in a row, as the published pipeline rounds them.
+
+See docs/algorithms/partpacker.md, section 6.
+"""
 
 from __future__ import annotations
 

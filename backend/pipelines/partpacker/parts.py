@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the surfaces of the two volumes to separate, colored parts (SPEC 2.7)."""
+"""From the surfaces of the two volumes to separate, colored parts (docs/algorithms/partpacker.md, section 6)."""
 
 from __future__ import annotations
 

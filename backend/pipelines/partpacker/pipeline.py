@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PartPacker from an image to two surfaces, stage by stage in the order of the algorithm (spec section 2)."""
+"""PartPacker from an image to two surfaces, stage by stage in the order of the algorithm.
+
+See docs/algorithms/partpacker.md.
+"""
 
 import json
 from collections.abc import Callable

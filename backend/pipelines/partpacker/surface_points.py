@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a mesh to the points that the autoencoder encodes (SPEC 2.8)."""
+"""From a mesh to the points that the autoencoder encodes (docs/algorithms/partpacker.md, section 7)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Token sequences from a condition, token by token (spec section 2.4).
+"""Token sequences from a condition, token by token (docs/algorithms/silksong.md, section 7).
 
 On a GPU the step is recorded once per cache length as a CUDA graph and replayed; sampling and grammar are part of it,
 so that nothing waits for Python between two tokens. The host looks at what came out `TOKENS_PER_REPORT` tokens at a

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which tokens continue a valid sequence (spec section 2.5.9), as table look-ups for a whole batch.
+"""Which tokens continue a valid sequence (docs/algorithms/silksong.md, section 5), as table look-ups for a whole batch.
 
 Beyond the follow rules, a token is allowed only if the sequence can still become complete: within the layer's limits,
 and within the tokens that are left. So a sequence under this grammar never needs to be salvaged, even when it runs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cleaning of a mesh before its points are sampled or it is tokenized (specification 2.1)."""
+"""Cleaning of a mesh before its points are sampled or it is tokenized (docs/algorithms/silksong.md, section 2)."""
 
 from __future__ import annotations
 

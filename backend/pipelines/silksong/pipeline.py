@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pipeline of Mesh Silksong: a surface to token sequences of clean low-poly meshes (spec section 2)."""
+"""The pipeline of Mesh Silksong: a surface to token sequences of clean low-poly meshes.
+
+See docs/algorithms/silksong.md.
+"""
 
 from pathlib import Path
 

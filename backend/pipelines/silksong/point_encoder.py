@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh Silksong's condition: surface points to 257 condition rows (spec sections 2.3 and 3.1).
+"""Mesh Silksong's condition: surface points to 257 condition rows (docs/algorithms/silksong.md, section 8).
 
 Module attributes carry the published tensor names (below the prefix `conditioner.`), so a checkpoint loads without a
 key map. Only the shape perceiver's encoder half exists here; nothing else of it is ever used.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The condition's points: a mesh's surface as 4,096 points with normals (spec section 2.2)."""
+"""The condition's points: a mesh's surface as 4,096 points with normals (docs/algorithms/silksong.md, section 2)."""
 
 import numpy as np
 import torch

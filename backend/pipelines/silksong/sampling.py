@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drawing the next token from logits (spec section 2.4): largest k, nucleus, and only then the temperature."""
+"""Drawing the next token from logits: largest k, nucleus, and only then the temperature.
+
+See docs/algorithms/silksong.md, section 7.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -18,9 +18,12 @@ from .mesh_cleaning import clean_mesh
 from .point_sampling import sample_condition_points
 
 LONGEST_SIDE = 1.9
-"""Of the bounding box in the model's frame (spec section 1)."""
+"""Of the bounding box in the model's frame (docs/algorithms/silksong.md, section 1)."""
 FEWEST_FACES = 3
-"""Of a component that the model can write; smaller ones were dropped in its training (spec section 2.5)."""
+"""Of a component that the model can write; smaller ones were dropped in its training.
+
+See docs/algorithms/silksong.md, section 4.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh Silksong's decoder-only transformer: tokens so far and a condition to the next logits (spec section 3.2).
+"""Mesh Silksong's decoder-only transformer: tokens so far and a condition to the next logits.
+
+See docs/algorithms/silksong.md, section 8.
 
 Module attributes carry the published tensor names. `forward` sees a whole sequence at once (training, comparisons);
 `decoding.py` runs the same weights one token at a time.

@@ -167,7 +167,7 @@ def test_foregrounds_of_one_pixel(visible):
 
 
 def enlarged_by_area(values: np.ndarray, size: int) -> np.ndarray:
-    """OpenCV's area interpolation for enlarging along the first axis, by the formula of spec section 2.1."""
+    """OpenCV's area interpolation for enlarging along the first axis, by its documented formula."""
     length = len(values)
     ratio = length / size
     result = []

@@ -21,7 +21,10 @@ Adapter = dict[str, dict[str, Tensor]]
 
 
 def check_adapter(stored: Stored, unet: UNet2DConditionModel, published: Shapes | None = None) -> None:
-    """Raise CheckpointError unless the file is an adapter of the "plus" kind for this UNet (spec section 3)."""
+    """Raise CheckpointError unless the file is an adapter of the "plus" kind for this UNet.
+
+    See docs/algorithms/flexisyncmvd.md, section 9.
+    """
     if LATENTS not in stored.tensors or PROJECTION not in stored.tensors:
         raise stored.origin.error(f"{stored.name} is not the adapter that is needed.",
                                   f"Only IP-Adapters of the kind 'plus' are read; {LATENTS} is missing.")
@@ -73,7 +76,7 @@ def read_adapter(
 def attach_adapter(unet: UNet2DConditionModel, adapter: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Put the adapter into the UNet: its layers into the cross attentions first, then its projection.
 
-    In the other order the projection's own attention would be replaced too (spec section 3).
+    In the other order the projection's own attention would be replaced too.
     """
     detach_adapter(unet)
     # Not public, but what diffusers' public `load_ip_adapter` ends in, which belongs to a pipeline and loads more.

@@ -18,7 +18,7 @@ FAMILY_NAMES: Mapping[str, str] = {"sd15": "Stable Diffusion 1.5", "sdxl": "Stab
 
 @dataclass
 class Components:
-    """Networks of one family, all on one device, frozen and in eval mode (spec sections 3 and 4).
+    """Networks of one family, all on one device, frozen and in eval mode (docs/algorithms/flexisyncmvd.md, section 9).
 
     SD 1.5 has one tokenizer and text encoder, SDXL two. `controlnets` and the two parts of the IP-Adapter hold what was
     asked for. `ip_adapter` is {"image_proj": …, "ip_adapter": …}, as `UNet2DConditionModel._load_ip_adapter_weights`

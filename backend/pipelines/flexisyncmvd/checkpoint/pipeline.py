@@ -66,7 +66,10 @@ class CheckpointPipelines:
 
 
 def assemble(components: Components) -> FlexiSyncMVDPipeline:
-    """A pipeline of these networks, with the DDPM sampler on the checkpoint's own schedule (spec section 2.12)."""
+    """A pipeline of these networks, with the DDPM sampler on the checkpoint's own schedule.
+
+    See docs/algorithms/flexisyncmvd.md, section 7.
+    """
     first, *second = zip(components.text_encoders, components.tokenizers, strict=True)
     schedule = {name: components.scheduler_config[name] for name in _SCHEDULE if name in components.scheduler_config}
     nets = list(components.controlnets.values())
@@ -86,7 +89,10 @@ def assemble(components: Components) -> FlexiSyncMVDPipeline:
 
 
 def _image_processor(encoder: CLIPVisionModelWithProjection | None) -> CLIPImageProcessor | None:
-    """CLIP's own preparation at the encoder's size: shortest side, bicubic, center (spec section 3)."""
+    """CLIP's own preparation at the encoder's size: shortest side, bicubic, center.
+
+    See docs/algorithms/flexisyncmvd.md, section 9.
+    """
     if encoder is None:
         return None
     size = encoder.config.image_size

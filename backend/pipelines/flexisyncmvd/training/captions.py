@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The captions of the images: color, material and object, in some wordings, with the side seen (spec 2.13)."""
+"""The captions of the images: color, material and object, in some wordings, with the side seen.
+
+See docs/algorithms/flexisyncmvd.md, section 6.
+"""
 
 from __future__ import annotations
 

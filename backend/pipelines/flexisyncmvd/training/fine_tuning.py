@@ -74,7 +74,10 @@ class RenderedViews:
 
 
 class FineTuning:
-    """Mean squared error of the prediction at uniform timesteps, on random plain backgrounds (spec section 5)."""
+    """Mean squared error of the prediction at uniform timesteps, on random plain backgrounds.
+
+    See docs/algorithms/flexisyncmvd.md, section 10.
+    """
 
     def __init__(self, views: RenderedViews, autoencoder: AutoencoderKL, prediction_type: str, batch: int) -> None:
         self.views, self.autoencoder, self.prediction_type, self.batch = views, autoencoder, prediction_type, batch

@@ -21,7 +21,10 @@ NO_SIDE = 0.15
 UNCONTROLLED = 0.1
 """Share of the images without the ControlNet."""
 COMPOSITED = 0.5
-"""Share of the images whose background is noised as the texturing loop noises it (spec 2.14), and does not count."""
+"""Share of the images whose background is noised as the texturing loop noises it, and does not count.
+
+See docs/algorithms/flexisyncmvd.md, section 6.
+"""
 BACKGROUND_WEIGHT = 0.3
 
 

@@ -56,7 +56,10 @@ class TextGuidedDenoiser(nn.Module):
 
 
 class TwoTextDenoiser(TextGuidedDenoiser):
-    """SDXL's: the ``tokens`` of its second text encoder follow those of the first, and sizes go along (spec 2.13)."""
+    """SDXL's: the ``tokens`` of its second text encoder follow those of the first, and sizes go along.
+
+    See docs/algorithms/flexisyncmvd.md, section 6.
+    """
 
     def __init__(
         self, text_encoders: Sequence[CLIPTextModel | CLIPTextModelWithProjection], controlnet: ControlNetModel,

@@ -89,7 +89,10 @@ def random_backgrounds(count: int, generator: torch.Generator) -> Tensor:
 
 
 def hint(views: SurfaceViews) -> Tensor:
-    """The depth images as the pipeline makes them (spec 2.11), float32 [N, 3, S, S]."""
+    """The depth images as the pipeline makes them, float32 [N, 3, S, S].
+
+    See docs/algorithms/flexisyncmvd.md, section 5.
+    """
     return smooth(depth_image(views), views.part.shape[-1])
 
 

@@ -118,7 +118,10 @@ def _image(path: Path, mesh: trimesh.Trimesh) -> Tensor:
 
 @torch.no_grad()
 def render_textured_mesh(item: TexturedMesh, prompt: str, size: int, device: torch.device | str) -> RenderedMesh:
-    """The rig's views of a mesh, each with its depth image (spec 2.11) and the prompt with its side (spec 2.13)."""
+    """The rig's views of a mesh, each with its depth image, and the prompt with its side.
+
+    See docs/algorithms/flexisyncmvd.md, section 5.
+    """
     rig = CameraRig()
     scene = PaintedScene.build([item.mesh], rig.cameras(), FILL, device)
     projector = Projector.build(scene.mesh, scene.cameras, size, tuple(item.texture.shape[1:]), fill_cosine=False)

@@ -19,7 +19,10 @@ from .presets import Preset
 
 QUERIES_AT_ONCE = 1 << 16
 SPECK = 12
-"""Components of fewer cells of a grid of 64 are no part: the cleaning drops components as small (spec 2.7)."""
+"""Components of fewer cells of a grid of 64 are no part: the cleaning drops components as small.
+
+See docs/algorithms/partpacker.md, section 6.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def decoded_inside(autoencoder: PartPackerAutoencoder, latents: Tensor, grid: in
 def sample_latents(
     model: ConditionedDenoiser, images: Tensor, shape: tuple[int, int], steps: int, guidance: float, seed: int
 ) -> Tensor:
-    """Return latents [B, *shape] of images uint8 [B, 3, H, W] by the sampler of spec 2.5."""
+    """Return latents [B, *shape] of images uint8 [B, 3, H, W] by the pipeline's sampler."""
     generator = torch.Generator(images.device).manual_seed(seed)
     state = torch.randn(len(images), *shape, generator=generator, device=images.device)
     condition = condition_tokens(model.image_encoder, images.float() / 255.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the two stages learn: their modules and their losses (spec 3.5)."""
+"""What the two stages learn: their modules and their losses (docs/algorithms/partpacker.md, section 9)."""
 
 from __future__ import annotations
 

@@ -50,7 +50,10 @@ def encoder_input(volumes: ObjectBatch, preset: Preset, generator: torch.Generat
 
 
 def field_target(volumes: ObjectBatch, points: Tensor, truncation: float) -> Tensor:
-    """Return the field [V, P]: truncated signed distance in units of ``truncation``, positive inside (spec 1)."""
+    """Return the field [V, P]: truncated signed distance in units of ``truncation``, positive inside.
+
+    See docs/algorithms/partpacker.md, section 1.
+    """
     return (-union_distance(volumes, points) / truncation).clamp(-1.0, 1.0)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From tokens to a mesh, whole or as much of it as is intact (specification 2.6)."""
+"""From tokens to a mesh, whole or as much of it as is intact (docs/algorithms/silksong.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a mesh to tokens (specification 2.5)."""
+"""From a mesh to tokens (docs/algorithms/silksong.md, section 4)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Surface:
 
 
 def prepare(mesh: Mesh, *, longest_side: float = LONGEST_SIDE) -> tuple[Normalization, Surface]:
-    """Normalize, snap to the grid, make manifold and wind consistently (2.5.1 to 2.5.4). Raises BadInput."""
+    """Normalize, snap to the grid, make manifold and wind consistently; see section 3. Raises BadInput."""
     vertices = np.asarray(mesh.vertices, np.float64).reshape(-1, 3)
     faces = np.asarray(mesh.faces).reshape(-1, 3)
     normalization = normalize(vertices, longest_side)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The faces that a layer closes, from links alone (specification 2.6)."""
+"""The faces that a layer closes, from links alone (docs/algorithms/silksong.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tokens of one vertex: its place and its links (specification 2.5.8)."""
+"""The tokens of one vertex: its place and its links (docs/algorithms/silksong.md, section 4)."""
 
 from __future__ import annotations
 

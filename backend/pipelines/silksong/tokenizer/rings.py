@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Components, the ring of vertices around each vertex, and layers of vertices (specification 2.5.5 to 2.5.7)."""
+"""Components, the ring of vertices around each vertex, and layers of vertices.
+
+See docs/algorithms/silksong.md, section 4.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mesh of a sequence that may be truncated, malformed or still coming (specification 2.6)."""
+"""The mesh of a sequence that may be truncated, malformed or still coming (docs/algorithms/silksong.md, section 6)."""
 
 from __future__ import annotations
 

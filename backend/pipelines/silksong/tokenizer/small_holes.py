@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published repair of a decoded mesh: surplus faces go, small holes are closed (specification 2.7).
+"""The published repair of a decoded mesh: surplus faces go, small holes are closed.
+
+See docs/algorithms/silksong.md, section 6.
 
 It closes every border of up to six edges, so a lone quad or a fan of triangles becomes double-sided.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The numbers of Mesh Silksong's tokens and the limits of what they can say (specification 2.5.8).
+"""The numbers of Mesh Silksong's tokens and the limits of what they can say (docs/algorithms/silksong.md, section 4).
 
 A sequence lists components; a component lists layers of vertices. Every vertex is a coarse cell (block), a fine cell
 (offset), one code for its links inside the layer, then long-range links inside the layer, then links to the previous

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Growing a mesh from tokens, layer by layer (specification 2.6)."""
+"""Growing a mesh from tokens, layer by layer (docs/algorithms/silksong.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which meshes are fit to learn from (spec sections 5.1 and 5.2): tokenized, woven again and counted."""
+"""Which meshes are fit to learn from (docs/algorithms/silksong.md, section 9): tokenized, woven again and counted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is learned: the next token of objects drawn by the curriculum, given noisy points of them (spec section 5.1)."""
+"""What is learned: the next token of objects drawn by the curriculum, given noisy points of them.
+
+See docs/algorithms/silksong.md, section 9.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ class SilksongLearner(nn.Module):
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Draws objects by classes of 100 faces: at first each object alike, at last each class (spec section 5.1)."""
+    """Draws objects by classes of 100 faces: at first each object alike, at last each class.
+
+    See docs/algorithms/silksong.md, section 9.
+    """
 
     order: Tensor
     """Objects by class, int64 [N]."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Condition points of many objects at once, on their device, with the noise of the recipe (spec section 2.2)."""
+"""Condition points of many objects at once, on their device, with the noise of the recipe.
+
+See docs/algorithms/silksong.md, section 2.
+"""
 
 from __future__ import annotations
 
