@@ -11,8 +11,8 @@ _SUMMARY = "This is our summary; what counts is the license itself: read it befo
 
 
 def _apache(who: str, url: str) -> License:
-    return License("Apache License 2.0", url, f"{who}, under the Apache License 2.0: use, change and pass on, commercially "
-                   f"too, with the license and its notices. {_SUMMARY}", commercial_use=True)
+    return License("Apache License 2.0", url, f"{who}, under the Apache License 2.0: use, change and pass on, "
+                   f"commercially too, with the license and its notices. {_SUMMARY}", commercial_use=True)
 
 
 def _dinov2(size: str, gigabytes: float) -> Component:
