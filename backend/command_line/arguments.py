@@ -17,13 +17,13 @@ _NEGATIVE = re.compile(r"-\.?\d")
 
 
 def commands() -> dict[str, tuple[PipelineSpec, TaskSpec]]:
-    """Every task by its command. Where an earlier pipeline offers the same, the later one's bears its name too."""
+    """Every task by its command, `<pipeline>-<task>`, and by the task's name alone where no earlier pipeline has it."""
     named: dict[str, tuple[PipelineSpec, TaskSpec]] = {}
     for pipeline in registry.specs().values():
         for task in pipeline.tasks:
-            name = task.name.replace("_", "-")
-            taken = name in named or name in OWN_COMMANDS
-            named[f"{pipeline.name}-{name}" if taken else name] = pipeline, task
+            for name in (task.name, f"{pipeline.name}-{task.name}"):
+                if (command := name.replace("_", "-")) not in (*named, *OWN_COMMANDS):
+                    named[command] = pipeline, task
     return named
 
 
@@ -34,8 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_worker_options(every.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
-    for name, (pipeline, task) in commands().items():
-        command = every.add_parser(name, help=in_help(f"{task.description} ({pipeline.label})"),
+    names = commands()
+    for pipeline, task in dict.fromkeys(names.values()):
+        first, *others = (name for name, known in names.items() if known == (pipeline, task))
+        command = every.add_parser(first, aliases=others, help=in_help(f"{task.description} ({pipeline.label})"),
                                    description=task.description, conflict_handler="resolve")
         add_task(command, pipeline, task)
         _add_worker_options(command)
@@ -68,7 +70,7 @@ def with_dashes(arguments: Sequence[str]) -> list[str]:
 def worker_settings(options: argparse.Namespace) -> Settings:
     """What `_add_worker_options` parsed."""
     return Settings(options.models, options.device, options.second_device, options.memory_mode, options.statistics,
-                    options.compile)
+                    options.compile, options.background_model)
 
 
 def _add_worker_options(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +83,10 @@ def _add_worker_options(parser: argparse.ArgumentParser) -> None:
                              "block, slowest; auto: the fastest that fits (%(default)s)")
     parser.add_argument("--compile", action="store_true",
                         help="compile networks where the device gains by it: a slower first run, faster later ones")
+    parser.add_argument("--background-model", default="", metavar="MODEL",
+                        help="what removes backgrounds: birefnet-lite, isnet-general-use or u2net, which `download "
+                             "shared` fetches, or an ONNX file, as isnet:FILE where its form is not found out (forms: "
+                             "u2net, isnet, birefnet). Without one, a simple way is used")
     parser.add_argument("--statistics", type=Path, default=HOME / "statistics.json", metavar="FILE",
                         help="times of earlier runs, for the time left (%(default)s)")
 

@@ -13,7 +13,7 @@ UV_CHOICES = ("auto", "keep", "new")
 SOURCES_FLAG = "--sources"
 """For configuration files: what is worked on where the command line names nothing."""
 OWN_OPTIONS = ("out", "seed", "weights", "preset", "uv", "format", "batch", "keep_previews", "device", "second_device",
-               "memory_mode", "compile", "models", "statistics")
+               "memory_mode", "compile", "models", "statistics", "background_model")
 """Names of the options that every task may have, as a configuration file writes them."""
 _RESERVED = frozenset((*OWN_OPTIONS, "help", "config", "sources", "configured_sources", "command", "pipeline", "task"))
 

@@ -22,6 +22,8 @@ class Resources:
         chunk_scale: in (0, 1], shrinks decoder chunks; a retry after running out of memory lowers it.
         compile: asks for compiled networks where the device gains by it.
         components: folders of the shared models that are installed, of those that the pipeline names.
+        background_model: what removes backgrounds: the name of a shared model, or an ONNX file of the artist's own,
+            which may have its form before it ("isnet:matting.onnx"); "" for the first shared one that is installed.
     """
 
     device: str = "cpu"
@@ -30,3 +32,4 @@ class Resources:
     chunk_scale: float = 1.0
     compile: bool = False
     components: Mapping[str, Path] = field(default_factory=dict)
+    background_model: str = ""

@@ -52,7 +52,7 @@ def resources(settings: Settings) -> Resources:
             second = choose(settings.second_device)
         except MeshwrightError as error:
             logger.warning("%s Everything runs on %s.", error.report.what, first)
-    return Resources(first, second, compile=settings.compile)
+    return Resources(first, second, compile=settings.compile, background_model=settings.background_model)
 
 
 def description(device: str) -> str:

@@ -22,6 +22,7 @@ class Settings:
         memory_mode: how much of a model stays on the GPU; `AUTO` for the fastest mode that fits.
         statistics: JSON file with the times of earlier runs; None keeps them in memory only.
         compile: trades a longer first run for faster later ones, on NVIDIA GPUs.
+        background_model: what removes backgrounds, as `Resources` says.
     """
 
     models: Path
@@ -30,3 +31,4 @@ class Settings:
     memory_mode: MemoryMode | Literal["auto"] = AUTO
     statistics: Path | None = None
     compile: bool = False
+    background_model: str = ""

@@ -103,7 +103,7 @@ def test_every_option_stands_in_the_help_with_its_range(capsys):
 
 def test_a_mesh_is_rebuilt(backend, tmp_path):
     trimesh.creation.box((2, 1, 1)).apply_translation([5, 0, 0]).export(tmp_path / "box.stl")
-    ended = backend("reconstruct", tmp_path / "box.stl", "--out", tmp_path / "out", "--device", "cpu",
+    ended = backend("partpacker-reconstruct", tmp_path / "box.stl", "--out", tmp_path / "out", "--device", "cpu",
                     "--grid-resolution", "64")
     assert ended.code == 0, ended.err
     assert read_parts(tmp_path / "out" / "box" / "box.glb")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Models that several pipelines use: fetched once, with their own license, and deleted with the last set that needs them."""
+"""Models that several pipelines use: fetched once, each with its license, deleted with the last set that needs them."""
 
 import dataclasses
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_a_missing_shared_model_is_named_and_the_set_is_what_to_download(acme: P
     large = acme.weights[0]
     download(acme, large, tmp_path, BOTH, RecordingProgress())
     (tmp_path / "shared" / "encoder" / "encoder.bin").unlink()
-    with pytest.raises(MeshwrightError, match="encoder.bin of Encoder is missing") as caught:
+    with pytest.raises(MeshwrightError, match=r"encoder\.bin of Encoder is missing") as caught:
         locate(acme, large, tmp_path)
     report = caught.value.report
     assert report.remedy is Remedy.DOWNLOAD and report.needs == {"pipeline": "acme", "weights": "published"}

@@ -99,7 +99,7 @@ def test_a_missing_folder_fails_the_job(child, tmp_path):
     child.send(Submit("lost", str(tmp_path / "nowhere")))
     event = child.until(TERMINAL_EVENTS, "lost")[-1]
     assert isinstance(event, Failed)
-    assert "folder is gone" in event.error.what
+    assert "folder no longer exists" in event.error.what
 
 
 def test_killed_in_mid_job_the_process_is_gone_and_the_folder_tells_how_far_it_came(start_child, make_job):

@@ -27,9 +27,8 @@ from ...geometry.cleaning import remove_floaters
 from ...geometry.components import is_watertight
 from ...geometry.frames import blender_to_y_up, y_up_to_blender
 from ...geometry.simplification import decimate
-from ..common.background import remove_background
+from ..common.background import cut_out_input
 from ..common.compilation import compile_blocks
-from ..common.image_preparation import RgbaArray, has_transparency, load_image
 from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from .checkpoint import load_published
 from .pipeline import POINTS_PER_QUERY, Decoding, HunyuanShapePipeline
@@ -38,8 +37,6 @@ from .variants import VARIANTS
 
 logger = logging.getLogger(__name__)
 
-BACKGROUND_REMOVER = "u2net.onnx"
-"""In the folder of the weights, it cuts objects out of photographs; without it only plain backgrounds are removed."""
 SLOTS = {"image": "front", "left": "left", "back": "back", "right": "right"}
 """Names of the views by the input that holds their image."""
 MESH_FILE, PREVIEW_FILE, IMAGE_FILE = "mesh.npz", "preview.npz", "image.png"
@@ -50,10 +47,9 @@ ESTIMATES = 5
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded pipeline on its device, the folder that it came from, and whether all of it stays on the device."""
+    """A loaded pipeline on its device, and whether all of it stays there."""
 
     pipeline: HunyuanShapePipeline
-    folder: Path
     resident: bool
 
 
@@ -71,7 +67,7 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
     begin_offload(pipeline, resources)
     compile_blocks(resources, pipeline.denoiser, pipeline.autoencoder)
     progress.check()
-    return Model(pipeline, folder, not offloads(resources))
+    return Model(pipeline, not offloads(resources))
 
 
 def run(model: Model | None, request: Request, folder: JobFolder, resources: Resources, progress: Progress) -> Result:
@@ -87,10 +83,9 @@ def _generate_shape(
 ) -> Result:
     options, pipeline = request.parameters, model.pipeline
     progress.stage("image", 0, 1)
-    views = {
-        view: _cut_out(model, folder.inputs / request.inputs[slot][0], bool(options["remove_background"]))
-        for slot, view in SLOTS.items() if request.inputs.get(slot)
-    }
+    cut = {view: cut_out_input(request, folder, resources, progress, slot)
+           for slot, view in SLOTS.items() if request.inputs.get(slot)}
+    views = {view: image for view, (image, _) in cut.items()}
     _write_prepared(pipeline.prepare_views(views), folder)
     progress.preview(IMAGE_FILE)
     steps = int(options["steps"])
@@ -109,7 +104,8 @@ def _generate_shape(
     mesh = _cleaned(output.mesh, request, progress)
     artifact = _written(mesh.with_vertices(y_up_to_blender(mesh.vertices)), request, folder)
     progress.stage("mesh", 1, 1)
-    return Result((artifact, Artifact("image", "image", IMAGE_FILE, "preview")))
+    masks = (mask for _, masks in cut.values() for mask in masks)
+    return Result((artifact, Artifact("image", "image", IMAGE_FILE, "preview"), *masks))
 
 
 def _reconstruct(
@@ -141,13 +137,6 @@ def _reconstruct(
     artifact = _written(placed, request, folder)
     progress.stage("mesh", 1, 1)
     return Result((artifact,))
-
-
-def _cut_out(model: Model, path: Path, remove: bool) -> RgbaArray:
-    image = load_image(path)
-    if has_transparency(image) or not remove:
-        return image
-    return remove_background(image, model.folder / BACKGROUND_REMOVER)
 
 
 def _write_prepared(images: Tensor, folder: JobFolder) -> None:

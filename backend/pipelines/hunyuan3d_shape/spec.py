@@ -2,6 +2,7 @@
 """Hunyuan3D shape as the artist sees it: an image or named views become an object, a mesh is rebuilt."""
 
 from ...contract import Choice, InputSpec, Parameter, PipelineSpec, Preset, StageSpec, TaskSpec
+from ..common.components import BACKGROUND_REMOVERS
 from .weight_sets import WEIGHT_SETS
 
 GRID_RESOLUTIONS = (64, 96, 128, 192, 256, 320, 384, 448, 512)
@@ -44,6 +45,7 @@ GENERATE_SHAPE = TaskSpec(
     delivery="object",
     inputs=(
         InputSpec("image", "image", "Image", "Choose an image of one object, from its front"),
+        InputSpec("mask", "image", "Mask", "White where the object is, black where the background is", required=False),
         _view("left", "its own left side"),
         _view("back", "its back"),
         _view("right", "its own right side"),
@@ -75,6 +77,7 @@ GENERATE_SHAPE = TaskSpec(
         Preset("balanced", "Balanced", "As published"),
         Preset("best", "Best", "More steps at high resolution", {"steps": 75, "grid_resolution": "512"}),
     ),
+    optional_components=BACKGROUND_REMOVERS,
 )
 
 RECONSTRUCT = TaskSpec(

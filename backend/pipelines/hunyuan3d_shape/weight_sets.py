@@ -52,7 +52,7 @@ def published(
         gigabytes=round((size + (LIGHT_BYTES if variant.light_decoder else 0)) / 1e9, 2),
         memory=memory,
         tasks=("generate_shape",) if variant.single_depth else (),
-        takes=("image", *SIDE_VIEWS) if variant.named_views else ("image",),
+        takes=("image", "mask", *SIDE_VIEWS) if variant.named_views else ("image", "mask"),
         parameter_defaults=quality.defaults,
         preset_values=quality.presets,
     )

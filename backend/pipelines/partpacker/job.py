@@ -23,10 +23,9 @@ from ...contract.reports import loading_report
 from ...geometry.components import is_watertight
 from ...geometry.frames import blender_to_x_front, x_front_to_blender
 from ...geometry.mesh_files import NamedMesh, write_parts
-from ..common.background import remove_background
+from ..common.background import cut_out_input
 from ..common.compilation import compile_blocks
 from ..common.components import DINOV2_GIANT
-from ..common.image_preparation import RgbaArray, has_transparency, load_image
 from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from ..common.surface_extraction import points_per_query
 from .checkpoint import load_published
@@ -36,16 +35,12 @@ from .pipeline import PartPackerPipeline
 from .split import split_parts
 from .surface_points import prepare_surface
 
-BACKGROUND_REMOVER = "u2net.onnx"
-"""Put beside the weights, it cuts objects out of photographs; without it only plain ground is removed."""
-
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded pipeline on its devices and the folder that it came from."""
+    """A loaded pipeline on its devices."""
 
     pipeline: PartPackerPipeline
-    folder: Path
 
 
 def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Model:
@@ -64,7 +59,7 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
     begin_offload(pipeline, resources)
     compile_blocks(resources, pipeline.denoiser, pipeline.autoencoder)
     progress.check()
-    return Model(pipeline, folder)
+    return Model(pipeline)
 
 
 def run(model: Model | None, request: Request, folder: JobFolder, resources: Resources, progress: Progress) -> Result:
@@ -82,7 +77,7 @@ def _generate_parts(
 ) -> Result:
     options = request.parameters
     progress.stage("image", 0, 1)
-    image = _cut_out(model, folder.inputs / request.inputs["image"][0], bool(options["remove_background"]))
+    image, masks = cut_out_input(request, folder, resources, progress)
     prepared = model.pipeline.prepare_image(image, options["resize"])
     pixels = (prepared[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     Image.fromarray(pixels).save(folder.outputs / "image.png")
@@ -106,7 +101,7 @@ def _generate_parts(
     parts = extract_parts(volumes, face_target=options["face_target"] or None, check=progress.check)
     artifacts = _write_parts(parts, request.subject, folder, progress)
     progress.stage("parts", steps, steps)
-    return Result((*artifacts, Artifact("image", "image", "image.png", "preview")))
+    return Result((*artifacts, Artifact("image", "image", "image.png", "preview"), *masks))
 
 
 def _reconstruct(
@@ -142,13 +137,6 @@ def _reconstruct(
     progress.stage("parts", 1, 1)
     properties = {"faces": len(rebuilt.faces), "watertight": is_watertight(rebuilt)}
     return Result((Artifact(request.subject, "mesh", "mesh.npz", "mesh", properties=properties),))
-
-
-def _cut_out(model: Model, path: Path, remove: bool) -> RgbaArray:
-    image = load_image(path)
-    if has_transparency(image) or not remove:
-        return image
-    return remove_background(image, model.folder / BACKGROUND_REMOVER)
 
 
 def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: Progress) -> list[Artifact]:
