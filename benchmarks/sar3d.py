@@ -101,7 +101,7 @@ def build(field_kind: str, device: torch.device, dtype: torch.dtype, tiny: bool)
 
 def tokenizer() -> CLIPTokenizer:
     """A tokenizer in CLIP's form, whose words take about as many tokens."""
-    from backend.pipelines.flexisyncmvd.training.vocabulary import read_vocabulary, write_vocabulary
+    from backend.training.vocabulary import read_vocabulary, write_vocabulary
 
     with tempfile.TemporaryDirectory() as folder:
         write_vocabulary(Path(folder), [PROMPT])

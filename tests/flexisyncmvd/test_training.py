@@ -24,12 +24,12 @@ from backend.pipelines.flexisyncmvd.training.paint import Paint, painted, random
 from backend.pipelines.flexisyncmvd.training.presets import PRESETS
 from backend.pipelines.flexisyncmvd.training.procedural_meshes import scene_of, unwrapped_object
 from backend.pipelines.flexisyncmvd.training.recipe import train
-from backend.pipelines.flexisyncmvd.training.vocabulary import read_vocabulary, write_vocabulary
 from backend.pipelines.flexisyncmvd.weight_sets import STARTER
 from backend.procedural.assembly import stack
 from backend.procedural.dataset import Split, object_at
 from backend.procedural.primitives import ObjectBatch
 from backend.procedural.surface_views import SurfaceViews, cast_views, fitting_scale
+from backend.training.vocabulary import read_vocabulary, write_vocabulary
 
 POSES = [(0.0, 0.0), (0.0, 45.0), (30.0, 180.0)]
 SHORT = ["--preset", "smoke", "--autoencoder-steps", "2", "--denoiser-steps", "4"]

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Dinov2Config, Dinov2Model
 
-from backend.pipelines.flexisyncmvd.training.vocabulary import read_vocabulary, write_vocabulary
 from backend.pipelines.sar3d import conditions
 from backend.pipelines.sar3d.pipeline import Sar3dPipeline
 from backend.pipelines.sar3d.transformer import NextScaleTransformer
 from backend.pipelines.sar3d.triplane_decoder import TriplaneDecoder
+from backend.training.vocabulary import read_vocabulary, write_vocabulary
 
 SIDES = (1, 2, 3, 4)
 VOCABULARY = 48

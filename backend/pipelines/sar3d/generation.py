@@ -42,7 +42,10 @@ class TokenGenerator:
         objects: int = 1,
         condition_tokens: int = 77,
         settings: SamplingSettings | None = None,
+        *,
+        recorded: bool = True,
     ):
+        """`recorded` off runs scales without graphs on a GPU too: for weights that change."""
         self.quantizer, self.objects, self.settings = quantizer, objects, settings or SamplingSettings()
         self.condition_tokens, self.device, self.layout = condition_tokens, transformer.device, transformer.layout
         self.steps = ScaleSteps(transformer, objects, condition_tokens)
@@ -52,7 +55,7 @@ class TokenGenerator:
         self._codes = quantizer.unit_codes()
         self._uniform = torch.zeros(objects, self.layout.total, device=self.device)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
-        self._pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
+        self._pool = torch.cuda.graph_pool_handle() if recorded and self.device.type == "cuda" else None
 
     @torch.no_grad()
     def run(

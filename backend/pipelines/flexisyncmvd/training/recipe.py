@@ -26,13 +26,13 @@ from ....training.command import (
     with_options,
 )
 from ....training.stage import Stage, write_whole
+from ....training.vocabulary import read_vocabulary, write_vocabulary
 from .captions import caption_table, words
 from .evaluation import autoencoder_figures, denoiser_figures
 from .learning import AutoencoderLearning, DenoiserLearning
 from .networks import Reconstruction, fold_normalization, new_autoencoder, new_denoiser
 from .pool import ViewPool, encode_pool, make_view_pool
 from .presets import PRESETS, Preset
-from .vocabulary import read_vocabulary, write_vocabulary
 
 logger = logging.getLogger(__name__)
 

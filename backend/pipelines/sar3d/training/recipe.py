@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that trains: options, data, the three stages one after the other."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import torch
+from accelerate.utils import set_seed
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ....procedural.cameras import random_cameras
+from ....procedural.dataset import Split, draw_objects
+from ....procedural.primitives import ObjectBatch
+from ....procedural.rendering import on_white, render
+from ....training.command import (
+    build_run_parser,
+    deadline,
+    own_generator,
+    own_share,
+    run_stages,
+    start_processes,
+    with_options,
+)
+from ....training.schedule import StageFigures
+from ....training.stage import Stage
+from ....training.vocabulary import read_vocabulary, write_vocabulary
+from .captions import every_prompt, prompts_of, test_prompts
+from .evaluation import HeldOut, autoencoder_metrics, generate, intersection_over_union, silhouette_matches
+from .learning import (
+    AutoencoderLearning,
+    ConditionedTransformer,
+    GridAutoencoder,
+    TransformerLearning,
+    encode_pool,
+    new_image_model,
+    new_text_model,
+    prompt_ids,
+)
+from .pool import render_pool
+from .presets import PRESETS, Preset
+
+logger = logging.getLogger(__name__)
+
+STAGES = ("autoencoder", "text", "image")
+TOKENIZER = "tokenizer"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the training command's options."""
+    return build_run_parser("sar3d", "Train SAR3D's starter networks on procedural objects.", PRESETS, STAGES)
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Run the training command; return its exit status."""
+    options = build_parser().parse_args(arguments)
+    run = Run(options)
+    stages = {"autoencoder": run.train_autoencoder, "text": run.train_text, "image": run.train_image}
+    return run_stages(stages.values() if options.stage == "all" else [stages[options.stage]])
+
+
+def effective_preset(options: argparse.Namespace) -> Preset:
+    """Return the preset with the options that replace some of its numbers."""
+    lengths = {f"{stage}_stage": getattr(options, f"{stage}_steps") for stage in STAGES}
+    return with_options(PRESETS[options.preset], options, lengths)
+
+
+class Run:
+    """One call of the command: the data on this process's device and the stages that use it."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.deadline = options, deadline(options)
+        self.preset = effective_preset(options)
+        self.accelerator = start_processes(options)
+        self.device = self.accelerator.device
+        began = time.monotonic()
+        everything = ObjectBatch.from_arrays(draw_objects(Split.TRAINING, self.preset.objects, options.seed),
+                                             self.device)
+        self.objects = everything[own_share(len(everything), self.accelerator)]
+        logger.info("%d objects drawn in %.1f s, of which %d for this process on %s", len(everything),
+                    time.monotonic() - began, len(self.objects), self.device)
+
+    def _generator(self, number: int) -> torch.Generator:
+        return own_generator(number, self.options.seed, self.accelerator)
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """The objects of the evaluations, made when the first one comes."""
+        arrays = draw_objects(Split.HELD_OUT, self.preset.evaluation_objects, self.options.seed)
+        return HeldOut.of(ObjectBatch.from_arrays(arrays, self.device), self.preset.evaluation_grid)
+
+    def train_autoencoder(self) -> bool:
+        """Train the autoencoder; return whether its last step is done."""
+        autoencoder = GridAutoencoder(self.preset)
+        return self._train(
+            "autoencoder", autoencoder, self.preset.autoencoder_stage,
+            AutoencoderLearning(self.objects, self.preset),
+            lambda: autoencoder_metrics(autoencoder, self.held_out, self.preset),
+        )
+
+    @cached_property
+    def autoencoder(self) -> GridAutoencoder:
+        """The trained autoencoder, for the transformers to learn from."""
+        autoencoder = GridAutoencoder(self.preset)
+        autoencoder.load_state_dict(load_file(self.options.out / "autoencoder" / "average.safetensors"))
+        return autoencoder.to(self.device).eval().requires_grad_(False)
+
+    @cached_property
+    def tokens(self) -> Tensor:
+        """The tokens of all objects."""
+        began = time.monotonic()
+        tokens = encode_pool(self.autoencoder, self.objects, self.preset)
+        logger.info("%d objects encoded in %.1f s", len(tokens), time.monotonic() - began)
+        return tokens
+
+    def train_text(self) -> bool:
+        """Train text encoder and transformer on the objects' prompts; return whether all is done."""
+        folder = self.options.out / TOKENIZER
+        if self.accelerator.is_main_process:
+            write_vocabulary(folder, every_prompt())
+        self.accelerator.wait_for_everyone()
+        tokenizer, length = read_vocabulary(folder), self.preset.text_encoder["max_position_embeddings"]
+        prompts = prompts_of(self.objects, self.preset.prompts, self.options.seed)
+        flat = prompt_ids(tokenizer, [prompt for own in prompts for prompt in own], length)
+        given = flat.view(len(prompts), -1, length).to(self.device)
+        nothing = prompt_ids(tokenizer, [""], length)[0].to(self.device)
+        set_seed(self.options.seed + 1)
+        model = new_text_model(self.preset, tokenizer)
+        texts, families = test_prompts(self.preset.evaluation_objects, self.options.seed)
+        asked = prompt_ids(tokenizer, texts, length).to(self.device)
+
+        def evaluate() -> dict[str, float]:
+            made = generate(model, self.autoencoder.decoder, asked, nothing, self.preset)
+            right = silhouette_matches(made, families, self.held_out)
+            return {"category_right": float(right.float().mean())}
+
+        return self._train_transformer("text", model, self.preset.text_stage, given, nothing, evaluate)
+
+    def train_image(self) -> bool:
+        """Train image encoder and transformer on rendered images; return whether all is done."""
+        began, size = time.monotonic(), self.preset.image_size
+        given = render_pool(self.objects, size, self.preset.views, self._generator(5))
+        logger.info("%d images rendered in %.1f s", given.shape[0] * given.shape[1], time.monotonic() - began)
+        nothing = torch.full((3, size, size), 255, dtype=torch.uint8, device=self.device)
+        set_seed(self.options.seed + 2)
+        model = new_image_model(self.preset)
+        objects = self.held_out.objects
+        shown = on_white(render(objects, random_cameras(objects, self._generator(6)), size))
+
+        def evaluate() -> dict[str, float]:
+            made = generate(model, self.autoencoder.decoder, shown, nothing, self.preset)
+            overlap = intersection_over_union(made, self.held_out.inside)
+            return {"iou": float(overlap.mean()), "iou_median": float(overlap.median())}
+
+        return self._train_transformer("image", model, self.preset.image_stage, given, nothing, evaluate)
+
+    def _train_transformer(
+        self, name: str, model: ConditionedTransformer, figures: StageFigures, given: Tensor, nothing: Tensor,
+        evaluate: Callable[[], dict[str, float]],
+    ) -> bool:
+        quantizer = self.autoencoder.decoder.quantize
+        return self._train(name, model, figures,
+                           TransformerLearning(self.tokens, given, nothing, quantizer, figures.batch), evaluate)
+
+    def _train(
+        self, name: str, module: torch.nn.Module, figures: StageFigures, learning: Callable,
+        evaluate: Callable[[], dict[str, float]],
+    ) -> bool:
+        stage = Stage(self.accelerator, module, figures, self.options.out / name, self.options.seed)
+        if self.options.resume:
+            stage.resume()
+        done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.free_memory()
+        return done
