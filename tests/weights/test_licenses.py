@@ -77,4 +77,5 @@ def test_the_page_says_what_the_gate_says() -> None:
             assert weights.license.text in written
     for model in ("DINOv2 giant", "U2Net", "BiRefNet"):
         assert model in written
-    assert "| DINOv2 giant | Encodes images for several pipelines | PartPacker Published" in written
+    row = next(line for line in written.splitlines() if line.startswith("| DINOv2 giant |"))
+    assert "Encodes images for several pipelines" in row and "PartPacker Published" in row
