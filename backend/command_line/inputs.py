@@ -13,7 +13,7 @@ from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
 from ..pipelines.common.image_files import read_image
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
-    from ..geometry.uv_mesh_files import PaintedNode, UVChoice
+    from ..painting.painted_files import PaintedNode, UVChoice
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
@@ -118,7 +118,7 @@ def _demand(path: Path) -> None:
 
 
 def _place_painted(source: Path, folder: JobFolder, number: int, reading: MeshReading) -> Placed:
-    from ..geometry.uv_mesh_files import read_painted
+    from ..painting.painted_files import read_painted
 
     nodes = tuple(read_painted(source, reading.uv, "texture" in reading.needs, reading.report))
     if len(nodes) > 1 and not reading.together:
@@ -126,7 +126,7 @@ def _place_painted(source: Path, folder: JobFolder, number: int, reading: MeshRe
                        "Save each in a file of its own, or join them.")
     names = _mesh_names(number, len(nodes))
     for name, node in zip(names, nodes, strict=True):
-        node.painted.write(folder.inputs / name)
+        node.mesh.write(folder.inputs / name)
     remarks = tuple(f"{node.node.name}: {node.remark} New ones were made." for node in nodes if node.remark)
     return Placed(names, nodes, remarks)
 

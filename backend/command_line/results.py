@@ -45,7 +45,7 @@ def write_results(
             for part in parts:
                 write_parts(target / f"{part.name}.{file_format}", [part])
         if placed.nodes and any(file in maps for file in placed.files):
-            from ..geometry.uv_mesh_files import write_painted  # it brings torch along, which not every task waits for
+            from ..painting.painted_files import write_painted  # it brings torch along, which not every task waits for
 
             write_painted(target / f"{name}.glb", placed.nodes, [maps.get(file, {}) for file in placed.files])
         for artifact in result.artifacts:

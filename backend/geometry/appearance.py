@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..contract import MeshData
+from .srgb import srgb_to_linear
 
 Maps = Mapping[str, Path]
 """Image files of one material by role: base_color (sRGB), metallic, roughness and normal (data)."""
-GLTF, WITH_UVS, COLORED = (".glb", ".gltf"), (".glb", ".gltf", ".obj"), (".glb", ".gltf", ".ply")
+GLTF, WITH_UVS, COLORED = (".glb", ".gltf"), (".glb", ".gltf", ".obj"), (".glb", ".gltf", ".obj", ".ply")
 """Suffixes of the formats that keep materials with images, UVs, and colors."""
 ROUGHNESS = 0.99
 """Of a material without a roughness map."""
@@ -37,13 +38,19 @@ def split_at_seams(mesh: trimesh.Trimesh, uvs: NDArray[np.float32]) -> trimesh.T
     """The mesh with one vertex for every pair of vertex and UV, of `uvs` float32 [F, 3, 2], and with the normals that
     its file has, if any.
     """
+    return _split(mesh, uvs)[0]
+
+
+def _split(mesh: trimesh.Trimesh, uvs: NDArray[np.float32]) -> tuple[trimesh.Trimesh, NDArray[np.integer]]:
+    """`split_at_seams`, and the old vertex of each new one."""
     pairs = np.column_stack([mesh.faces.reshape(-1), np.ascontiguousarray(uvs).reshape(-1, 2).view(np.int32)])
     first, corners = trimesh.grouping.unique_rows(pairs)
     vertex = mesh.faces.reshape(-1)[first]
     # Asked for, normals are calculated where the file has none; those of the file lie in the cache.
     normals = mesh.vertex_normals[vertex] if "vertex_normals" in mesh._cache else None
-    return trimesh.Trimesh(mesh.vertices[vertex], corners.reshape(-1, 3), vertex_normals=normals,
-                           visual=trimesh.visual.TextureVisuals(uvs.reshape(-1, 2)[first]), process=False)
+    split = trimesh.Trimesh(mesh.vertices[vertex], corners.reshape(-1, 3), vertex_normals=normals,
+                            visual=trimesh.visual.TextureVisuals(uvs.reshape(-1, 2)[first]), process=False)
+    return split, vertex
 
 
 def with_appearance(
@@ -51,30 +58,43 @@ def with_appearance(
 ) -> trimesh.Trimesh:
     """The mesh for a file of that suffix, with all that the format can show of it. Raises OSError.
 
-    Maps come first, then colors of vertices, then `color`, sRGB in [0, 1]. Colors are linear in GLB, by its standard,
-    and sRGB in PLY; OBJ keeps UVs only, STL nothing.
+    UVs go to GLB and OBJ, the material maps or else the mesh's own texture to GLB, colors of vertices to GLB, OBJ and
+    PLY, and where there is neither, `color`, sRGB in [0, 1], to GLB and PLY. Colors are linear in GLB, by its standard,
+    and sRGB elsewhere. With material maps the colors of vertices stay out: a glTF viewer would multiply the two.
     """
-    plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    colored = mesh.colors is not None and suffix in COLORED and not (maps and suffix in GLTF)
-    if mesh.uvs is not None and suffix in WITH_UVS and not colored:
-        plain = split_at_seams(plain, mesh.uvs)
-    if maps and suffix in GLTF:  # a glTF viewer would multiply them with colors of vertices
-        plain.visual = trimesh.visual.TextureVisuals(plain.visual.uv, material_of(name, maps))
-    elif colored:
-        colors = mesh.colors if suffix == ".ply" else np.append(linear(mesh.colors[:, :3]), mesh.colors[:, 3:], axis=1)
+    plain, colors = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False), mesh.colors
+    has_uvs = mesh.uvs is not None and suffix in WITH_UVS
+    if mesh.uvs is not None and has_uvs:
+        plain, vertex = _split(plain, mesh.uvs)
+        colors = None if colors is None else colors[vertex]
+    if suffix in GLTF:
+        color = None if maps or colors is not None else color
+        if has_uvs or color is not None:
+            plain.visual = trimesh.visual.TextureVisuals(plain.visual.uv if has_uvs else None,
+                                                         _material(mesh, name, maps, color))
+        if colors is not None and not maps:
+            stored = _bytes(np.append(srgb_to_linear(colors[:, :3]), colors[:, 3:], axis=1))
+            if has_uvs:
+                plain.visual.vertex_attributes["color"] = stored
+            else:
+                plain.visual = trimesh.visual.ColorVisuals(plain, vertex_colors=stored)
+    elif colors is not None and suffix in COLORED and not has_uvs:
         plain.visual = trimesh.visual.ColorVisuals(plain, vertex_colors=_bytes(colors))
     elif color is not None and suffix == ".ply":
         plain.visual = trimesh.visual.ColorVisuals(plain, face_colors=_bytes(np.append(color[:3], 1.0)))
-    elif color is not None and suffix in GLTF:
-        factor = np.append(linear(np.array(color[:3])), 1.0)
-        material = trimesh.visual.material.PBRMaterial(baseColorFactor=factor, metallicFactor=0.0, roughnessFactor=0.5)
-        plain.visual = trimesh.visual.TextureVisuals(getattr(plain.visual, "uv", None), material)
     return plain
 
 
-def linear(srgb: NDArray[np.floating]) -> NDArray[np.floating]:
-    """sRGB values in [0, 1] as linear ones."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+def _material(
+    mesh: MeshData, name: str, maps: Maps, color: tuple[float, ...] | None
+) -> trimesh.visual.material.PBRMaterial:
+    """The maps; else the mesh's texture, or its one color."""
+    if maps:
+        return material_of(name, maps)
+    return trimesh.visual.material.PBRMaterial(
+        name=name, baseColorTexture=None if mesh.texture is None else Image.fromarray(mesh.texture),
+        baseColorFactor=None if color is None else np.append(srgb_to_linear(np.array(color[:3])), 1.0),
+        metallicFactor=0.0, roughnessFactor=0.5)
 
 
 def _bytes(colors: NDArray[np.floating]) -> NDArray[np.uint8]:

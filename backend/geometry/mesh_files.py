@@ -15,19 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 
 from ..contract import BadInput, MeshData
 from .appearance import Maps, with_appearance
 from .frames import BLENDER_TO_Y_UP
 from .gltf_materials import with_materials
+from .mesh_nodes import MeshNode
 from .obj_indices import with_absolute_indices
 from .ply_polygons import PlyHeader, read_polygons
-from .trimesh_conversion import from_trimesh, to_trimesh
+from .trimesh_conversion import to_trimesh
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 _Y_UP_SUFFIXES = (".glb", ".gltf", ".obj")
 _OBJ_OPTIONS = {"split_objects": True, "group_material": False}
+_GLTF_SUFFIXES = (".glb", ".gltf")
 
 
 @dataclass(frozen=True)
@@ -40,26 +41,13 @@ class NamedMesh:
     maps: Maps = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class MeshNode:
-    """A mesh as its file holds it, and the matrix [4, 4] that takes it to the world in Blender's frame."""
-
-    name: str
-    mesh: trimesh.Trimesh
-    to_blender: NDArray[np.float64]
-
-
 def read_parts(path: Path) -> list[NamedMesh]:
-    """One part per scene node that holds a mesh, by name, its transform applied, equal vertices merged.
+    """One part per scene node that holds a mesh, by name, its transform applied, equal positions merged, with the UVs
+    and colors that the file has.
 
     Raises BadInput for a file that holds no mesh, cannot be read, or is cut off.
     """
-    parts = []
-    for node in read_nodes(path):
-        placed = node.mesh.copy().apply_transform(node.to_blender)
-        placed.merge_vertices(merge_tex=True, merge_norm=True)
-        parts.append(NamedMesh(node.name, from_trimesh(placed)))
-    return parts
+    return [NamedMesh(node.name, node.placed()) for node in read_nodes(path)]
 
 
 def read_nodes(path: Path, materials: bool = False) -> list[MeshNode]:
@@ -82,18 +70,19 @@ def read_nodes(path: Path, materials: bool = False) -> list[MeshNode]:
         mesh = scene.geometry[geometry]
         if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces):
             _check(path, mesh)
-            nodes.append(MeshNode(str(node), mesh, to_blender @ transform))
+            nodes.append(MeshNode(str(node), mesh, to_blender @ transform, path.suffix.lower() in _GLTF_SUFFIXES))
     if not nodes:
         raise BadInput(f"{path.name} holds no mesh.", "It has no triangles, or is cut off.", "Choose another file.")
     return nodes
 
 
 def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
-    """Write the parts in the format that the suffix names; GLB and OBJ keep them apart and named.
+    """Write the parts in the format that the suffix names.
 
-    Raises OSError.
+    GLB and OBJ keep parts apart and named, and their UVs. Vertex colors go to GLB, OBJ and PLY, a part's one color to
+    GLB and PLY, its texture to GLB. Raises OSError.
     """
-    scene = trimesh.Scene()
+    suffix, scene = path.suffix.lower(), trimesh.Scene()
     for part in parts:
         mesh = with_appearance(part.mesh, part.name, path.suffix.lower(), part.maps, part.color)
         if path.suffix.lower() in _Y_UP_SUFFIXES:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from backend.contract import BadInput
 from backend.geometry.uv_layout import new_layout, uv_fault
-from backend.geometry.uv_mesh_files import read_painted
+from backend.painting.painted_files import read_painted
 from backend.painting.scene import strip_size
 from backend.pipelines import registry
 from backend.pipelines.flexisyncmvd import job
@@ -187,7 +187,7 @@ def test_uvs_without_a_material_are_kept(tmp_path, suffix):
     assert len(read) == 2
     box = painted_box()
     for node in read:
-        uvs = [np.unique(uvs.reshape(-1, 2).round(4), axis=0) for uvs in (node.painted.uvs, box.uvs)]
+        uvs = [np.unique(uvs.reshape(-1, 2).round(4), axis=0) for uvs in (node.mesh.uvs, box.uvs)]
         assert np.allclose(*uvs, atol=1e-4)
 
 

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from backend.command_line.arguments import build_parser, with_dashes
 from backend.contract import BadInput
-from backend.geometry import uv_layout, uv_mesh_files
-from backend.painting import scene
+from backend.geometry import uv_layout
+from backend.painting import painted_files, scene
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 
 from .test_texture import box_obj, nodes, texture, weights
@@ -111,7 +111,7 @@ def test_what_is_asked_is_looked_at_before_any_mesh(
 ) -> None:
     """And told by the artist's own file, not by the job's copy of it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(uv_mesh_files, "read_nodes", lambda *_: pytest.fail("a mesh is read"))
+    monkeypatch.setattr(painted_files, "read_nodes", lambda *_: pytest.fail("a mesh is read"))
     Path("red.png").write_text("not an image")
     Image.new("RGB", (40, 60), (200, 30, 30)).save("cut.png")
     Path("cut.png").write_bytes(Path("cut.png").read_bytes()[:60])
@@ -146,8 +146,8 @@ def test_too_many_faces_for_new_uvs(texture, tmp_path: Path, monkeypatch: pytest
 def test_a_long_layout_is_told_of_before_it_begins(
     texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uv_mesh_files, "FEW_FACES", 11)
-    monkeypatch.setattr(uv_mesh_files, "new_layout", stopped := Mock(side_effect=BadInput("Stopped.", "", "")))
+    monkeypatch.setattr(painted_files, "FEW_FACES", 11)
+    monkeypatch.setattr(painted_files, "new_layout", stopped := Mock(side_effect=BadInput("Stopped.", "", "")))
     source = box_obj(tmp_path / "crate.obj")
     ended = texture(source, *PROMPT, "--out", tmp_path / "out", "--uv", "new")
     assert stopped.called
@@ -156,7 +156,7 @@ def test_a_long_layout_is_told_of_before_it_begins(
 
 
 def test_nothing_is_told_of_a_short_layout(tmp_path: Path) -> None:
-    uv_mesh_files.read_painted(box_obj(tmp_path / "crate.obj"), "new", False, pytest.fail)
+    painted_files.read_painted(box_obj(tmp_path / "crate.obj"), "new", False, pytest.fail)
 
 
 @pytest.mark.parametrize("given", [("--camera-azims", "-90,0,90"), ("--camera-azims=-90,0,90",),

@@ -9,8 +9,9 @@ import trimesh
 from PIL import Image
 
 from backend.contract import MeshData
-from backend.geometry.mesh_textures import base_color, carried_over
+from backend.geometry.file_textures import base_color
 from backend.geometry.uv_layout import new_layout
+from backend.painting.texture_transfer import carried_over
 from backend.pipelines.flexisyncmvd import job
 from tests.flexisyncmvd.checkpoint_forms import write_set
 from tests.painting.boxes import painted_box

@@ -2,14 +2,18 @@
 """Mesh files in and out in Blender's frame."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import trimesh
 
 from backend.contract import BadInput, MeshData
-from backend.geometry.mesh_files import NamedMesh, joined, read_parts, write_parts
+from backend.geometry.file_textures import base_color
+from backend.geometry.mesh_files import NamedMesh, joined, read_nodes, read_parts, write_parts
+from backend.geometry.mesh_nodes import MeshNode
 from backend.geometry.trimesh_conversion import from_trimesh, to_trimesh
+from tests.painting.boxes import painted_box
 
 
 def box(shift, size=(1.0, 2.0, 3.0)) -> MeshData:
@@ -165,3 +169,62 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, name, content, words):
     (tmp_path / name).write_text(content)
     with pytest.raises(BadInput, match=words):
         read_parts(tmp_path / name)
+
+
+def dressed_box() -> MeshData:
+    """A box with a UV layout whose faces lie apart, a color for each vertex, and a texture."""
+    bare = painted_box()
+    colors = np.column_stack([np.linspace(0.1, 0.9, len(bare.vertices))[:, None].repeat(3, 1), np.ones(24)])
+    texture = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    return replace(bare, colors=colors, texture=texture)
+
+
+def corners_of(mesh: MeshData) -> np.ndarray:
+    """Position and UV of every corner, sorted: what stays, in whatever order a file keeps faces."""
+    rows = np.concatenate([mesh.corners(), mesh.uvs], axis=2).reshape(-1, 5).round(4)
+    return rows[np.lexsort(rows.T)]
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj"])
+def test_uvs_stay_at_their_corners_and_seams_are_closed(tmp_path, suffix):
+    given = dressed_box()
+    write_parts(tmp_path / f"box.{suffix}", [NamedMesh("box", given)])
+    (found,) = read_parts(tmp_path / f"box.{suffix}")
+    assert np.allclose(corners_of(found.mesh), corners_of(given), atol=1e-3)
+    assert len(found.mesh.vertices) == 8, "equal positions are one vertex, whatever their UVs"
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj", "ply"])
+def test_vertex_colors_come_back_as_srgb(tmp_path, suffix):
+    ball = from_trimesh(trimesh.creation.icosphere(1))
+    shade = (ball.vertices + 1) / 2
+    given = replace(ball, colors=np.column_stack([shade, np.ones(len(shade))]))
+    write_parts(tmp_path / f"ball.{suffix}", [NamedMesh("ball", given)])
+    (found,) = read_parts(tmp_path / f"ball.{suffix}")
+    expected = (found.mesh.vertices + 1) / 2
+    assert np.abs(found.mesh.colors[:, :3] - expected).max() < (0.04 if suffix == "glb" else 0.01)
+    assert (found.mesh.colors[:, 3] == 1).all()
+
+
+def test_a_color_is_linear_in_a_glb_file(tmp_path):
+    gray = replace(box((0, 0, 0)), colors=np.tile([0.5, 0.5, 0.5, 1.0], (8, 1)))
+    write_parts(tmp_path / "a.glb", [NamedMesh("a", gray)])
+    stored = trimesh.load_scene(tmp_path / "a.glb").geometry["a"].visual.vertex_colors[0]
+    assert stored.tolist() == [55, 55, 55, 255]
+
+
+def test_the_texture_travels_in_a_glb_file(tmp_path):
+    given = dressed_box()
+    write_parts(tmp_path / "box.glb", [NamedMesh("box", given)])
+    (node,) = read_nodes(tmp_path / "box.glb", materials=True)
+    assert np.array_equal(base_color(node.mesh), given.texture)
+    assert node.placed().colors is not None, "colors and texture do not exclude each other"
+
+
+def test_merged_vertices_have_the_mean_color():
+    corners = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 1, 0], [0, 0, 1]],
+                              [[0, 1, 2], [3, 4, 5]], process=False)
+    corners.visual = trimesh.visual.ColorVisuals(corners, vertex_colors=[[0, 0, 0, 255]] * 3 + [[255, 51, 0, 255]] * 3)
+    mesh = MeshNode("two", corners, np.eye(4)).placed()
+    at_origin = mesh.colors[np.abs(mesh.vertices).sum(axis=1) == 0]
+    assert np.allclose(at_origin, [[0.5, 0.1, 0, 1]])
