@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec
-from ..geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
+from ..geometry.joining import joined
+from ..geometry.mesh_files import MESH_SUFFIXES, read_parts
 from ..pipelines.common.image_files import read_image
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for

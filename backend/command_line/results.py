@@ -21,7 +21,8 @@ from ..contract import (
     write_text_whole,
 )
 from ..contract.mesh_metrics import COMPONENTS, MESH_METRICS
-from ..geometry.mesh_files import NamedMesh, joined, write_parts
+from ..geometry.joining import joined
+from ..geometry.mesh_files import NamedMesh, write_parts
 from .inputs import Placed
 
 

@@ -7,6 +7,7 @@ See docs/algorithms/partpacker.md, section 6.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -14,7 +15,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ..contract import MeshData
-from .components import component_diagonals, face_labels, go_on, keep_faces
+from ..contract.reports import ignore
+from .components import component_diagonals, face_labels, keep_faces
 
 MERGE_DISTANCE = 1e-4
 """Vertices nearer than this are one; relative to the bounding box's diagonal."""
@@ -24,7 +26,7 @@ SMALLEST_FACE_COUNT = 25
 """Components of fewer faces are removed."""
 
 
-def clean_mesh(mesh: MeshData, check: Callable[[], None] = go_on) -> MeshData:
+def clean_mesh(mesh: MeshData, check: Callable[[], None] = ignore) -> MeshData:
     """Apply the published pipeline's six filters in its order; lengths are relative to the mesh's diagonal.
 
     Nothing is repaired or remeshed: non-manifold edges and open borders stay. ``check`` is called between the steps,
@@ -59,7 +61,7 @@ def merge_close_vertices(mesh: MeshData, distance: float) -> MeshData:
     first = np.unique(labels, return_index=True)[1]
     faces = first[labels][mesh.faces]
     a, b, c = faces.T
-    return keep_faces(MeshData(mesh.vertices, faces), (a != b) & (b != c) & (c != a))
+    return keep_faces(replace(mesh, faces=faces), (a != b) & (b != c) & (c != a))
 
 
 def remove_duplicate_faces(mesh: MeshData) -> MeshData:
@@ -77,7 +79,7 @@ def remove_zero_area_faces(mesh: MeshData) -> MeshData:
 
 
 def remove_small_components(
-    mesh: MeshData, diagonal: float, face_count: int, check: Callable[[], None] = go_on
+    mesh: MeshData, diagonal: float, face_count: int, check: Callable[[], None] = ignore
 ) -> MeshData:
     """Remove edge-connected components with a bounding-box diagonal below ``diagonal`` or fewer faces than given."""
     labels = face_labels(mesh.faces, through_manifold_edges=False, check=check)

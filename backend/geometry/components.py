@@ -7,6 +7,7 @@ See docs/algorithms/partpacker.md, section 6.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..contract import MeshData
+from ..contract.reports import ignore
+from .joining import gathered
 
 Indices = NDArray[np.int64]
-
-
-def go_on() -> None:
-    """The check of callers who never give up."""
 
 
 def directed_edges(faces: NDArray[np.integer]) -> Indices:
@@ -42,7 +41,7 @@ def edge_runs(edges: Indices) -> tuple[Indices, Indices, Indices]:
 
 
 def face_labels(
-    faces: NDArray[np.integer], *, through_manifold_edges: bool, check: Callable[[], None] = go_on
+    faces: NDArray[np.integer], *, through_manifold_edges: bool, check: Callable[[], None] = ignore
 ) -> NDArray[np.int32]:
     """Label every face with its connected component, int32 [F], numbered by their first face.
 
@@ -78,11 +77,11 @@ def component_diagonals(mesh: MeshData, labels: NDArray[np.integer]) -> NDArray[
 
 
 def keep_faces(mesh: MeshData, kept: NDArray[np.bool_]) -> MeshData:
-    """Return the chosen faces with the vertices that they use, both in their old order."""
+    """Return the chosen faces with the vertices that they use, both in their old order, and all that they carry."""
     faces = mesh.faces[kept]
     used = np.zeros(len(mesh.vertices), bool)
     used[faces] = True
-    return MeshData(mesh.vertices[used], (np.cumsum(used) - 1)[faces])
+    return gathered(mesh, used, kept, (np.cumsum(used) - 1)[faces])
 
 
 def is_watertight(mesh: MeshData) -> bool:
@@ -91,7 +90,7 @@ def is_watertight(mesh: MeshData) -> bool:
 
 
 def split_components(
-    mesh: MeshData, *, fill_holes: bool = True, check: Callable[[], None] = go_on
+    mesh: MeshData, *, fill_holes: bool = True, check: Callable[[], None] = ignore
 ) -> list[MeshData]:
     """Split into components connected through edges of exactly two faces, ordered by their first face.
 
@@ -104,13 +103,14 @@ def split_components(
     check()
     owner = labels[:, None] * len(mesh.vertices) + mesh.faces
     keys, faces = np.unique(owner, return_inverse=True)
-    separate = MeshData(mesh.vertices[keys % len(mesh.vertices)], faces.reshape(-1, 3))
+    separate = gathered(mesh, keys % len(mesh.vertices), slice(None), faces.reshape(-1, 3))
     check()
     vertex_labels = keys // len(mesh.vertices)
     filled = fill_small_holes(separate) if fill_holes else separate
     check()
     labels = vertex_labels[filled.faces[:, 0]]
-    faces = filled.faces[np.argsort(labels, kind="stable")]
+    order = np.argsort(labels, kind="stable")
+    faces = filled.faces[order]
     count = int(labels.max()) + 1
     face_ends = np.cumsum(np.bincount(labels, minlength=count))
     vertex_ends = np.cumsum(np.bincount(vertex_labels, minlength=count))
@@ -118,9 +118,8 @@ def split_components(
     for face_end, vertex_end, face_start, vertex_start in zip(
         face_ends, vertex_ends, np.append(0, face_ends[:-1]), np.append(0, vertex_ends[:-1]), strict=True
     ):
-        parts.append(
-            MeshData(filled.vertices[vertex_start:vertex_end], faces[face_start:face_end] - np.int32(vertex_start))
-        )
+        own = slice(face_start, face_end)
+        parts.append(gathered(filled, slice(vertex_start, vertex_end), order[own], faces[own] - np.int32(vertex_start)))
     return parts
 
 
@@ -155,7 +154,19 @@ def fill_small_holes(mesh: MeshData) -> MeshData:
         np.stack([a, c, b], axis=1)[triangle | quad],
         np.stack([a, d, c], axis=1)[quad],
     ]
-    return MeshData(mesh.vertices, np.concatenate([mesh.faces, *patches]))
+    return _patched(mesh, np.concatenate(patches))
+
+
+def _patched(mesh: MeshData, patches: Indices) -> MeshData:
+    """The mesh with more faces; their corners take the UVs of one face at each vertex, and they are not selected."""
+    uvs, selection = mesh.uvs, mesh.selection
+    if uvs is not None:
+        at_vertex = np.zeros((len(mesh.vertices), 2), np.float32)
+        at_vertex[mesh.faces.reshape(-1)] = uvs.reshape(-1, 2)
+        uvs = np.concatenate([uvs, at_vertex[patches]])
+    if selection is not None:
+        selection = np.concatenate([selection, np.zeros(len(patches), bool)])
+    return replace(mesh, faces=np.concatenate([mesh.faces, patches]), uvs=uvs, selection=selection)
 
 
 def border_loops(faces: NDArray[np.integer]) -> list[Indices]:

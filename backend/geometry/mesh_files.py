@@ -92,16 +92,6 @@ def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
     path.write_bytes(_exported(geometry, path.suffix.lower().lstrip(".")))
 
 
-def joined(meshes: Sequence[MeshData]) -> MeshData:
-    """All meshes as one, nothing merged."""
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
-    return MeshData(
-        np.concatenate([np.zeros((0, 3), np.float32), *(mesh.vertices for mesh in meshes)]),
-        np.concatenate([np.zeros((0, 3), np.int32),
-                        *(mesh.faces + start for mesh, start in zip(meshes, starts, strict=False))]),
-    )
-
-
 def _loaded(path: Path, materials: bool) -> trimesh.Scene:
     suffix, beside = path.suffix.lower(), trimesh.resolvers.FilePathResolver(path)
     if suffix == ".obj":

@@ -10,7 +10,8 @@ import trimesh
 
 from backend.contract import BadInput, MeshData
 from backend.geometry.file_textures import base_color
-from backend.geometry.mesh_files import NamedMesh, joined, read_nodes, read_parts, write_parts
+from backend.geometry.joining import joined
+from backend.geometry.mesh_files import NamedMesh, read_nodes, read_parts, write_parts
 from backend.geometry.mesh_nodes import MeshNode
 from backend.geometry.trimesh_conversion import from_trimesh, to_trimesh
 from tests.painting.boxes import painted_box

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...contract import MeshData
+from ...contract.reports import ignore
 from ...geometry.cleaning import clean_mesh
-from ...geometry.components import go_on, is_watertight, split_components
+from ...geometry.components import is_watertight, split_components
 from ...geometry.simplification import decimate
 from .palette import Rgba, part_color
 
@@ -28,7 +29,7 @@ class Part:
 
 
 def extract_parts(
-    volumes: Sequence[MeshData], *, face_target: int | None = None, check: Callable[[], None] = go_on
+    volumes: Sequence[MeshData], *, face_target: int | None = None, check: Callable[[], None] = ignore
 ) -> list[Part]:
     """Clean the surface of every volume and split it into parts, those of the first volume first.
 
@@ -50,7 +51,7 @@ def extract_parts(
 
 
 def clean_volume(
-    surface: MeshData, face_target: int | None = None, check: Callable[[], None] = go_on
+    surface: MeshData, face_target: int | None = None, check: Callable[[], None] = ignore
 ) -> MeshData:
     """Clean one surface; if it has more faces than the target, decimate it and clean again.
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ...contract import MeshData
+from ...contract.reports import ignore
 from ...geometry.cleaning import remove_duplicate_faces, remove_unreferenced_vertices, remove_zero_area_faces
-from ...geometry.components import go_on
 
 MERGE_DISTANCE = 1e-4
 """Vertices nearer than this become one; relative to the bounding box's diagonal."""
@@ -22,7 +22,7 @@ MOST_CROWDED = 4_000_000
 diagonal until all the others are near one another."""
 
 
-def clean_mesh(mesh: MeshData, check: Callable[[], None] = go_on) -> MeshData:
+def clean_mesh(mesh: MeshData, check: Callable[[], None] = ignore) -> MeshData:
     """Merge close vertices, drop repeated faces, faces without area and vertices without a face; order is kept.
 
     ``check`` is called between the steps, each of which takes about a second for five million faces, and may raise to

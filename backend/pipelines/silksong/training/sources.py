@@ -12,7 +12,8 @@ import numpy as np
 
 from ....contract import BadInput, MeshData
 from ....geometry.frames import blender_to_y_up
-from ....geometry.mesh_files import MESH_SUFFIXES, joined, read_parts
+from ....geometry.joining import joined
+from ....geometry.mesh_files import MESH_SUFFIXES, read_parts
 from ....procedural.dataset import Split
 from ....procedural.low_poly import low_poly_object
 from ....procedural.low_poly_shapes import axis_rotation
