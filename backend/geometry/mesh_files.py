@@ -77,19 +77,17 @@ def read_nodes(path: Path, materials: bool = False) -> list[MeshNode]:
 
 
 def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
-    """Write the parts in the format that the suffix names.
-
-    GLB and OBJ keep parts apart and named, and their UVs. Vertex colors go to GLB, OBJ and PLY, a part's one color to
-    GLB and PLY, its texture to GLB. Raises OSError.
+    """Write the parts in the format that the suffix names, with what `with_appearance` says of it; GLB and OBJ keep
+    parts apart and named. Raises OSError.
     """
     suffix, scene = path.suffix.lower(), trimesh.Scene()
     for part in parts:
-        mesh = with_appearance(part.mesh, part.name, path.suffix.lower(), part.maps, part.color)
-        if path.suffix.lower() in _Y_UP_SUFFIXES:
+        mesh = with_appearance(part.mesh, part.name, suffix, part.maps, part.color)
+        if suffix in _Y_UP_SUFFIXES:
             mesh.apply_transform(BLENDER_TO_Y_UP)
         scene.add_geometry(mesh, node_name=part.name, geom_name=part.name)
-    geometry = scene if path.suffix.lower() in _Y_UP_SUFFIXES else scene.to_mesh()
-    path.write_bytes(_exported(geometry, path.suffix.lower().lstrip(".")))
+    geometry = scene if suffix in _Y_UP_SUFFIXES else scene.to_mesh()
+    path.write_bytes(_exported(geometry, suffix.lstrip(".")))
 
 
 def _loaded(path: Path, materials: bool) -> trimesh.Scene:

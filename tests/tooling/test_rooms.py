@@ -13,19 +13,18 @@ BACKEND = Path(__file__).resolve().parents[2] / "backend"
 BELOW: dict[str, tuple[str, ...]] = {
     "contract": (),
     "geometry": ("contract",),
-    "weights": ("contract",),
     "painting": ("contract", "geometry"),
     "procedural": ("contract", "geometry"),
-    "training": ("contract", "weights"),
-    "pipelines/common": ("contract", "geometry", "weights"),
-    "pipelines/<name>": ("contract", "geometry", "painting", "pipelines/common", "weights"),
-    "pipelines/<name>/training": ("contract", "geometry", "painting", "procedural", "training", "pipelines/common",
-                                  "weights"),
+    "training": ("contract",),
+    "pipelines/common": ("contract", "geometry"),
+    "pipelines/<name>": ("contract", "geometry", "painting", "pipelines/common"),
+    "pipelines/<name>/training": ("contract", "geometry", "painting", "procedural", "training", "pipelines/common"),
+    "pipelines": ("contract", "pipelines/common"),
+    "weights": ("contract", "pipelines"),
+    "worker": ("contract", "pipelines", "weights"),
 }
-"""What the modules of each room may import besides their own room. Rooms that are not named here may import all."""
-LIGHT = ("contract", "pipelines")
-"""Rooms that Blender reads: their own modules need nothing but the standard library and numpy. Of the pipelines that is
-`registry` and each `spec` with what these import."""
+"""What the modules of each room may import besides their own room; "pipelines" is the registry, which finds the specs.
+Rooms that are not named here may import all."""
 
 
 def room_of(path: Path) -> tuple[str, str]:
