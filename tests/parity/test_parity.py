@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser, timestep_frequencies
 from tests.parity.__main__ import compare, golden_files, main
@@ -71,12 +71,41 @@ def test_sizes_are_read_from_the_golden_file(tmp_path):
     assert main([str(path)]) == 0
 
 
-def test_runner_refuses_unknown_cases_and_missing_files(tmp_path, capsys):
+def test_runner_refuses_unknown_kinds_and_missing_files(tmp_path, capsys):
     write_attention_case(tmp_path / "partpacker" / "no_such_case.safetensors", 0.0)
+    write_attention_case(tmp_path / "partpacker" / "attention_again.safetensors", 0.0)
+    (tmp_path / "partpacker" / "no_such_table.json").write_text("{}")
     assert main([str(tmp_path)]) == 1
-    assert "no_such_case" in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert "no_such_case" in output.err and "no_such_table" in output.err
+    assert "attention_again" in output.out
     assert main([str(tmp_path / "absent.safetensors")]) == 1
     assert "absent" in capsys.readouterr().err
+
+
+def test_outputs_that_nothing_was_compared_with_are_failures(tmp_path, capsys):
+    path = tmp_path / "partpacker" / "attention.safetensors"
+    write_attention_case(path, 0.0)
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        save_file(tensors | {"out.another": torch.zeros(1)}, path, file.metadata())
+    assert main([str(path)]) == 1
+    assert "not compared: another" in capsys.readouterr().out
+
+
+def test_a_companion_alone_proves_nothing(tmp_path):
+    path = tmp_path / "partpacker" / "bipartite_expected.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+    assert main([str(path)]) == 1
+
+
+def test_a_damaged_file_does_not_hide_the_others(tmp_path, capsys):
+    write_attention_case(tmp_path / "partpacker" / "attention.safetensors", 0.0)
+    save_file({"out.y": torch.zeros(1)}, tmp_path / "partpacker" / "dit_without_inputs.safetensors", {"config": "{}"})
+    assert main([str(tmp_path)]) == 1
+    output = capsys.readouterr()
+    assert "self_rms" in output.out and "dit_without_inputs" in output.err
 
 
 @pytest.mark.parametrize(

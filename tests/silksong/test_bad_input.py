@@ -76,19 +76,19 @@ def test_what_does_not_belong_to_the_surface_changes_nothing(tmp_path: Path, ver
     repaired, _ = run(tmp_path, "repair_mesh", vertices, faces)
     assert np.allclose(repaired.vertices, VERTICES, atol=1e-6) and len(repaired.faces) == len(FACES)
     (tmp_path / "job").rename(tmp_path / "repaired")
-    woven, _ = run(tmp_path, "remesh", vertices, faces)
+    decoded, _ = run(tmp_path, "remesh", vertices, faces)
     (tmp_path / "job").rename(tmp_path / "woven")
     plain, _ = run(tmp_path, "remesh", VERTICES, FACES)
-    assert np.array_equal(woven.faces, plain.faces) and np.allclose(woven.vertices, plain.vertices, atol=1e-6)
+    assert np.array_equal(decoded.faces, plain.faces) and np.allclose(decoded.vertices, plain.vertices, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [(1e30, 1e30, 1e30), (1e-30, 1e-30, 1e-30), (1, 1, 0), (-1, 1, 1), (0.1, 10, 1)])
 def test_sizes_flat_and_mirrored_meshes(tmp_path: Path, scale: tuple[float, ...]) -> None:
-    """Random weights weave anywhere in the cube around the original, in its place and size."""
-    woven, _ = run(tmp_path, "remesh", VERTICES * scale, FACES)
-    assert len(woven.faces) and np.isfinite(woven.vertices).all()
+    """Random weights generate vertices anywhere in the cube around the original, in its place and size."""
+    decoded, _ = run(tmp_path, "remesh", VERTICES * scale, FACES)
+    assert len(decoded.faces) and np.isfinite(decoded.vertices).all()
     cube = 1.1 * np.max(np.abs(scale))
-    assert 0.05 * cube < np.abs(woven.vertices.astype(np.float64)).max() <= cube
+    assert 0.05 * cube < np.abs(decoded.vertices.astype(np.float64)).max() <= cube
     (tmp_path / "job").rename(tmp_path / "woven")
     repaired, _ = run(tmp_path, "repair_mesh", VERTICES * scale, FACES)
     if 0 not in scale:

@@ -58,7 +58,7 @@ def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
     vertices, faces = mesh.vertices, mesh.faces
     cell = 8 / 1.9 * 2 / 128
     assert len(faces) == result.artifacts[0].properties["faces"] > 0
-    # Random weights weave anywhere in the cube [-1, 1] around the original.
+    # Random weights generate vertices anywhere in the cube [-1, 1] around the original.
     assert (np.abs(vertices - [10, -20, 5]) <= 4 / 0.95 + cell).all()
     assert told.told == {stage.name: 1.0 for stage in SPEC.task("remesh").stages}, "each to its end"
     found = result.artifacts[0].properties
@@ -81,7 +81,7 @@ def test_variants_are_draws_of_their_own_and_the_first_is_watched(folder: JobFol
     run(tiny_pipeline(), request(alone, "remesh", ball, max_tokens=512), alone, Resources(), Silent())
     first = MeshData.read(alone.outputs / "mesh.npz")
     same = [np.array_equal(first.vertices, mesh.vertices) for mesh in meshes]
-    assert same.count(True) == 1, "asked for alone the first one that is woven is the same, wherever it is ranked"
+    assert same.count(True) == 1, "asked for alone the first one generated is the same, wherever it is ranked"
     assert set(told.previews) == {"preview.npz"}
     mesh = MeshData.read(folder.outputs / "preview.npz")
     vertices, faces = mesh.vertices, mesh.faces

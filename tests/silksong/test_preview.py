@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.contract import JobFolder, MeshData
-from backend.pipelines.silksong.preview import PREVIEW_FILE, WeavingPreview
+from backend.pipelines.silksong.preview import PREVIEW_FILE, GenerationPreview
 from backend.pipelines.silksong.tokenizer import Salvage, decode, encode, mesh_so_far
 from backend.pipelines.silksong.tokenizer.vocabulary import VOCABULARY_SIZE
 
@@ -61,7 +61,7 @@ def test_it_grows_at_most_five_times_a_second(tmp_path: Path) -> None:
     def keep(file: str) -> None:
         sizes.append(len(MeshData.read(folder.outputs / file).faces))
 
-    preview, sequence = WeavingPreview(folder, lambda positions: positions * 2, keep, clock), two_parts()
+    preview, sequence = GenerationPreview(folder, lambda positions: positions * 2, keep, clock), two_parts()
     reports = rows_of(sequence)
     for new in reports:
         clock.now += 0.02
@@ -82,7 +82,7 @@ def test_it_grows_at_most_five_times_a_second(tmp_path: Path) -> None:
 def test_a_disk_that_takes_no_preview_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, clock, told = JobFolder.create(tmp_path / "job"), Clock(), []
     (folder.outputs / "preview.npz").mkdir()  # where the file would be
-    preview = WeavingPreview(folder, lambda positions: positions, told.append, clock)
+    preview = GenerationPreview(folder, lambda positions: positions, told.append, clock)
     for new in rows_of(two_parts()):
         clock.now += 1
         preview(new)

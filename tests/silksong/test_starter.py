@@ -21,7 +21,7 @@ from .test_job import Silent
 
 STARTER = SPEC.weight_set("starter")
 KNOWN_GOOD = (0, 3)
-"""Held-out objects that these weights weave closed; docs and card say how many of 64 they do."""
+"""Held-out objects that these weights remesh to closed ones; docs and card say how many of 64 they do."""
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def test_a_dense_object_becomes_closed_low_poly_in_its_place(
     low_poly = low_poly_object(Split.HELD_OUT, number)
     moved = MeshData(3.0 * low_poly.vertices + np.array([5.0, -2.0, 1.0], np.float32), low_poly.faces)
     dense = densified(moved, seed=number)
-    woven, result = _remeshed(model, dense, tmp_path / "job")
-    assert is_watertight(woven)
-    assert woven.volume > 0
-    assert deviations(dense, [woven], 20_000)[0].mean < 0.03
-    assert 0.5 < len(woven.faces) / len(low_poly.faces) < 2.0
+    decoded, result = _remeshed(model, dense, tmp_path / "job")
+    assert is_watertight(decoded)
+    assert decoded.volume > 0
+    assert deviations(dense, [decoded], 20_000)[0].mean < 0.03
+    assert 0.5 < len(decoded.faces) / len(low_poly.faces) < 2.0
     assert not result.notes

@@ -154,10 +154,10 @@ def test_parts_of_low_poly_that_should_be_closed_are():
     before = after = 0
     for number in range(60):
         mesh = low_poly_object(Split.HELD_OUT, number)
-        woven = decode(encode(MeshData(blender_to_y_up(mesh.vertices), mesh.faces)).ids)
-        faces = close_parts(woven.faces)
-        closed = is_watertight(MeshData(woven.vertices, faces))
-        before, after = before + is_watertight(MeshData(woven.vertices, woven.faces)), after + closed
+        decoded = decode(encode(MeshData(blender_to_y_up(mesh.vertices), mesh.faces)).ids)
+        faces = close_parts(decoded.faces)
+        closed = is_watertight(MeshData(decoded.vertices, faces))
+        before, after = before + is_watertight(MeshData(decoded.vertices, decoded.faces)), after + closed
         assert not closed or len(faces) == len(mesh.faces)
     assert before < 36 and after > 51
 

@@ -108,10 +108,10 @@ def test_pool_holds_what_was_tokenized_and_is_read_only_for_the_same_run(pool: P
         corners = pool.corners[pool.face_starts[number] : pool.face_starts[number + 1]].double().numpy()
         low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
         assert (high - low).max() == pytest.approx(1.9, abs=2e-3)
-        woven = decode(tokens.numpy())
-        assert not woven.notes
-        assert np.abs(woven.vertices.min(axis=0) - low).max() < 1 / 64
-        assert np.abs(woven.vertices.max(axis=0) - high).max() < 1 / 64
+        decoded = decode(tokens.numpy())
+        assert not decoded.notes
+        assert np.abs(decoded.vertices.min(axis=0) - low).max() < 1 / 64
+        assert np.abs(decoded.vertices.max(axis=0) - high).max() < 1 / 64
     pool.save(tmp_path / "pool.safetensors", "this")
     assert Pool.load(tmp_path / "pool.safetensors", "that") is None
     again = Pool.load(tmp_path / "pool.safetensors", "this")

@@ -91,8 +91,8 @@ def _start(
     texture = draws.normal("noise_texture", (shape[1], *projection.texture_size))
     noise = draws.normal("initial_background_noise", shape)
     alpha_bar = float(plan.alphas_cumprod[plan.steps[0].timestep + 1])
-    on_ground = _on_ground(projection.render(texture), around, alpha_bar, noise)
-    return _State(on_ground, texture, draws.colors(0, views, DRAWN_FROM[Palette.ALL]))
+    on_background = _on_background(projection.render(texture), around, alpha_bar, noise)
+    return _State(on_background, texture, draws.colors(0, views, DRAWN_FROM[Palette.ALL]))
 
 
 def _advance(
@@ -120,10 +120,10 @@ def _advance(
         done = step_views(projection, levels, clean, state.views, step.exponent, noise)
     noise = draws.normal(f"{name}.background_noise", shape)
     state.texture = done.texture if done.texture is not None else state.texture
-    state.views = _on_ground(done.views, backgrounds[state.colors].float(), levels.alpha_bar, noise)
+    state.views = _on_background(done.views, backgrounds[state.colors].float(), levels.alpha_bar, noise)
     return StepOutcome(step, state.views, clean, prediction, done)
 
 
-def _on_ground(rendered: Tensor, background: Tensor, alpha_bar: float, noise: Tensor) -> Tensor:
+def _on_background(rendered: Tensor, background: Tensor, alpha_bar: float, noise: Tensor) -> Tensor:
     """Rendered views with alpha as the last channel [V, C + 1, s, s] before a noised background."""
     return composite(background, rendered[:, :-1], rendered[:, -1:], alpha_bar, noise)

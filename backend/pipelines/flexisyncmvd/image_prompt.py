@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
-GROUND = (255, 255, 255)
+BACKGROUND = (255, 255, 255)
 
 
 def has_adapter(unet: UNet2DConditionModel) -> bool:
@@ -23,7 +23,7 @@ def padded_to_square(image: Image.Image) -> Image.Image:
     """The whole image on white, since the image encoder looks at the middle square only."""
     image = image.convert("RGBA")
     side = max(image.size)
-    square = Image.new("RGBA", (side, side), (*GROUND, 255))
+    square = Image.new("RGBA", (side, side), (*BACKGROUND, 255))
     square.alpha_composite(image, ((side - image.width) // 2, (side - image.height) // 2))
     return square.convert("RGB")
 

@@ -23,7 +23,7 @@ ROWS_OF_HINTS = 4
 
 @dataclass(frozen=True)
 class Guidance:
-    """Classifier-free guidance. `together` computes both signs in one batch: faster, the same result, more memory.
+    """Classifier-free guidance. `together` runs both signs in one batch: faster, the same result, more memory.
 
     `guess_mode` gives the ControlNets to the positive sign only, weaker in the outer layers.
     """

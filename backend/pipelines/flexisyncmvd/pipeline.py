@@ -82,7 +82,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
 
     @property
     def device_of_networks(self) -> torch.device:
-        """Where the networks compute: where offload hooks bring them, else where they lie."""
+        """Where the networks run: where offload hooks move them, else where they are."""
         return self._execution_device
 
     @torch.no_grad()
@@ -119,22 +119,22 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         seed: int,
         reports: Reports,
     ) -> TextureOutput:
-        told, device = reports.stage, self.device_of_networks
+        report, device = reports.stage, self.device_of_networks
         draws = Draws(seed, device)
-        told("prepare", 0, 4)
+        report("prepare", 0, 4)
         prompts = self.encode_prompts(*texts, scene.rig)
-        told("prepare", 1, 4)
+        report("prepare", 1, 4)
         controls = self.prepare_controls(scene, settings)
-        told("prepare", 2, 4)
+        report("prepare", 2, 4)
         projector = self.latent_projector(scene, settings)
-        told("prepare", 3, 4)
+        report("prepare", 3, 4)
         backgrounds = self.encode_backgrounds(settings.sizes.latent_view, draws, reports.check)
-        told("prepare", 4, 4)
+        report("prepare", 4, 4)
         if guide and image is None:
             image = self.draw_guide(*texts, controls, scene.rig, settings, Draws(seed, device), reports)
         conditions = Conditions(prompts, controls, self.encode_image_prompt(image, image_scale))
         latents = self.denoise(conditions, projector, backgrounds, scene.rig, settings, draws, reports)
-        views = self.decode(latents, settings.decoded_together, told)
+        views = self.decode(latents, settings.decoded_together, report)
         texture = self.bake(views, scene, settings, reports)
         return TextureOutput(texture=texture, views=views, latents=latents, guide=image if guide else None)
 

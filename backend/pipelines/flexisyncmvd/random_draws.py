@@ -9,7 +9,7 @@ from torch import Tensor
 class Draws:
     """Draws in the order in which they are asked for, brought to `device`. `what` names a draw, for whoever replays it.
 
-    Numbers travel from pinned memory, so that drawing goes on beside a GPU's work and does not wait for it.
+    Numbers travel from pinned memory, so that drawing overlaps with the GPU's work and does not wait for it.
     """
 
     def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tells while it goes on, and what it leaves behind."""
+"""What a run reports while it goes on, and its results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class TextureOutput(BaseOutput):
 
 @dataclass(frozen=True)
 class Reports:
-    """Who is told what: stages, each step's outcome with the backgrounds' latents, and, oftener than steps, that work
-    goes on. Each may raise to cancel."""
+    """Callbacks: for stages, for each step's outcome with the backgrounds' latents, and a check, called more often than
+    steps end. Each may raise to cancel."""
 
     stage: StageReport = ignore
     step: Callable[[StepOutcome, Tensor], None] = ignore

@@ -25,7 +25,7 @@ CHUNK = 128
 VALUE_SCALE = 2.0**-8
 """Exponentials of cosine scores are at most e^10: with values scaled so, no sum over a chunk leaves half precision."""
 WEIGHT_COLUMNS = 8
-"""Columns beside the values, the first of which holds what a position counts; eight keep rows aligned."""
+"""Columns next to the values, the first of which holds what a position counts; eight keep rows aligned."""
 
 
 class Position(NamedTuple):

@@ -26,7 +26,7 @@ TOKENS_PER_REPORT = 8
 """With one report under way and one being read, a cancel comes at most twice as many tokens late."""
 
 Streamer = Callable[[NDArray[np.int64]], None]
-"""Told the new tokens `[rows, n]` as they come, -1 from a row's end on."""
+"""Called with new tokens `[rows, n]` as they are generated, -1 from a row's end on."""
 
 
 class TokenGenerator:
@@ -77,7 +77,7 @@ class TokenGenerator:
 
         `condition [rows or 1, T, Dc]`; `prompt` int64 `[n]` begins every row and is part of the result. `seed` is one
         for each row, or the first row's, and row r then has `seed + r`. The same seed gives the same draws on every
-        device and in every row, whatever the other rows are. `report` is told the tokens so far, and the most there
+        device and in every row, whatever the other rows are. `report` gets the tokens so far, and the most there
         can be.
         """
         with torch.cuda.device(self.device) if self._pool is not None else nullcontext():
@@ -182,7 +182,7 @@ def _until_end(tokens: NDArray[np.int64], ended: NDArray[np.bool_]) -> tuple[NDA
 
 
 def _tokens_of(row: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What comes before a row's first end token."""
+    """The tokens before a row's first end token."""
     ends = np.flatnonzero(row == vocabulary.END)
     return row[: ends[0]].copy() if len(ends) else row.copy()
 

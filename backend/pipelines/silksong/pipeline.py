@@ -80,7 +80,7 @@ class SilksongPipeline(DiffusionPipeline):
         the published pipeline does.
 
         All `S * variants` rows are computed together, or `rows_at_once` of them, which takes less memory and longer.
-        `streamer` is told new tokens `[rows, n]` of the first rows that are computed together, while they come;
+        `streamer` is called with new tokens `[rows, n]` of the first rows that run together;
         `progress` of the stages "points", "condition" and "tokens".
 
         Raises BadInput for a surface without area, NotFiniteError (damaged weights, too little precision), and

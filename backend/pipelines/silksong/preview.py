@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mesh so far, for the artist to watch while tokens come."""
+"""The mesh so far, for the artist to watch during generation."""
 
 import logging
 import time
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 PREVIEW_FILE = "preview.npz"
 SECONDS_BETWEEN = 0.2
 LARGEST_SHARE = 0.05
-"""Of the time that generation takes, for previews. Each token is woven once; only writing grows with the mesh."""
+"""Of the time that generation takes, for previews. Each token is decoded once; only writing grows with the mesh."""
 
 
-class WeavingPreview:
+class GenerationPreview:
     """A streamer that writes the first row's mesh into the job's outputs, at most five times a second as it grows.
 
-    `placed` brings float [V, 3] from the tokens' frame to Blender's; `tell` is told the file's name. The faces are
+    `placed` maps float [V, 3] from the tokens' frame to Blender's; `tell` is called with the file's name. The faces are
     wound as the tokens say, which is only locally consistent. A disk that takes no preview costs the preview, no more.
     """
 

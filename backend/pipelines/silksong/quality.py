@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of woven meshes, for the artist's quality card, and which of several variants is the best."""
+"""The metrics of generated meshes, for the artist's quality report, and which of several variants is the best."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ def best_first(
     check: Callable[[], None],
     warn: Callable[[str], None],
 ) -> list[Variant]:
-    """Give the variants their figures, and put the best first.
+    """Give the variants their metrics, and put the best first.
 
     1. Complete ones come before those that were cut off or had to be salvaged: these lack an unknown piece.
     2. Then those about as near to the original as the nearest (`AS_NEAR`), by mean distance: a variant without a leg
@@ -65,8 +65,8 @@ def best_first(
        by right.
     4. Then the smaller mean distance.
 
-    `original` is in the variants' frame. `check` may raise to give up. The woven meshes are not lost where warp cannot
-    compile or keep its kernels: then they are ordered without distances, and `warn` is told.
+    `original` is in the variants' frame. `check` may raise to give up. No mesh is lost where warp cannot
+    compile or keep its kernels: then they are ordered without distances, and `warn` is called.
     """
     topologies = [Topology.of(variant.faces) for variant in variants]
     meshes = [MeshData(variant.vertices.astype(np.float32), variant.faces) for variant in variants]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task `remesh`: one or several mesh files are woven anew in one batch."""
+"""The task `remesh`: one or several mesh files are remeshed in one batch."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ...contract import FileResult, JobFolder, MeshwrightError, Progress, Request, Resources, Result
 from ...contract.reports import ignore
 from .pipeline import SilksongPipeline
-from .preview import WeavingPreview
+from .preview import GenerationPreview
 from .quality import best_first
 from .surface import Surface
-from .variants import result_of, woven_variants
+from .variants import mesh_variants, result_of
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Remeshing:
             seed=self.request.seed,
             max_tokens=self._max_tokens,
             progress=self.progress.stage,
-            streamer=WeavingPreview(self.folder, surfaces[0].placed, self.progress.preview) if watch else ignore,
+            streamer=GenerationPreview(self.folder, surfaces[0].placed, self.progress.preview) if watch else ignore,
         )
         self.progress.stage("tokens", 1, 1)  # most sequences end long before the most tokens that there can be
         each = len(sequences) // len(surfaces)
@@ -101,7 +101,7 @@ class Remeshing:
         def decoded(done: int, count: int) -> None:
             self.progress.stage("decode", number * count + done, of * count)
 
-        variants = woven_variants(sequences[file], self._max_tokens, surface.placed, surface.closed, decoded)
+        variants = mesh_variants(sequences[file], self._max_tokens, surface.placed, surface.closed, decoded)
         ranked = best_first(variants, surface.original, closed=surface.closed,
                             check=lambda: self.progress.stage("quality", number, of), warn=self.progress.warn)
         self.progress.stage("quality", number + 1, of)

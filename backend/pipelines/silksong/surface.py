@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An input mesh: checked, and for weaving cleaned and turned into the points that the model sees."""
+"""An input mesh: checked, and for generation cleaned and turned into the points that the model sees."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ See docs/algorithms/silksong.md, section 4.
 
 @dataclass(frozen=True)
 class Surface:
-    """What is woven anew. `original` is the mesh as it came, in Blender's frame."""
+    """What is remeshed. `original` is the mesh as it was given, in Blender's frame."""
 
     original: MeshData
     points: Tensor
@@ -41,7 +41,7 @@ class Surface:
     def read(cls, path: Path, seed: int, check: Callable[[], None]) -> "Surface":
         """The surface of a mesh file; `seed` draws its points. `check` is called between steps and may raise.
 
-        Raises BadInput for a mesh that has no surface, or too little to weave.
+        Raises BadInput for a mesh that has no surface, or too little to remesh.
         """
         original = read_checked(path)
         check()
@@ -65,7 +65,7 @@ class Surface:
 
 def no_surface() -> BadInput:
     """For a mesh of which nothing is left when close vertices are one."""
-    return BadInput("The mesh has no surface.", "All of its faces are without area, or tiny beside its extent.",
+    return BadInput("The mesh has no surface.", "All of its faces are without area, or tiny compared to its extent.",
                     "Delete stray faces that lie far away, or select another mesh.")
 
 

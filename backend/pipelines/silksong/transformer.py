@@ -65,7 +65,7 @@ class HeadProjections(nn.Module):
 
 
 class CausalAttention(HeadProjections):
-    """Cosine self-attention of `[B, L, W]`; every position sees itself and what comes before."""
+    """Cosine self-attention of `[B, L, W]`; every position sees itself and those before it."""
 
     def forward(self, x: Tensor, _condition: Tensor) -> Tensor:
         query, key = (cosine_normalized(self.split_heads(layer(x))) for layer in (self.to_q, self.to_k))

@@ -16,12 +16,12 @@ from .grammar import MIN_TOKENS
 from .tokenizer import close_parts, decode
 
 MESH_FILE = "mesh.npz"
-OUT_OF_TOKENS = "The tokens ran out, so that the mesh may lack a part: raise Longest, or split the object first."
+OUT_OF_TOKENS = "The tokens ran out, so that the mesh may lack a part: raise Max Faces, or split the object first."
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One woven mesh in the input's place and frame; `properties` are figures for the artist."""
+    """One generated mesh in the input's place and frame; `properties` are metrics for the artist."""
 
     vertices: NDArray[np.floating]
     faces: NDArray[np.int32]
@@ -31,7 +31,7 @@ class Variant:
     properties: dict[str, Value] = field(default_factory=dict)
 
 
-def woven_variants(
+def mesh_variants(
     sequences: Sequence[NDArray[np.int64]],
     max_tokens: int,
     placed: Callable[[NDArray[np.floating]], NDArray[np.floating]],
@@ -42,15 +42,15 @@ def woven_variants(
 
     `max_tokens` is how long they could become; `placed` brings float [V, 3] from the tokens' frame to the input's.
     Where the input was `closed`, parts that a small repair closes are repaired.
-    `report` is told `(done, of)`. Raises MeshwrightError when there is none.
+    `report` is called with `(done, of)`. Raises MeshwrightError when there is none.
     """
     variants = []
     for number, sequence in enumerate(sequences, 1):
-        woven = decode(sequence)
-        if MeshData(woven.vertices, woven.faces).area_vectors().any():
-            outward = wind_outward(woven.vertices, close_parts(woven.faces) if closed else woven.faces)
-            notes = (*woven.notes, OUT_OF_TOKENS) if ran_out(sequence, max_tokens) else woven.notes
-            variants.append(Variant(placed(woven.vertices), outward, notes, complete=not notes))
+        decoded = decode(sequence)
+        if MeshData(decoded.vertices, decoded.faces).area_vectors().any():
+            outward = wind_outward(decoded.vertices, close_parts(decoded.faces) if closed else decoded.faces)
+            notes = (*decoded.notes, OUT_OF_TOKENS) if ran_out(sequence, max_tokens) else decoded.notes
+            variants.append(Variant(placed(decoded.vertices), outward, notes, complete=not notes))
         report(number, len(sequences))
     if not variants:
         raise MeshwrightError("No mesh came of this.", "The tokens that were drawn make no face.",

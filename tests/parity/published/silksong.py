@@ -25,7 +25,7 @@ from backend.pipelines.silksong.tokenizer.encode import (
     Surface,
     surface_tokens,
 )
-from backend.pipelines.silksong.tokenizer.weaver import Malformed, Weaver
+from backend.pipelines.silksong.tokenizer.mesh_builder import Malformed, MeshBuilder
 
 TOOL_FACES_PER_VERTEX, TOOL_NON_MANIFOLD_VERTICES = 100, 500
 
@@ -92,21 +92,21 @@ class PublishedMesh:
 
 def published_decode(tokens: NDArray) -> PublishedMesh:
     """The mesh up to the first damaged token. Raises IndexError for a link or a layer before what it refers to."""
-    weaver = _PublishedWeaver()
+    builder = _PublishedBuilder()
     try:
-        weaver.weave(np.asarray(tokens).ravel().tolist())
+        builder.build(np.asarray(tokens).ravel().tolist())
     except Malformed as stop:
         if isinstance(stop, IndexError):
             raise
-    faces = distinct(np.array(weaver.faces, np.int32).reshape(-1, 3))
-    return PublishedMesh(np.array(weaver.cells, np.int32).reshape(-1, 3), faces)
+    faces = distinct(np.array(builder.faces, np.int32).reshape(-1, 3))
+    return PublishedMesh(np.array(builder.cells, np.int32).reshape(-1, 3), faces)
 
 
 class _OutOfPlaceError(Malformed, IndexError):
     """Where the published decoder loses the whole mesh."""
 
 
-class _PublishedWeaver(Weaver):
+class _PublishedBuilder(MeshBuilder):
     """Layers survive the start of a component, and tokens out of place that ours passes over end the mesh."""
 
     def __init__(self) -> None:

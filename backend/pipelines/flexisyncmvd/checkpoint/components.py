@@ -22,7 +22,7 @@ class Components:
 
     SD 1.5 has one tokenizer and text encoder, SDXL two. `controlnets` and the two parts of the IP-Adapter hold what was
     asked for. `ip_adapter` is {"image_proj": …, "ip_adapter": …}, as `UNet2DConditionModel._load_ip_adapter_weights`
-    takes it in a list. `scheduler_config` builds the DDPM schedule and tells what the network predicts.
+    takes it in a list. `scheduler_config` builds the DDPM schedule and says what the network predicts.
     """
 
     family: Family

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which family a single file belongs to, told by the names and shapes of its tensors; what it is if it is no checkpoint
+"""Which family a single file belongs to, by the names and shapes of its tensors; what it is if it is no checkpoint
 that can be used."""
 
 from ...common.checkpoint_shapes import CheckpointError, Shapes

@@ -75,7 +75,7 @@ class CheckpointLibrary:
         image encoder and the IP-Adapter, which is then in the UNet.
 
         All files are checked before the first is read. What the last job had and this one needs is kept, the rest is
-        let go first. `report` is told what is being read and may raise to cancel. Raises CheckpointError.
+        let go first. `report` is called with what is being read and may raise to cancel. Raises CheckpointError.
         """
         checkpoint = None if self.holds(choice) else plan_checkpoint(self.folder, choice, self.published)
         networks = {kind: self._plan_controlnet(kind, choice.tile if kind == TILE else None)
@@ -154,7 +154,7 @@ class CheckpointLibrary:
 
 
 def _fingerprint(choice: CheckpointChoice) -> tuple[object, ...]:
-    """Changes with the choice, and when a chosen file, or one in a chosen folder, was written anew."""
+    """Changes with the choice, and when a chosen file, or one in a chosen folder, was written again."""
     files = [lora.path for lora in choice.loras]
     if choice.checkpoint is not None:
         checkpoint = folder_or_file(choice.checkpoint)

@@ -2,7 +2,7 @@
 """LoRAs, added to the weights while a checkpoint is read: W + strength · alpha / rank · up · down.
 
 Added once they cost nothing in a step, and the sum is taken in float32 before it is rounded to half precision. Each
-file is compared with the networks first: a LoRA of another family is told before anything is read.
+file is compared with the networks first: a LoRA of another family is refused before anything is read.
 """
 
 import json
@@ -130,7 +130,7 @@ def _grouped(stored: Stored) -> dict[str, _Matrices]:
 
 
 def _take_alphas(stored: Stored, layers: Mapping[str, _Matrices]) -> None:
-    """PEFT writes alpha into the header and not beside the matrices."""
+    """PEFT writes alpha into the header and not next to the matrices."""
     try:
         header = json.loads(stored.remarks.get(_HEADER, "{}"))
     except ValueError as error:

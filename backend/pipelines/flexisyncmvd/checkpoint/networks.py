@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From stored tensors to a network: planned and checked first, without memory, then filled tensor by tensor.
 
-All networks of a checkpoint are planned before the first is filled, so a wrong file is told in a second and not after
+All networks of a checkpoint are planned before the first is filled, so a wrong file is found in a second and not after
 minutes of reading.
 """
 
@@ -54,7 +54,7 @@ class PlannedNetwork:
     ) -> Any:
         """The network with its weights in `dtype` on `device`, frozen, for inference. It can be filled once.
 
-        `report` is told the label before each tensor and may raise to give up.
+        `report` is called with the label before each tensor and may raise to give up.
         """
         stored = StoredTensors(self.label, shapes_by_name(self.tensors), self.tensors.pop)
         return fill(self.network, stored, dtype, device, partial(report, self.label), change)

@@ -45,7 +45,7 @@ class CheckpointPipelines:
     ) -> FlexiSyncMVDPipeline:
         """The chosen checkpoint with a ControlNet for each of `controls`, and with `image` the IP-Adapter.
 
-        `report` is told what is being read and may raise to cancel. Raises CheckpointError.
+        `report` is called with what is being read and may raise to cancel. Raises CheckpointError.
         """
         asked = (choice, tuple(controls), image)
         if self._pipeline is not None and asked == self._asked and self.library.holds(choice):

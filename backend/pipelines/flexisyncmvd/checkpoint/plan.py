@@ -125,7 +125,7 @@ def _from_folder(path: Path, family: Family, schedule: dict[str, Any],
 def _from_file(path: Path, family: Family, base: Mapping[str, _Source]) -> tuple[dict[str, _Source], dict[str, Any]]:
     """The networks that a single file brings, and what it says of the schedule.
 
-    The VAE of such a file is never the one that was mended for half precision.
+    The VAE of such a file is never the one that was fixed for half precision.
     """
     stored = open_stored(path, CHOSEN)
     _require_family(path.name, family_of(stored), family)

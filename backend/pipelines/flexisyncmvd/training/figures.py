@@ -117,7 +117,7 @@ def figures_of_one(
 
 
 def summary(rows: Sequence[Mapping[str, float | int | str]]) -> dict[str, float]:
-    """The figures of the model card."""
+    """The metrics of the model card."""
     shares, together, alone, seconds = (
         np.array([row[name] for row in rows], float)
         for name in ("color_share", "difference_together", "difference_alone", "seconds")

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 LORA, CONTROLNET = "lora", "controlnet"
 LORA_FILE, CONTROLNET_FOLDER = "lora.safetensors", "depth"
-"""What a finished run leaves in ``--out``, beside the checkpoints."""
+"""What a finished run leaves in ``--out``, next to the checkpoints."""
 SIZES: dict[Family, int] = {"sd15": 512, "sdxl": 1024}
 """Pixels of a view's side that the published networks were trained for."""
 LATENT_PIXEL = 8
@@ -103,8 +103,8 @@ class FineTuning:
     def latents(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Scaled latents of RGBA images uint8 [B, 4, S, S], each on a random background."""
         color, alpha = images[:, :3].float() / 255.0, images[:, 3:].float() / 255.0
-        ground = random_backgrounds(len(images), generator)[:, :, None, None]
-        shown = (color * alpha + ground * (1.0 - alpha)) * 2.0 - 1.0
+        background = random_backgrounds(len(images), generator)[:, :, None, None]
+        shown = (color * alpha + background * (1.0 - alpha)) * 2.0 - 1.0
         posterior = self.autoencoder.encode(shown).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator, device=shown.device)
         return (posterior.mean + posterior.std * noise) * self.autoencoder.config.scaling_factor
@@ -190,7 +190,7 @@ def write_result(components: Components, stage: Stage, options: argparse.Namespa
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the fine-tuning; return its exit status: 1 for an error that is told on stderr."""
+    """Run the fine-tuning; return its exit status: 1 for an error that is reported on stderr."""
     return exit_status(_fine_tune, arguments)
 
 

@@ -38,8 +38,8 @@ class AutoencoderLearning:
         count, device = self.preset.autoencoder_stage.batch, generator.device
         with torch.no_grad():
             chosen = torch.randint(len(self.pool), (count,), generator=generator, device=device)
-            paint, ground = random_paint(count, generator), random_backgrounds(count, generator)
-            images = painted(self.pool.views[chosen], paint, ground) * 2.0 - 1.0
+            paint, background = random_paint(count, generator), random_backgrounds(count, generator)
+            images = painted(self.pool.views[chosen], paint, background) * 2.0 - 1.0
             side = self.preset.image_size // 8
             noise = torch.randn(count, 4, side, side, generator=generator, device=device)
         decoded, divergence = module(images.contiguous(), noise)
@@ -70,9 +70,9 @@ class DenoiserLearning:
         noisy = kept.sqrt() * data + (1.0 - kept).sqrt() * noise
         target = noise if self.preset.prediction_type == "epsilon" else kept.sqrt() * noise - (1.0 - kept).sqrt() * data
         composited = (numbers[:, 0] < COMPOSITED)[:, None, None, None]
-        ground = pool.background[torch.randint(len(pool.background), (count,), generator=generator, device=device)]
-        ground = (1.0 - kept) * noise + kept * ground
-        noisy = torch.where(composited, mask * noisy + (1.0 - mask) * ground, noisy)
+        background = pool.background[torch.randint(len(pool.background), (count,), generator=generator, device=device)]
+        background = (1.0 - kept) * noise + kept * background
+        noisy = torch.where(composited, mask * noisy + (1.0 - mask) * background, noisy)
         depth = (pool.depth[view].float() / 255.0)[:, None].expand(-1, 3, -1, -1)
         controlled = (numbers[:, 1] >= UNCONTROLLED).float()
         output = module(noisy, timestep, self.tokens(view, painting, generator), depth, controlled)

@@ -18,7 +18,7 @@ PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
 class LowRankLinear(nn.Module):
-    """A frozen linear layer, and beside it ``up @ down`` of a small rank, at first nothing."""
+    """A frozen linear layer, and next to it ``up @ down`` of a small rank, at first nothing."""
 
     def __init__(self, base: nn.Linear, rank: int) -> None:
         super().__init__()

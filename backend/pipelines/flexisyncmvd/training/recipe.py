@@ -57,7 +57,7 @@ def train(arguments: Sequence[str]) -> int:
 
 
 def effective_preset(options: argparse.Namespace) -> Preset:
-    """Return the preset with the options that replace some of its figures."""
+    """Return the preset with the options that replace some of its values."""
     lengths = {"autoencoder_stage": options.autoencoder_steps, "denoiser_stage": options.denoiser_steps}
     return with_options(PRESETS[options.preset], options, lengths)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Held-out figures while training: what the autoencoder keeps of a volume, what the denoiser makes of an image."""
+"""Held-out metrics while training: what the autoencoder keeps of a volume, what the denoiser makes of an image."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def denoiser_figures(
     steps: int = 25,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return the figures of objects generated from held-out images: overlaps and the counts of parts."""
+    """Return the metrics of objects generated from held-out images: overlaps and the counts of parts."""
     shape = (2 * preset.tokens_per_volume, preset.denoiser["latent_width"])
     latents = sample_latents(model, held_out.images, shape, steps, preset.evaluation_guidance, seed)
     inside = decoded_inside(autoencoder, latents, held_out.grid)

@@ -103,7 +103,7 @@ def encode_pool(
 def fold_normalization(autoencoder: PartPackerAutoencoder, latents: Tensor) -> None:
     """Change the autoencoder in place so that its latents have mean 0 and deviation 1 in every channel.
 
-    The scale and the offset go into the weights on both sides of the latent, so the autoencoder computes the same
+    The scale and the offset go into the weights on both sides of the latent, so the autoencoder gives the same
     field as before and no scaling factor is left for inference.
     """
     mean = latents.mean(dim=(0, 1))

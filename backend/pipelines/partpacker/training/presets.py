@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes of the networks and the figures of their training, one preset per purpose."""
+"""Sizes of the networks and settings of their training, one preset per purpose."""
 
 from __future__ import annotations
 

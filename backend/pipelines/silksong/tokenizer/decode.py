@@ -30,7 +30,7 @@ class DecodedMesh:
 def decode(tokens: ArrayLike) -> DecodedMesh:
     """The mesh of a sequence int [T]; the end token and -1 end it.
 
-    Each component is built for itself up to where a vertex is malformed, links out of place are passed over, vertices
+    Each component is built by itself up to where a vertex is malformed, links out of place are passed over, vertices
     without a face are dropped, and nothing raises.
     """
     salvage = Salvage()
@@ -40,7 +40,7 @@ def decode(tokens: ArrayLike) -> DecodedMesh:
 
 def mesh_so_far(salvage: Salvage) -> DecodedMesh:
     """The mesh of a sequence that may not have ended yet; of one that has, that of `decode`."""
-    cells, faces = salvage.woven()
+    cells, faces = salvage.mesh()
     places = np.array(cells, np.int32).reshape(-1, 3)
     triangles = distinct(np.array(faces, np.int32).reshape(-1, 3))
     used = np.zeros(len(places), bool)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from .mesh_builder import Malformed, MeshBuilder
 from .vocabulary import BLOCK, COMPONENT, END, END_COMPONENT, OFFSET
-from .weaver import Malformed, Weaver
 
 Triple = tuple[int, int, int]
 
@@ -17,7 +17,7 @@ Triple = tuple[int, int, int]
 class Salvage:
     """Takes a sequence in pieces of any length, each token once.
 
-    Each component is woven for itself up to where a vertex is malformed, links out of place are passed over, and
+    Each component is built by itself up to where a vertex is malformed, links out of place are passed over, and
     nothing raises. What the pieces give together does not depend on where they were cut.
     """
 
@@ -30,7 +30,7 @@ class Salvage:
     @property
     def face_count(self) -> int:
         """Faces so far, repeated ones counted."""
-        return sum(len(part.weaver.faces) for part in self._parts)
+        return sum(len(part.builder.faces) for part in self._parts)
 
     def add(self, tokens: NDArray[np.int64]) -> None:
         """Take the next tokens int64 [n]; the end token and -1 end the sequence, and what follows is ignored."""
@@ -47,14 +47,14 @@ class Salvage:
                 self._parts.append(_Part())
             self._parts[-1].add(piece)
 
-    def woven(self) -> tuple[list[Triple], list[Triple]]:
+    def mesh(self) -> tuple[list[Triple], list[Triple]]:
         """Cells of the vertices, and faces, so far."""
         cells: list[Triple] = []
         faces: list[Triple] = []
         for part in self._parts:
             first = len(cells)
-            faces += [(a + first, b + first, c + first) for a, b, c in part.weaver.faces]
-            cells += part.weaver.cells
+            faces += [(a + first, b + first, c + first) for a, b, c in part.builder.faces]
+            cells += part.builder.cells
         return cells, faces
 
     def notes(self) -> list[str]:
@@ -66,7 +66,7 @@ class _Part:
     """One component."""
 
     def __init__(self) -> None:
-        self.weaver = Weaver()
+        self.builder = MeshBuilder()
         self._finished = False
         self._reason = ""
 
@@ -74,7 +74,7 @@ class _Part:
         if self._reason:
             return
         try:
-            self.weaver.weave(tokens)
+            self.builder.build(tokens)
             self._finished = tokens[-1] == END_COMPONENT
         except Malformed as reason:
             self._reason = str(reason)
@@ -84,8 +84,8 @@ class _Part:
             yield f"Part {number} ends early, at {self._reason}."
         elif not self._finished:
             yield f"Part {number} is not finished."
-        if self.weaver.passed_over:
-            yield f"{self.weaver.passed_over} tokens of part {number} are out of place and were passed over."
+        if self.builder.passed_over:
+            yield f"{self.builder.passed_over} tokens of part {number} are out of place and were passed over."
 
 
 def _components(sequence: NDArray[np.int64]) -> Iterator[list[int]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which meshes are fit to learn from (docs/algorithms/silksong.md, section 9): tokenized, woven again and counted."""
+"""Which meshes are fit to learn from (docs/algorithms/silksong.md, section 9): tokenized, decoded again and counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_FACES = 16_000
 
 @dataclass(frozen=True)
 class CleaningRule:
-    """What a mesh must be after it was tokenized and woven again; the widest layer has 200 vertices by the format."""
+    """What a mesh must be after it was tokenized and decoded again; the widest layer has 200 vertices by the format."""
 
     fewest_faces: int
     most_components: int

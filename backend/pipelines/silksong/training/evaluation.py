@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How good weights are on held-out objects: the loss, and what is woven from dense versions of them."""
+"""How good weights are on held-out objects: the loss, and the meshes generated from dense versions of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SAMPLES = 8192
 """Points per surface between which distances are measured during training."""
 
 Measure = Callable[[MeshData, MeshData], float]
-"""Symmetric mean distance of a woven mesh (the second) to what was given, in diagonals of the latter."""
+"""Symmetric mean distance of a generated mesh (the second) to the given one, in diagonals of the latter."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def normalized(mesh: MeshData) -> MeshData:
     return MeshData(Normalization.to_box(mesh.bounds, LONGEST_SIDE).apply(mesh.vertices), mesh.faces)
 
 
-def sampled_distance(surface: MeshData, woven: MeshData, device: torch.device) -> float:
+def sampled_distance(surface: MeshData, decoded: MeshData, device: torch.device) -> float:
     """A ``Measure`` between random points of both: quick on a GPU, and too large by half the points' spacing."""
     generator = torch.Generator(device).manual_seed(0)
     first, second = (
@@ -82,7 +82,7 @@ def sampled_distance(surface: MeshData, woven: MeshData, device: torch.device) -
             torch.from_numpy(mesh.corners()).float().to(device)[None],
             torch.tensor([len(mesh.faces)], device=device), SAMPLES, generator,
         )[0, :, :3]
-        for mesh in (surface, woven)
+        for mesh in (surface, decoded)
     )
     between = torch.cdist(first, second)
     mean = (between.min(dim=0).values.mean() + between.min(dim=1).values.mean()) / 2
@@ -92,14 +92,14 @@ def sampled_distance(surface: MeshData, woven: MeshData, device: torch.device) -
 def figures_of_one(
     sequence: NDArray[np.int64], held_out: HeldOut, number: int, most_tokens: int, measure: Measure
 ) -> dict[str, float]:
-    """Figures of the sequence that was woven for one object; made into a mesh as an artist's is."""
-    woven, components = decode(sequence), int((held_out.tokens[number] == COMPONENT).sum())
+    """Metrics of the sequence generated for one object; made into a mesh as an artist's is."""
+    decoded, components = decode(sequence), int((held_out.tokens[number] == COMPONENT).sum())
     closed = is_watertight(held_out.surfaces[number])
-    mesh = MeshData(woven.vertices, close_parts(woven.faces) if closed else woven.faces)
+    mesh = MeshData(decoded.vertices, close_parts(decoded.faces) if closed else decoded.faces)
     return {
         "tokens": len(sequence),
         "ended": float(len(sequence) <= most_tokens - SPARE),
-        "intact": float(not woven.notes),
+        "intact": float(not decoded.notes),
         "closed": float(is_watertight(mesh)),
         "distance": measure(held_out.surfaces[number], mesh),
         "face_ratio": len(mesh.faces) / held_out.faces[number],
@@ -108,7 +108,7 @@ def figures_of_one(
 
 
 def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The figures of the model card."""
+    """The metrics of the model card."""
     distances, ratios = ([row[name] for row in rows] for name in ("distance", "face_ratio"))
     return {
         "objects": len(rows),
@@ -133,8 +133,8 @@ def held_out_loss(learner: SilksongLearner, held_out: HeldOut) -> float:
 
 
 def held_out_figures(learner: SilksongLearner, held_out: HeldOut) -> dict[str, float]:
-    """Loss and figures of all objects, woven together with the default settings."""
-    # Weaving takes over the transformer's weights: it gets copies.
+    """Loss and metrics of all objects, generated together with the default settings."""
+    # Generation takes over the transformer's weights: it gets copies.
     pipeline = SilksongPipeline(copy.deepcopy(learner.conditioner).eval(), copy.deepcopy(learner.transformer).eval())
     measure = partial(sampled_distance, device=pipeline.transformer.device)
     rows = [

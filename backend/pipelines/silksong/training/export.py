@@ -36,7 +36,7 @@ library_name: diffusers
 
 Small weights of the Mesh Silksong architecture, trained by Meshwright's own recipe on low-poly objects that Meshwright
 draws. They let Remesh run on a fresh machine without a network or a GPU. They are an honest toy: they know simple
-solids and things made of a few of them, and weave at most {most_tokens} tokens, some 400 faces. Use the published
+solids and things made of a few of them, and generate at most {most_tokens} tokens, some 400 faces. Use the published
 weights for real work.
 
 - **Networks**: conditioner {conditioner}; transformer {transformer}. {parameters:.2f} M parameters in all, float16. The
@@ -53,14 +53,14 @@ Every object is given as a dense mesh: split until it has 4,000 faces or more, i
 of the diagonal, every other one smoothed. *Ended*: the share of sequences that ended of themselves, with 64 tokens
 or more to spare. *Intact*: without anything to salvage. *Closed*: every edge has two faces, after the small repair that
 Remesh makes too (of 200 drawn objects' own tokens, 188 come back closed). *Distance*: symmetric mean
-distance to the dense mesh, in its diagonals. *Face ratio*: woven triangles to those of the low-poly object that the
+distance to the dense mesh, in its diagonals. *Face ratio*: generated triangles to those of the low-poly object that the
 dense mesh was made from. *Components exact*: as many components as that object has. *Seconds*: from points to mesh.
 
 {figures}
 
 ## Limits
 
-What is not built of blocks, turned and extruded solids is woven roughly or wrongly. Details below a fiftieth of the
+What is not built of blocks, turned and extruded solids is remeshed roughly or wrongly. Details below a fiftieth of the
 longest side are lost. Objects must stand upright. A face count cannot be asked for.
 """
 

@@ -29,15 +29,15 @@ from .sources import DrawnObjects
 logger = logging.getLogger(__name__)
 
 
-def exact_distance(surface: MeshData, woven: MeshData) -> float:
+def exact_distance(surface: MeshData, decoded: MeshData) -> float:
     """Symmetric mean distance by closest points, as the quality card has it."""
-    return deviations(surface, [woven])[0].mean
+    return deviations(surface, [decoded])[0].mean
 
 
 def figures_of_object(
     pipeline: SilksongPipeline, held_out: HeldOut, number: int, options: argparse.Namespace
 ) -> dict[str, float]:
-    """Weave one object; its figures and the seconds that it took, sampling of points excluded."""
+    """Remesh one object; its metrics and the seconds that it took, sampling of points excluded."""
     began = time.perf_counter()
     sequence = pipeline(points=held_out.points[number], temperature=options.temperature, seed=options.seed)[0]
     decode(sequence)

@@ -74,7 +74,7 @@ class Curriculum:
 
 
 class SilksongLearning:
-    """The loss of one step. ``progress`` tells how much of the training is done, from 0 to 1."""
+    """The loss of one step. ``progress`` is how much of the training is done, from 0 to 1."""
 
     def __init__(self, pool: Pool, preset: Preset, device: torch.device, progress: Callable[[], float]) -> None:
         self.preset, self.device, self.progress = preset, device, progress

@@ -58,7 +58,7 @@ def train(arguments: Sequence[str]) -> int:
 
 
 def effective_preset(options: argparse.Namespace) -> Preset:
-    """Return the preset with the options that replace some of its figures."""
+    """Return the preset with the options that replace some of its values."""
     preset = with_options(PRESETS[options.preset], options, {"stage": options.steps})
     return replace(preset, stage=replace(preset.stage, rate=options.rate or preset.stage.rate))
 
@@ -102,7 +102,7 @@ class Run:
         held_out = min(max(len(meshes) // HELD_OUT_SHARE, 1), MOST_HELD_OUT)
         self.meshes, self.held_out_meshes = meshes[:-held_out] or meshes, meshes[-held_out:]
         if len(meshes) == 1:
-            logger.warning("the only mesh is trained on and held out: the evaluation tells nothing about others")
+            logger.warning("the only mesh is trained on and held out: the evaluation says nothing about others")
 
     def source(self) -> Source:
         """Where the training objects come from."""

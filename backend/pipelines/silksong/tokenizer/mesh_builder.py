@@ -31,7 +31,7 @@ class Malformed(Exception):
     """The current token does not continue the sequence; the mesh built before it is intact."""
 
 
-class Weaver:
+class MeshBuilder:
     """The mesh so far: ``cells`` of its vertices and ``faces`` by vertex index."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Weaver:
         self._previous: list[int] = []
         self._previous_links: Links | None = None
 
-    def weave(self, tokens: Sequence[int]) -> None:
+    def build(self, tokens: Sequence[int]) -> None:
         """Add the tokens' mesh; ends at the end token or -1. Raises :class:`Malformed`."""
         position, count = 0, len(tokens)
         while position < count:
