@@ -158,7 +158,8 @@ class JobRunner:
 
 def _demand_folder(job: Job) -> None:
     if not job.folder.path.is_dir():
-        raise BadInput("This job's folder no longer exists.", f"There is no folder {job.folder.path}.", "Start the job again.")
+        raise BadInput("This job's folder no longer exists.", f"There is no folder {job.folder.path}.",
+                       "Start the job again.")
 
 
 def _read(job: Job) -> tuple[Request, PipelineSpec]:
