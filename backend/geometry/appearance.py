@@ -55,13 +55,15 @@ def with_appearance(
     and sRGB in PLY; OBJ keeps UVs only, STL nothing.
     """
     plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    colored = mesh.colors is not None and suffix in COLORED and not (maps and suffix in GLTF)
-    if mesh.uvs is not None and suffix in WITH_UVS and not colored:
+    mapped = bool(maps) and suffix in GLTF  # a viewer would multiply the maps with colors of vertices
+    colors = mesh.colors if suffix in COLORED and not mapped else None
+    if mesh.uvs is not None and suffix in WITH_UVS and colors is None:
         plain = split_at_seams(plain, mesh.uvs)
-    if maps and suffix in GLTF:  # a glTF viewer would multiply them with colors of vertices
-        plain.visual = trimesh.visual.TextureVisuals(plain.visual.uv, material_of(name, maps))
-    elif colored:
-        colors = mesh.colors if suffix == ".ply" else np.append(linear(mesh.colors[:, :3]), mesh.colors[:, 3:], axis=1)
+    if mapped:
+        plain.visual = trimesh.visual.TextureVisuals(getattr(plain.visual, "uv", None), material_of(name, maps))
+    elif colors is not None:
+        if suffix in GLTF:
+            colors = np.append(linear(colors[:, :3]), colors[:, 3:], axis=1)
         plain.visual = trimesh.visual.ColorVisuals(plain, vertex_colors=_bytes(colors))
     elif color is not None and suffix == ".ply":
         plain.visual = trimesh.visual.ColorVisuals(plain, face_colors=_bytes(np.append(color[:3], 1.0)))
