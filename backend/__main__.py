@@ -7,9 +7,9 @@ import sys
 from .command_line import main
 
 if __name__ == "__main__":
-    # OpenMP's threads spin while they wait. Beside Blender or a busy core that made small networks thirty times slower;
+    # OpenMP's threads spin while they wait. Next to Blender or a busy core that made small networks thirty times slower;
     # sleeping costs a few percent on an idle machine. Read when torch loads, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # What transformers says while it loads concerns programrs: which of two classes it takes without torchvision.
+    # What transformers says while it loads concerns programmers: which of two classes it takes without torchvision.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(main(sys.argv[1:]))

@@ -49,6 +49,7 @@ def use_folder(folder: Path | None) -> None:
     try:
         registry.use_folder(folder)
         offered_tasks.refresh(_reserved)
+        _complaint = "\n".join(map(str, registry.complaints()))
     except Exception as error:  # noqa: BLE001  the code of others: whatever it raises, the add-on must start
         log.warning("The pipelines in %s are left out: %s", folder, error)
         _complaint = str(error) if isinstance(error, MeshwrightError) else f"{folder} cannot be read. {error!r}"

@@ -3,7 +3,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..contract import MEMORY_MODES, PipelineSpec, TaskSpec
@@ -27,6 +27,15 @@ def commands() -> dict[str, tuple[PipelineSpec, TaskSpec]]:
     return named
 
 
+def _names_by_task() -> Iterator[tuple[tuple[PipelineSpec, TaskSpec], list[str]]]:
+    known = commands()
+    for pipeline in registry.specs().values():
+        for task in pipeline.tasks:
+            names = [name for name, (owner, named) in known.items() if owner is pipeline and named is task]
+            if names:
+                yield (pipeline, task), names
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser; parsed options hold `command`, and for a task also `pipeline` and `task`, as specs."""
     parser = argparse.ArgumentParser(
@@ -34,9 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_worker_options(every.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
-    names = commands()
-    for pipeline, task in dict.fromkeys(names.values()):
-        first, *others = (name for name, known in names.items() if known == (pipeline, task))
+    for (pipeline, task), (first, *others) in _names_by_task():
         command = every.add_parser(first, aliases=others, help=in_help(f"{task.description} ({pipeline.label})"),
                                    description=task.description, conflict_handler="resolve")
         add_task(command, pipeline, task)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job's previews, kept as files beside its results."""
+"""A job's previews, kept as files with its results."""
 
 import shutil
 from collections import Counter
 from pathlib import Path
 
-from ..contract import Event, JobFolder, MeshData, MeshwrightError, Preview, Remedy
+from ..contract import Event, JobFolder, MeshData, Preview, unwritable_folder
 from ..geometry.mesh_files import NamedMesh, write_parts
 
 
@@ -30,5 +30,4 @@ class KeptPreviews:
             else:
                 shutil.copy(shown, self._target / f"{shown.stem}.{number:03d}{shown.suffix}")
         except OSError as error:
-            raise MeshwrightError(f"The folder {self._target} cannot be written.", error.strerror or str(error),
-                                  "Free some space, or choose another folder.", Remedy.CHOOSE_FOLDER) from error
+            raise unwritable_folder(self._target, error) from error

@@ -18,6 +18,7 @@ from ..contract import (
     Remedy,
     Result,
     TaskSpec,
+    unwritable_folder,
     write_text_whole,
 )
 from ..contract.mesh_metrics import COMPONENTS, MESH_METRICS
@@ -54,7 +55,7 @@ def write_results(
                 shutil.copy(folder.outputs / artifact.file, target / artifact.file)
         write_text_whole(target / "result.json", json.dumps(result.to_json(), ensure_ascii=False, indent=1))
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable_folder(target, error) from error
 
 
 def result_of_file(result: Result, file: str, name: str) -> Result:
@@ -72,7 +73,7 @@ def keep_log(folder: JobFolder, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder.log, target / "log.txt")
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable_folder(target, error) from error
 
 
 def texts(result: Result, folder: JobFolder) -> list[str]:
@@ -136,11 +137,6 @@ def _quality(artifact: Artifact) -> str:
     values = {metric: known[metric.name] for metric in MESH_METRICS if metric.name in known}
     return ", ".join(f"{metric.label} {metric.in_words(value)}" for metric, value in values.items()
                      if not isinstance(value, str))
-
-
-def _unwritable(target: Path, error: OSError) -> MeshwrightError:
-    return MeshwrightError(f"The folder {target} cannot be written.", error.strerror or str(error),
-                           "Free some space, or choose another folder.", Remedy.CHOOSE_FOLDER)
 
 
 def _part(artifact: Artifact, folder: JobFolder, maps: Mapping[str, Path]) -> NamedMesh:

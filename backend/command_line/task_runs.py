@@ -50,7 +50,7 @@ def run_task(options: argparse.Namespace) -> int:
 
 
 def _sources(options: argparse.Namespace) -> Sources:
-    """What to work on, after a look at everything that was given besides. Raises BadInput."""
+    """What to work on, after a look at everything else that was given. Raises BadInput."""
     task, images = options.task, given_images(options)
     slot, parameters = source_slot(task), given_parameters(options)
     if slot is not None and named_files(options):

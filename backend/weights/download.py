@@ -10,8 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..contract import Cancelled, MeshwrightError, PipelineSpec, Progress, Remedy, WeightFile, WeightSet
-from .download_errors import FAILURES, explain, unwritable
+from ..contract import (
+    Cancelled,
+    MeshwrightError,
+    PipelineSpec,
+    Progress,
+    Remedy,
+    WeightFile,
+    WeightSet,
+    unwritable_folder,
+)
+from .download_errors import FAILURES, explain
 from .hub import Offer, look_up
 from .interruptible import interruptible
 from .licenses import accept, accepted, refused
@@ -62,7 +71,7 @@ def _prepare(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise unwritable(error, folder) from error
+        raise unwritable_folder(folder, error) from error
 
 
 @contextmanager

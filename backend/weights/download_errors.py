@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, OfflineModeIsEnabled
 
-from ..contract import MeshwrightError, Remedy, WeightFile
+from ..contract import MeshwrightError, Remedy, WeightFile, unwritable_folder
 from .hub import model_page
 from .transfer import WrongContent
 
@@ -15,7 +15,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 RESUMES = "What arrived is kept, the download goes on from there."
 
 FAILURES = (OSError, httpx2.HTTPError, httpx2.InvalidURL, WrongContent)
-"""Everything that `look_up` and `transfer` raise beside a MeshwrightError."""
+"""Everything that `look_up` and `transfer` raise besides a MeshwrightError."""
 
 
 def explain(error: OSError | httpx2.HTTPError | httpx2.InvalidURL | WrongContent, file: WeightFile,
@@ -33,7 +33,7 @@ def explain(error: OSError | httpx2.HTTPError | httpx2.InvalidURL | WrongContent
                                Remedy.DOWNLOAD)
     if isinstance(error, FileMetadataError):
         return MeshwrightError("This is not a model hub.", f"The answer from {model_page(file.repository)} lacks what "
-                               "a hub tells about its files.", f"Check HF_ENDPOINT and your proxy, {by_hand}.",
+                               "a hub says about its files.", f"Check HF_ENDPOINT and your proxy, {by_hand}.",
                                Remedy.RETRY, str(error))
     if isinstance(error, (httpx2.HTTPError, httpx2.InvalidURL)):
         return MeshwrightError("The model hub cannot be reached.", f"{model_page(file.repository)}: "
@@ -63,10 +63,4 @@ def _disk(error: OSError, folder: Path) -> MeshwrightError:
         return MeshwrightError("The disk is full.", f"{folder} takes no more.",
                                f"Free some space and try again, or choose another folder. {RESUMES}",
                                Remedy.CHOOSE_FOLDER, str(error))
-    return unwritable(error, folder)
-
-
-def unwritable(error: OSError, folder: Path) -> MeshwrightError:
-    """The models folder refuses to be written."""
-    return MeshwrightError(f"The folder {folder} cannot be written.", f"{error.strerror or error}.",
-                           "Choose another models folder in the preferences.", Remedy.CHOOSE_FOLDER, str(error))
+    return unwritable_folder(folder, error)

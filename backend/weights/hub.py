@@ -25,7 +25,7 @@ class Offer:
 
     @property
     def sha256(self) -> str | None:
-        """The content's SHA-256: known beforehand, or told by the hub, whose tag of a large file it is."""
+        """The content's SHA-256: known beforehand, or given by the hub, whose tag of a large file it is."""
         return self.file.sha256 or (self.etag if _SHA256.fullmatch(self.etag) else None)
 
 

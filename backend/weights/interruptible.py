@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 _TICK = 0.1  # seconds between two looks
-_FAREWELL = 0.5  # seconds that the work has to close its file after it was told to stop
+_FAREWELL = 0.5  # seconds that the work has to close its file after it was asked to stop
 
 
 def interruptible(work: Callable[[threading.Event], T], tick: Callable[[], None]) -> T:

@@ -84,4 +84,5 @@ def _complaints(lacking: list[Set], models_folder: Path) -> Iterator[str]:
         folder = set_folder(owner, each, models_folder)
         for file in each.files:
             if words := complaint(file, folder):
-                yield f"{file.local} of {each.label} {words}" if owner.name == registry.SHARED else f"{file.local} {words}"
+                of = f" of {each.label}" if owner.name == registry.SHARED else ""
+                yield f"{file.local}{of} {words}"

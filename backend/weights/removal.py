@@ -23,7 +23,7 @@ def remove(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> Remov
     """Delete the files of a set, but those that other installed sets share with it; then every shared model that only
     this set needed. Which licenses were accepted stays on record.
 
-    Raises BadInput for weights that come with Meshwright, that are not there, or that installed ones need, and
+    Raises BadInput for weights that come with Meshwright, that are not installed, or that installed ones need, and
     MeshwrightError where a file cannot be deleted.
     """
     models_folder = Path(models_folder)

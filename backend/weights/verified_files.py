@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a file of weights the published one? Its SHA-256 is computed once and remembered with its size and time."""
+"""Is a file of weights the published one? Its SHA-256 is calculated once and remembered with its size and time."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def complaint(file: WeightFile, folder: Path, check: Callable[[], None] = lambda
 
 
 def sha256_of(path: Path, folder: Path, check: Callable[[], None] = lambda: None) -> str:
-    """SHA-256 of a file under `folder`, in hexadecimal: remembered, or computed and then remembered."""
+    """SHA-256 of a file under `folder`, in hexadecimal: remembered, or calculated and then remembered."""
     known = _read(folder).get(path.relative_to(folder).as_posix())
     if known and known[:2] == _stamp(path):
         return known[2]

@@ -14,7 +14,7 @@ class Adapter(Protocol):
     """What `backend/pipelines/<name>/job.py` offers."""
 
     def load(self, weights: WeightSet, folder: Path, resources: Resources, progress: Progress) -> Any:
-        """The model of one set of weights, read from `folder`, ready to compute."""
+        """The model of one set of weights, read from `folder`, ready to run."""
 
     def run(
         self, model: Any, request: Request, folder: JobFolder, resources: Resources, progress: Progress

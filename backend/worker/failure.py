@@ -13,7 +13,7 @@ _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def report_of(error: Exception, folder: Path) -> ErrorReport:
-    """What to tell about an exception that ended a job whose folder this is. The traceback goes to `details`."""
+    """The report about an exception that ended a job whose folder this is. The traceback goes to `details`."""
     details = "".join(traceback.format_exception(error))
     if isinstance(error, MeshwrightError):
         return replace(error.report, details="\n".join(filter(None, (error.report.details, details))))
@@ -26,7 +26,7 @@ def report_of(error: Exception, folder: Path) -> ErrorReport:
             f"{error.filename or folder} cannot be opened.", f"{error.strerror}.",
             "Choose another folder in the preferences, or change its permissions.", Remedy.CHOOSE_FOLDER, details)
     return ErrorReport(
-        "Something went wrong that was not foreseen.", f"{type(error).__name__}: {error}",
+        "Unexpected error.", f"{type(error).__name__}: {error}",
         "Open the log, and report it with the log if it happens again.", Remedy.OPEN_LOG, details)
 
 
@@ -37,5 +37,5 @@ def out_of_memory_error(task: TaskSpec, device: str, details: str) -> Meshwright
     advice = "Choose a lower resolution" if has_resolution else "Free memory"
     return MeshwrightError(
         f"{where} is not enough.", "A second try in smaller chunks failed as well.",
-        f"{advice}, close other programs that use it, or switch on low-memory mode in the preferences.",
+        f"{advice}, close other programs that use it, or choose a lower memory mode in the preferences.",
         Remedy.LOWER_RESOLUTION if has_resolution else Remedy.FREE_MEMORY, details)

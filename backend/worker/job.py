@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One submitted job: where it lives, whether it should stop, and how it tells."""
+"""One submitted job: where it lives, whether it should stop, and how it reports."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ class Job:
     emit: Callable[[Event], None]
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def tell(self, event: Event) -> None:
+    def report(self, event: Event) -> None:
         """Emit an event and keep it in the job's folder. A folder that takes nothing does not silence the job."""
         try:
             self.folder.append_event(event)

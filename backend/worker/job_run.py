@@ -47,8 +47,8 @@ class JobRunner:
         self._settings, self._models, self._statistics = settings, models, statistics
 
     def run(self, job: Job) -> None:
-        """Run the job to its end. Raises nothing: exactly one terminal event tells the outcome."""
-        job.tell(self._outcome(job))
+        """Run the job to its end. Raises nothing: exactly one terminal event reports the outcome."""
+        job.report(self._outcome(job))
 
     def _outcome(self, job: Job) -> Event:
         try:
@@ -158,7 +158,8 @@ class JobRunner:
 
 def _demand_folder(job: Job) -> None:
     if not job.folder.path.is_dir():
-        raise BadInput("This job's folder no longer exists.", f"There is no folder {job.folder.path}.", "Start the job again.")
+        raise BadInput("This job's folder no longer exists.", f"There is no folder {job.folder.path}.",
+                       "Start the job again.")
 
 
 def _read(job: Job) -> tuple[Request, PipelineSpec]:

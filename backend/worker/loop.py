@@ -19,7 +19,7 @@ from .worker import Worker
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 1.5
-"""How long a running job may take to stop once the parent is gone."""
+"""How long a running job may take to stop once the parent has ended."""
 
 
 def serve(settings: Settings) -> NoReturn:

@@ -38,31 +38,31 @@ class JobProgress:
             raise Cancelled
 
     def loading(self, what: str) -> None:
-        """Tell that a component is read."""
+        """Report that a component is being read."""
         self.check()
-        self._job.tell(Loading(self._job.name, what))
+        self._job.report(Loading(self._job.name, what))
 
     def downloading(self, file: str, received: int, of: int) -> None:
-        """Tell the bytes of a file; the last ones always."""
+        """Report the bytes of a file; the last ones always."""
         self.check()
         self._send(Downloading(self._job.name, file, received, of), always=received == of)
 
     def preview(self, file: str) -> None:
-        """Tell that a file is there to be shown, unless the same one was told just before."""
+        """Report a file to be shown, unless the same one was reported just before."""
         self.check()
         now = self._clock()
         if now - self._previewed.get(file, float("-inf")) >= SECONDS_BETWEEN_PREVIEWS:
             self._previewed[file] = now
-            self._job.tell(Preview(self._job.name, file))
+            self._job.report(Preview(self._job.name, file))
 
     def warn(self, text: str) -> None:
-        """Tell a remark; the result repeats it."""
+        """Report a remark; the result repeats it."""
         if text not in self.notes:
             self.notes.append(text)
-            self._job.tell(LogLine(self._job.name, text, "warning"))
+            self._job.report(LogLine(self._job.name, text, "warning"))
 
     def stage(self, name: str, step: int, of: int) -> None:
-        """Tell a step; a stage's first and last always. Raises KeyError for a stage that the task's spec lacks."""
+        """Report a step; a stage's first and last always. Raises KeyError for a stage that the task's spec lacks."""
         self.check()
         first = name not in self._done
         self._count_seconds(name, begins=step == 0)
@@ -92,7 +92,7 @@ class JobProgress:
         now = self._clock()
         if always or now - self._last_sent >= SECONDS_BETWEEN_EVENTS:
             self._last_sent = now
-            self._job.tell(event)
+            self._job.report(event)
 
 
 def _normalized(shares: Mapping[str, float]) -> dict[str, float]:

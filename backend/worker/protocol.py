@@ -29,7 +29,7 @@ class Channel:
         self._lock = threading.Lock()
 
     def send(self, data: dict[str, Any]) -> None:
-        """Write one object as one line, from any thread. A parent that has gone is noticed by `lines`, not here."""
+        """Write one object as one line, from any thread. The end of the parent is noticed by `lines`, not here."""
         line = memoryview((json.dumps(data) + "\n").encode("ascii"))
         with self._lock:
             try:
@@ -39,7 +39,7 @@ class Channel:
                 return
 
     def lines(self) -> Iterator[bytes]:
-        """Lines as they come; ends when the other side has closed its end or is gone."""
+        """Lines as they arrive; ends when the other side has closed its end or has ended."""
         # Unbuffered: a buffered reader's lock, held by a waiting thread, would abort the interpreter's exit.
         while line := self._input.readline():
             yield line

@@ -14,7 +14,7 @@ from ..contract.parameter import Value
 logger = logging.getLogger(__name__)
 
 TRUSTED_SHARE = 0.2
-"""From this share of a stage on, its own speed tells more than earlier runs."""
+"""From this share of a stage on, its own speed predicts more than earlier runs."""
 
 
 @dataclass(frozen=True)

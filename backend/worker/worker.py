@@ -69,7 +69,7 @@ class Worker:
                 logger.error("A greeting came from the wrong side")
 
     def submit(self, name: str, folder: Path) -> None:
-        """Queue the job whose folder this is. What is wrong with it is told by its `Failed` event when its turn comes.
+        """Queue the job whose folder this is. Its `Failed` event reports what is wrong with it when its turn comes.
 
         A name that is queued or running already is left out: a job has one end only.
         """
@@ -79,8 +79,8 @@ class Worker:
                 logger.error("Job %s is refused: %s", name, "its name is taken" if name in known else "closing")
                 return
             job = Job(name, JobFolder(folder), self._emit)
-            # Told before it can be taken, so that "queued" is a job's first event.
-            job.tell(Queued(name, len(known)))
+            # Reported before it can be taken, so that "queued" is a job's first event.
+            job.report(Queued(name, len(known)))
             self._queue.append(job)
             self._changed.notify_all()
 
@@ -93,7 +93,7 @@ class Worker:
             if self._running is not None and self._running.name == name:
                 self._running.cancelled.set()
         for job in waiting:
-            job.tell(CancelledEvent(name))
+            job.report(CancelledEvent(name))
 
     def free_memory(self) -> None:
         """Unload every model that no job uses, between two jobs."""
@@ -145,7 +145,7 @@ class Worker:
             if not adapter_is_imported(pipeline):
                 with self._changed:
                     if job in self._queue:
-                        job.tell(Loading(job.name, "libraries"))
+                        job.report(Loading(job.name, "libraries"))
                 find_adapter(pipeline)
         except Exception:  # whatever is wrong is met again, and reported, when the job runs
             logger.debug("Preparing job %s failed", job.name, exc_info=True)

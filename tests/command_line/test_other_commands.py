@@ -130,7 +130,7 @@ def test_the_worker_finds_real_weights_through_the_weights_room():
     assert job_run.locate.__module__ == "backend.weights.location"
 
 
-def test_what_transformers_says_to_programrs_is_not_shown():
+def test_what_transformers_says_to_programmers_is_not_shown():
     """Without torchvision it tells which image processor it takes, as soon as that is named."""
     script = ("import runpy, sys, contextlib\nsys.argv = ['backend', 'specs']\n"
               "with contextlib.suppress(SystemExit):\n    runpy.run_module('backend', run_name='__main__')\n"

@@ -101,9 +101,10 @@ def test_a_prompt_becomes_a_colored_object(run, surface):
 @pytest.mark.parametrize("alpha", [True, False])
 def test_an_image_becomes_a_colored_object_and_is_shown(run, alpha):
     folder, result, progress = run(disc(alpha))
-    mesh, shown = result.artifacts
+    mesh, shown, *masks = result.artifacts
     assert mesh.role == "mesh" and shown.role == "preview"
-    assert progress.previews == ["image.png"]
+    assert [mask.role for mask in masks] == ([] if alpha else ["mask"])
+    assert progress.previews == [*(mask.file for mask in masks), "image.png"]
     square = np.asarray(Image.open(folder.outputs / "image.png")).astype(int)
     assert square.shape == (256, 256, 3)
     seen = np.flatnonzero((square.sum(axis=-1) < 700).any(axis=0))

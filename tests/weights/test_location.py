@@ -109,6 +109,6 @@ def test_sets_may_share_a_folder(spec: PipelineSpec, weights: WeightSet, tmp_pat
 def test_the_error_names_the_set_and_what_its_button_must_know(
     spec: PipelineSpec, weights: WeightSet, tmp_path: Path
 ) -> None:
-    with pytest.raises(MeshwrightError, match="Acme · SD 1.5 are not complete") as caught:
+    with pytest.raises(MeshwrightError, match=r"Acme · SD 1\.5 are not complete") as caught:
         locate(spec, dataclasses.replace(weights, label="SD 1.5"), tmp_path)
     assert caught.value.report.needs == {"pipeline": "acme", "weights": "published"}

@@ -14,7 +14,7 @@ from ...contract import (
     WeightFile,
     WeightSet,
 )
-from ..common.components import DINOV2_GIANT, REALESRGAN_X4
+from ..common.components import BACKGROUND_REMOVERS, DINOV2_GIANT, REALESRGAN_X4
 from ..common.tencent_licenses import LICENSE_2_1
 
 REPOSITORY, REVISION_FOLDER = "tencent/Hunyuan3D-2.1", "hunyuan3d-paintpbr-v2-1"
@@ -48,7 +48,9 @@ PAINT = TaskSpec(
     inputs=(
         InputSpec("mesh", "mesh", "Mesh", "Select one or several mesh objects", needs=("uvs", "selection")),
         InputSpec("image", "image", "Image", "Choose an image of the object, seen from the front"),
+        InputSpec("mask", "image", "Mask", "White where the object is, black where the background is", required=False),
     ),
+    optional_components=BACKGROUND_REMOVERS,
     parameters=(*_MAIN, *_VIEWS),
     stages=(
         StageSpec("prepare", "Preparing mesh and image", 0.15, {"views": 1.0}),

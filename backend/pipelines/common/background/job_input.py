@@ -42,7 +42,7 @@ def background_model(resources: Resources) -> BackgroundModel | None:
     """The one that the artist chose, as a name of a shared model, a file, or a file with its form before it
     ("isnet:matting.onnx"); else the first of the shared ones that is installed, None where none is.
 
-    Raises BadInput for one that was chosen and is not there.
+    Raises BadInput for one that was chosen and is missing.
     """
     chosen = resources.background_model.strip()
     known = {each.name: each for each in BACKGROUND_REMOVERS}
