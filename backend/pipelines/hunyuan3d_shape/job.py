@@ -29,6 +29,7 @@ from ...geometry.frames import blender_to_y_up, y_up_to_blender
 from ...geometry.simplification import decimate
 from ..common.background import cut_out_input
 from ..common.compilation import compile_blocks
+from ..common.grid_memory import check_grid_memory
 from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from .checkpoint import load_published
 from .pipeline import POINTS_PER_QUERY, Decoding, HunyuanShapePipeline
@@ -40,7 +41,9 @@ logger = logging.getLogger(__name__)
 SLOTS = {"image": "front", "left": "left", "back": "back", "right": "right"}
 """Names of the views by the input that holds their image."""
 MESH_FILE, PREVIEW_FILE, IMAGE_FILE = "mesh.npz", "preview.npz", "image.png"
-PREVIEW_RESOLUTION = 64
+PREVIEW_RESOLUTION = {"cuda": 64}
+COARSE_PREVIEW = 32
+"""Cells per axis of a preview on other devices, where a finer one would take seconds."""
 ESTIMATES = 5
 """Previews of the surface in a run, about."""
 
@@ -82,6 +85,7 @@ def _generate_shape(
     model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
 ) -> Result:
     options, pipeline = request.parameters, model.pipeline
+    _check_memory(pipeline, request)
     progress.stage("image", 0, 1)
     cut = {view: cut_out_input(request, folder, resources, progress, slot)
            for slot, view in SLOTS.items() if request.inputs.get(slot)}
@@ -112,6 +116,7 @@ def _reconstruct(
     model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
 ) -> Result:
     options, pipeline = request.parameters, model.pipeline
+    _check_memory(pipeline, request)
     progress.stage("points", 0, 1)
     given = MeshData.read(folder.inputs / request.inputs["mesh"][0])
     if not is_watertight(given):
@@ -139,6 +144,11 @@ def _reconstruct(
     return Result((artifact,))
 
 
+def _check_memory(pipeline: HunyuanShapePipeline, request: Request) -> None:
+    resolution, device = int(request.parameters["grid_resolution"]), pipeline.device_of(pipeline.autoencoder)
+    check_grid_memory(resolution, device, dense=_decoding(request) == "dense")
+
+
 def _write_prepared(images: Tensor, folder: JobFolder) -> None:
     """What the image encoder is shown, the views side by side, `[V, 3, S, S]` in [-1, 1]."""
     pixels = ((images + 1) * 127.5).round().to(torch.uint8)
@@ -149,10 +159,12 @@ def _write_prepared(images: Tensor, folder: JobFolder) -> None:
 def _preview(pipeline: HunyuanShapePipeline, folder: JobFolder, progress: Progress) -> Callable[[Tensor], None]:
     """Decodes an estimated latent on a coarse grid for the artist to watch. What has no surface yet is passed over."""
 
+    resolution = PREVIEW_RESOLUTION.get(pipeline.device_of(pipeline.autoencoder).type, COARSE_PREVIEW)
+
     def show(latent: Tensor) -> None:
         try:
             mesh = pipeline.extract_surface(
-                pipeline.evaluate_field(pipeline.decode(latent), PREVIEW_RESOLUTION, "hierarchical")
+                pipeline.evaluate_field(pipeline.decode(latent), resolution, "hierarchical")
             )
             mesh.with_vertices(y_up_to_blender(mesh.vertices)).write(folder.outputs / PREVIEW_FILE)
         except MeshwrightError as error:

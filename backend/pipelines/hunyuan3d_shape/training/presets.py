@@ -88,7 +88,7 @@ PRESETS: dict[str, Preset] = {
         image_size=256,
         encoder_size=112,
         objects=48000,
-        view_counts=(1, 1, 1, 1, 2, 3, 4),
+        view_counts=(1, 1, 1, 2, 4),
     ),
     "published": Preset(
         autoencoder={},
