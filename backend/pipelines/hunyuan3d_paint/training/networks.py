@@ -108,4 +108,17 @@ def new_denoiser(preset: Preset) -> Denoiser:
     encoder = Dinov2Model(Dinov2Config(**preset.image_encoder))
     sizes = {"sample_size": preset.view_size // 8, **preset.unet}
     unet = PaintUNet(**sizes, image_width=preset.image_encoder["hidden_size"])
-    return Denoiser(encoder, ReferenceUNet(**sizes), unet)
+    model = Denoiser(encoder, ReferenceUNet(**sizes), unet)
+    _freeze_unused(model)
+    return model
+
+
+def _freeze_unused(model: Denoiser) -> None:
+    """Leave out of the training what nothing depends on: the reference network after its last features, say."""
+    side = 2 ** len(model.unet.config.block_out_channels)
+    features = model.reference_unet(torch.zeros(1, 4, side, side))
+    torch.stack([tokens.sum() for tokens in features.values()]).sum().backward()
+    for parameter in model.reference_unet.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+        parameter.grad = None
+    model.image_encoder.embeddings.mask_token.requires_grad_(False)
