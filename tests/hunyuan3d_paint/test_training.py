@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from backend.geometry.projection import rasterize_views
+from backend.pipelines.common.image_preparation import recenter
 from backend.pipelines.hunyuan3d_paint.control_maps import control_maps
 from backend.pipelines.hunyuan3d_paint.pipeline import Hunyuan3DPaintPipeline
 from backend.pipelines.hunyuan3d_paint.settings import PaintSettings
@@ -22,7 +23,7 @@ from backend.pipelines.hunyuan3d_paint.training.materials import (
     rgb_of,
 )
 from backend.pipelines.hunyuan3d_paint.training.networks import fold_normalization, new_autoencoder, new_denoiser
-from backend.pipelines.hunyuan3d_paint.training.pool import POSES, make_view_pool, maps_of
+from backend.pipelines.hunyuan3d_paint.training.pool import POSES, centered, make_view_pool, maps_of
 from backend.pipelines.hunyuan3d_paint.training.presets import PRESETS
 from backend.pipelines.hunyuan3d_paint.training.recipe import train
 from backend.procedural.assembly import stack
@@ -89,6 +90,19 @@ def test_images_tell_what_an_object_is_made_of():
     assert perfect == (1.0, 0.0, 0.0)
     wrong = errors((color[:, [1, 2, 0]], 1 - mr), (color, mr), views.mask)
     assert wrong[0] < 0.5 < wrong[1]
+
+
+def test_fronts_are_centered_as_jobs_center_images():
+    picture = torch.ones(1, 3, 64, 64)
+    mask = torch.zeros(1, 64, 64, dtype=torch.bool)
+    mask[0, 10:30, 40:52] = True
+    picture[:, 0][mask] = 0.2
+    ours = centered(picture, mask)[0].permute(1, 2, 0)
+    rgba = torch.cat([picture[0], mask.float()]).permute(1, 2, 0)
+    theirs = torch.from_numpy(recenter((rgba * 255).byte().numpy())[..., :3] / 255.0)
+    box = [torch.nonzero(image[..., 0] < 0.6).aminmax(dim=0) for image in (ours, torch.where(theirs > 0, theirs, 1.0))]
+    for one, other in zip(*box, strict=True):
+        assert (one - other).abs().max() <= 4
 
 
 def test_folding_keeps_the_images(run):

@@ -26,9 +26,9 @@ from ...painting.alpha import paint_alpha
 from ...painting.contact_sheet import contact_sheet
 from ...painting.scene import PaintedScene
 from ...painting.view_bake import BakeSettings
-from ..common.background import remove_background
+from ..common.background import cut_out_input
 from ..common.components import DINOV2_GIANT, REALESRGAN_X4
-from ..common.image_preparation import has_transparency, load_image, recenter
+from ..common.image_preparation import recenter
 from .checkpoint import load_published
 from .pipeline import Hunyuan3DPaintPipeline
 from .placement import place
@@ -36,7 +36,6 @@ from .rig import CANDIDATES, paint_cameras
 from .scene import PaintScene
 from .settings import PaintSettings, Reports
 
-BACKGROUND_REMOVER = "u2net.onnx"
 SHEET = "views.png"
 MAPS: tuple[tuple[Role, slice], ...] = (
     ("base_color", slice(0, 3)), ("metallic", slice(3, 4)), ("roughness", slice(4, 5)),
@@ -66,7 +65,9 @@ def _paint(
 ) -> Result:
     names = request.inputs["mesh"]
     meshes = [MeshData.read(folder.inputs / name) for name in names]
-    image = prepared_image(folder.inputs / request.inputs["image"][0], bool(request.parameters["remove_background"]))
+    progress.stage("prepare", 0, 1)
+    cut, masks = cut_out_input(request, folder, resources, progress)
+    image = Image.fromarray(recenter(cut))
     turned = [replace(mesh, vertices=blender_to_y_up(mesh.vertices)) for mesh in meshes]
     whole = PaintedScene.build(turned, paint_cameras(CANDIDATES), 1.0, resources.device)
     for remark in whole.remarks:
@@ -76,7 +77,7 @@ def _paint(
     previews = _Previews(folder, progress)
     output = model(scene, image, settings, request.seed, Reports(progress.stage, previews, progress.check))
     properties = {"texture_size": settings.texture_size, "views": len(output.poses)}
-    artifacts = []
+    artifacts: list[Artifact] = []
     for number, (texture, mesh, name) in enumerate(zip(output.textures, meshes, names, strict=True), start=1):
         alpha = None if mesh.selected.all() else paint_alpha(mesh, settings.texture_size)
         for role, channels in MAPS:
@@ -84,15 +85,7 @@ def _paint(
             file = f"{role}.{number:03d}.png"
             write_map(texture[..., channels], alpha if role == "base_color" else None, folder.outputs / file)
             artifacts.append(Artifact(request.subject, "image", file, role, target=name, properties=properties))
-    return Result(tuple(artifacts))
-
-
-def prepared_image(path: Path, remove: bool) -> Image.Image:
-    """The object in the middle of a square, RGBA. Raises BadInput."""
-    rgba = load_image(path)
-    if remove and not has_transparency(rgba):
-        rgba = remove_background(rgba, None)
-    return Image.fromarray(recenter(rgba))
+    return Result((*artifacts, *masks))
 
 
 def settings_of(request: Request, resources: Resources) -> PaintSettings:

@@ -15,7 +15,7 @@ from ..sampling import Predictor, paint_scheduler, sample
 from .learning import DenoiserLearning, encoder_images
 from .materials import Materials, hue_of, lit_images, material_images
 from .networks import Denoiser
-from .pool import POSES, LatentPool, ViewPool, encode, training_images
+from .pool import POSES, LatentPool, ViewPool, centered, encode, training_images
 from .presets import Preset
 
 HUE_TOLERANCE = 1 / 12
@@ -65,7 +65,7 @@ def paint(
     """Images of an object's views `[N, 3, S, S]` in [0, 1] of both materials, as the pipeline samples them."""
     device = generator.device
     front = held_out.of(torch.tensor([index], device=device))[:1]
-    lit = lit_images(front, materials[[index]])
+    lit = centered(lit_images(front, materials[[index]]), front.mask)
     tokens = model.image_encoder(encoder_images((lit * 255.0).round().byte())).last_hidden_state
     features = model.reference_unet(encode(autoencoder, lit).float())
     voxels = {count: indices[index][None].int() for count, indices in pool.voxels.items()}

@@ -21,6 +21,7 @@ from ....procedural.assembly import stack
 from ....procedural.dataset import Split, object_at
 from ....procedural.dense_grid import distance_grid
 from ....procedural.primitives import ObjectBatch
+from ...common.image_preparation import recenter
 from ..rig import CANDIDATES, RADIUS, paint_cameras
 from ..scene import PaintScene
 from .materials import Materials, lit_images
@@ -47,7 +48,7 @@ class HeldOut:
         materials = Materials.drawn(1, generator)
         front = make_view_pool(batch, image_size, generator).views[:1]
         rgba = torch.cat([lit_images(front, materials)[0], front.mask.float()])
-        image = Image.fromarray((rgba.permute(1, 2, 0) * 255).round().byte().numpy())
+        image = Image.fromarray(recenter((rgba.permute(1, 2, 0) * 255).round().byte().numpy()))
         surface = extract_isosurface(-distance_grid(batch, grid))
         placed = surface.with_vertices(x_front_to_blender(surface.vertices))
         return cls(replace(placed, uvs=box_unwrap(placed.vertices, placed.faces)), image, materials)

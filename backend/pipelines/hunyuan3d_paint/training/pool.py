@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields, replace
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
 from ....procedural.primitives import ObjectBatch
 from ....procedural.surface import sample_surface
 from ....procedural.surface_views import SurfaceViews, cast_views, from_rig, to_rig
+from ...common.image_preparation import BORDER
 from ..control_maps import normal_colors, position_colors
 from ..rig import ALWAYS, CANDIDATES, HALF_WIDTH, RADIUS
 from ..rotary import position_values, voxel_indices
@@ -123,7 +125,7 @@ def _encode(
         own = materials[torch.arange(count, device=generator.device).repeat_interleave(n)]
         images = torch.stack([image.unflatten(0, (count, n)) for image in material_images(views, own)], dim=1)
         latents.append(encode(autoencoder, images.flatten(0, 2)).unflatten(0, (count, -1)))
-        lit = lit_images(views[::n], materials)
+        lit = centered(lit_images(views[::n], materials), views[::n].mask)
         references.append(encode(autoencoder, lit))
         pixels.append((lit * 255.0).round().byte())
     normals, positions = maps_of(views)
@@ -137,6 +139,22 @@ def _encode(
         torch.stack(latents, 1), torch.stack(references, 1), torch.stack(pixels, 1),
         controls.unflatten(0, (count, n)), mask.half().unflatten(0, (count, n)), voxels,
     )
+
+
+def centered(images: Tensor, mask: Tensor) -> Tensor:
+    """Images `[N, C, S, S]` with what `mask` (bool `[N, S, S]`) shows in the middle, as a job centers a cut-out."""
+    size = mask.shape[-1]
+    bounds = []
+    for dim in (1, 2):
+        seen = mask.any(dim=dim).float()
+        first, last = seen.argmax(dim=1), size - 1 - seen.flip(1).argmax(dim=1)
+        bounds.append(((first + last + 1.0) / size - 1.0, (last - first + 1.0) / size))
+    (x, width), (y, height) = bounds
+    zoom = torch.maximum(width, height) / (1.0 - BORDER)
+    zeros = torch.zeros_like(zoom)
+    map_back = torch.stack([torch.stack([zoom, zeros, x], dim=1), torch.stack([zeros, zoom, y], dim=1)], dim=1)
+    grid = affine_grid(map_back, list(images.shape), align_corners=False)
+    return grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def encode(autoencoder: AutoencoderKL, images: Tensor) -> Tensor:
