@@ -76,15 +76,15 @@ def test_images_tell_what_an_object_is_made_of():
     color, mr = material_images(views, materials)
     assert (color.permute(0, 2, 3, 1)[~views.mask] == 1).all()
     assert set(mr[:, 0].unique().tolist()) <= {0.0, 1.0}
-    looks = []
+    lit = []
     for metallic, roughness in ((0.0, 0.9), (0.0, 0.1), (1.0, 0.9), (1.0, 0.1)):
         changed = Materials(materials.color, torch.full_like(materials.metallic, metallic),
                             torch.full_like(materials.roughness, roughness), materials.border)
-        looks.append(lit_images(views, changed)[0])
-    for index, one in enumerate(looks):
+        lit.append(lit_images(views, changed)[0])
+    for index, one in enumerate(lit):
         assert one.min() >= 0
         assert one.max() <= 1
-        for other in looks[:index]:
+        for other in lit[:index]:
             assert (one - other).abs()[:, views.mask[0]].mean() > 0.02
     perfect = errors((color, mr), (color, mr), views.mask)
     assert perfect == (1.0, 0.0, 0.0)
@@ -93,12 +93,12 @@ def test_images_tell_what_an_object_is_made_of():
 
 
 def test_fronts_are_centered_as_jobs_center_images():
-    picture = torch.ones(1, 3, 64, 64)
+    image = torch.ones(1, 3, 64, 64)
     mask = torch.zeros(1, 64, 64, dtype=torch.bool)
     mask[0, 10:30, 40:52] = True
-    picture[:, 0][mask] = 0.2
-    ours = centered(picture, mask)[0].permute(1, 2, 0)
-    rgba = torch.cat([picture[0], mask.float()]).permute(1, 2, 0)
+    image[:, 0][mask] = 0.2
+    ours = centered(image, mask)[0].permute(1, 2, 0)
+    rgba = torch.cat([image[0], mask.float()]).permute(1, 2, 0)
     theirs = torch.from_numpy(recenter((rgba * 255).byte().numpy())[..., :3] / 255.0)
     box = [torch.nonzero(image[..., 0] < 0.6).aminmax(dim=0) for image in (ours, torch.where(theirs > 0, theirs, 1.0))]
     for one, other in zip(*box, strict=True):

@@ -60,7 +60,7 @@ error*: mean absolute difference, of 1.
 
 ## Limits
 
-Patterns, text and more than two materials are not known. Roughness can only be told from highlights.
+Patterns, text and more than two materials are not known. Roughness shows in highlights only.
 """
 
 
@@ -70,8 +70,10 @@ def write_pipeline(run: Path, preset: Preset, out: Path) -> float:
     autoencoder.load_state_dict(load_file(run / AUTOENCODER / NORMALIZED))
     trained = load_file(run / DENOISER / "average.safetensors")
     denoiser.load_state_dict(denoiser.state_dict() | trained)  # what was not trained has no effect
-    networks = (denoiser.image_encoder, autoencoder, denoiser.reference_unet, denoiser.unet)
-    pipeline = Hunyuan3DPaintPipeline(*(network.half().eval() for network in networks), paint_scheduler())
+    networks = [module.half().eval() for module in (autoencoder, denoiser)]
+    pipeline = Hunyuan3DPaintPipeline(
+        denoiser.image_encoder, autoencoder, denoiser.reference_unet, denoiser.unet, paint_scheduler()
+    )
     pipeline.save_pretrained(out, safe_serialization=True)
     return sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6
 

@@ -56,7 +56,7 @@ def summary(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the command's options."""
-    parser = build_figures_parser("a set of paint weights, with an image of the views beside the file")
+    parser = build_figures_parser("a set of paint weights, with an image of the views next to the file")
     parser.add_argument("--objects", type=int, default=20)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--guidance", type=float, default=2.0)
@@ -86,9 +86,9 @@ def main(arguments: Sequence[str]) -> int:
         strips.append(torch.cat(list(output.views.flatten(0, 1)), dim=1))
         logger.info("%3d %s", number, row)
     Image.fromarray(torch.cat(strips).cpu().numpy()).save(options.out.with_suffix(".jpg"))
-    told = {"steps": settings.steps, "guidance": settings.guidance, "view": settings.view_size,
+    used = {"steps": settings.steps, "guidance": settings.guidance, "view": settings.view_size,
             "texture": settings.texture_size, "seed": options.seed, "device": options.device}
-    write_figures(options.out, told, summary(rows), rows)
+    write_figures(options.out, used, summary(rows), rows)
     return 0
 
 

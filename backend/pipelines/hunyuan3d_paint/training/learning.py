@@ -53,7 +53,7 @@ class DenoiserLearning:
         chosen = torch.randint(len(pool), (count,), generator=generator, device=device)
         painting = torch.randint(pool.latent.shape[1], (count,), generator=generator, device=device)
         timestep = torch.randint(TRAIN_STEPS, (count,), generator=generator, device=device)
-        told = torch.rand(count, generator=generator, device=device) >= WITHOUT_IMAGE
+        with_image = torch.rand(count, generator=generator, device=device) >= WITHOUT_IMAGE
         data = pool.latent[chosen, painting].float()
         noise = torch.randn(data.shape, generator=generator, device=device)
         kept = self.alphas_cumprod[timestep].view(-1, 1, 1, 1, 1)
@@ -64,7 +64,7 @@ class DenoiserLearning:
         rows = timestep.repeat_interleave(data.shape[1])
         voxels = {tokens: indices[chosen].int() for tokens, indices in pool.voxels.items()}
         output = module(sample, rows, encoder_images(pool.pixels[chosen, painting]),
-                        pool.reference[chosen, painting].float(), told, voxels, len(POSES))
+                        pool.reference[chosen, painting].float(), with_image, voxels, len(POSES))
         mask = pool.mask[chosen].float().repeat(1, len(MATERIALS), 1, 1)
         weight = (mask + BACKGROUND_WEIGHT * (1.0 - mask))[:, :, None]
         square = (output.float().view_as(data) - velocity).square()

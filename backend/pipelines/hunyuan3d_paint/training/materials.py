@@ -43,7 +43,7 @@ class Materials:
     roughness: Tensor
     border: Tensor
 
-    def __getitem__(self, index: Tensor | slice) -> Materials:
+    def __getitem__(self, index: Tensor | slice | list[int]) -> Materials:
         return Materials(*(getattr(self, item.name)[index] for item in fields(self)))
 
     @classmethod
