@@ -40,9 +40,9 @@ WARM_UP = 6
 CELLS = 224
 
 
-def bumpy_ball(device: torch.device) -> UVMesh:
-    """2 * CELLS² faces over the whole texture square: an octahedral map, which has no overlap."""
-    ticks = torch.linspace(0, 1, CELLS + 1, dtype=torch.float64)
+def bumpy_ball(device: torch.device, cells: int = CELLS) -> UVMesh:
+    """2 * cells² faces over the whole texture square: an octahedral map, which has no overlap."""
+    ticks = torch.linspace(0, 1, cells + 1, dtype=torch.float64)
     uv = torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), dim=-1).reshape(-1, 2)
     x, y = (uv * 2 - 1).unbind(1)
     z = 1 - x.abs() - y.abs()
@@ -51,8 +51,8 @@ def bumpy_ball(device: torch.device) -> UVMesh:
     x, y = torch.where(fold, folded[:, 0], x), torch.where(fold, folded[:, 1], y)
     directions = nn.functional.normalize(torch.stack([x, y, z], dim=1), dim=1)
     bumps = 0.8 + 0.08 * (9 * directions).sin().prod(dim=1, keepdim=True)
-    corner = torch.arange(CELLS * (CELLS + 1)).view(CELLS, CELLS + 1)[:, :-1].reshape(-1, 1)
-    faces = torch.cat([corner + torch.tensor([[0, 1, CELLS + 1]]), corner + torch.tensor([[1, CELLS + 2, CELLS + 1]])])
+    corner = torch.arange(cells * (cells + 1)).view(cells, cells + 1)[:, :-1].reshape(-1, 1)
+    faces = torch.cat([corner + torch.tensor([[0, 1, cells + 1]]), corner + torch.tensor([[1, cells + 2, cells + 1]])])
     return UVMesh.of(directions * bumps, faces, uv, faces).to(device)
 
 

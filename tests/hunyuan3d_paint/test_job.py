@@ -142,11 +142,16 @@ def test_bad_meshes_are_refused(paint, mesh, words):
         paint(mesh)
 
 
-def test_an_opaque_image_is_cut_out_or_refused(paint):
+def test_an_opaque_image_is_cut_out_and_the_mask_returned(paint):
     opaque = Image.new("RGB", (60, 60), (255, 255, 255))
     opaque.paste((200, 60, 30), (20, 20, 40, 40))
-    paint(painted_box(), image=opaque)
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8))
+    result, folder = paint(painted_box(), image=opaque)
+    assert result.artifacts[-1].role == "mask"
+    assert pixels(folder, result.artifacts[-1].file)[30, 30].max() > 200
+    _, uncut = paint(painted_box(), image=opaque, remove_background=False)
+    assert not np.array_equal(pixels(folder, "base_color.001.png"), pixels(uncut, "base_color.001.png"))
+
+
+def test_an_empty_image_is_refused(paint):
     with pytest.raises(BadInput):
-        paint(painted_box(), image=noise)
-    paint(painted_box(), image=noise, remove_background=False)
+        paint(painted_box(), image=Image.new("RGBA", (60, 60), (0, 0, 0, 0)))

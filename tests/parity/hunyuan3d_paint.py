@@ -110,7 +110,7 @@ def compare_block(golden: Golden) -> Iterator[Comparison]:
 def _silent_branches(
     golden: Golden, block: PaintBlock, norm1: Tensor, scales: tuple[float, ...]
 ) -> Iterator[Comparison]:
-    """Branches of scale 0 too have a recorded value, which ours never computes."""
+    """Branches of scale 0 too have a recorded value, which ours leaves out."""
     silent = [branch for branch, scale in enumerate(scales) if not scale]
     if silent:
         keys = reference_keys(block.attn_refview, golden.input("ref")[silent])

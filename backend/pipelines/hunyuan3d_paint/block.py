@@ -84,18 +84,17 @@ class PaintBlock(nn.Module):
         """Add what the branches that look at the reference image take from it."""
         if not conditions.looking:
             return tokens
-        tokens = tokens.clone()
         taken = self.from_reference(normalized, conditions)
-        for index, branch in enumerate(conditions.looking):
-            tokens[branch] += conditions.reference_scales[branch] * taken[index]
-        return tokens
+        scales = taken.new_tensor([conditions.reference_scales[branch] for branch in conditions.looking])
+        index = torch.tensor(conditions.looking, device=tokens.device)
+        return tokens.index_add(0, index, taken * scales.view(-1, 1, 1, 1, 1))
 
     def from_reference(self, normalized: Tensor, conditions: Conditions) -> Tensor:
         """Reference attention of the branches that look, `[looking, P, N, L, C]`, before its scale."""
         key, value = conditions.once(
             self.name, "reference", lambda: reference_keys(self.attn_refview, conditions.reference[self.name])
         )
-        albedo = torch.stack([normalized[branch, 0] for branch in conditions.looking]).flatten(1, 2)
+        albedo = normalized[conditions.looking, 0].flatten(1, 2)
         taken = reference_attention(self.attn_refview, albedo, key, value)
         return taken.unflatten(2, (conditions.views, -1))
 

@@ -36,7 +36,6 @@ from .rig import CANDIDATES, paint_cameras
 from .scene import PaintScene
 from .settings import PaintSettings, Reports
 
-BACKGROUND_REMOVER = "u2net.onnx"
 SHEET = "views.png"
 MAPS: tuple[tuple[Role, slice], ...] = (
     ("base_color", slice(0, 3)), ("metallic", slice(3, 4)), ("roughness", slice(4, 5)),
@@ -66,6 +65,7 @@ def _paint(
 ) -> Result:
     names = request.inputs["mesh"]
     meshes = [MeshData.read(folder.inputs / name) for name in names]
+    progress.stage("prepare", 0, 1)
     cut, masks = cut_out_input(request, folder, resources, progress)
     image = Image.fromarray(recenter(cut))
     turned = [replace(mesh, vertices=blender_to_y_up(mesh.vertices)) for mesh in meshes]
@@ -77,7 +77,7 @@ def _paint(
     previews = _Previews(folder, progress)
     output = model(scene, image, settings, request.seed, Reports(progress.stage, previews, progress.check))
     properties = {"texture_size": settings.texture_size, "views": len(output.poses)}
-    artifacts = []
+    artifacts: list[Artifact] = []
     for number, (texture, mesh, name) in enumerate(zip(output.textures, meshes, names, strict=True), start=1):
         alpha = None if mesh.selected.all() else paint_alpha(mesh, settings.texture_size)
         for role, channels in MAPS:

@@ -118,7 +118,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
     def condition(
         self, image: Image.Image, positions: Tensor, settings: PaintSettings, draws: Draws, reports: Reports = SILENT
     ) -> list[Conditions]:
-        """What the network looks at, for one pass with all branches or one pass for each, the unguided one first."""
+        """What guides the network, for one pass with all branches or one pass for each, the unguided one first."""
         device, views = self._execution_device, len(positions)
         reference = reference_view(image, settings.view_size)
         pixels = normalize_image(encoder_pixels(reference)).to(device, self.image_encoder.dtype)

@@ -18,7 +18,7 @@ HALF_WIDTH = 0.6
 """Of the orthographic images, in world units."""
 DISTANCE = 1.45
 ALWAYS = 6
-"""The first candidates are painted whatever the mesh looks like."""
+"""The first candidates are painted for every mesh."""
 LEAST_GAIN = 0.01
 """Share of the surface that a further view must show for the first time."""
 

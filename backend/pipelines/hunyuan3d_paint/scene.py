@@ -8,7 +8,6 @@ import torch
 
 from ...contract.reports import ignore
 from ...geometry.projection import Cameras, UVMesh, rasterize_views
-from ...geometry.projection.visibility import seen_faces
 from ...painting.scene import PaintedScene
 from ...painting.squares import square_of_faces
 from .rig import ALWAYS, CANDIDATES, RADIUS, Pose, paint_cameras, select_views
@@ -61,8 +60,10 @@ def choose_poses(
     seen = []
     for view in range(len(CANDIDATES)):
         check()
-        shown = rasterize_views(mesh, cameras[[view]], SELECTION_SIZE, cull=False)
-        seen.append(seen_faces(shown, len(mesh.faces))[0])
+        face = rasterize_views(mesh, cameras[[view]], SELECTION_SIZE, cull=False).face.flatten().long()
+        marked = torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.device)
+        marked[face[face >= 0]] = True
+        seen.append(marked)
     a, b, c = mesh.vertices[mesh.faces.long()].unbind(1)
     areas = (b - a).cross(c - a, dim=1).norm(dim=1) * painted
     return [CANDIDATES[index] for index in select_views(torch.stack(seen), areas, views)]

@@ -25,7 +25,6 @@ _MAIN = (
               choices=tuple(Choice(str(size), str(size), f"{size} × {size} pixels") for size in TEXTURE_SIZES)),
     Parameter("steps", "int", 15, "Steps", "Sampler steps. More is slower and a little cleaner", 5, 50, 1),
     Parameter("guidance_scale", "float", 3.0, "Guidance", "How closely the views follow the image", 1.0, 10.0, 0.1),
-    Parameter("remove_background", "bool", True, "Remove Background", "Cut the object out of an opaque image first"),
 )
 _VIEWS = tuple(replace(parameter, advanced=True, group="Views") for parameter in (
     Parameter("views", "int", 6, "Max Views", "Views to paint. Beyond six only those that show more of the surface",
@@ -39,6 +38,11 @@ _VIEWS = tuple(replace(parameter, advanced=True, group="Views") for parameter in
               1.0, 12.0, 0.5),
 ))
 
+_IMAGE = (
+    Parameter("remove_background", "bool", True, "Remove Background", "Cut the object out of an opaque image first",
+              advanced=True, group="Image"),
+)
+
 PAINT = TaskSpec(
     name="paint",
     label="Paint",
@@ -51,7 +55,7 @@ PAINT = TaskSpec(
         InputSpec("mask", "image", "Mask", "White where the object is, black where the background is", required=False),
     ),
     optional_components=BACKGROUND_REMOVERS,
-    parameters=(*_MAIN, *_VIEWS),
+    parameters=(*_MAIN, *_VIEWS, *_IMAGE),
     stages=(
         StageSpec("prepare", "Preparing mesh and image", 0.15, {"views": 1.0}),
         StageSpec("sample", "Painting views", 0.5, {"steps": 1.0, "views": 1.5}),

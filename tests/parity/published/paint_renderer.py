@@ -167,8 +167,8 @@ def _view_depth(mesh: Published, pose: Pose, size: int, margin: int) -> tuple[Te
     cosine = cosine_similarity(normals, torch.tensor([0.0, 0.0, -1.0]), dim=-1) * covered
     cosine = cosine.where(cosine >= STEEPEST, 0.0)
     low, high = depth[covered].min(), depth[covered].max()
-    picture = ((depth - low) / (high - low) * covered * 255).byte().numpy()
-    edge = torch.from_numpy(cv2.Canny(picture, 30, 80) > 0)
+    shades = ((depth - low) / (high - low) * covered * 255).byte().numpy()
+    edge = torch.from_numpy(cv2.Canny(shades, 30, 80) > 0)
     edges, background = (_grown(part, margin) for part in (edge, ~covered))
     trusted = ~(edges | background) if margin else covered
     return depth, cosine * trusted, edges.float()

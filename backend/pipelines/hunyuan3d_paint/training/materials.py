@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ....procedural.surface_views import SurfaceViews
 
@@ -22,6 +23,8 @@ ROUGHNESS = (0.1, 0.9)
 LIGHTS = torch.tensor([[0.4, 0.8, 0.6], [-0.7, 0.3, 0.6]])
 """Ways toward the lights, in the cameras' frame; they stand still while the views go around."""
 BACKGROUND = 1.0
+ROOM = 1.5
+"""How far the walls are that surfaces mirror."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Materials:
     roughness: Tensor
     border: Tensor
 
-    def __getitem__(self, index: Tensor | slice) -> Materials:
+    def __getitem__(self, index: Tensor | slice | list[int]) -> Materials:
         return Materials(*(getattr(self, item.name)[index] for item in fields(self)))
 
     @classmethod
@@ -96,21 +99,27 @@ def lit_images(views: SurfaceViews, materials: Materials) -> Tensor:
     """What a photograph of the views shows, float32 `[N, 3, S, S]` in [0, 1], on white.
 
     Lambert's law for what is no metal, and lobes around the mirrored view that are the wider and the weaker the rougher
-    the surface; metals color them and show bands of a bright sky and a dark floor.
+    the surface; metals color them and mirror a bright sky and a dark floor. The patterned walls of a room near by are
+    mirrored with less contrast the rougher the surface, so that flat sides too tell how rough they are.
     """
     color, metallic, roughness = materials.at(views.position.float())
-    normal = torch.nn.functional.normalize(views.normal.float(), dim=-1, eps=1e-6)
+    normal = normalize(views.normal.float(), dim=-1, eps=1e-6)
     toward = views.backward[:, None, None]
     mirrored = 2.0 * (normal * toward).sum(dim=-1, keepdim=True) * normal - toward
-    lights = torch.nn.functional.normalize(LIGHTS.to(normal.device), dim=-1)
-    open_sky = views.openness.float() / 255.0
+    lights = normalize(LIGHTS.to(normal.device), dim=-1)
     diffuse = 0.45 + 0.4 * (normal @ lights.T).clamp(min=0.0).sum(dim=-1)
-    diffuse = diffuse * (0.7 + 0.3 * open_sky)
+    diffuse = diffuse * (0.7 + 0.3 * views.openness.float() / 255.0)
     power = 2.0 / roughness.clamp(min=0.05) ** 2
-    lobe = ((mirrored @ lights.T).clamp(min=0.0) ** power[..., None]).sum(dim=-1)
-    gloss = lobe * (1.0 - roughness) ** 2
+    gloss = ((mirrored @ lights.T).clamp(min=0.0) ** power[..., None]).sum(dim=-1) * (1.0 - roughness) ** 2
     sky = torch.sigmoid(mirrored[..., 1] * 6.0 / (0.15 + roughness))
-    metal = color * (0.25 + 0.75 * sky)[..., None] + (0.9 * gloss)[..., None] * (0.4 + 0.6 * color)
-    plastic = color * diffuse[..., None] + (0.6 * gloss)[..., None]
+    walls = (1.0 - roughness) * _room(views.position.float() + ROOM * mirrored)
+    metal = color * (0.4 + 0.5 * sky + 0.35 * walls)[..., None] + (0.9 * gloss)[..., None] * (0.4 + 0.6 * color)
+    plastic = color * diffuse[..., None] + (0.6 * gloss + 0.16 * walls)[..., None]
     lit = torch.lerp(plastic, metal, metallic[..., None]).clamp(0.0, 1.0)
     return torch.where(views.mask[..., None], lit, BACKGROUND).permute(0, 3, 1, 2)
+
+
+def _room(place: Tensor) -> Tensor:
+    """Pattern of the walls in [-1, 1] at places `[..., 3]`."""
+    x, y, z = place.unbind(-1)
+    return torch.sin(8.0 * x + 3.0 * y + 2.0 * z) * torch.sin(6.0 * y - 2.0 * x + 3.0 * z)

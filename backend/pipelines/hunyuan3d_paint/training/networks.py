@@ -44,7 +44,7 @@ class Denoiser(nn.Module):
         timestep: Tensor,
         pixels: Tensor,
         reference: Tensor,
-        told: Tensor,
+        with_image: Tensor,
         voxels: Mapping[int, Tensor],
         views: int,
     ) -> Tensor:
@@ -55,15 +55,15 @@ class Denoiser(nn.Module):
             timestep: `[B * P * N]`, the same for the rows of an object.
             pixels: normalized images for the encoder `[B, 3, 224, 224]`.
             reference: their latents `[B, 4, h, h]`.
-            told: bool `[B]`, which objects see their image; the others are painted without guidance.
+            with_image: bool `[B]`, which objects see their image; the others are painted without guidance.
             voxels: see `Conditions`.
             views: N.
         """
-        tokens = self.image_encoder(pixels).last_hidden_state * told[:, None, None]
+        tokens = self.image_encoder(pixels).last_hidden_state * with_image[:, None, None]
         features = self.reference_unet(reference)
-        looking = told.nonzero()[:, 0]
+        looking = with_image.nonzero()[:, 0]
         features = {name: tokens_of[looking] for name, tokens_of in features.items()}
-        conditions = Conditions(views, tuple(told.float().tolist()), tokens, features, voxels)
+        conditions = Conditions(views, tuple(with_image.float().tolist()), tokens, features, voxels)
         velocity: Tensor = self.unet(sample, timestep, conditions)
         return velocity
 
@@ -108,4 +108,17 @@ def new_denoiser(preset: Preset) -> Denoiser:
     encoder = Dinov2Model(Dinov2Config(**preset.image_encoder))
     sizes = {"sample_size": preset.view_size // 8, **preset.unet}
     unet = PaintUNet(**sizes, image_width=preset.image_encoder["hidden_size"])
-    return Denoiser(encoder, ReferenceUNet(**sizes), unet)
+    model = Denoiser(encoder, ReferenceUNet(**sizes), unet)
+    _freeze_unused(model)
+    return model
+
+
+def _freeze_unused(model: Denoiser) -> None:
+    """Leave out of the training what nothing depends on: the reference network after its last features, say."""
+    side = 2 ** len(model.unet.config.block_out_channels)
+    features = model.reference_unet(torch.zeros(1, 4, side, side))
+    torch.stack([tokens.sum() for tokens in features.values()]).sum().backward()
+    for parameter in model.reference_unet.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+        parameter.grad = None
+    model.image_encoder.embeddings.get_parameter("mask_token").requires_grad_(False)

@@ -78,8 +78,8 @@ def _image_encoder(width: int, layers: int, heads: int) -> dict[str, Any]:
 PRESETS: dict[str, Preset] = {
     # 2.9 M parameters in all: under 6 MB in float16.
     "starter": Preset(
-        autoencoder=_autoencoder((24, 32, 48, 48), 8),
-        unet=_unet((48, 64, 96), (3, 4, 6), 64, 8),
+        autoencoder=_autoencoder((24, 32, 40, 40), 8),
+        unet=_unet((24, 48, 48), (1, 3, 3), 48, 8),
         image_encoder=_image_encoder(48, 2, 3),
         autoencoder_stage=StageFigures(steps=2000, batch=64, rate=1e-3, warm_up=100, evaluate_every=1000),
         denoiser_stage=StageFigures(steps=3000, batch=32, rate=1.5e-3, warm_up=200, evaluate_every=1000),

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the two stages learn: their losses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from ...common.image_condition import normalize_image
+from ..attention import MATERIALS
+from ..reference_image import ENCODER_SIZE
+from ..sampling import paint_scheduler
+from .pool import POSES, LatentPool, ViewPool, training_images
+from .presets import Preset
+
+WITHOUT_IMAGE = 0.1
+"""Share of the objects that are painted without their image, for guidance."""
+BACKGROUND_WEIGHT = 0.2
+TRAIN_STEPS = 1000
+
+
+class AutoencoderLearning:
+    """Mean absolute error of the images and of their differences, and a little divergence from the normal one."""
+
+    def __init__(self, pool: ViewPool, preset: Preset) -> None:
+        self.pool, self.preset = pool, preset
+
+    def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        count, device = self.preset.autoencoder_stage.batch, generator.device
+        with torch.no_grad():
+            chosen = torch.randint(len(self.pool.views), (count,), generator=generator, device=device)
+            images = training_images(self.pool.views[chosen], generator) * 2.0 - 1.0
+            side = self.preset.view_size // 8
+            noise = torch.randn(count, 4, side, side, generator=generator, device=device)
+        decoded, divergence = module(images.contiguous(), noise)
+        error = decoded.float() - images
+        absolute = error.abs().mean()
+        edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+        terms = {"loss_absolute": absolute, "loss_edges": edges, "divergence": divergence}
+        return absolute + 0.5 * edges + self.preset.kl_weight * divergence, terms
+
+
+class DenoiserLearning:
+    """Mean squared error of the velocity at uniform timesteps, one for all rows of an object."""
+
+    def __init__(self, pool: LatentPool, preset: Preset) -> None:
+        self.pool, self.preset = pool, preset
+        self.alphas_cumprod = paint_scheduler().alphas_cumprod.to(pool.latent.device)
+
+    def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        pool, count, device = self.pool, self.preset.denoiser_stage.batch, generator.device
+        chosen = torch.randint(len(pool), (count,), generator=generator, device=device)
+        painting = torch.randint(pool.latent.shape[1], (count,), generator=generator, device=device)
+        timestep = torch.randint(TRAIN_STEPS, (count,), generator=generator, device=device)
+        with_image = torch.rand(count, generator=generator, device=device) >= WITHOUT_IMAGE
+        data = pool.latent[chosen, painting].float()
+        noise = torch.randn(data.shape, generator=generator, device=device)
+        kept = self.alphas_cumprod[timestep].view(-1, 1, 1, 1, 1)
+        noisy = kept.sqrt() * data + (1.0 - kept).sqrt() * noise
+        velocity = kept.sqrt() * noise - (1.0 - kept).sqrt() * data
+        controls = pool.controls[chosen].float().repeat(1, len(MATERIALS), 1, 1, 1)
+        sample = torch.cat([noisy, controls], dim=2).flatten(0, 1)
+        rows = timestep.repeat_interleave(data.shape[1])
+        voxels = {tokens: indices[chosen].int() for tokens, indices in pool.voxels.items()}
+        output = module(sample, rows, encoder_images(pool.pixels[chosen, painting]),
+                        pool.reference[chosen, painting].float(), with_image, voxels, len(POSES))
+        mask = pool.mask[chosen].float().repeat(1, len(MATERIALS), 1, 1)
+        weight = (mask + BACKGROUND_WEIGHT * (1.0 - mask))[:, :, None]
+        square = (output.float().view_as(data) - velocity).square()
+        loss = (square * weight).sum() / (weight.sum() * data.shape[2])
+        return loss, {"loss": loss}
+
+
+def encoder_images(pixels: Tensor) -> Tensor:
+    """Fronts uint8 `[B, 3, S, S]` as the image encoder's input, about as the pipeline cuts them."""
+    edge = ENCODER_SIZE * 256 // 224
+    border = (edge - ENCODER_SIZE) // 2
+    scaled = interpolate(pixels.float() / 255.0, (edge, edge), mode="bicubic", align_corners=False).clamp(0.0, 1.0)
+    return normalize_image(scaled[..., border : border + ENCODER_SIZE, border : border + ENCODER_SIZE])
