@@ -260,6 +260,17 @@ def test_a_text_is_read_with_the_job_and_kept_on_the_object(pottery: Extension) 
     assert any("a pot of 12 faces" in note for note in job.notes)
     assert crate["meshwright_caption"] == "a pot of 12 faces"
     assert set(bpy.data.objects) == before and not crate.hide_get() and crate.select_get()
+    assert {"a pot of 12 faces", "Use as Name", "Use as Prompt"} <= set(drawn(pottery, "caption"))
+    assert bpy.ops.meshwright.use_caption(use="PROMPT") == {"FINISHED"}
+    assert settings().pottery_throw.prompt == settings().flexisyncmvd_texture.prompt == "a pot of 12 faces"
+    assert "oversmoothed" in settings().flexisyncmvd_texture.negative_prompt, "no prompt of what is wanted"
+    bpy.ops.meshwright.use_caption(use="DESCRIPTION")
+    assert crate.asset_data.description == "a pot of 12 faces"
+    assert bpy.ops.meshwright.run_again() == {"FINISHED"}
+    finished(pottery)
+    assert not crate.hide_get(), "the object is not what the job made"
+    bpy.ops.meshwright.use_caption(use="NAME")
+    assert crate.name == "a pot of 12 faces"
 
 
 def test_a_running_job_is_watched_and_cancelled(pottery: Extension) -> None:
