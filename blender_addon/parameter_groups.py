@@ -13,7 +13,7 @@ from .offered_tasks import OfferedTask, identifier
 WEIGHTS, PRESET = "weights", "preset"
 _RESERVED = {WEIGHTS, PRESET, *dir(bpy.types.PropertyGroup)}
 _HUGE = 2**31 - 1
-# Blender 4.5 and later warn about "//" in a path whose property does not say that it takes it; 4.2 does not know the option.
+# Blender 4.5 warns about "//" in a path whose property does not say that it takes it; 4.2 does not know the option.
 _PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 
@@ -106,8 +106,8 @@ def _property(parameter: Parameter, default: Value) -> object:
     if parameter.kind == "choice":
         items = [(choice.value, choice.label, choice.description) for choice in parameter.choices]
         return bpy.props.EnumProperty(items=items, **words)
-    low = -_HUGE if parameter.minimum is None else parameter.minimum
-    high = _HUGE if parameter.maximum is None else parameter.maximum
+    low = -_HUGE if parameter.minimum is None else max(parameter.minimum, -_HUGE)
+    high = _HUGE if parameter.maximum is None else min(parameter.maximum, _HUGE)
     if parameter.kind == "int":
         return bpy.props.IntProperty(min=int(low), max=int(high), step=int(parameter.step or 1), **words)
     # Blender's step of a float is in hundredths.

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import bpy
 
-from .connection.interface import PIPELINES_VARIABLE, WorkerSettings
+from .backend.pipelines import registry
+from .connection.interface import WorkerSettings
 
 ADDON: str = __package__
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"
@@ -45,7 +46,7 @@ def pipelines_folder() -> Path | None:
     """Where further pipelines are: the environment variable first, then the preference; None while none may run."""
     chosen = own()
     allowed = chosen.pipelines_folder if chosen.run_pipelines else ""
-    path = os.environ.get(PIPELINES_VARIABLE) or allowed
+    path = os.environ.get(registry.VARIABLE) or allowed
     return Path(bpy.path.abspath(path)) if path else None
 
 

@@ -85,7 +85,7 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     note = DeliveryNote.read(earlier)
     if note.delivery == "material" and seed is not None:
         note = replace(note, rerolled=earlier.path.name)
-    if superseded is not None:
+    if superseded is not None and note.delivery != "text":  # a described object is not what the job made
         note = replace(note, superseded=reference(superseded))
         if note.delivery in PLACED:
             note = replace(note, fit=False, cursor=tuple(superseded.matrix_world.translation),

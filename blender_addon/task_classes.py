@@ -4,23 +4,19 @@
 They are made again when the folder of further pipelines changes.
 """
 
-import logging
 from collections.abc import Collection
 from pathlib import Path
 
 import bpy
 
 from . import offered_tasks, properties
-from .backend.contract import MeshwrightError
 from .backend.pipelines import registry
 from .operators.task import operator_class
 from .panels.task_panel import panel_class
 from .parameter_groups import group_class
 
-log = logging.getLogger(__name__)
 _registered: tuple[type, ...] = ()
 _reserved: frozenset[str] = frozenset()
-_complaint = ""
 
 
 def register(static: Collection[type], folder: Path | None) -> None:
@@ -42,19 +38,11 @@ def unregister() -> None:
 
 
 def use_folder(folder: Path | None) -> None:
-    """Offer the pipelines of this folder, too; None for only our own. What is wrong with it is kept as `complaint`."""
-    global _registered, _complaint
+    """Offer the pipelines of this folder, too; None for only our own. The registry keeps what is wrong with them."""
+    global _registered
     unregister()
-    _complaint = ""
-    try:
-        registry.use_folder(folder)
-        offered_tasks.refresh(_reserved)
-        _complaint = "\n".join(map(str, registry.complaints()))
-    except Exception as error:  # noqa: BLE001  the code of others: whatever it raises, the add-on must start
-        log.warning("The pipelines in %s are left out: %s", folder, error)
-        _complaint = str(error) if isinstance(error, MeshwrightError) else f"{folder} cannot be read. {error!r}"
-        registry.use_folder(None)
-        offered_tasks.refresh(_reserved)
+    registry.use_folder(folder)
+    offered_tasks.refresh(_reserved)
     groups = {offered: group_class(offered) for offered in offered_tasks.offered()}
     settings = properties.settings_classes(groups)
     _registered = (*groups.values(), *settings, *map(operator_class, groups),
@@ -62,11 +50,6 @@ def use_folder(folder: Path | None) -> None:
     for cls in _registered:
         bpy.utils.register_class(cls)
     properties.attach(settings[1])
-
-
-def complaint() -> str:
-    """Why the folder of further pipelines cannot be used, in words, or ""."""
-    return _complaint
 
 
 def registered() -> tuple[type, ...]:

@@ -7,9 +7,6 @@ from typing import Protocol
 
 from ..backend.contract import Event, Message
 
-PIPELINES_VARIABLE = "MESHWRIGHT_PIPELINES"
-"""Names the folder of further pipelines, for the worker and for Blender."""
-
 
 @dataclass(frozen=True)
 class WorkerSettings:

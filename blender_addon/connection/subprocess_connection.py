@@ -22,7 +22,8 @@ from ..backend.contract import (
     message_from_json,
     message_to_json,
 )
-from .interface import PIPELINES_VARIABLE, WorkerSettings
+from ..backend.pipelines import registry
+from .interface import WorkerSettings
 from .pipe_reading import LineReader
 
 log = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ def environment(settings: WorkerSettings) -> dict[str, str]:
     if settings.offline:
         kept["HF_HUB_OFFLINE"] = "1"
     if settings.pipelines is not None:
-        kept[PIPELINES_VARIABLE] = str(settings.pipelines)
+        kept[registry.VARIABLE] = str(settings.pipelines)
     return kept
 
 

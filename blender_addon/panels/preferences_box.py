@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import bpy
 
 from .. import task_classes
-from ..backend.contract import BadInput
 from ..backend.pipelines import registry
-from ..connection.interface import PIPELINES_VARIABLE
 from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines_folder
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
@@ -75,7 +73,7 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
              "Needs torch in Blender's Python. Blender freezes until the job finishes"),
         ])
     run_pipelines: bpy.props.BoolProperty(
-        name="Run Other Pipelines", update=_use_pipelines,
+        name="Run Pipelines from a Folder", update=_use_pipelines,
         description="Offer the pipelines of a folder of your own, too")
     pipelines_folder: bpy.props.StringProperty(
         name="Pipelines", subtype="DIR_PATH", update=_use_pipelines,
@@ -108,21 +106,18 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
 
 def _draw_pipelines(column: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
     column.prop(preferences, "run_pipelines")
-    if os.environ.get(PIPELINES_VARIABLE):
-        column.label(text=f"The environment variable {PIPELINES_VARIABLE} overrides this", icon="INFO")
+    if os.environ.get(registry.VARIABLE):
+        column.label(text=f"The environment variable {registry.VARIABLE} overrides this", icon="INFO")
     if preferences.run_pipelines:
         column.prop(preferences, "pipelines_folder")
         wrapped(column, PIPELINES_WARNING, _WARNING_WIDTH, "ERROR")
-    if complaint := task_classes.complaint():
-        wrapped(column, complaint, _WARNING_WIDTH, "ERROR")
+    for complaint in registry.complaints():
+        wrapped(column, str(complaint), _WARNING_WIDTH, "ERROR")
 
 
 def _draw_shared_models(layout: bpy.types.UILayout) -> None:
     """The models that several pipelines use, once each with its own license."""
-    try:
-        shared = registry.spec(registry.SHARED)
-    except BadInput:  # no pipeline uses one
-        return
+    shared = registry.spec(registry.SHARED)
     box = layout.box()
     box.label(text=shared.label)
     for weights in shared.weights:

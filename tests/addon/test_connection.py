@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from backend.contract import Done, Event, JobFolder, MeshwrightError, Message, Ready, Remedy, StageProgress, Submit
+from backend.pipelines import registry
 from blender_addon.connection import Connection, WorkerSettings, connect
 from blender_addon.connection.in_process import InProcessConnection
-from blender_addon.connection.interface import PIPELINES_VARIABLE
 from blender_addon.connection.pipe_reading import MAXIMUM_LINE_BYTES, LineReader
 from blender_addon.connection.subprocess_connection import (
     BUDGET_SECONDS,
@@ -89,8 +89,8 @@ def test_the_child_gets_neither_another_pythons_settings_nor_the_network(monkeyp
     assert clean["CUDA_VISIBLE_DEVICES"] == "1"
     assert "HF_HUB_OFFLINE" not in clean
     assert environment(replace(fake_worker(), offline=True))["HF_HUB_OFFLINE"] == "1"
-    assert PIPELINES_VARIABLE not in environment(fake_worker())
-    assert environment(replace(fake_worker(), pipelines=Path("further")))[PIPELINES_VARIABLE] == "further"
+    assert registry.VARIABLE not in environment(fake_worker())
+    assert environment(replace(fake_worker(), pipelines=Path("further")))[registry.VARIABLE] == "further"
 
 
 def test_a_module_beside_the_backend_hides_no_library(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from .conftest import REPOSITORY, Extension
 from .synthetic_jobs import BOX_FACES, box
 from .test_bad_meshes import new_object, select
 from .test_operators import desk, only_job, refusal
-from .test_panels import drawn
+from .test_panels import Layout, drawn
 
 __all__ = ["desk"]
 FOLDER = REPOSITORY / "tests" / "foreign_pipelines"
@@ -38,6 +38,13 @@ def pottery(desk: Extension, scene: bpy.types.Scene) -> Iterator[Extension]:
 
 def settings() -> bpy.types.PropertyGroup:
     return bpy.context.scene.meshwright
+
+
+def preferences_words(extension: Extension) -> list[str]:
+    """What the preferences show."""
+    words: list[str] = []
+    extension.module("panels.preferences_box").draw_preferences(Layout(words), extension.preferences)
+    return words
 
 
 def image(name: str, level: float) -> bpy.types.Image:
@@ -91,7 +98,7 @@ def test_a_folder_that_cannot_be_used_is_said_in_the_preferences(desk: Extension
     desk.preferences.pipelines_folder = str(tmp_path)
     try:
         desk.preferences.run_pipelines = True
-        assert "half written" in desk.module("task_classes").complaint()
+        assert "half written" in " ".join(preferences_words(desk))
         assert hasattr(settings(), "partpacker_generate_parts"), "ours are offered all the same"
     finally:
         desk.preferences.property_unset("run_pipelines")
@@ -253,6 +260,17 @@ def test_a_text_is_read_with_the_job_and_kept_on_the_object(pottery: Extension) 
     assert any("a pot of 12 faces" in note for note in job.notes)
     assert crate["meshwright_caption"] == "a pot of 12 faces"
     assert set(bpy.data.objects) == before and not crate.hide_get() and crate.select_get()
+    assert {"a pot of 12 faces", "Use as Name", "Use as Prompt"} <= set(drawn(pottery, "caption"))
+    assert bpy.ops.meshwright.use_caption(use="PROMPT") == {"FINISHED"}
+    assert settings().pottery_throw.prompt == settings().flexisyncmvd_texture.prompt == "a pot of 12 faces"
+    assert "oversmoothed" in settings().flexisyncmvd_texture.negative_prompt, "no prompt of what is wanted"
+    bpy.ops.meshwright.use_caption(use="DESCRIPTION")
+    assert crate.asset_data.description == "a pot of 12 faces"
+    assert bpy.ops.meshwright.run_again() == {"FINISHED"}
+    finished(pottery)
+    assert not crate.hide_get(), "the object is not what the job made"
+    bpy.ops.meshwright.use_caption(use="NAME")
+    assert crate.name == "a pot of 12 faces"
 
 
 def test_a_running_job_is_watched_and_cancelled(pottery: Extension) -> None:
@@ -308,6 +326,25 @@ def test_what_is_missing_is_offered_for_download(pottery: Extension, tmp_path: P
     weights = pottery.module("operators.weights")
     spec = pottery.module("backend.pipelines.registry").spec("pottery")
     assert list(weights._licenses(spec.weight_set("glazed"))) == ["Potter's License", "Clay License"]
+
+
+def test_a_shared_model_is_listed_once_and_used_where_it_is_installed(pottery: Extension, tmp_path: Path) -> None:
+    words = preferences_words(pottery)
+    assert len([line for line in words if line.startswith("Clay · Clay License · Output: non-commercial")]) == 1
+    group = settings().pottery_throw
+    group.prompt = "a cup"
+    pressed(pottery, THROW)
+    plain = vertex_color(bpy.context.view_layer.objects.active)
+    clay = tmp_path / "models" / "shared" / "clay"
+    clay.mkdir(parents=True)
+    np.save(clay / "clay.npy", np.array([1.0, 0.0, 0.0]))
+    pressed(pottery, THROW)
+    assert vertex_color(bpy.context.view_layer.objects.active) == pytest.approx((1, 0, 0), abs=0.01) != plain
+
+
+def vertex_color(item: bpy.types.Object) -> tuple[float, ...]:
+    """The first color of the first color attribute, RGB in sRGB."""
+    return tuple(item.data.color_attributes[0].data[0].color_srgb)[:3]
 
 
 def test_the_request_is_plain_data(pottery: Extension) -> None:

@@ -122,7 +122,7 @@ def test_what_cannot_be_baked_is_told(extension: Extension, roof: bpy.types.Obje
     with pytest.raises(RuntimeError, match="renamed cannot be baked"):
         bpy.ops.meshwright.bake_normals()
     bpy.data.objects.remove(roof)
-    with pytest.raises(RuntimeError, match="original is not there"):
+    with pytest.raises(RuntimeError, match="original no longer exists"):
         bpy.ops.meshwright.bake_normals()
     other = grid("other", 1)
     select(other)

@@ -119,7 +119,7 @@ def test_weights_are_described_with_what_their_output_may_be_used_for(extension:
     assert "Demo model (included)" in " ".join(drawn(extension, "partpacker_generate_parts"))
     scene.meshwright.partpacker_generate_parts.weights = "published"
     words = " ".join(drawn(extension, "partpacker_generate_parts"))
-    assert "non-commercial only" in words and "Download Published (10.9 GB)…" in words and "Demo" not in words
+    assert "non-commercial only" in words and "Download Published (" in words and "Demo" not in words
 
 
 def test_jobs_show_progress_and_errors(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_worse_than_decimate_is_told(extension: Extension, scene: bpy.types.Scen
     diagonal = np.linalg.norm([2.6, 2.6, 0.6])
     # The thinner ring lies 0.05 inside, and its facets cut a little off.
     assert 5 / diagonal < thinner["meshwright_compared_mean_percent"] < 7 / diagonal
-    assert "Try another variant, a lower temperature, or use Decimate." in " ".join(drawn(extension, "quality"))
+    assert "Try another variant or seed, or use Decimate." in " ".join(drawn(extension, "quality"))
     bpy.context.view_layer.objects.active = as_good
     assert "Try another variant" not in " ".join(drawn(extension, "quality"))
 
@@ -193,7 +193,7 @@ def test_results_come_although_they_cannot_be_compared(extension: Extension, sce
     assert again["meshwright_quads"] == 96
 
 
-def test_the_card_is_for_what_was_woven(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+def test_the_report_is_for_remeshed_objects(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
     panel = next(cls for cls in extension.module("panels").CLASSES if cls.__name__ == "MESHWRIGHT_PT_quality")
     assert not panel.poll(bpy.context) and not bpy.ops.meshwright.compare_with_decimate.poll()
     item, = delivered(extension, remeshed(tmp_path / "job", torus(80, 40), torus(12, 8), non_manifold_edges=2,
@@ -201,22 +201,22 @@ def test_the_card_is_for_what_was_woven(extension: Extension, scene: bpy.types.S
     assert panel.poll(bpy.context)
     words = drawn(extension, "quality")
     for label, value in (
-            ("Faces", "192"), ("Joined to quads", "96, 0 tris"), ("Open edges", "0"),
+            ("Faces", "192"), ("As quads", "96 quads + 0 tris"), ("Open edges", "0"),
             ("Non-manifold edges", "2"), ("Components", "1"), ("Mean distance", "0.40 %"),
             ("Hausdorff distance", "1.50 %")):
         assert words[words.index(label) + 1] == value
     said = " ".join(words)
-    assert "Raise Longest" in said and "Repair Mesh separates them" in said and "was changed since" not in said
+    assert "Allow more faces" in said and "Non Manifold" in said and "Mesh edited since" not in said
     item.data = mesh_of(torus(10, 8))
-    assert "was changed since" in " ".join(drawn(extension, "quality"))
+    assert "Mesh edited since" in " ".join(drawn(extension, "quality"))
 
 
-def test_figures_without_a_distance_are_shown_too(extension: Extension) -> None:
+def test_metrics_without_a_distance_are_shown_too(extension: Extension) -> None:
     words = extension.module("panels.quality_panel")
     item: Any = {f"meshwright_{name}": value for name, value in FIGURES.items() if "percent" not in name}
     item |= {"meshwright_faces": 10, "meshwright_quads": 4}
-    assert [label for label, _ in words.figure_words(item)] == [
-        "Faces", "Joined to quads", "Open edges", "Non-manifold edges", "Components"]
+    assert [label for label, _ in words.metric_words(item)] == [
+        "Faces", "As quads", "Open edges", "Non-manifold edges", "Components"]
     assert list(words.warnings(item)) == []
 
 

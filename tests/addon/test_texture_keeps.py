@@ -113,7 +113,7 @@ def test_faces_are_selected_in_edit_mode(tmp_path: Path) -> None:
         for which in ("BASE", "EVALUATED"):
             capture_painted(item, tmp_path / "mesh.001.npz", which, "FACES", choice)
             with np.load(tmp_path / "mesh.001.npz") as data:
-                assert 0.2 < data["painted"].mean() < 0.45, "a third of the faces"
+                assert 0.2 < data["selection"].mean() < 0.45, "a third of the faces"
                 assert len(data["faces"]) == len(data["uvs"]) > 200
             assert world_state() == world
     bpy.ops.object.mode_set(mode="OBJECT")
