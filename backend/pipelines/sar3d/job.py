@@ -81,7 +81,7 @@ def _generate(model: Model, request: Request, folder: JobFolder, progress: Progr
         top_k=int(options["top_k"]),
         top_p=float(options["top_p"]),
         surface=SurfaceSettings(
-            points=int(options["resolution"]), level=float(options["density_threshold"]),
+            points=int(options["resolution"]), level=float(options["density_threshold"]), grid=model.grid,
             split=SPLITS[str(options["triangles"])],
         ),
         progress=progress.stage,
