@@ -26,8 +26,8 @@ from ...contract import (
     WeightSet,
 )
 from ...geometry.flexicubes import Split
-from ..common.background import remove_background
-from ..common.image_preparation import has_transparency, load_image
+from ..common.background import cut_out_input
+from ..common.image_preparation import has_transparency
 from .conditions import count_tokens, text_length
 from .image_views import crop_to_object, square_on_white
 from .model import Model, PublishedModel, StarterModel
@@ -59,17 +59,19 @@ def run(
     """Do one request with what `load` gave."""
     if request.task == "describe":
         return describe_mesh(model, request, folder, resources, progress)
-    return _generate(model, request, folder, progress)
+    return _generate(model, request, folder, resources, progress)
 
 
-def _generate(model: Model, request: Request, folder: JobFolder, progress: Progress) -> Result:
+def _generate(
+    model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> Result:
     options, prompt = request.parameters, str(request.parameters["prompt"]).strip()
     files = request.inputs.get("image", ())
     if prompt and files:
         raise BadInput("Both a prompt and an image were given.", "The object is generated from one of them.",
                        "Clear the prompt, or remove the image.")
     progress.stage("condition", 0, 1)
-    square = _square(folder, files[0], bool(options["remove_background"]), progress) if files else None
+    square, masks = _square(request, folder, resources, progress) if files else (None, ())
     pipeline = model.pipeline("image" if files else "text", str(options["surface"]), progress)
     if prompt:
         _remark_on(prompt, pipeline, progress)
@@ -89,18 +91,18 @@ def _generate(model: Model, request: Request, folder: JobFolder, progress: Progr
     artifacts = _write_meshes(output.meshes, request.subject, folder)
     if files:
         artifacts.append(Artifact("image", "image", "image.png", "preview"))
-    return Result(tuple(artifacts))
+    return Result((*artifacts, *masks))
 
 
-def _square(folder: JobFolder, file: str, remove: bool, progress: Progress) -> NDArray[np.uint8]:
-    """The image as the encoder is given it, also shown to the artist."""
-    image = load_image(folder.inputs / file)
-    if not has_transparency(image) and remove:
-        image = remove_background(image, None)
+def _square(
+    request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> tuple[NDArray[np.uint8], tuple[Artifact, ...]]:
+    """The image as the encoder is given it, also shown to the artist; and the mask where one was made."""
+    image, masks = cut_out_input(request, folder, resources, progress)
     square = square_on_white(crop_to_object(image) if has_transparency(image) else image)
     Image.fromarray(square).save(folder.outputs / "image.png")
     progress.preview("image.png")
-    return square
+    return square, masks
 
 
 def _remark_on(prompt: str, pipeline: Sar3dPipeline, progress: Progress) -> None:

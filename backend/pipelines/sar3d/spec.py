@@ -13,7 +13,7 @@ from ...contract import (
     WeightFile,
     WeightSet,
 )
-from ..common.components import CLIP_VIT_LARGE, DINOV2_LARGE
+from ..common.components import BACKGROUND_REMOVERS, CLIP_VIT_LARGE, DINOV2_LARGE
 
 S_LAB_LICENSE = License(
     name="S-Lab License 1.0",
@@ -33,7 +33,10 @@ GENERATE_INSTANT = TaskSpec(
     label="Instant",
     description="Generate an object with vertex colors from a prompt or an image, in about a second",
     delivery="object",
-    inputs=(InputSpec("image", "image", "Image", "Choose an image of one object", required=False),),
+    inputs=(
+        InputSpec("image", "image", "Image", "Choose an image of one object", required=False),
+        InputSpec("mask", "image", "Mask", "White where the object is, black where the background is", required=False),
+    ),
     parameters=(
         Parameter("prompt", "text", "", "Prompt", "Describe the object in English", multiline=True),
         Parameter("variants", "int", 1, "Variants", "Objects to generate at once: one is shown, the others are hidden",
@@ -70,6 +73,7 @@ GENERATE_INSTANT = TaskSpec(
         StageSpec("surface", "Extracting surface", 0.3, {"variants": 1.0}),
     ),
     needs_one_of=(("prompt", "image"),),
+    optional_components=BACKGROUND_REMOVERS,
     presets=(
         Preset("likely", "Likely", "The likeliest object"),
         Preset("varied", "Varied", "Objects that differ more from seed to seed", {"top_k": 900, "top_p": 0.95}),
