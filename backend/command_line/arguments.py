@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_worker_options(every.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
     names = commands()
-    for pipeline, task in dict.fromkeys(names.values()):
+    for pipeline, task in {(pipeline.name, task.name): (pipeline, task) for pipeline, task in names.values()}.values():
         first, *others = (name for name, known in names.items() if known == (pipeline, task))
         command = every.add_parser(first, aliases=others, help=in_help(f"{task.description} ({pipeline.label})"),
                                    description=task.description, conflict_handler="resolve")
