@@ -24,7 +24,7 @@ FLEXICUBES_BOX = 2.0
 SDF_OFFSET = 0.5
 CUBE_WEIGHT_SCALE = 0.1
 CUBE_WEIGHTS = 21
-GRID_POINTS_AT_ONCE = {"cuda": 1 << 21, "cpu": 1 << 17}
+GRID_POINTS_AT_ONCE = {"cuda": 1 << 19, "cpu": 1 << 17}
 """Points of a grid that one pass through a field's layers takes, by device. Any number gives the same values."""
 
 

@@ -27,7 +27,6 @@ from ...contract import (
 )
 from ...geometry.flexicubes import Split
 from ..common.background import cut_out_input
-from ..common.image_files import RgbaArray
 from ..common.image_preparation import has_transparency
 from .conditions import count_tokens, text_length
 from .image_views import crop_to_object, square_on_white
@@ -72,8 +71,7 @@ def _generate(
         raise BadInput("Both a prompt and an image were given.", "The object is generated from one of them.",
                        "Clear the prompt, or remove the image.")
     progress.stage("condition", 0, 1)
-    cut, masks = cut_out_input(request, folder, resources, progress) if files else (None, ())
-    square = None if cut is None else _square(cut, folder, progress)
+    square, masks = _square(request, folder, resources, progress) if files else (None, ())
     pipeline = model.pipeline("image" if files else "text", str(options["surface"]), progress)
     if prompt:
         _remark_on(prompt, pipeline, progress)
@@ -85,7 +83,7 @@ def _generate(
         top_k=int(options["top_k"]),
         top_p=float(options["top_p"]),
         surface=SurfaceSettings(
-            points=int(options["resolution"]), level=float(options["density_threshold"]),
+            points=int(options["resolution"]), level=float(options["density_threshold"]), grid=model.grid,
             split=SPLITS[str(options["triangles"])],
         ),
         progress=progress.stage,
@@ -96,12 +94,15 @@ def _generate(
     return Result((*artifacts, *masks))
 
 
-def _square(image: RgbaArray, folder: JobFolder, progress: Progress) -> NDArray[np.uint8]:
-    """The image as the encoder is given it, also shown to the artist."""
+def _square(
+    request: Request, folder: JobFolder, resources: Resources, progress: Progress
+) -> tuple[NDArray[np.uint8], tuple[Artifact, ...]]:
+    """The image as the encoder is given it, also shown to the artist; and the mask where one was made."""
+    image, masks = cut_out_input(request, folder, resources, progress)
     square = square_on_white(crop_to_object(image) if has_transparency(image) else image)
     Image.fromarray(square).save(folder.outputs / "image.png")
     progress.preview("image.png")
-    return square
+    return square, masks
 
 
 def _remark_on(prompt: str, pipeline: Sar3dPipeline, progress: Progress) -> None:

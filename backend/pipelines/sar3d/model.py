@@ -25,7 +25,7 @@ from .encoder import TriplaneEncoder
 from .fields import DensityField, flexicubes_from_density
 from .pipeline import Sar3dPipeline
 from .quantizer import ResidualQuantizer
-from .surfaces import DENSITY_LEVEL
+from .surfaces import DENSITY_LEVEL, FlexiCubesGrid
 from .transformer import Condition
 from .understanding.language_model import TokenLanguageModel, load_language_model
 
@@ -35,7 +35,9 @@ DECODERS = {"flexicubes": FLEXICUBES_DECODER, "density": DENSITY_DECODER}
 
 
 class Model(Protocol):
-    """The networks of a set of weights."""
+    """The networks of a set of weights, and the grid that FlexiCubes extracts their surfaces on."""
+
+    grid: FlexiCubesGrid
 
     def pipeline(self, kind: Kind, surface: str, progress: Progress) -> Sar3dPipeline:
         """The pipeline for prompts ("text") or images, with the field for that surface. Raises MeshwrightError."""
@@ -43,6 +45,8 @@ class Model(Protocol):
 
 class StarterModel:
     """The starter networks: one decoder, whose density field also serves FlexiCubes."""
+
+    grid = FlexiCubesGrid(64)
 
     def __init__(self, folder: Path, resources: Resources):
         density = Sar3dPipeline.from_pretrained(folder).place(resources.device)
@@ -73,6 +77,7 @@ class PublishedModel:
 
     folder: Path
     resources: Resources
+    grid: FlexiCubesGrid = field(default_factory=FlexiCubesGrid)
     _parts: dict[str, Any] = field(default_factory=dict)
     _pipelines: dict[tuple[Kind, str], Sar3dPipeline] = field(default_factory=dict)
 

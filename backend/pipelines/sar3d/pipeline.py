@@ -111,6 +111,9 @@ class Sar3dPipeline(DiffusionPipeline):
             image_encoder,
             NextScaleTransformer.from_pretrained(folder / "image_transformer", **own).eval(),
         )
+        for network in (pipeline.decoder, text_encoder, pipeline.text_transformer, image_encoder,
+                        pipeline.image_transformer):
+            network.requires_grad_(False)  # type: ignore[union-attr]
         pipeline.null_text = conditions.text_condition([""], tokenizer, text_encoder)
         white = conditions.blank_square(conditions.BLANKS["white"])
         pipeline.null_image = conditions.image_condition(white, image_encoder)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from ....procedural.primitives import ObjectBatch
+from ..fields import DensityField
 from ..generation import TokenGenerator
 from ..sampling import SamplingSettings
 from ..surfaces import DENSITY_LEVEL
@@ -42,8 +44,9 @@ def decoded_inside(decoder: TriplaneDecoder, latent: Tensor, grid: int) -> Tenso
     """Which cells of the grid are inside of decoded objects, bool [B, G, G, G]."""
     places = (torch.arange(grid, device=latent.device) + 0.5) / grid * 2 - 1
     triplane = decoder(latent)
-    axis = places * (decoder.field.box / 2)
-    return torch.cat([decoder.field.density_grid(one[None], axis) > DENSITY_LEVEL for one in triplane])
+    field = cast(DensityField, decoder.field)
+    axis = places * (field.box / 2)
+    return torch.cat([field.density_grid(one[None], axis) > DENSITY_LEVEL for one in triplane])
 
 
 def intersection_over_union(first: Tensor, second: Tensor) -> Tensor:

@@ -138,7 +138,9 @@ def new_text_model(preset: Preset, tokenizer: CLIPTokenizer) -> ConditionedTrans
 def new_image_model(preset: Preset) -> ConditionedTransformer:
     """An untrained transformer for images and its untrained image encoder."""
     encoder = Dinov2Model(Dinov2Config(**preset.image_encoder))
-    encoder.embeddings.mask_token.requires_grad_(False)  # it has no part in the condition
+    unused = encoder.embeddings.mask_token  # it has no part in the condition
+    if unused is not None:
+        unused.requires_grad_(False)
     transformer = new_transformer(preset, preset.image_depth, encoder.config.hidden_size, condition_first=True)
     return ConditionedTransformer(encoder, transformer)
 
