@@ -7,7 +7,7 @@ import sys
 from .command_line import main
 
 if __name__ == "__main__":
-    # OpenMP's threads spin while they wait. Next to Blender or a busy core that made small networks thirty times slower;
+    # OpenMP's threads spin while they wait. Next to Blender or a busy core, small networks were thirty times slower;
     # sleeping costs a few percent on an idle machine. Read when torch loads, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # What transformers says while it loads concerns programmers: which of two classes it takes without torchvision.
