@@ -13,7 +13,7 @@ from .location import is_complete, set_folder, shared_set
 
 @dataclass(frozen=True)
 class Removed:
-    """What was deleted: "PartPacker · Published" and so on, and how many bytes became free."""
+    """What was deleted, as "pipeline · weights", and how many bytes became free."""
 
     labels: tuple[str, ...]
     bytes: int
