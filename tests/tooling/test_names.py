@@ -33,7 +33,7 @@ def sources() -> Iterator[Path]:
 
 
 def pipeline_names(text: str) -> set[str]:
-    """Names and labels of pipelines in a text, however they are written, but for references to pages about algorithms."""
+    """Names and labels of pipelines in a text, however written; references to pages about algorithms do not count."""
     text = re.sub(r"docs/algorithms/\w+\.md", "", text)
     words = {word for spec in SPECS for word in (spec.name, spec.label)}
     return {word for word in words if re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z])", text, re.IGNORECASE)}
