@@ -57,8 +57,8 @@ class Request:
             raise BadInput(f"The seed cannot be {self.seed}.", f"It is a whole number from 0 to {MAXIMUM_SEED}.",
                            "Choose a seed in that range.")
         task = spec.task(self.task)
-        weights = spec.weight_set(self.weights)
-        if task.needs_weights and not weights.serves(task.name):
+        weights = spec.weight_set(self.weights) if spec.weights else None
+        if task.needs_weights and weights and not weights.serves(task.name):
             raise BadInput(f"{weights.label} cannot be used for {task.label}.", "These weights serve other tasks.",
                            f"Choose {', '.join(other.label for other in spec.weights_for(task))}.")
         for name, files in self.inputs.items():

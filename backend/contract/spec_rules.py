@@ -10,6 +10,9 @@ from .pipeline_spec import PipelineSpec
 from .task_spec import TaskSpec
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_NUMERIC = ("int", "float", "choice")
+_LARGEST = 2**31 - 1
+"""Whole numbers of Blender's properties have 32 bits."""
 _SELECTIONS = {"object": ("none", "each"), "parts": ("none", "each"), "replace": ("each",), "groups": ("together",),
                "material": ("together", "each"), "text": ("none", "each")}
 """What each delivery can be made of: a result that replaces a mesh needs one, say."""
@@ -59,6 +62,10 @@ def _task_complaints(task: TaskSpec) -> Iterator[str]:
     yield from (f"'{name}' of needs_one_of is no input and no text." for group in task.needs_one_of for name in group
                 if name not in givable)
     parameters = {parameter.name: parameter for parameter in task.parameters}
+    yield from (f"'{name}' of a stage's grows_with is no number or choice of the task." for stage in task.stages
+                for name in stage.grows_with if name not in parameters or parameters[name].kind not in _NUMERIC)
+    yield from (f"'{wanted.name}' is not a name of lowercase letters, digits and underscores." for wanted in task.inputs
+                if not _NAME.fullmatch(wanted.name))
     for preset in task.presets:
         for name, value in preset.values.items():
             if name not in parameters:
@@ -75,6 +82,8 @@ def _names_of(task: TaskSpec) -> list[str]:
 def _parameter_complaints(parameter: Parameter) -> Iterator[str]:
     if not _NAME.fullmatch(parameter.name):
         yield f"'{parameter.name}' is not a name of lowercase letters, digits and underscores."
+    if parameter.kind == "int" and isinstance(parameter.default, int) and abs(parameter.default) > _LARGEST:
+        yield f"the default of {parameter.label} is larger than {_LARGEST}."
     if parameter.kind != "file":
         yield from _value_complaints(parameter, parameter.default)
 

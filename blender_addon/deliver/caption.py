@@ -7,7 +7,7 @@ import bpy
 
 from ..backend.contract import JobFolder, MeshwrightError, Remedy
 from .finished_job import Delivered, FinishedJob
-from .provenance import CAPTION, attach
+from .provenance import CAPTION
 
 
 def deliver_text(job: FinishedJob) -> Delivered:
@@ -22,7 +22,7 @@ def deliver_text(job: FinishedJob) -> Delivered:
         if item is None:
             notes.append(f"{target.reference.name} no longer exists.")
             continue
-        attach(item, {**job.provenance, CAPTION: text})
+        item[CAPTION] = text  # the provenance of the object itself stays
         described.append(item)
     return Delivered(tuple(described), (), f"caption of {job.request.subject}", tuple(notes))
 
