@@ -2,6 +2,7 @@
 """Options, ranges, seeds and file names."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,10 @@ def test_the_specs_that_there_are_hold_together(spec):
 def test_the_registry_answers_in_words():
     with pytest.raises(BadInput, match="no pipeline 'x'"):
         registry.spec("x")
+
+
+def test_a_pipeline_without_weights_has_tasks_that_need_none():
+    without = replace(SPEC, weights=(), tasks=(replace(TASK, needs_weights=False),))
+    assert request(weights="").validated(without).weights == ""
+    with pytest.raises(BadInput, match="no weights ''"):
+        request(weights="").validated(SPEC)

@@ -76,4 +76,4 @@ def test_the_license_page_can_show_them():
     assert text.count("[CreativeML Open RAIL-M](https://") == 2
     assert text.count("[CreativeML Open RAIL++-M](https://") == 2
     for word in ("minors", "medical advice", "pass on the license", "Apache-2.0"):
-        assert text.count(word) >= 4
+        assert text.count(word) >= 2, "in the text of each of the two licenses"
