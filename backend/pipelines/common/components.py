@@ -31,8 +31,8 @@ CLIP_VIT_H = Component(
     "clip-vit-h", "CLIP ViT-H", "Encodes images that guide a texture, for IP-Adapter",
     tuple(WeightFile("h94/IP-Adapter", f"models/image_encoder/{name}", name)
           for name in ("config.json", "model.safetensors")),
-    _apache("The image encoder is published with IP-Adapter by Tencent AI Lab; OpenCLIP ViT-H/14, from which it comes, "
-            "is by LAION under the MIT License", "https://huggingface.co/h94/IP-Adapter"), 2.6,
+    _apache("OpenCLIP's image encoder is by LAION (MIT License), and published with IP-Adapter by Tencent AI Lab",
+            "https://huggingface.co/h94/IP-Adapter"), 2.6,
 )
 
 CLIP_VIT_LARGE = Component(
