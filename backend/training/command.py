@@ -75,7 +75,7 @@ def run_stages(stages: Iterable[Callable[[], bool]]) -> int:
 
 
 def exit_status(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
-    """Run a command that is started by itself; print an error on stderr, as ``python -m backend`` does, and return 1."""
+    """Run a command of its own; an error goes to stderr, as ``python -m backend`` writes it, and returns 1."""
     try:
         return command(arguments)
     except MeshwrightError as error:

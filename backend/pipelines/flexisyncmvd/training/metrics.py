@@ -28,7 +28,7 @@ from ..job import settings_of
 from ..pipeline import FlexiSyncMVDPipeline, TextureOutput
 from ..rig import CameraRig
 from ..schedule import SyncSchedule
-from ..settings import Scene, Settings
+from ..settings import Scene, TextureSettings
 from ..spec import NEGATIVE_PROMPT, SPEC
 from ..weight_sets import STARTER
 from .captions import WORDINGS, caption
@@ -88,7 +88,7 @@ def difference_between_views(views: Tensor, scene: Scene, texture: int = 256) ->
 
 
 def texture(
-    pipeline: FlexiSyncMVDPipeline, scene: Scene, case: Case, settings: Settings, seed: int
+    pipeline: FlexiSyncMVDPipeline, scene: Scene, case: Case, settings: TextureSettings, seed: int
 ) -> tuple[TextureOutput, float]:
     """Paint one case; also the seconds that it took."""
     began = time.perf_counter()
@@ -99,7 +99,7 @@ def texture(
 
 
 def metrics_of_one(
-    pipeline: FlexiSyncMVDPipeline, case: Case, settings: Settings, fill: float, seed: int, device: str
+    pipeline: FlexiSyncMVDPipeline, case: Case, settings: TextureSettings, fill: float, seed: int, device: str
 ) -> tuple[dict[str, float | int | str], TextureOutput]:
     """Texture one object with its views together and with each alone, and compare."""
     scene = scene_of(case.mesh, CameraRig(), fill, device)
@@ -135,7 +135,7 @@ def summary(rows: Sequence[Mapping[str, float | int | str]]) -> dict[str, float]
     }
 
 
-def starter_settings(device: str, options: Mapping[str, Value] = STARTER.parameter_defaults or {}) -> Settings:
+def starter_settings(device: str, options: Mapping[str, Value] = STARTER.parameter_defaults or {}) -> TextureSettings:
     """The settings of a job with the set's own defaults, and with ``options`` in their place."""
     chosen = {**(STARTER.parameter_defaults or {}), **options}
     parameters = SPEC.task("texture").validated(chosen)
