@@ -30,7 +30,7 @@ from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline, fastes
 from backend.pipelines.flexisyncmvd.placement import place
 from backend.pipelines.flexisyncmvd.random_draws import Draws
 from backend.pipelines.flexisyncmvd.rig import CameraRig
-from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
+from backend.pipelines.flexisyncmvd.settings import Scene, Sizes, TextureSettings
 from benchmarks.flexisyncmvd_networks import build_pipeline
 from benchmarks.partpacker import StageTimes
 
@@ -74,7 +74,8 @@ def seconds_of(events: list) -> float:
 
 
 def one_texture(
-    pipeline: FlexiSyncMVDPipeline, mesh: UVMesh, settings: Settings, times: StageTimes, profile: Callable[[], Any]
+    pipeline: FlexiSyncMVDPipeline, mesh: UVMesh, settings: TextureSettings, times: StageTimes,
+    profile: Callable[[], Any],
 ) -> Tensor:
     """The pipeline's stages one after the other, each measured."""
     rig, draws = CameraRig(), Draws(0, mesh.device)
@@ -109,7 +110,7 @@ def measure(family: str, arguments: argparse.Namespace) -> dict:
     place(pipeline, resources)
     together = not (spare or arguments.separate)
     sizes = Sizes(16, 64, 128, 128) if arguments.tiny else SIZES[family]
-    settings = Settings(
+    settings = TextureSettings(
         sizes, arguments.steps, Guidance(together=together), views_per_chunk=2 if spare else None
     )
     mesh = bumpy_ball(device)
@@ -135,7 +136,7 @@ def measure(family: str, arguments: argparse.Namespace) -> dict:
     }
 
 
-def profile(pipeline: FlexiSyncMVDPipeline, mesh: UVMesh, settings: Settings) -> None:
+def profile(pipeline: FlexiSyncMVDPipeline, mesh: UVMesh, settings: TextureSettings) -> None:
     """The kernels that take the most time in three steps."""
     from torch.profiler import ProfilerActivity, profile
 

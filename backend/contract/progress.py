@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a pipeline tells where it is, and learns that it should stop."""
+"""How a pipeline reports where it is, and learns that it should stop."""
 
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class Progress(Protocol):
     def preview(self, file: str) -> None:
         """An image or a mesh (npz) of this name now lies in the job folder's outputs, whole; see `Preview`.
 
-        Told within 0.2 s of the last time, the same file is passed over.
+        Called within 0.2 s of the last time, the same file is passed over.
         """
 
     def warn(self, text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def replace_whole(path: Path) -> Iterator[Path]:
-    """Yield a draft beside `path` to write; on leaving, the draft takes the place of `path`.
+    """Yield a draft in the folder of `path` to write; on leaving, the draft takes the place of `path`.
 
     The draft has a name of its own, with the suffix of `path`, so two processes never write the same one. When the
     body raises, the draft is removed and `path` is as it was. Raises OSError.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How far two triangle meshes are apart: exact closest points from samples that lie densely on both surfaces.
 
-The samples are not drawn but laid out, so that the same meshes always give the same figures. All runs on the CPU: two
+The samples are not drawn but laid out, so that the same meshes always give the same metrics. All runs on the CPU: two
 million faces take a few seconds there, and the GPU may be full.
 """
 

@@ -32,7 +32,7 @@ def check_one_material_each(path: Path) -> None:
     text = path.read_text("utf-8", errors="replace")
     for part in re.split(r"^[ \t]*o\b", text, flags=re.MULTILINE):
         if len(set(re.findall(r"^[ \t]*usemtl[ \t]+(.+?)\s*$", part, flags=re.MULTILINE))) > 1:
-            raise BadInput(f"The textures of {path.name} cannot be told apart.",
+            raise BadInput(f"The textures of {path.name} cannot be kept apart.",
                            "An object in it uses several materials, which are read together from OBJ files.",
                            "Save it as GLB, or follow something else: --cond-type depth.")
 

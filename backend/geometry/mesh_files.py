@@ -51,8 +51,8 @@ def read_parts(path: Path) -> list[NamedMesh]:
 
 
 def read_nodes(path: Path, materials: bool = False) -> list[MeshNode]:
-    """Every scene node that holds a mesh, by name, nothing changed; with `materials` also the images beside an OBJ
-    file. Raises BadInput as `read_parts` does.
+    """Every scene node that holds a mesh, by name, nothing changed; with `materials` also the images next to an
+    OBJ file. Raises BadInput as `read_parts` does.
     """
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise BadInput(f"{path.name} is of a kind that cannot be read.", f"Known are {', '.join(MESH_SUFFIXES)}.",
@@ -91,14 +91,14 @@ def write_parts(path: Path, parts: Sequence[NamedMesh]) -> None:
 
 
 def _loaded(path: Path, materials: bool) -> trimesh.Scene:
-    suffix, beside = path.suffix.lower(), trimesh.resolvers.FilePathResolver(path)
+    suffix, neighbors = path.suffix.lower(), trimesh.resolvers.FilePathResolver(path)
     if suffix == ".obj":
         content = with_absolute_indices(path.read_bytes())
-        resolver = beside if materials else None
+        resolver = neighbors if materials else None
         return trimesh.load_scene(BytesIO(content), "obj", process=False, resolver=resolver, **_OBJ_OPTIONS)
     if suffix in (".glb", ".gltf"):
         content = with_materials(path.read_bytes())
-        return trimesh.load_scene(BytesIO(content), suffix[1:], resolver=beside, process=False)
+        return trimesh.load_scene(BytesIO(content), suffix[1:], resolver=neighbors, process=False)
     return _loaded_ply(path) if suffix == ".ply" else trimesh.load_scene(path, process=False)
 
 
@@ -119,7 +119,7 @@ def _check(path: Path, mesh: trimesh.Trimesh) -> None:
         raise _unreadable(path, "Some of its faces name vertices that it does not hold.")
     # A comparison with NaN is False. Beyond single precision a number is infinite for us.
     if not (np.abs(mesh.vertices) <= np.finfo(np.float32).max).all():
-        raise _unreadable(path, "Some of its vertices are at no place: infinite, or not a number.")
+        raise _unreadable(path, "Some of its vertex positions are infinite or not a number.")
 
 
 def _unreadable(path: Path, why: str) -> BadInput:

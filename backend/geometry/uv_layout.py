@@ -19,7 +19,7 @@ SIZE = 1000.0
 RESOLUTION, PADDING = 1024, 4
 """Texels of a new layout and between its islands."""
 FEW_FACES = 10_000
-"""Of a mesh that is laid out within moments: nobody need be told before."""
+"""Of a mesh that is laid out within moments, so that nothing needs to be reported before."""
 MOST_FACES = 200_000
 """Of a mesh that is laid out. xatlas took 12, 70, 104 and 183 seconds of one core for bumpy balls of 39,000, 99,000,
 149,000 and 199,000, so its time grows faster than their number; and it does not stop when it is asked to."""

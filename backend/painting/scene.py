@@ -88,9 +88,10 @@ def _check_size(meshes: Sequence[MeshData]) -> None:
 
 def _checked(mesh: MeshData) -> list[str]:
     if not mesh.selected.any():
-        raise BadInput("There is nothing to paint.", "No face of the mesh is chosen.", "Choose faces or whole objects.")
+        raise BadInput("There is nothing to paint.", "No face of the mesh is selected.",
+                       "Choose faces or whole objects.")
     if not np.isfinite(mesh.vertices).all():
-        raise BadInput("The mesh is damaged.", "Some of its vertices are not at numbers.",
+        raise BadInput("The mesh is damaged.", "Some of its vertex positions are not numbers.",
                        "Run Mesh > Clean Up in Blender, or select another object.")
     if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.selected].reshape(-1, 2), axis=0).max() <= 0:
         raise BadInput("The mesh has no usable UVs.", "All of them are at one point.",

@@ -27,7 +27,7 @@ FILLED = 0.86
 
 
 def render_example(family: str, number: int, size: int, device: str) -> Image.Image:
-    """Return the image of one object on transparent ground, RGBA."""
+    """Return the image of one object on a transparent background, RGBA."""
     batch = ObjectBatch.from_arrays(stack([object_at(Split.EXAMPLES, number, family=family)]), device)
     angles = (torch.tensor([value], device=device) for value in (AZIMUTH, ELEVATION, DISTANCE))
     cameras = frame(batch, *place_cameras(*angles), torch.Generator(device).manual_seed(0), FILLED)

@@ -207,7 +207,7 @@ def _pile(draw: Draw) -> list[PolygonMesh]:
 
 
 def _group(draw: Draw) -> list[PolygonMesh]:
-    """Two or three solids beside each other on the ground."""
+    """Two or three solids next to each other on the floor."""
     parts, edge = [], 0.0
     for _ in range(draw.pick((2, 2, 3))):
         solid = draw.pick(tuple(SOLIDS.values()))(draw).scaled(draw.between(0.5, 1.0))

@@ -26,7 +26,7 @@ RAYS_AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 21}
 
 
 def render(batch: ObjectBatch, cameras: Cameras, size: int, supersampling: int = 1) -> Tensor:
-    """Return images uint8 [B, size, size, 4]: sRGB and straight alpha on a transparent ground."""
+    """Return images uint8 [B, size, size, 4]: sRGB and straight alpha on a transparent background."""
     limit = RAYS_AT_ONCE.get(batch.center.device.type, RAYS_AT_ONCE["cpu"])
     objects = max(1, limit // (size * supersampling) ** 2)
     pieces = [
@@ -43,7 +43,7 @@ def on_white(images: Tensor, dark_rim: bool = False) -> Tensor:
     """Return RGBA uint8 [B, H, W, 4] composited on white, uint8 [B, 3, H, W]: what the condition sees.
 
     With ``dark_rim`` the color is mixed with black where the alpha is partial, which is what shrinking an image with
-    a black transparent ground does to it (docs/algorithms/partpacker.md, section 2).
+    a black transparent background does to it (docs/algorithms/partpacker.md, section 2).
     """
     color, alpha = images[..., :3].float(), images[..., 3:].float() / 255.0
     if dark_rim:

@@ -53,7 +53,7 @@ def build_export_parser(form: str, presets: Iterable[str]) -> argparse.ArgumentP
     parser.add_argument("--run", type=Path, required=True, help="the training command's --out")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--preset", choices=sorted(presets), default="starter")
-    parser.add_argument("--figures", type=Path, help="JSON that the figures command wrote")
+    parser.add_argument("--metrics", type=Path, help="JSON that the metrics command wrote")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -61,9 +61,9 @@ def build_export_parser(form: str, presets: Iterable[str]) -> argparse.ArgumentP
 def with_options(preset: Preset, options: argparse.Namespace, stages: Mapping[str, int | None]) -> Preset:
     """Return the preset with ``--batch``, ``--objects`` and the given lengths of its stages in place of its own."""
     for stage, steps in stages.items():
-        figures = getattr(preset, stage)
-        figures = replace(figures, steps=steps or figures.steps, batch=options.batch or figures.batch)
-        preset = replace(preset, **{stage: figures})
+        settings = getattr(preset, stage)
+        settings = replace(settings, steps=steps or settings.steps, batch=options.batch or settings.batch)
+        preset = replace(preset, **{stage: settings})
     return replace(preset, objects=options.objects or preset.objects)
 
 
@@ -75,7 +75,7 @@ def run_stages(stages: Iterable[Callable[[], bool]]) -> int:
 
 
 def exit_status(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
-    """Run a command that is started by itself; tell an error on stderr, as ``python -m backend`` does, and return 1."""
+    """Run a command of its own; an error goes to stderr, as ``python -m backend`` writes it, and returns 1."""
     try:
         return command(arguments)
     except MeshwrightError as error:
@@ -92,7 +92,7 @@ def start_processes(options: argparse.Namespace) -> Accelerator:
     """Join the processes of ``accelerate launch``, or stand alone; seed them alike and open the log of the first.
 
     The networks' initial weights come from the seed, so all processes begin with the same. The first process alone
-    writes: ``log.txt`` in ``--out``, and INFO on stderr; the others tell of warnings only.
+    writes: ``log.txt`` in ``--out``, and INFO on stderr; the others log warnings only.
     """
     accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How one network is trained, in figures, and the learning rate that follows from them."""
+"""How one network is trained, in numbers, and the learning rate that follows from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class StageFigures:
+class StageSettings:
     """How one network is trained: ``batch`` is objects per step and process, ``rate`` the peak learning rate."""
 
     steps: int
@@ -23,9 +23,9 @@ class StageFigures:
     """Decay of the optimizer's two moments."""
 
 
-def learning_rate(step: int, figures: StageFigures) -> float:
-    """Return the rate of one step: linear warm-up, flat, cosine fall. It depends on nothing but step and figures."""
-    warm = min(1.0, (step + 1) / figures.warm_up)
-    fall = max(0.0, (step / figures.steps - figures.flat_until) / (1.0 - figures.flat_until))
-    cosine = figures.final_rate + (1.0 - figures.final_rate) * 0.5 * (1.0 + math.cos(math.pi * min(fall, 1.0)))
-    return figures.rate * warm * cosine
+def learning_rate(step: int, settings: StageSettings) -> float:
+    """Return the rate of one step: linear warm-up, flat, cosine fall. It depends on nothing but step and settings."""
+    warm = min(1.0, (step + 1) / settings.warm_up)
+    fall = max(0.0, (step / settings.steps - settings.flat_until) / (1.0 - settings.flat_until))
+    cosine = settings.final_rate + (1.0 - settings.final_rate) * 0.5 * (1.0 + math.cos(math.pi * min(fall, 1.0)))
+    return settings.rate * warm * cosine

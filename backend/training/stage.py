@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..contract import replace_whole, write_text_whole
 from .curves import Curves
-from .schedule import StageFigures, learning_rate
+from .schedule import StageSettings, learning_rate
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +46,12 @@ class Stage:
     """
 
     def __init__(
-        self, accelerator: Accelerator, module: nn.Module, figures: StageFigures, folder: Path, seed: int
+        self, accelerator: Accelerator, module: nn.Module, settings: StageSettings, folder: Path, seed: int
     ) -> None:
-        self.accelerator, self.figures, self.folder, self.seed = accelerator, figures, folder, seed
+        self.accelerator, self.settings, self.folder, self.seed = accelerator, settings, folder, seed
         self.module = module.to(accelerator.device)
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=figures.rate, betas=figures.betas, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(trained, lr=settings.rate, betas=settings.betas, weight_decay=0.01)
         self.prepared, self.optimizer = accelerator.prepare(self.module, optimizer)
         self.names = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
         self.parameters = trained
@@ -61,7 +61,7 @@ class Stage:
 
     def run(self, loss: Loss, evaluate: Evaluate, deadline: float, stop_at: int | None = None) -> bool:
         """Train to the last step, to ``stop_at`` or to the deadline (time.monotonic); return whether all is done."""
-        last = min(self.figures.steps, stop_at or self.figures.steps)
+        last = min(self.settings.steps, stop_at or self.settings.steps)
         terms: dict[str, Tensor] = {}
         began, first, logged = time.monotonic(), self.step, self.step
         while self.step < last and not self._overdue(deadline):
@@ -74,18 +74,18 @@ class Stage:
                 terms = {}
             if self.step % SAVE_EVERY == 0:
                 self.save()
-            if self.step % self.figures.evaluate_every == 0 or self.step == self.figures.steps:
+            if self.step % self.settings.evaluate_every == 0 or self.step == self.settings.steps:
                 self.evaluate(evaluate)
         if self.step > first:
             self.save()
-        return self.step >= self.figures.steps
+        return self.step >= self.settings.steps
 
     def _train_step(self, loss: Loss) -> dict[str, Tensor]:
         device = self.accelerator.device
         generator = torch.Generator(device)
         generator.manual_seed((self.seed * 1_000_003 + self.step) * 1024 + self.accelerator.process_index)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.figures)
+            group["lr"] = learning_rate(self.step, self.settings)
         value, terms = loss(self.prepared, generator)
         self.accelerator.backward(value)
         self.accelerator.clip_grad_norm_(self.parameters, 1.0)
@@ -105,19 +105,19 @@ class Stage:
 
     def _log(self, terms: dict[str, float], pace: float) -> None:
         if self.accelerator.is_main_process:
-            self.curves.add(self.step, {**terms, "rate": learning_rate(self.step - 1, self.figures)})
+            self.curves.add(self.step, {**terms, "rate": learning_rate(self.step - 1, self.settings)})
             text = " ".join(f"{name} {value:.4f}" for name, value in terms.items())
-            logger.info("%s step %d/%d %s %.1f ms", self.folder.name, self.step, self.figures.steps, text, 1e3 * pace)
+            logger.info("%s step %d/%d %s %.1f ms", self.folder.name, self.step, self.settings.steps, text, 1e3 * pace)
 
     def evaluate(self, evaluate: Evaluate) -> None:
-        """Measure the averaged weights in the first process; log and keep the figures."""
+        """Measure the averaged weights in the first process; log and keep the metrics."""
         began = time.monotonic()
         # Evaluation has shapes of its own; compiling for them would take longer than it saves.
         with self.averaged(), torch.compiler.set_stance("force_eager"):
-            figures = evaluate() if self.accelerator.is_main_process else {}
-        if figures:
-            self.curves.add(self.step, figures)
-            text = " ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            metrics = evaluate() if self.accelerator.is_main_process else {}
+        if metrics:
+            self.curves.add(self.step, metrics)
+            text = " ".join(f"{name} {value:.3f}" for name, value in metrics.items())
             logger.info("%s HELD OUT step %d: %s (%.1f s)", self.folder.name, self.step, text, time.monotonic() - began)
         self.accelerator.wait_for_everyone()
 

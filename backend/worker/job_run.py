@@ -32,7 +32,7 @@ from .memory_modes import choose_mode, next_lower
 from .models import ModelStore
 from .progress import JobProgress
 from .settings import AUTO, Settings
-from .time_left import Estimate, Run, Statistics
+from .time_left import Estimate, Statistics, TimedRun
 
 PACKAGE = __name__.rpartition(".worker.")[0]
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class JobRunner:
         progress.check()
         result = find_adapter(spec.name).run(model, request, job.folder, resources, progress)
         progress.check()
-        self._statistics.record(kind, Run(request.parameters, progress.seconds))
+        self._statistics.record(kind, TimedRun(request.parameters, progress.seconds))
         notes = (*result.notes, *(note for note in progress.notes if note not in result.notes))
         return replace(result, seconds=progress.seconds, notes=notes)
 

@@ -18,7 +18,7 @@ TRUSTED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Run:
+class TimedRun:
     """The latest finished run of one kind: its options and its seconds a stage."""
 
     parameters: Mapping[str, Value]
@@ -27,7 +27,7 @@ class Run:
 
 @dataclass(frozen=True)
 class _File:
-    runs: Mapping[str, Run]
+    runs: Mapping[str, TimedRun]
 
 
 class Statistics:
@@ -35,18 +35,18 @@ class Statistics:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, TimedRun] = {}
         if path is not None and path.is_file():
             try:
                 self._runs = dict(from_json(_File, json.loads(path.read_text(encoding="utf-8")), "statistics").runs)
             except (OSError, ValueError) as error:  # BadInput is a ValueError
                 logger.warning("The times of earlier runs are lost: %s", error)
 
-    def latest(self, kind: str) -> Run | None:
+    def latest(self, kind: str) -> TimedRun | None:
         """The run that was recorded last under this kind."""
         return self._runs.get(kind)
 
-    def record(self, kind: str, run: Run) -> None:
+    def record(self, kind: str, run: TimedRun) -> None:
         """Keep a finished run's times."""
         self._runs[kind] = run
         if self._path is None:
@@ -61,7 +61,7 @@ class Statistics:
 class Estimate:
     """Expected seconds of every stage of one job, scaled from an earlier run with perhaps other options."""
 
-    def __init__(self, task: TaskSpec, parameters: Mapping[str, Value], earlier: Run | None) -> None:
+    def __init__(self, task: TaskSpec, parameters: Mapping[str, Value], earlier: TimedRun | None) -> None:
         self.seconds: dict[str, float] | None = None
         if earlier is not None and all(stage.name in earlier.seconds for stage in task.stages):
             self.seconds = {

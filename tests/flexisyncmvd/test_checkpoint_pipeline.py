@@ -17,7 +17,7 @@ from backend.pipelines.flexisyncmvd.conditioning import ControlKind
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule
-from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
+from backend.pipelines.flexisyncmvd.settings import Scene, Sizes, TextureSettings
 
 from .checkpoint_forms import LONGEST, write_diffusers_folder, write_set, write_single_file
 from .test_checkpoint_lora import kohya, linear_layers
@@ -40,7 +40,7 @@ def scene() -> Scene:
 def painted(pipeline: FlexiSyncMVDPipeline, scene: Scene, image: Image.Image | None = None,
             controls: tuple[ControlKind, ...] = (ControlKind.DEPTH,)) -> torch.Tensor:
     """The views' latents: what a random VAE makes of them may be black."""
-    settings = Settings(Sizes(8, 16, 32, 32), steps=2, controls={kind: ControlSchedule() for kind in controls})
+    settings = TextureSettings(Sizes(8, 16, 32, 32), steps=2, controls={kind: ControlSchedule() for kind in controls})
     return pipeline(scene, "a red chair", settings, "wooden", image, seed=4).latents
 
 

@@ -27,8 +27,8 @@ from backend.pipelines.flexisyncmvd.settings import Sizes
 from backend.pipelines.flexisyncmvd.spec import SPEC
 from backend.pipelines.flexisyncmvd.training import fine_tuning
 from backend.pipelines.flexisyncmvd.training.color_kinds import COLORS, hsv_of
-from backend.pipelines.flexisyncmvd.training.figures import color_share
 from backend.pipelines.flexisyncmvd.training.fine_tuning import CONTROLNET_FOLDER, LORA_FILE
+from backend.pipelines.flexisyncmvd.training.metrics import color_share
 from backend.pipelines.flexisyncmvd.training.networks import TwoTextDenoiser
 from backend.pipelines.flexisyncmvd.training.procedural_meshes import scene_of, unwrapped_object, write_folder
 from backend.pipelines.flexisyncmvd.training.textured_meshes import (
@@ -200,7 +200,7 @@ def fine_tune(drawn: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Call
 
 
 def resumed(fine_tune: Callable[..., None], what: str, steps: int, rate: str, tmp_path: Path) -> Path:
-    """The folder of a run that was stopped and resumed: it has the weights and figures of one that never was, and its
+    """The folder of a run that was stopped and resumed: it has the weights and metrics of one that never was, and its
     loss on held-out meshes has fallen.
     """
     whole, halves = tmp_path / "whole", tmp_path / "halves"

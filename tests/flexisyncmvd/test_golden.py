@@ -13,7 +13,7 @@ from backend.geometry.projection import orbit_cameras
 from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Control, Guidance
 from backend.pipelines.flexisyncmvd.prompts import TextEncoding, of_views
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, SyncSchedule
-from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
+from backend.pipelines.flexisyncmvd.settings import Scene, Sizes, TextureSettings
 from backend.pipelines.flexisyncmvd.texture_run import Reports
 from tests.parity.__main__ import compare, main
 from tests.parity.flexisyncmvd_projection import golden_mesh
@@ -74,7 +74,7 @@ def test_a_run_with_other_options_is_taken(tmp_path):
     inputs = Golden(inputs_path, "flexisyncmvd", "e2e_")
     pipeline, mesh, rig = pipeline_of(inputs), golden_mesh(inputs), PublishedRig((-90.0, 0.0, 90.0, 200.0),
                                                                                  top_cameras=False)
-    settings = Settings(Sizes(16, 48, 96, 48), 5, Guidance(7.5, guess_mode=True),
+    settings = TextureSettings(Sizes(16, 48, 96, 48), 5, Guidance(7.5, guess_mode=True),
                         SyncSchedule(0.5, 1.0, 3.0, 0.5, 0.4, 0.8))
     scene = Scene(mesh, rig, orbit_cameras(poses))
     control = Control(pipeline.controlnet.nets[0], inputs.input("conditioning_gray").expand(-1, 3, -1, -1),

@@ -16,7 +16,7 @@ from backend.pipelines.flexisyncmvd.job import load, run
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import SyncSchedule
 from backend.pipelines.flexisyncmvd.spec import SPEC
-from backend.pipelines.flexisyncmvd.training.figures import (
+from backend.pipelines.flexisyncmvd.training.metrics import (
     Case,
     ViewsByThemselves,
     color_share,

@@ -22,7 +22,7 @@ from backend.pipelines.flexisyncmvd.conditioning import ControlKind
 from backend.pipelines.flexisyncmvd.control_images import control_images
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule
-from backend.pipelines.flexisyncmvd.settings import Scene, Settings, Sizes
+from backend.pipelines.flexisyncmvd.settings import Scene, Sizes, TextureSettings
 
 from ..painting.boxes import painted_box
 from .checkpoint_forms import tiny_controlnet, write_set
@@ -48,7 +48,7 @@ def images(*meshes: MeshData, kind: ControlKind = ControlKind.TILE) -> torch.Ten
     """What the ControlNet sees of meshes in the rig's frame, [V, 3, 256, 256]."""
     rig = CameraRig(CameraRig.even(4), top_cameras=False)
     whole = Scene.of(PaintedScene.build(meshes, rig.cameras(), 0.9, "cpu", 64), rig)
-    settings = Settings(Sizes(32, 32, 256, 64), controls={kind: ControlSchedule()})
+    settings = TextureSettings(Sizes(32, 32, 256, 64), controls={kind: ControlSchedule()})
     return control_images(whole, settings)[kind]
 
 

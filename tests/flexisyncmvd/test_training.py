@@ -18,7 +18,7 @@ from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.training import export
 from backend.pipelines.flexisyncmvd.training.captions import MATERIALS, OBJECTS, caption_table, words
 from backend.pipelines.flexisyncmvd.training.color_kinds import COLORS, hsv_of, rgb_of
-from backend.pipelines.flexisyncmvd.training.figures import color_share
+from backend.pipelines.flexisyncmvd.training.metrics import color_share
 from backend.pipelines.flexisyncmvd.training.networks import fold_normalization, new_autoencoder
 from backend.pipelines.flexisyncmvd.training.paint import Paint, painted, random_paint
 from backend.pipelines.flexisyncmvd.training.presets import PRESETS

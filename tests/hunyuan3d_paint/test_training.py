@@ -12,7 +12,7 @@ from backend.pipelines.common.image_preparation import recenter
 from backend.pipelines.hunyuan3d_paint.control_maps import control_maps
 from backend.pipelines.hunyuan3d_paint.pipeline import Hunyuan3DPaintPipeline
 from backend.pipelines.hunyuan3d_paint.settings import PaintSettings
-from backend.pipelines.hunyuan3d_paint.training import export, figures
+from backend.pipelines.hunyuan3d_paint.training import export, metrics
 from backend.pipelines.hunyuan3d_paint.training.evaluation import errors
 from backend.pipelines.hunyuan3d_paint.training.held_out import HeldOut
 from backend.pipelines.hunyuan3d_paint.training.materials import (
@@ -140,11 +140,11 @@ def test_exported_weights_paint(run, tmp_path, monkeypatch):
         part, _, key = name.partition(".")
         if part != "image_encoder":
             assert torch.allclose(getattr(pipeline, part).state_dict()[key], value.cpu(), atol=2e-3), name
-    monkeypatch.setattr(figures, "HeldOut", SmallHeldOut)
+    monkeypatch.setattr(metrics, "HeldOut", SmallHeldOut)
     measured = tmp_path / "metrics.json"
     arguments = ["--weights", str(out), "--out", str(measured), "--device", "cpu", "--objects", "1", "--steps", "2",
                  "--view-size", "64", "--texture-size", "64"]
-    assert figures.main(arguments) == 0
+    assert metrics.main(arguments) == 0
     assert measured.is_file()
     assert measured.with_suffix(".jpg").is_file()
 
@@ -163,7 +163,7 @@ def test_metrics_of_the_true_texture_are_perfect():
     color, metallic, roughness, covered = held_out.truth(scene.mesh, 64)
     texture = torch.zeros(64, 64, 5)
     texture[covered] = torch.cat([color, metallic[:, None], roughness[:, None]], dim=1)
-    output = figures.PaintOutput(textures=[texture], views=torch.zeros(2, 6, 8, 8, 3), poses=[])
-    measured = figures.metrics_of(output, held_out, 64, scene.mesh)
+    output = metrics.PaintOutput(textures=[texture], views=torch.zeros(2, 6, 8, 8, 3), poses=[])
+    measured = metrics.metrics_of(output, held_out, 64, scene.mesh)
     assert measured == {"hue_right": 1.0, "metallic_error": 0.0, "roughness_error": 0.0}
     assert PaintSettings().views == 6

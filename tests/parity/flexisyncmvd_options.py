@@ -7,7 +7,7 @@ from typing import Any
 from backend.pipelines.flexisyncmvd.conditioning import ControlKind
 from backend.pipelines.flexisyncmvd.noise_prediction import Guidance
 from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, SyncSchedule
-from backend.pipelines.flexisyncmvd.settings import Settings, Sizes
+from backend.pipelines.flexisyncmvd.settings import Sizes, TextureSettings
 
 from .published.flexisyncmvd import PublishedRig
 
@@ -65,9 +65,9 @@ def sync_schedule_of(config: Config) -> SyncSchedule:
     return SyncSchedule(*(options[name] for name in names))
 
 
-def settings_of(config: Config) -> Settings:
-    """Settings of a recorded run; its color texture is as large as the latent one."""
+def settings_of(config: Config) -> TextureSettings:
+    """TextureSettings of a recorded run; its color texture is as large as the latent one."""
     options = options_of(config)
     sizes = Sizes(config["latent_view"], config["tex"], config["rgb_view"], config["tex"])
     guidance = Guidance(config["guidance"], options["guidance_rescale"], options["guess_mode"])
-    return Settings(sizes, config["steps"], guidance, sync_schedule_of(config))
+    return TextureSettings(sizes, config["steps"], guidance, sync_schedule_of(config))

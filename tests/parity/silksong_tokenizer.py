@@ -12,7 +12,7 @@ from backend.geometry.manifold_repair import repair
 from backend.geometry.manifold_repair.mesh_repair import normalize
 from backend.pipelines.silksong.mesh_cleaning import clean_mesh
 from backend.pipelines.silksong.tokenizer import decode, encode
-from backend.pipelines.silksong.tokenizer.encode import Surface, prepare
+from backend.pipelines.silksong.tokenizer.encode import WoundMesh, prepare
 from backend.pipelines.silksong.tokenizer.rings import sorted_components, vertex_layers, vertex_rings
 from backend.pipelines.silksong.tokenizer.small_holes import close_small_holes
 
@@ -94,7 +94,7 @@ def _encoded(golden: Golden, mesh: RawMesh) -> Iterator[Comparison]:
     yield from _decoded(golden, tokens.numpy())
 
 
-def _noted(golden: Golden, surface: Surface) -> Iterator[Comparison]:
+def _noted(golden: Golden, surface: WoundMesh) -> Iterator[Comparison]:
     """What the file's notes say of components and their layers."""
     kept = [layers for layers in golden.info["layers"] if layers]
     components = sorted_components(surface.mesh)

@@ -16,7 +16,7 @@ from backend.geometry.mesh_files import NamedMesh, write_parts
 from backend.pipelines.silksong.pipeline import SilksongPipeline
 from backend.pipelines.silksong.tokenizer import decode
 from backend.pipelines.silksong.tokenizer.vocabulary import BLOCK, OFFSET, VOCABULARY_SIZE
-from backend.pipelines.silksong.training import export, figures
+from backend.pipelines.silksong.training import export, metrics
 from backend.pipelines.silksong.training.cleaning import RULE_11, CleaningRule, checked_tokens
 from backend.pipelines.silksong.training.initialization import token_vectors
 from backend.pipelines.silksong.training.learning import Curriculum, SilksongLearner, SilksongLearning
@@ -58,11 +58,11 @@ def test_a_resumed_run_takes_the_same_steps_and_is_exported(tmp_path: Path) -> N
         assert all(torch.equal(expected[key], actual[key]) for key in expected), name
     assert (halves / "silksong" / "curves.png").stat().st_size > 1000
 
-    weights, result = tmp_path / "weights", tmp_path / "figures.json"
+    weights, result = tmp_path / "weights", tmp_path / "metrics.json"
     assert export.main(["--preset", "smoke", "--run", str(halves), "--out", str(weights)]) == 0
     assert SilksongPipeline.from_pretrained(weights).max_tokens == SMOKE.transformer["max_tokens"]
-    assert figures.main(["--weights", str(weights), "--out", str(result), "--objects", "1", "--device", "cpu"]) == 0
-    options = ["--preset", "smoke", "--run", str(halves), "--out", str(weights), "--figures", str(result)]
+    assert metrics.main(["--weights", str(weights), "--out", str(result), "--objects", "1", "--device", "cpu"]) == 0
+    options = ["--preset", "smoke", "--run", str(halves), "--out", str(weights), "--metrics", str(result)]
     assert export.main(options) == 0
     assert "| distance mean |" in (weights / "README.md").read_text()
 

@@ -10,10 +10,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from backend.training.schedule import StageFigures
+from backend.training.schedule import StageSettings
 from backend.training.stage import Stage
 
-FIGURES = StageFigures(steps=20, batch=1, rate=0.05, warm_up=2, evaluate_every=10)
+FIGURES = StageSettings(steps=20, batch=1, rate=0.05, warm_up=2, evaluate_every=10)
 TARGET = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
 
 

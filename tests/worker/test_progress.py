@@ -6,7 +6,7 @@ import pytest
 from backend.contract import Done, JobFolder, StageProgress
 from backend.worker.job import Job
 from backend.worker.progress import JobProgress
-from backend.worker.time_left import Estimate, Run, Statistics
+from backend.worker.time_left import Estimate, Statistics, TimedRun
 from tests.worker.conftest import events_of
 from tests.worker.practice import TASK
 
@@ -98,16 +98,16 @@ def test_a_damaged_file_of_times_costs_only_the_estimate(local, make_job, tmp_pa
 
 
 def test_times_scale_with_the_options_that_the_spec_names():
-    earlier = Run({"steps": 10}, {"sample": 4.0, "decode": 1.0})
+    earlier = TimedRun({"steps": 10}, {"sample": 4.0, "decode": 1.0})
     estimate = Estimate(TASK, {"steps": 50}, earlier)
     assert estimate.seconds == {"sample": 20.0, "decode": 1.0}
     assert estimate.left({}, {}) == 21.0
 
 
 def test_a_stage_that_runs_slower_than_before_is_believed():
-    estimate = Estimate(TASK, {"steps": 10}, Run({"steps": 10}, {"sample": 4.0, "decode": 1.0}))
+    estimate = Estimate(TASK, {"steps": 10}, TimedRun({"steps": 10}, {"sample": 4.0, "decode": 1.0}))
     assert estimate.left({"sample": 0.5}, {"sample": 10.0}) == pytest.approx(11.0)
 
 
 def test_an_earlier_run_that_lacks_a_stage_is_no_estimate():
-    assert Estimate(TASK, {"steps": 10}, Run({"steps": 10}, {"sample": 4.0})).left({}, {}) is None
+    assert Estimate(TASK, {"steps": 10}, TimedRun({"steps": 10}, {"sample": 4.0})).left({}, {}) is None

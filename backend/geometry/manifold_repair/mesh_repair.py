@@ -105,11 +105,11 @@ def _wind(mesh: GridMesh) -> tuple[GridMesh, int]:
 def _notes(face_count: int, split: SplitMesh, seam: int) -> tuple[str, ...]:
     mesh = split.mesh
     copies = len(mesh.source) - len(np.unique(mesh.source))
-    told = (
+    counts = (
         (face_count - len(mesh.faces), "repeated faces, or faces without area, were dropped."),
         (copies, "copies of vertices separate what met in an edge of more than two faces or in one point."),
         (seam, "edges were cut to open surfaces with only one side."),
         (split.searches_stopped, "dense vertices were split by the best of the cycles seen."),
         (split.detached, "vertices were not reached in time; their faces were separated without a search."),
     )
-    return tuple(f"{count} {what}" for count, what in told if count)
+    return tuple(f"{count} {what}" for count, what in counts if count)

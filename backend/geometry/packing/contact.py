@@ -21,7 +21,7 @@ def find_contacts(meshes: Sequence[trimesh.Trimesh], on_pair: CountReport = igno
     """Return the largest penetration depth of every pair of meshes in contact, keyed ``(i, j)`` with i < j.
 
     A convex mesh is a solid, so that containment counts. Any other mesh is a surface: what lies wholly inside touches
-    nothing. ``on_pair`` is told ``(pair, of)`` before two are compared.
+    nothing. ``on_pair`` is given ``(pair, of)`` before two are compared.
     """
     bodies = [_Body(mesh) for mesh in meshes]
     request = fcl.CollisionRequest(num_max_contacts=MOST_CONTACTS, enable_contact=True)

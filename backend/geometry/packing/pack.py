@@ -60,7 +60,7 @@ def pack(
 
     Odd cycles are contracted one at a time (see :mod:`.graph`), so that on graphs with overlapping odd cycles fewer
     parts may be merged than by the published enumeration. The order of ``parts`` does not matter, their names do.
-    ``on_pair`` is told every pair of parts that is compared: once to group them, once to pack the groups.
+    ``on_pair`` is called for every pair of parts that is compared: once to group them, once to pack the groups.
 
     Raises BadInput without parts, for two of one name, for parts without faces or an object without extent.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps Python beside the GPU, so that progress is true and a cancel is answered at once."""
+"""Keeps Python in step with the GPU, so that progress is true and a cancel is answered at once."""
 
 import torch
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from ...contract import BadInput
 from ...geometry.projection import rasterize_views, view_texels
 from .conditioning import ControlKind, condition_geometry, condition_image, smooth
-from .settings import Scene, Settings
+from .settings import Scene, TextureSettings
 
 
-def control_images(scene: Scene, settings: Settings) -> dict[ControlKind, Tensor]:
+def control_images(scene: Scene, settings: TextureSettings) -> dict[ControlKind, Tensor]:
     """For each control of the settings the views' images, float32 [V, 3, 8 s, 8 s]. Raises BadInput."""
     if not settings.controls:
         return {}
@@ -26,7 +26,7 @@ def control_images(scene: Scene, settings: Settings) -> dict[ControlKind, Tensor
     }
 
 
-def texture_so_far(scene: Scene, settings: Settings) -> Tensor:
+def texture_so_far(scene: Scene, settings: TextureSettings) -> Tensor:
     """The mesh with its texture so far in every view, on white. Raises BadInput where it has none."""
     if scene.so_far is None:
         raise BadInput("There is no texture to start from.", "Tile control follows the texture that is there.",

@@ -37,7 +37,7 @@ from .previews import LatentColors, before_gray
 from .prompts import words_cut
 from .rig import CameraRig
 from .schedule import ControlSchedule, SyncSchedule
-from .settings import Scene, Settings, Sizes
+from .settings import Scene, Sizes, TextureSettings
 from .texture_run import Reports
 
 NUMBERS_OF_AZIMUTHS = range(3, 17)
@@ -130,7 +130,7 @@ def rig_of(request: Request) -> CameraRig:
     )
 
 
-def settings_of(request: Request, squares: int, resources: Resources) -> Settings:
+def settings_of(request: Request, squares: int, resources: Resources) -> TextureSettings:
     """The options as the pipeline takes them. Little memory, or having run out of it, means smaller pieces."""
     options = request.parameters
     spare = resources.memory_mode != "full" or resources.chunk_scale < 1
@@ -143,7 +143,7 @@ def settings_of(request: Request, squares: int, resources: Resources) -> Setting
     if control.start >= control.end:
         raise BadInput("The views would never follow the mesh.", "'Follow From' is not before 'Follow Until'.",
                        "Choose a smaller 'Follow From'.")
-    return Settings(
+    return TextureSettings(
         sizes=Sizes(latent_view, strip_size(image, squares), image, strip_size(texture, squares)),
         steps=int(options["steps"]),
         guidance=Guidance(float(options["guidance_scale"]), float(options["guidance_rescale"]),

@@ -36,7 +36,7 @@ from .prompts import DIRECTIONS, TextEncoding, ViewPrompts, encode, of_views, su
 from .random_draws import Draws
 from .rig import CameraRig
 from .schedule import control_scales, plan_steps
-from .settings import Scene, Settings
+from .settings import Scene, TextureSettings
 from .spec import NEGATIVE_PROMPT
 from .texture_run import SILENT, Reports, TextureOutput, finite_views
 
@@ -90,7 +90,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         self,
         scene: Scene,
         prompt: str,
-        settings: Settings,
+        settings: TextureSettings,
         negative_prompt: str = NEGATIVE_PROMPT,
         image: Image.Image | None = None,
         guide: bool = False,
@@ -112,7 +112,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         self,
         scene: Scene,
         texts: tuple[str, str],
-        settings: Settings,
+        settings: TextureSettings,
         image: Image.Image | None,
         guide: bool,
         image_scale: float,
@@ -138,7 +138,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         texture = self.bake(views, scene, settings, reports)
         return TextureOutput(texture=texture, views=views, latents=latents, guide=image if guide else None)
 
-    def check(self, settings: Settings, image: bool) -> None:
+    def check(self, settings: TextureSettings, image: bool) -> None:
         """Raises BadInput where the loaded networks cannot do what is asked."""
         for kind in settings.controls:
             if kind not in self.config.control_kinds:
@@ -172,13 +172,13 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         )
         return [states.to(self.device_of_networks, self.unet.dtype) for states in hidden]
 
-    def latent_projector(self, scene: Scene, settings: Settings) -> Projector:
+    def latent_projector(self, scene: Scene, settings: TextureSettings) -> Projector:
         """Between the views' latents and the latent texture."""
         return Projector.build(
             scene.mesh, scene.cameras, settings.sizes.latent_view, settings.sizes.latent_texture
         )
 
-    def prepare_controls(self, scene: Scene, settings: Settings) -> list[Control]:
+    def prepare_controls(self, scene: Scene, settings: TextureSettings) -> list[Control]:
         """Each ControlNet that is asked for with its images, rendered once."""
         device, controls = self.device_of_networks, []
         for kind, images in control_images(scene, settings).items():
@@ -201,7 +201,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         negative_prompt: str,
         controls: Sequence[Control],
         rig: CameraRig,
-        settings: Settings,
+        settings: TextureSettings,
         draws: Draws,
         reports: Reports,
     ) -> Image.Image:
@@ -224,7 +224,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         projector: Projector,
         backgrounds: Tensor,
         rig: CameraRig,
-        settings: Settings,
+        settings: TextureSettings,
         draws: Draws,
         reports: Reports = SILENT,
     ) -> Tensor:
@@ -244,14 +244,14 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         conditions: Conditions,
         sharing: ViewSharing | None,
         guidance: Guidance,
-        settings: Settings,
+        settings: TextureSettings,
         reports: Reports,
     ) -> NoisePredictor:
         side = 8.0 * settings.sizes.latent_view
         time_ids = torch.tensor([side, side, 0, 0, side, side], device=self.device_of_networks) if self.is_xl else None
         return NoisePredictor(self.unet, conditions, sharing, guidance, time_ids, reports.check)
 
-    def plan(self, settings: Settings, controls: Sequence[Control]) -> Plan:
+    def plan(self, settings: TextureSettings, controls: Sequence[Control]) -> Plan:
         """Timesteps, exponents and strengths of all steps."""
         self.scheduler.set_timesteps(settings.steps)
         timesteps = self.scheduler.timesteps.tolist()
@@ -266,7 +266,7 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         """Images of all views, `rows` at a time, float32 [V, 3, 8 s, 8 s] in [0, 1]."""
         return decode_views(self.vae, latents, rows, lambda done: progress("decode", done, len(latents)))
 
-    def bake(self, views: Tensor, scene: Scene, settings: Settings, reports: Reports = SILENT) -> Tensor:
+    def bake(self, views: Tensor, scene: Scene, settings: TextureSettings, reports: Reports = SILENT) -> Tensor:
         """The views' images blended in the texture, float32 [3, H, W]."""
         size = settings.sizes.texture
         size = (size, size) if isinstance(size, int) else size

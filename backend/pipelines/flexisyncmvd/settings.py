@@ -26,7 +26,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Settings:
+class TextureSettings:
     """How a texture is made. `controls` names each kind of image that the views follow, with its strength.
 
     `views_per_chunk` and `decoded_together` bound the memory of attention and of the autoencoder, and change nothing

@@ -16,7 +16,7 @@ from ...contract.reports import ignore
 from .pipeline import SilksongPipeline
 from .preview import GenerationPreview
 from .quality import best_first
-from .surface import Surface
+from .surface import InputSurface
 from .variants import mesh_variants, result_of
 
 logger = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ class Remeshing:
                 errors[file] = FileResult(error=error.report)
         return given
 
-    def _surface(self, number: int, file: str) -> Surface:
+    def _surface(self, number: int, file: str) -> InputSurface:
         self.progress.stage("points", number, len(self.request.inputs["mesh"]))
-        return Surface.read(self.folder.inputs / file, self.request.seed, self.progress.check)
+        return InputSurface.read(self.folder.inputs / file, self.request.seed, self.progress.check)
 
-    def _sequences(self, surfaces: Sequence[Surface]) -> list[Sequences]:
+    def _sequences(self, surfaces: Sequence[InputSurface]) -> list[Sequences]:
         """The token sequences of each surface's variants. Only the first row of a single surface is watched."""
         options, rows = self.request.parameters, len(surfaces) * int(self.request.parameters["variants"])
         watch = len(surfaces) == 1
@@ -94,7 +94,7 @@ class Remeshing:
         each = len(sequences) // len(surfaces)
         return [sequences[first : first + each] for first in range(0, len(sequences), each)]
 
-    def _result(self, number: int, file: str, surface: Surface, sequences: dict[str, Sequences]) -> Result:
+    def _result(self, number: int, file: str, surface: InputSurface, sequences: dict[str, Sequences]) -> Result:
         """The file's variants, compared with it; of several files each writes artifacts of its own name."""
         of = len(sequences)
 

@@ -27,7 +27,7 @@ See docs/algorithms/silksong.md, section 4.
 
 
 @dataclass(frozen=True)
-class Surface:
+class InputSurface:
     """What is remeshed. `original` is the mesh as it was given, in Blender's frame."""
 
     original: MeshData
@@ -38,7 +38,7 @@ class Surface:
     closed: bool
 
     @classmethod
-    def read(cls, path: Path, seed: int, check: Callable[[], None]) -> "Surface":
+    def read(cls, path: Path, seed: int, check: Callable[[], None]) -> "InputSurface":
         """The surface of a mesh file; `seed` draws its points. `check` is called between steps and may raise.
 
         Raises BadInput for a mesh that has no surface, or too little to remesh.

@@ -16,7 +16,7 @@ from backend.pipelines.flexisyncmvd.noise_prediction import Control
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.rig import CameraRig
 from backend.pipelines.flexisyncmvd.schedule import TRAIN_STEPS, ControlSchedule, control_scales
-from backend.pipelines.flexisyncmvd.settings import Scene, Settings
+from backend.pipelines.flexisyncmvd.settings import Scene, TextureSettings
 
 from .projection import PublishedProjector, published_fragments
 
@@ -86,14 +86,14 @@ def _normal_image(geometry: ViewGeometry, cameras: Cameras) -> Tensor:
 class PublishedPipeline(FlexiSyncMVDPipeline):
     """Ours with the published strengths of ControlNets and the published bake, at the size of the latent texture."""
 
-    def plan(self, settings: Settings, controls: Sequence[Control]) -> Plan:
+    def plan(self, settings: TextureSettings, controls: Sequence[Control]) -> Plan:
         plan = super().plan(settings, controls)
         timesteps = [step.timestep for step in plan.steps]
         scales = [published_scales(control.schedule, timesteps) for control in controls]
         return Plan(plan.steps, plan.alphas_cumprod, plan.prediction_type, scales)
 
     @staticmethod
-    def color_projector(scene: Scene, settings: Settings) -> PublishedProjector:
+    def color_projector(scene: Scene, settings: TextureSettings) -> PublishedProjector:
         sizes = settings.sizes
         return PublishedProjector(scene.mesh, scene.cameras, sizes.view, sizes.texture, fill_cosine=False)
 

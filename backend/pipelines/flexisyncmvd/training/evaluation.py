@@ -21,7 +21,7 @@ from .presets import Preset
 
 
 @torch.no_grad()
-def autoencoder_figures(autoencoder: AutoencoderKL, held_out: ViewPool, seed: int) -> dict[str, float]:
+def autoencoder_metrics(autoencoder: AutoencoderKL, held_out: ViewPool, seed: int) -> dict[str, float]:
     """Mean absolute error (of 1) of held-out images, and the share of their objects' pixels that keep their kind."""
     generator = torch.Generator(held_out.direction.device).manual_seed(seed)
     views, count = held_out.views, len(held_out)
@@ -43,14 +43,14 @@ def color_shares(images: Tensor, mask: Tensor, color: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def denoiser_figures(
+def denoiser_metrics(
     model: TextGuidedDenoiser, autoencoder: AutoencoderKL, held_out: ViewPool, pool: LatentPool, captions: CaptionTable,
     preset: Preset,
 ) -> dict[str, float]:
     """The loss on held-out latents, and the share of pixels of the asked color in views that are painted singly."""
     device = held_out.direction.device
-    figures = replace(preset.denoiser_stage, batch=len(pool))
-    learning = DenoiserLearning(pool, captions, replace(preset, denoiser_stage=figures))
+    settings = replace(preset.denoiser_stage, batch=len(pool))
+    learning = DenoiserLearning(pool, captions, replace(preset, denoiser_stage=settings))
     losses = [float(learning(model, torch.Generator(device).manual_seed(seed))[0]) for seed in range(4)]
     color = torch.arange(len(held_out), device=device) % len(COLORS)
     shares = color_shares(sample(model, autoencoder, held_out, color, captions, preset), held_out.views.mask, color)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a run's checkpoints to the float16 weights folder with its model card.
 
-``python -m backend.pipelines.flexisyncmvd.training.export --run FOLDER --out FOLDER [--figures figures.json]``
+``python -m backend.pipelines.flexisyncmvd.training.export --run FOLDER --out FOLDER [--metrics metrics.json]``
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
-from ....training.model_card import figures_table, sizes_in_words
+from ....training.model_card import metrics_table, sizes_in_words
 from ....training.vocabulary import read_vocabulary
 from ..checkpoint.plan import BASE, CONTROLNETS
 from ..schedule import ddpm_scheduler
@@ -56,7 +56,7 @@ published weights, or a checkpoint of your own, for real work.
   {autoencoder_batch} images, {denoiser_steps} steps of {denoiser_batch} for the rest.
 - **License**: the same as the code's, GPL-3.0-or-later.
 
-## Held-out figures
+## Held-out metrics
 
 Held-out objects as meshes, unwrapped, textured by prompts such as "a red wooden chair" with the defaults of this set.
 *Color share*: texels, of all that the mesh uses, whose color is of the asked kind (hue; for white, grey and black
@@ -64,9 +64,9 @@ saturation and value). *Difference*: mean absolute difference, of 1, between wha
 of all views that show it: *together* as textured, *alone* with every view painted by itself. The recipe looks at the
 same held-out objects while it trains, for its curves, and the sizes of the norms' groups and the learning rates were
 chosen by short runs' curves; steps, guidance and the size of the views were chosen on objects of another seed, by eye
-and by these figures.
+and by these metrics.
 
-{figures}
+{metrics}
 
 {prompts}
 
@@ -113,7 +113,7 @@ def write_set(run: Path, preset: Preset, out: Path) -> float:
 
 
 def prompts_table(path: Path | None) -> str:
-    """Return the Markdown table of every prompt in a figures file."""
+    """Return the Markdown table of every prompt in a metrics file."""
     if path is None:
         return ""
     rows = json.loads(path.read_text())["rows"]
@@ -141,7 +141,7 @@ def model_card(parameters: float, options: argparse.Namespace) -> str:
         preset=options.preset, seed=options.seed,
         autoencoder_steps=steps[AUTOENCODER], autoencoder_batch=preset.autoencoder_stage.batch,
         denoiser_steps=steps[DENOISER], denoiser_batch=preset.denoiser_stage.batch,
-        figures=figures_table(options.figures), prompts=prompts_table(options.figures),
+        metrics=metrics_table(options.metrics), prompts=prompts_table(options.metrics),
     )
 
 

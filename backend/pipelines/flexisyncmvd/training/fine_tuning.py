@@ -21,7 +21,7 @@ from transformers import CLIPTokenizer
 
 from ....contract import BadInput
 from ....training.command import deadline, exit_status, start_processes
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 from ....training.stage import Evaluate, Stage
 from ..checkpoint.components import Components, Family
 from ..checkpoint.library import CheckpointLibrary
@@ -203,9 +203,9 @@ def _fine_tune(arguments: Sequence[str]) -> int:
     denoiser = trainable(components, options)
     learning = learning_on(options.meshes, components, options, accelerator.device)
     rate = options.rate or {LORA: 1e-4, CONTROLNET: 1e-5}[options.what]
-    figures = StageFigures(steps=options.steps, batch=options.batch, rate=rate, warm_up=min(100, options.steps),
+    settings = StageSettings(steps=options.steps, batch=options.batch, rate=rate, warm_up=min(100, options.steps),
                            evaluate_every=max(options.steps // EVALUATIONS, 1))
-    stage = Stage(accelerator, denoiser, figures, options.out / options.what, options.seed)
+    stage = Stage(accelerator, denoiser, settings, options.out / options.what, options.seed)
     if options.resume:
         stage.resume()
     evaluate: Evaluate = dict

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Preset:
     hint_widths: tuple[int, ...]
     """Channels of the ControlNet's layers that look at the depth image; there are three halvings between four."""
     text_encoder: Mapping[str, int]
-    autoencoder_stage: StageFigures
-    denoiser_stage: StageFigures
+    autoencoder_stage: StageSettings
+    denoiser_stage: StageSettings
     objects: int
     image_size: int
     paintings: int
@@ -73,8 +73,8 @@ PRESETS: dict[str, Preset] = {
         unet=_unet((48, 64, 80), 4, 4, 128),
         hint_widths=(8, 16, 32, 48),
         text_encoder=_text_encoder(128, 2, 4),
-        autoencoder_stage=StageFigures(steps=2000, batch=48, rate=1e-3, warm_up=100, evaluate_every=1000),
-        denoiser_stage=StageFigures(steps=3600, batch=256, rate=2e-3, warm_up=300, evaluate_every=1200),
+        autoencoder_stage=StageSettings(steps=2000, batch=48, rate=1e-3, warm_up=100, evaluate_every=1000),
+        denoiser_stage=StageSettings(steps=3600, batch=256, rate=2e-3, warm_up=300, evaluate_every=1200),
         objects=8_000,
         image_size=192,
         paintings=6,
@@ -84,8 +84,8 @@ PRESETS: dict[str, Preset] = {
         unet=_unet((8, 8, 8), 4, 2, 16),
         hint_widths=(4, 4, 4, 4),
         text_encoder=_text_encoder(16, 1, 2),
-        autoencoder_stage=StageFigures(steps=20, batch=2, rate=3e-3, warm_up=5, evaluate_every=20),
-        denoiser_stage=StageFigures(steps=20, batch=4, rate=3e-3, warm_up=5, evaluate_every=20),
+        autoencoder_stage=StageSettings(steps=20, batch=2, rate=3e-3, warm_up=5, evaluate_every=20),
+        denoiser_stage=StageSettings(steps=20, batch=4, rate=3e-3, warm_up=5, evaluate_every=20),
         objects=6,
         image_size=64,
         paintings=2,

@@ -28,7 +28,7 @@ from ....training.command import (
 from ....training.stage import Stage, write_whole
 from ....training.vocabulary import read_vocabulary, write_vocabulary
 from .captions import caption_table, words
-from .evaluation import autoencoder_figures, denoiser_figures
+from .evaluation import autoencoder_metrics, denoiser_metrics
 from .learning import AutoencoderLearning, DenoiserLearning
 from .networks import Reconstruction, fold_normalization, new_autoencoder, new_denoiser
 from .pool import ViewPool, encode_pool, make_view_pool
@@ -102,8 +102,8 @@ class Run:
         return make_view_pool(objects, self.preset.image_size, self._generator(1))
 
     def _stage(self, name: str, module: torch.nn.Module) -> Stage:
-        figures = getattr(self.preset, f"{name}_stage")
-        stage = Stage(self.accelerator, module, figures, self.options.out / name, self.options.seed)
+        settings = getattr(self.preset, f"{name}_stage")
+        stage = Stage(self.accelerator, module, settings, self.options.out / name, self.options.seed)
         if self.options.resume:
             stage.resume()
         return stage
@@ -112,12 +112,12 @@ class Run:
         """Train the autoencoder; return whether its last step is done."""
         autoencoder = new_autoencoder(self.preset)
         stage = self._stage(AUTOENCODER, Reconstruction(autoencoder))
-        if stage.step >= stage.figures.steps:
+        if stage.step >= stage.settings.steps:
             return True
         learning = AutoencoderLearning(self.views, self.preset)
 
         def evaluate() -> dict[str, float]:
-            return autoencoder_figures(autoencoder, self.held_out, seed=2)
+            return autoencoder_metrics(autoencoder, self.held_out, seed=2)
 
         done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)
         if done and self.accelerator.is_main_process:
@@ -149,7 +149,7 @@ class Run:
         set_seed(self.options.seed + 1)
         model = new_denoiser(self.preset, self.tokenizer)
         stage = self._stage(DENOISER, model)
-        if stage.step >= stage.figures.steps:
+        if stage.step >= stage.settings.steps:
             return True
         autoencoder = self.normalized_autoencoder()
         captions = caption_table(self.tokenizer, self.preset.wordings, self.options.seed).to(self.device)
@@ -160,7 +160,7 @@ class Run:
         held_out = encode_pool(autoencoder, self.held_out, 1, self._generator(5))
 
         def evaluate() -> dict[str, float]:
-            return denoiser_figures(model, autoencoder, self.held_out, held_out, captions, self.preset)
+            return denoiser_metrics(model, autoencoder, self.held_out, held_out, captions, self.preset)
 
         learning = DenoiserLearning(pool, captions, self.preset)
         return stage.run(learning, evaluate, self.deadline, self.options.stop_at)

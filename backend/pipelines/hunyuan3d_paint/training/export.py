@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
-from ....training.model_card import figures_table
+from ....training.model_card import metrics_table
 from ..pipeline import Hunyuan3DPaintPipeline
 from ..sampling import paint_scheduler
 from .evaluation import HUE_TOLERANCE
@@ -56,7 +56,7 @@ Held-out objects as meshes, unwrapped, painted after a lit image of their front.
 hue is within {degrees:.0f} degrees of the true one, whether a view shows them or not. *Metallic error*, *roughness
 error*: mean absolute difference, of 1.
 
-{figures}
+{metrics}
 
 ## Limits
 
@@ -89,7 +89,7 @@ def model_card(parameters: float, options: argparse.Namespace) -> str:
         preset=options.preset, seed=options.seed, degrees=360 * HUE_TOLERANCE,
         autoencoder_steps=steps[AUTOENCODER], autoencoder_batch=preset.autoencoder_stage.batch,
         denoiser_steps=steps[DENOISER], denoiser_batch=preset.denoiser_stage.batch,
-        figures=figures_table(options.figures),
+        metrics=metrics_table(options.metrics),
     )
 
 

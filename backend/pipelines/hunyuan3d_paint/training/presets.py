@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Preset:
     autoencoder: dict[str, Any]
     unet: dict[str, Any]
     image_encoder: dict[str, Any]
-    autoencoder_stage: StageFigures
-    denoiser_stage: StageFigures
+    autoencoder_stage: StageSettings
+    denoiser_stage: StageSettings
     objects: int
     paintings: int
     view_size: int
@@ -81,8 +81,8 @@ PRESETS: dict[str, Preset] = {
         autoencoder=_autoencoder((24, 32, 40, 40), 8),
         unet=_unet((24, 48, 48), (1, 3, 3), 48, 8),
         image_encoder=_image_encoder(48, 2, 3),
-        autoencoder_stage=StageFigures(steps=2000, batch=64, rate=1e-3, warm_up=100, evaluate_every=1000),
-        denoiser_stage=StageFigures(steps=3000, batch=32, rate=1.5e-3, warm_up=200, evaluate_every=1000),
+        autoencoder_stage=StageSettings(steps=2000, batch=64, rate=1e-3, warm_up=100, evaluate_every=1000),
+        denoiser_stage=StageSettings(steps=3000, batch=32, rate=1.5e-3, warm_up=200, evaluate_every=1000),
         objects=3000,
         paintings=4,
         view_size=128,
@@ -91,8 +91,8 @@ PRESETS: dict[str, Preset] = {
         autoencoder=_autoencoder((8, 8, 8, 8), 4),
         unet=_unet((16, 16, 16), (1, 1, 1), 16, 4),
         image_encoder=_image_encoder(16, 1, 2),
-        autoencoder_stage=StageFigures(steps=20, batch=2, rate=3e-3, warm_up=5, evaluate_every=20),
-        denoiser_stage=StageFigures(steps=20, batch=2, rate=3e-3, warm_up=5, evaluate_every=20),
+        autoencoder_stage=StageSettings(steps=20, batch=2, rate=3e-3, warm_up=5, evaluate_every=20),
+        denoiser_stage=StageSettings(steps=20, batch=2, rate=3e-3, warm_up=5, evaluate_every=20),
         objects=4,
         paintings=1,
         view_size=64,

@@ -104,7 +104,7 @@ class Run:
         """Train the autoencoder; return whether its last step is done."""
         autoencoder = new_autoencoder(self.preset)
         stage = self._stage(AUTOENCODER, Reconstruction(autoencoder))
-        if stage.step >= stage.figures.steps:
+        if stage.step >= stage.settings.steps:
             return True
 
         def evaluate() -> dict[str, float]:
@@ -143,7 +143,7 @@ class Run:
         set_seed(self.options.seed + 1)
         model = new_denoiser(self.preset)
         stage = self._stage(DENOISER, model)
-        if stage.step >= stage.figures.steps:
+        if stage.step >= stage.settings.steps:
             return True
         autoencoder = self.normalized_autoencoder()
         began = time.monotonic()

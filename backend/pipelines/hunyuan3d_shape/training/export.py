@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a run's checkpoints to the float16 weights folder with its model card.
 
-``python -m backend.pipelines.hunyuan3d_shape.training.export --run FOLDER --out FOLDER [--figures metrics.json]``
+``python -m backend.pipelines.hunyuan3d_shape.training.export --run FOLDER --out FOLDER [--metrics metrics.json]``
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers import Dinov2Model
 
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser, exit_status
-from ....training.model_card import figures_table, sizes_in_words
+from ....training.model_card import metrics_table, sizes_in_words
 from ..pipeline import HunyuanShapePipeline
 from ..scheduler import ShapeScheduler
 from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_denoiser
@@ -55,7 +55,7 @@ things.
 
 ## Held-out metrics
 
-{figures}
+{metrics}
 
 ## Limits
 
@@ -127,7 +127,7 @@ def model_card(pipeline: HunyuanShapePipeline, run: Path, options: argparse.Name
         seed=options.seed,
         autoencoder_steps=steps["autoencoder"],
         denoiser_steps=steps["denoiser"],
-        figures=figures_table(options.figures),
+        metrics=metrics_table(options.metrics),
     )
 
 

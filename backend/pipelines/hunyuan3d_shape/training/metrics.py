@@ -22,7 +22,7 @@ from ....procedural.families import FAMILIES
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import render
 from ....training.command import exit_status
-from ....training.figures_file import build_figures_parser, write_figures
+from ....training.metrics_file import build_metrics_parser, write_metrics
 from ..image_condition import VIEWS
 from ..pipeline import HALF_SIDE, HunyuanShapePipeline
 from .pool import distance, view_cameras
@@ -80,7 +80,7 @@ def summary(rows: list[dict]) -> dict[str, float | int]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the defaults are the starter weights' own."""
-    parser = build_figures_parser("a Hunyuan3D shape weights folder")
+    parser = build_metrics_parser("a Hunyuan3D shape weights folder")
     parser.add_argument("--objects", type=int, default=64)
     parser.add_argument("--views", type=int, default=1, choices=range(1, 5), help="views given of each object")
     parser.add_argument("--steps", type=int, default=24)
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
         rows.append(metrics_of_one(pipeline, truth, views, options, seed=number))
         logger.info("%3d %s", number, rows[-1])
     names = ("views", "steps", "guidance", "grid", "decoding", "seed", "device")
-    write_figures(options.out, {name: getattr(options, name) for name in names}, summary(rows), rows)
+    write_metrics(options.out, {name: getattr(options, name) for name in names}, summary(rows), rows)
     return 0
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 
 DenoiserKind = Literal["mixture", "two_stream"]
 
@@ -19,8 +19,8 @@ class Preset:
     denoiser_kind: DenoiserKind
     denoiser: dict[str, Any]
     image_encoder: dict[str, Any]
-    autoencoder_stage: StageFigures
-    denoiser_stage: StageFigures
+    autoencoder_stage: StageSettings
+    denoiser_stage: StageSettings
     tokens: int
     sharp_share: float
     """Share of the tokens that start on sharp edges."""
@@ -80,8 +80,8 @@ PRESETS: dict[str, Preset] = {
             "hidden_width": 224,
         },
         image_encoder=_image_encoder(128, 3, 4, 112),
-        autoencoder_stage=StageFigures(steps=6000, batch=192, rate=1e-3),
-        denoiser_stage=StageFigures(steps=15000, batch=384, rate=1e-3, warm_up=500, evaluate_every=2500),
+        autoencoder_stage=StageSettings(steps=6000, batch=192, rate=1e-3),
+        denoiser_stage=StageSettings(steps=15000, batch=384, rate=1e-3, warm_up=500, evaluate_every=2500),
         tokens=80,
         sharp_share=0.5,
         field_points=2048,
@@ -95,8 +95,8 @@ PRESETS: dict[str, Preset] = {
         denoiser_kind="mixture",
         denoiser={},
         image_encoder=_image_encoder(1024, 24, 16, 518, swiglu=False),
-        autoencoder_stage=StageFigures(steps=200_000, batch=4, rate=1e-4, warm_up=2000, evaluate_every=5000),
-        denoiser_stage=StageFigures(steps=400_000, batch=4, rate=1e-4, warm_up=2000, evaluate_every=10_000),
+        autoencoder_stage=StageSettings(steps=200_000, batch=4, rate=1e-4, warm_up=2000, evaluate_every=5000),
+        denoiser_stage=StageSettings(steps=400_000, batch=4, rate=1e-4, warm_up=2000, evaluate_every=10_000),
         tokens=4096,
         sharp_share=0.0,
         field_points=8192,
@@ -119,8 +119,8 @@ PRESETS: dict[str, Preset] = {
             "hidden_width": 64,
         },
         image_encoder=_image_encoder(32, 1, 2, 56),
-        autoencoder_stage=StageFigures(steps=40, batch=2, rate=3e-3, warm_up=5, evaluate_every=40),
-        denoiser_stage=StageFigures(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
+        autoencoder_stage=StageSettings(steps=40, batch=2, rate=3e-3, warm_up=5, evaluate_every=40),
+        denoiser_stage=StageSettings(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
         tokens=16,
         sharp_share=0.5,
         field_points=256,

@@ -100,7 +100,7 @@ def count_parts(inside: Tensor, grid: int) -> np.ndarray:
     return np.array(counts, dtype=np.int64)
 
 
-def autoencoder_figures(
+def autoencoder_metrics(
     autoencoder: PartPackerAutoencoder, held_out: HeldOut, preset: Preset, seed: int
 ) -> dict[str, float]:
     """Return the intersection over union of reconstructed volumes, and mean and deviation of the latents."""
@@ -119,7 +119,7 @@ def autoencoder_figures(
     }
 
 
-def denoiser_figures(
+def denoiser_metrics(
     model: ConditionedDenoiser,
     autoencoder: PartPackerAutoencoder,
     held_out: HeldOut,

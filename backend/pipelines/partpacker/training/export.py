@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a run's checkpoints to the float16 weights folder with its model card.
 
-``python -m backend.pipelines.partpacker.training.export --run FOLDER --out FOLDER [--figures figures.json]``
+``python -m backend.pipelines.partpacker.training.export --run FOLDER --out FOLDER [--metrics metrics.json]``
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers import Dinov2Model
 
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
-from ....training.model_card import figures_table, sizes_in_words
+from ....training.model_card import metrics_table, sizes_in_words
 from ...common.sampler import flow_scheduler
 from ..pipeline import PartPackerPipeline
 from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_denoiser
@@ -53,9 +53,9 @@ weights for images of real things.
   {autoencoder_steps} autoencoder steps, {denoiser_steps} denoiser steps.
 - **License**: the same as the code's, GPL-3.0-or-later.
 
-## Held-out figures
+## Held-out metrics
 
-{figures}
+{metrics}
 
 ## Limits
 
@@ -122,7 +122,7 @@ def model_card(pipeline: PartPackerPipeline, run: Path, options: argparse.Namesp
         seed=options.seed,
         autoencoder_steps=steps["autoencoder"],
         denoiser_steps=steps["denoiser"],
-        figures=figures_table(options.figures),
+        metrics=metrics_table(options.metrics),
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Preset:
     autoencoder: dict[str, int]
     denoiser: dict[str, int]
     image_encoder: dict[str, Any]
-    autoencoder_stage: StageFigures
-    denoiser_stage: StageFigures
+    autoencoder_stage: StageSettings
+    denoiser_stage: StageSettings
     tokens: tuple[int, int]
     """Tokens that start from uniform and from salient points."""
     surface_points: int
@@ -66,8 +66,8 @@ PRESETS: dict[str, Preset] = {
         autoencoder={"width": 96, "heads": 3, "decoder_layers": 4, "latent_width": 16},
         denoiser=_latent(16, {"width": 128, "layers": 6, "heads": 4}, 128),
         image_encoder=_image_encoder(128, 4, 4, 112),
-        autoencoder_stage=StageFigures(steps=9000, batch=128, rate=1e-3),
-        denoiser_stage=StageFigures(steps=20000, batch=512, rate=1e-3, warm_up=500, evaluate_every=2500),
+        autoencoder_stage=StageSettings(steps=9000, batch=128, rate=1e-3),
+        denoiser_stage=StageSettings(steps=20000, batch=512, rate=1e-3, warm_up=500, evaluate_every=2500),
         tokens=(32, 32),
         surface_points=2048,
         salient_points=1024,
@@ -81,8 +81,8 @@ PRESETS: dict[str, Preset] = {
         autoencoder={"width": 1024, "heads": 16, "decoder_layers": 24, "latent_width": 64},
         denoiser=_latent(64, {"width": 1536, "layers": 24, "heads": 16}, 1536),
         image_encoder=_image_encoder(1536, 40, 24, 518),
-        autoencoder_stage=StageFigures(steps=200_000, batch=8, rate=1e-4, warm_up=2000, evaluate_every=5000),
-        denoiser_stage=StageFigures(steps=400_000, batch=8, rate=1e-4, warm_up=2000, evaluate_every=10_000),
+        autoencoder_stage=StageSettings(steps=200_000, batch=8, rate=1e-4, warm_up=2000, evaluate_every=5000),
+        denoiser_stage=StageSettings(steps=400_000, batch=8, rate=1e-4, warm_up=2000, evaluate_every=10_000),
         tokens=(1024, 1024),
         surface_points=32_768,
         salient_points=16_384,
@@ -99,8 +99,8 @@ PRESETS: dict[str, Preset] = {
         autoencoder={"width": 32, "heads": 2, "decoder_layers": 1, "latent_width": 8},
         denoiser=_latent(8, {"width": 32, "layers": 2, "heads": 2}, 32),
         image_encoder=_image_encoder(32, 1, 2, 56),
-        autoencoder_stage=StageFigures(steps=40, batch=2, rate=3e-3, warm_up=5, evaluate_every=40),
-        denoiser_stage=StageFigures(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
+        autoencoder_stage=StageSettings(steps=40, batch=2, rate=3e-3, warm_up=5, evaluate_every=40),
+        denoiser_stage=StageSettings(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
         tokens=(8, 8),
         surface_points=256,
         salient_points=128,

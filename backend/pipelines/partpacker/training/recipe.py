@@ -29,7 +29,7 @@ from ....training.command import (
 )
 from ....training.stage import Stage, write_whole
 from ..autoencoder import PartPackerAutoencoder
-from .evaluation import HeldOut, autoencoder_figures, denoiser_figures, true_inside
+from .evaluation import HeldOut, autoencoder_metrics, denoiser_metrics, true_inside
 from .learning import AutoencoderLearning, DenoiserLearning, new_autoencoder, new_conditioned_denoiser
 from .pool import encode_pool, fold_normalization, render_pool
 from .presets import PRESETS, Preset
@@ -102,13 +102,13 @@ class Run:
         autoencoder = new_autoencoder(self.preset)
         if self.compiled:
             autoencoder.compile_repeated_blocks(dynamic=False)
-        figures = self.preset.autoencoder_stage
-        stage = Stage(self.accelerator, autoencoder, figures, self.options.out / "autoencoder", self.options.seed)
+        settings = self.preset.autoencoder_stage
+        stage = Stage(self.accelerator, autoencoder, settings, self.options.out / "autoencoder", self.options.seed)
         if self.options.resume:
             stage.resume()
 
         def evaluate() -> dict[str, float]:
-            return autoencoder_figures(autoencoder, self.held_out, self.preset, seed=2)
+            return autoencoder_metrics(autoencoder, self.held_out, self.preset, seed=2)
 
         learning = AutoencoderLearning(self.objects, self.preset)
         done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)
@@ -153,13 +153,13 @@ class Run:
         model = new_conditioned_denoiser(self.preset, self.options.image_encoder)
         if self.compiled:
             model.denoiser.compile_repeated_blocks(dynamic=False)
-        figures = self.preset.denoiser_stage
-        stage = Stage(self.accelerator, model, figures, self.options.out / "denoiser", self.options.seed)
+        settings = self.preset.denoiser_stage
+        stage = Stage(self.accelerator, model, settings, self.options.out / "denoiser", self.options.seed)
         if self.options.resume:
             stage.resume()
 
         def evaluate() -> dict[str, float]:
-            return denoiser_figures(model, autoencoder, self.held_out, self.preset)
+            return denoiser_metrics(model, autoencoder, self.held_out, self.preset)
 
         learning = DenoiserLearning(latents, images, self.preset)
         return stage.run(learning, evaluate, self.deadline, self.options.stop_at)

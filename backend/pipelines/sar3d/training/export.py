@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a run's checkpoints to the float16 weights folder with its model card.
 
-``python -m backend.pipelines.sar3d.training.export --run FOLDER --out FOLDER [--figures metrics.json]``
+``python -m backend.pipelines.sar3d.training.export --run FOLDER --out FOLDER [--metrics metrics.json]``
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers import CLIPTextModel, Dinov2Model
 
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
-from ....training.model_card import figures_table, sizes_in_words
+from ....training.model_card import metrics_table, sizes_in_words
 from ....training.vocabulary import read_vocabulary
 from ..pipeline import Sar3dPipeline
 from .captions import COLORS
@@ -57,7 +57,7 @@ of simple object and {colors} colors, and nothing else. Use the published weight
 
 ## Held-out metrics
 
-{figures}
+{metrics}
 
 ## Limits
 
@@ -119,7 +119,7 @@ def model_card(pipeline: Sar3dPipeline, run: Path, options: argparse.Namespace) 
         parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6,
         sides=", ".join(map(str, preset.sides)), vocabulary=preset.decoder["vocabulary"], objects=preset.objects,
         views=preset.views, prompts=preset.prompts, preset=options.preset, seed=options.seed,
-        steps=", ".join(f"{name} {count}" for name, count in steps.items()), figures=figures_table(options.figures),
+        steps=", ".join(f"{name} {count}" for name, count in steps.items()), metrics=metrics_table(options.metrics),
     )
 
 

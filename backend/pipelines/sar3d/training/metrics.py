@@ -22,7 +22,7 @@ from ....procedural.dataset import Split, draw_objects
 from ....procedural.families import FAMILIES
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import render
-from ....training.figures_file import build_figures_parser, write_figures
+from ....training.metrics_file import build_metrics_parser, write_metrics
 from ..image_views import crop_to_object, square_on_white
 from ..model import StarterModel, with_flexicubes
 from ..pipeline import Sar3dPipeline, SurfaceSettings
@@ -37,7 +37,7 @@ IMAGE_SIZE = 256
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the defaults are the starter weights' own."""
-    parser = build_figures_parser("a SAR3D weights folder")
+    parser = build_metrics_parser("a SAR3D weights folder")
     parser.add_argument("--objects", type=int, default=90)
     parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--top-k", type=int, default=10)
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         "image_to_mesh_seconds": float(np.median([row["image_seconds"] for row in rows])),
     }
     settings = {name: getattr(options, name) for name in ("guidance", "top_k", "top_p", "grid", "seed", "device")}
-    write_figures(options.out, settings, summary, rows)
+    write_metrics(options.out, settings, summary, rows)
     return 0
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Preset:
     image_depth: int
     text_encoder: dict[str, Any]
     image_encoder: dict[str, Any]
-    autoencoder_stage: StageFigures
-    text_stage: StageFigures
-    image_stage: StageFigures
+    autoencoder_stage: StageSettings
+    text_stage: StageSettings
+    image_stage: StageSettings
     objects: int
     encoder_width: int = 96
     grid: int = 32
@@ -73,9 +73,9 @@ PRESETS: dict[str, Preset] = {
         image_depth=4,
         text_encoder=_clip(64, 2, 4, 16),
         image_encoder=_dino(80, 4, 4),
-        autoencoder_stage=StageFigures(steps=4000, batch=64, rate=1.5e-3, evaluate_every=1000),
-        text_stage=StageFigures(steps=3000, batch=192, rate=2e-3, evaluate_every=1500),
-        image_stage=StageFigures(steps=5000, batch=192, rate=2e-3, evaluate_every=2500),
+        autoencoder_stage=StageSettings(steps=4000, batch=64, rate=1.5e-3, evaluate_every=1000),
+        text_stage=StageSettings(steps=3000, batch=192, rate=2e-3, evaluate_every=1500),
+        image_stage=StageSettings(steps=5000, batch=192, rate=2e-3, evaluate_every=2500),
         objects=30_000,
     ),
     "smoke": Preset(
@@ -86,9 +86,9 @@ PRESETS: dict[str, Preset] = {
         image_depth=1,
         text_encoder=_clip(16, 1, 2, 16),
         image_encoder=_dino(16, 1, 2) | {"patch_size": 56},
-        autoencoder_stage=StageFigures(steps=40, batch=2, rate=3e-3, warm_up=5, evaluate_every=40),
-        text_stage=StageFigures(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
-        image_stage=StageFigures(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
+        autoencoder_stage=StageSettings(steps=40, batch=2, rate=3e-3, warm_up=5, evaluate_every=40),
+        text_stage=StageSettings(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
+        image_stage=StageSettings(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=40),
         objects=8,
         encoder_width=32,
         grid=8,

@@ -27,7 +27,7 @@ from ....training.command import (
     start_processes,
     with_options,
 )
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 from ....training.stage import Stage
 from ....training.vocabulary import read_vocabulary, write_vocabulary
 from .captions import every_prompt, prompts_of, test_prompts
@@ -160,18 +160,18 @@ class Run:
         return self._train_transformer("image", model, self.preset.image_stage, given, nothing, evaluate)
 
     def _train_transformer(
-        self, name: str, model: ConditionedTransformer, figures: StageFigures, given: Tensor, nothing: Tensor,
+        self, name: str, model: ConditionedTransformer, settings: StageSettings, given: Tensor, nothing: Tensor,
         evaluate: Callable[[], dict[str, float]],
     ) -> bool:
         quantizer = self.autoencoder.decoder.quantize
-        return self._train(name, model, figures,
-                           TransformerLearning(self.tokens, given, nothing, quantizer, figures.batch), evaluate)
+        return self._train(name, model, settings,
+                           TransformerLearning(self.tokens, given, nothing, quantizer, settings.batch), evaluate)
 
     def _train(
-        self, name: str, module: torch.nn.Module, figures: StageFigures, learning: Callable,
+        self, name: str, module: torch.nn.Module, settings: StageSettings, learning: Callable,
         evaluate: Callable[[], dict[str, float]],
     ) -> bool:
-        stage = Stage(self.accelerator, module, figures, self.options.out / name, self.options.seed)
+        stage = Stage(self.accelerator, module, settings, self.options.out / name, self.options.seed)
         if self.options.resume:
             stage.resume()
         done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)

@@ -51,7 +51,7 @@ def encode(mesh: Mesh, *, longest_side: float = LONGEST_SIDE) -> Tokens:
     return surface_tokens(surface, normalization)
 
 
-def surface_tokens(surface: Surface, normalization: Normalization) -> Tokens:
+def surface_tokens(surface: WoundMesh, normalization: Normalization) -> Tokens:
     """Tokenize a prepared surface. Raises BadInput as `encode` does."""
     components = sorted_components(surface.mesh)
     tokens: list[int] = []
@@ -75,14 +75,14 @@ def surface_tokens(surface: Surface, normalization: Normalization) -> Tokens:
 
 
 @dataclass(frozen=True)
-class Surface:
+class WoundMesh:
     """A manifold mesh of consistent winding on the grid."""
 
     mesh: GridMesh
     notes: tuple[str, ...]
 
 
-def prepare(mesh: Mesh, *, longest_side: float = LONGEST_SIDE) -> tuple[Normalization, Surface]:
+def prepare(mesh: Mesh, *, longest_side: float = LONGEST_SIDE) -> tuple[Normalization, WoundMesh]:
     """Normalize, snap to the grid, make manifold and wind consistently; see section 3. Raises BadInput."""
     vertices = np.asarray(mesh.vertices, np.float64).reshape(-1, 3)
     faces = np.asarray(mesh.faces).reshape(-1, 3)
@@ -97,7 +97,7 @@ def prepare(mesh: Mesh, *, longest_side: float = LONGEST_SIDE) -> tuple[Normaliz
         grid, seam = cut_open(grid)
         faces, _ = repair_winding(grid.faces)
         notes.append(f"A surface with only one side was cut open along {seam} edges.")
-    return normalization, Surface(grid.with_faces(faces), tuple(notes))
+    return normalization, WoundMesh(grid.with_faces(faces), tuple(notes))
 
 
 def _component_tokens(layers: list[list[int]], rings: dict[int, list[int]], cells: NDArray[np.int64]) -> list[int]:

@@ -89,7 +89,7 @@ def sampled_distance(surface: MeshData, decoded: MeshData, device: torch.device)
     return float(mean) / surface.diagonal
 
 
-def figures_of_one(
+def metrics_of_one(
     sequence: NDArray[np.int64], held_out: HeldOut, number: int, most_tokens: int, measure: Measure
 ) -> dict[str, float]:
     """Metrics of the sequence generated for one object; made into a mesh as an artist's is."""
@@ -132,13 +132,13 @@ def held_out_loss(learner: SilksongLearner, held_out: HeldOut) -> float:
     return total / sum(len(tokens) + 1 for tokens in held_out.tokens)
 
 
-def held_out_figures(learner: SilksongLearner, held_out: HeldOut) -> dict[str, float]:
+def held_out_metrics(learner: SilksongLearner, held_out: HeldOut) -> dict[str, float]:
     """Loss and metrics of all objects, generated together with the default settings."""
     # Generation takes over the transformer's weights: it gets copies.
     pipeline = SilksongPipeline(copy.deepcopy(learner.conditioner).eval(), copy.deepcopy(learner.transformer).eval())
     measure = partial(sampled_distance, device=pipeline.transformer.device)
     rows = [
-        figures_of_one(sequence, held_out, number, pipeline.max_tokens, measure)
+        metrics_of_one(sequence, held_out, number, pipeline.max_tokens, measure)
         for number, sequence in enumerate(pipeline(points=held_out.points))
     ]
     return {"loss_held_out": held_out_loss(learner, held_out), **summary(rows)}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a run's checkpoint to the float16 weights folder with its model card.
 
-``python -m backend.pipelines.silksong.training.export --run FOLDER --out FOLDER [--figures figures.json]``
+``python -m backend.pipelines.silksong.training.export --run FOLDER --out FOLDER [--metrics metrics.json]``
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from ....procedural.low_poly_families import FAMILIES
 from ....procedural.low_poly_solids import SOLIDS
 from ....training.command import build_export_parser
-from ....training.model_card import figures_table, sizes_in_words
+from ....training.model_card import metrics_table, sizes_in_words
 from ..pipeline import SilksongPipeline
 from .learning import SilksongLearner
 from .presets import PRESETS, Preset
@@ -47,7 +47,7 @@ weights for real work.
 - **Recipe**: `python -m backend train silksong --preset {preset} --seed {seed}`, {steps} steps of {batch} objects.
 - **License**: the same as the code's, GPL-3.0-or-later.
 
-## Held-out figures
+## Held-out metrics
 
 Every object is given as a dense mesh: split until it has 4,000 faces or more, its vertices displaced by noise of 0.3 %
 of the diagonal, every other one smoothed. *Ended*: the share of sequences that ended of themselves, with 64 tokens
@@ -56,7 +56,7 @@ Remesh makes too (of 200 drawn objects' own tokens, 188 come back closed). *Dist
 distance to the dense mesh, in its diagonals. *Face ratio*: generated triangles to those of the low-poly object that the
 dense mesh was made from. *Components exact*: as many components as that object has. *Seconds*: from points to mesh.
 
-{figures}
+{metrics}
 
 ## Limits
 
@@ -95,7 +95,7 @@ def model_card(pipeline: SilksongPipeline, options: argparse.Namespace) -> str:
         seed=options.seed,
         steps=state["step"],
         batch=preset.stage.batch,
-        figures=figures_table(options.figures),
+        metrics=metrics_table(options.metrics),
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ....training.schedule import StageFigures
+from ....training.schedule import StageSettings
 from .cleaning import RULE_11, CleaningRule
 
 
@@ -16,7 +16,7 @@ class Preset:
 
     conditioner: dict[str, int]
     transformer: dict[str, Any]
-    stage: StageFigures
+    stage: StageSettings
     objects: int
     rule: CleaningRule
     points: int = 4096
@@ -39,7 +39,7 @@ PRESETS: dict[str, Preset] = {
         conditioner={"width": 96, "heads": 3, "layers": 2, "queries": 192, "frequencies": 8, "condition_width": 160},
         transformer={"width": 160, "condition_width": 160, "depth": 5, "heads": 5, "head_width": 32,
                      "max_tokens": 1024, "embedding_width": 64},
-        stage=StageFigures(steps=6800, batch=256, rate=2e-3, warm_up=300, evaluate_every=3000),
+        stage=StageSettings(steps=6800, batch=256, rate=2e-3, warm_up=300, evaluate_every=3000),
         objects=160_000,
         rule=CleaningRule(fewest_faces=4, most_components=50, most_tokens=1023),
         points=2048,
@@ -50,7 +50,7 @@ PRESETS: dict[str, Preset] = {
     "published": Preset(
         conditioner={},
         transformer={},
-        stage=StageFigures(steps=200_000, batch=2, rate=1e-4, warm_up=10_000, evaluate_every=5000, flat_until=0.05,
+        stage=StageSettings(steps=200_000, batch=2, rate=1e-4, warm_up=10_000, evaluate_every=5000, flat_until=0.05,
                            final_rate=0.5, betas=(0.9, 0.99)),
         objects=20_000,
         rule=RULE_11,
@@ -61,7 +61,7 @@ PRESETS: dict[str, Preset] = {
         conditioner={"width": 16, "heads": 2, "layers": 1, "queries": 8, "frequencies": 4, "condition_width": 16},
         transformer={"width": 16, "condition_width": 16, "depth": 1, "heads": 1, "head_width": 16,
                      "max_tokens": 128, "embedding_width": 8},
-        stage=StageFigures(steps=20, batch=4, rate=3e-3, warm_up=5, evaluate_every=20),
+        stage=StageSettings(steps=20, batch=4, rate=3e-3, warm_up=5, evaluate_every=20),
         objects=12,
         rule=CleaningRule(fewest_faces=4, most_components=50, most_tokens=127),
         points=128,

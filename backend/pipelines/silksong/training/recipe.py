@@ -23,7 +23,7 @@ from ..checkpoint import PUBLISHED_FILE, load_published
 from ..pipeline import SilksongPipeline
 from ..point_encoder import SilksongConditioner
 from ..transformer import SilksongTransformer
-from .evaluation import HeldOut, held_out_figures
+from .evaluation import HeldOut, held_out_metrics
 from .initialization import begin_informed
 from .learning import SilksongLearner, SilksongLearning
 from .pool import Pool, Source, fingerprint, make_pool
@@ -135,9 +135,9 @@ class Run:
 
     def train(self, until: float) -> bool:
         """Train; return whether the last step is done."""
-        pool, figures = self.pool(), self.preset.stage
-        stage = Stage(self.accelerator, self.learner, figures, self.options.out / STAGE, self.options.seed)
+        pool, settings = self.pool(), self.preset.stage
+        stage = Stage(self.accelerator, self.learner, settings, self.options.out / STAGE, self.options.seed)
         if self.options.resume:
             stage.resume()
-        learning = SilksongLearning(pool, self.preset, self.accelerator.device, lambda: stage.step / figures.steps)
-        return stage.run(learning, lambda: held_out_figures(self.learner, self.held_out), until, self.options.stop_at)
+        learning = SilksongLearning(pool, self.preset, self.accelerator.device, lambda: stage.step / settings.steps)
+        return stage.run(learning, lambda: held_out_metrics(self.learner, self.held_out), until, self.options.stop_at)

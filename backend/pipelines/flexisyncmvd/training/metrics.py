@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The final figures of a set of weights on held-out meshes, through the very pipeline that artists use.
+"""The final metrics of a set of weights on held-out meshes, through the very pipeline that artists use.
 
-``python -m backend.pipelines.flexisyncmvd.training.figures --weights FOLDER --out figures.json``
+``python -m backend.pipelines.flexisyncmvd.training.metrics --weights FOLDER --out metrics.json``
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ....contract import MeshData, Request, Resources
 from ....contract.parameter import Value
 from ....geometry.projection import Projector, faces_in_texture
 from ....procedural.dataset import Split
-from ....training.figures_file import build_figures_parser, write_figures
+from ....training.metrics_file import build_metrics_parser, write_metrics
 from ..checkpoint.pipeline import CheckpointPipelines
 from ..job import settings_of
 from ..pipeline import FlexiSyncMVDPipeline, TextureOutput
 from ..rig import CameraRig
 from ..schedule import SyncSchedule
-from ..settings import Scene, Settings
+from ..settings import Scene, TextureSettings
 from ..spec import NEGATIVE_PROMPT, SPEC
 from ..weight_sets import STARTER
 from .captions import WORDINGS, caption
@@ -88,7 +88,7 @@ def difference_between_views(views: Tensor, scene: Scene, texture: int = 256) ->
 
 
 def texture(
-    pipeline: FlexiSyncMVDPipeline, scene: Scene, case: Case, settings: Settings, seed: int
+    pipeline: FlexiSyncMVDPipeline, scene: Scene, case: Case, settings: TextureSettings, seed: int
 ) -> tuple[TextureOutput, float]:
     """Paint one case; also the seconds that it took."""
     began = time.perf_counter()
@@ -98,8 +98,8 @@ def texture(
     return output, time.perf_counter() - began
 
 
-def figures_of_one(
-    pipeline: FlexiSyncMVDPipeline, case: Case, settings: Settings, fill: float, seed: int, device: str
+def metrics_of_one(
+    pipeline: FlexiSyncMVDPipeline, case: Case, settings: TextureSettings, fill: float, seed: int, device: str
 ) -> tuple[dict[str, float | int | str], TextureOutput]:
     """Texture one object with its views together and with each alone, and compare."""
     scene = scene_of(case.mesh, CameraRig(), fill, device)
@@ -135,17 +135,17 @@ def summary(rows: Sequence[Mapping[str, float | int | str]]) -> dict[str, float]
     }
 
 
-def starter_settings(device: str, options: Mapping[str, Value] = STARTER.parameter_defaults or {}) -> Settings:
+def starter_settings(device: str, options: Mapping[str, Value] = STARTER.parameter_defaults or {}) -> TextureSettings:
     """The settings of a job with the set's own defaults, and with ``options`` in their place."""
     chosen = {**(STARTER.parameter_defaults or {}), **options}
     parameters = SPEC.task("texture").validated(chosen)
-    request = Request("figures", "texture", SPEC.name, STARTER.name, "mesh", 0, parameters, {"mesh": ("mesh.npz",)})
+    request = Request("metrics", "texture", SPEC.name, STARTER.name, "mesh", 0, parameters, {"mesh": ("mesh.npz",)})
     return settings_of(request, 1, Resources(device=device))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    parser = build_figures_parser("a FlexiSyncMVD set of weights, with an image of the views beside the file")
+    parser = build_metrics_parser("a FlexiSyncMVD set of weights, with an image of the views beside the file")
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--steps", type=int, help="in place of the set's own")
     parser.add_argument("--guidance", type=float, help="in place of the set's own")
@@ -153,7 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the figures of every prompt and their summary."""
+    """Write the metrics of every prompt and their summary."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = {"steps": options.steps, "guidance_scale": options.guidance}
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str]) -> int:
     fill = float(SPEC.task("texture").validated({})["mesh_scale"])
     rows, strips = [], []
     for number, case in enumerate(cases(options.prompts, options.seed)):
-        row, output = figures_of_one(pipeline, case, settings, fill, number, options.device)
+        row, output = metrics_of_one(pipeline, case, settings, fill, number, options.device)
         rows.append(row)
         strips.append(torch.cat(list(output.views), dim=2))
         logger.info("%3d %s", number, row)
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str]) -> int:
         "steps": settings.steps, "guidance": settings.guidance.scale, "view": 8 * settings.sizes.latent_view,
         "texture": settings.sizes.texture[0], "seed": options.seed, "device": options.device,
     }
-    write_figures(options.out, told, summary(rows), rows)
+    write_metrics(options.out, told, summary(rows), rows)
     return 0
 
 

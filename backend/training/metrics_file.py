@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file of held-out figures, which the figures command of every pipeline writes and its model card shows."""
+"""The file of held-out metrics, which the metrics command of every pipeline writes and its model card shows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import torch
 logger = logging.getLogger(__name__)
 
 
-def build_figures_parser(weights: str) -> argparse.ArgumentParser:
-    """Return the parser with the options of every figures command; ``weights`` says in words what is measured."""
-    parser = argparse.ArgumentParser(description=f"Held-out figures of {weights}.")
+def build_metrics_parser(weights: str) -> argparse.ArgumentParser:
+    """Return the parser with the options of every metrics command; ``weights`` says in words what is measured."""
+    parser = argparse.ArgumentParser(description=f"Held-out metrics of {weights}.")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--seed", type=int, default=0, help="the training run's seed: held-out objects belong to it")
@@ -24,10 +24,10 @@ def build_figures_parser(weights: str) -> argparse.ArgumentParser:
     return parser
 
 
-def write_figures(
+def write_metrics(
     path: Path, settings: Mapping[str, object], summary: Mapping[str, float], rows: Sequence[Mapping[str, object]]
 ) -> None:
-    """Write the settings, what was measured of every object, and its summary, which is told too."""
+    """Write the settings, what was measured of every object, and its summary, which is logged too."""
     result = {"settings": settings, "threads": torch.get_num_threads(), "summary": summary, "rows": rows}
     path.write_text(json.dumps(result, indent=1) + "\n")
     logger.info("%s", json.dumps(summary, indent=1))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The final metrics of a set of weights on held-out meshes, through the very pipeline that artists use.
 
-``python -m backend.pipelines.hunyuan3d_paint.training.figures --weights FOLDER --out metrics.json``
+``python -m backend.pipelines.hunyuan3d_paint.training.metrics --weights FOLDER --out metrics.json``
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from ....geometry.projection import UVMesh
-from ....training.figures_file import build_figures_parser, write_figures
+from ....training.metrics_file import build_metrics_parser, write_metrics
 from ..pipeline import Hunyuan3DPaintPipeline
 from ..settings import PaintOutput, PaintSettings
 from .evaluation import HUE_TOLERANCE
@@ -56,7 +56,7 @@ def summary(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the command's options."""
-    parser = build_figures_parser("a set of paint weights, with an image of the views next to the file")
+    parser = build_metrics_parser("a set of paint weights, with an image of the views next to the file")
     parser.add_argument("--objects", type=int, default=20)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--guidance", type=float, default=2.0)
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     Image.fromarray(torch.cat(strips).cpu().numpy()).save(options.out.with_suffix(".jpg"))
     used = {"steps": settings.steps, "guidance": settings.guidance, "view": settings.view_size,
             "texture": settings.texture_size, "seed": options.seed, "device": options.device}
-    write_figures(options.out, used, summary(rows), rows)
+    write_metrics(options.out, used, summary(rows), rows)
     return 0
 
 

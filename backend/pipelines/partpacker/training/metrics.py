@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The final figures of a weights folder on held-out objects, through the very pipeline that artists use.
+"""The final metrics of a weights folder on held-out objects, through the very pipeline that artists use.
 
-``python -m backend.pipelines.partpacker.training.figures --weights FOLDER --out figures.json``
+``python -m backend.pipelines.partpacker.training.metrics --weights FOLDER --out metrics.json``
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ....procedural.dataset import Split, draw_objects
 from ....procedural.families import FAMILIES
 from ....procedural.primitives import ObjectBatch, union_distance
 from ....procedural.rendering import render
-from ....training.figures_file import build_figures_parser, write_figures
+from ....training.metrics_file import build_metrics_parser, write_metrics
 from ..parts import extract_parts
 from ..pipeline import PartPackerPipeline
 
@@ -39,7 +39,7 @@ def truly_inside(volume: ObjectBatch, resolution: int) -> Tensor:
     return torch.cat(inside).view(*[resolution + 1] * 3)
 
 
-def figures_of_one(
+def metrics_of_one(
     pipeline: PartPackerPipeline, truth: ObjectBatch, image: np.ndarray, options: argparse.Namespace, seed: int
 ) -> dict[str, float | int | str]:
     """Generate one object and compare it with the truth (a batch of one)."""
@@ -64,7 +64,7 @@ def figures_of_one(
 
 
 def summary(rows: list[dict]) -> dict[str, float | int]:
-    """Return the figures of the model card."""
+    """Return the metrics of the model card."""
     error = np.abs([row["parts"] - row["true_parts"] for row in rows])
     seconds = [row["seconds"] for row in rows]
     return {
@@ -82,7 +82,7 @@ def summary(rows: list[dict]) -> dict[str, float | int]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the defaults are the starter weights' own."""
-    parser = build_figures_parser("a PartPacker weights folder")
+    parser = build_metrics_parser("a PartPacker weights folder")
     parser.add_argument("--objects", type=int, default=64)
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--guidance", type=float, default=2.0)
@@ -91,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the figures of every held-out object and their summary."""
+    """Write the metrics of every held-out object and their summary."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = PartPackerPipeline.from_pretrained(options.weights).place(options.device)
@@ -102,10 +102,10 @@ def main(arguments: Sequence[str]) -> int:
         truth = objects[number : number + 1]
         with torch.no_grad():
             image = render(truth, random_cameras(truth, generator), IMAGE_SIZE)[0].cpu().numpy()
-        rows.append(figures_of_one(pipeline, truth, image, options, seed=number))
+        rows.append(metrics_of_one(pipeline, truth, image, options, seed=number))
         logger.info("%3d %s", number, rows[-1])
     settings = {name: getattr(options, name) for name in ("steps", "guidance", "grid", "seed", "device")}
-    write_figures(options.out, settings, summary(rows), rows)
+    write_metrics(options.out, settings, summary(rows), rows)
     return 0
 
 

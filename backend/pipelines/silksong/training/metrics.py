@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The final figures of a weights folder on held-out objects, each remeshed by itself as artists do.
+"""The final metrics of a weights folder on held-out objects, each remeshed by itself as artists do.
 
-``python -m backend.pipelines.silksong.training.figures --weights FOLDER --out figures.json``
+``python -m backend.pipelines.silksong.training.metrics --weights FOLDER --out metrics.json``
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from ....contract import MeshData
 from ....geometry.deviation import deviations
 from ....procedural.dataset import Split
-from ....training.figures_file import build_figures_parser, write_figures
+from ....training.metrics_file import build_metrics_parser, write_metrics
 from ..pipeline import SilksongPipeline
 from ..tokenizer import decode
 from .cleaning import CleaningRule
-from .evaluation import HeldOut, figures_of_one, summary
+from .evaluation import HeldOut, metrics_of_one, summary
 from .presets import PRESETS
 from .sources import DrawnObjects
 
@@ -34,7 +34,7 @@ def exact_distance(surface: MeshData, decoded: MeshData) -> float:
     return deviations(surface, [decoded])[0].mean
 
 
-def figures_of_object(
+def metrics_of_object(
     pipeline: SilksongPipeline, held_out: HeldOut, number: int, options: argparse.Namespace
 ) -> dict[str, float]:
     """Remesh one object; its metrics and the seconds that it took, sampling of points excluded."""
@@ -42,19 +42,19 @@ def figures_of_object(
     sequence = pipeline(points=held_out.points[number], temperature=options.temperature, seed=options.seed)[0]
     decode(sequence)
     seconds = time.perf_counter() - began
-    return {**figures_of_one(sequence, held_out, number, pipeline.max_tokens, exact_distance), "seconds": seconds}
+    return {**metrics_of_one(sequence, held_out, number, pipeline.max_tokens, exact_distance), "seconds": seconds}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the defaults are the starter weights' own."""
-    parser = build_figures_parser("a Mesh Silksong weights folder")
+    parser = build_metrics_parser("a Mesh Silksong weights folder")
     parser.add_argument("--objects", type=int, default=64)
     parser.add_argument("--temperature", type=float, default=0.5)
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the figures of every held-out object and their summary."""
+    """Write the metrics of every held-out object and their summary."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = SilksongPipeline.from_pretrained(options.weights).place(options.device)
@@ -63,12 +63,12 @@ def main(arguments: Sequence[str]) -> int:
     held_out = HeldOut.of(objects, options.objects, rule, dense=True)
     rows = []
     for number in range(len(held_out.tokens)):
-        rows.append(figures_of_object(pipeline, held_out, number, options))
+        rows.append(metrics_of_object(pipeline, held_out, number, options))
         logger.info("%3d %s", number, {name: round(value, 4) for name, value in rows[-1].items()})
     seconds = [row["seconds"] for row in rows]
-    figures = {**summary(rows), "seconds_mean": float(np.mean(seconds)), "seconds_largest": float(np.max(seconds))}
+    metrics = {**summary(rows), "seconds_mean": float(np.mean(seconds)), "seconds_largest": float(np.max(seconds))}
     settings = {name: getattr(options, name) for name in ("temperature", "seed", "device")}
-    write_figures(options.out, settings, figures, rows)
+    write_metrics(options.out, settings, metrics, rows)
     return 0
 
 
