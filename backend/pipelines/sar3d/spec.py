@@ -14,6 +14,7 @@ from ...contract import (
     WeightSet,
 )
 from ..common.components import BACKGROUND_REMOVERS, CLIP_VIT_LARGE, DINOV2_LARGE
+from ..common.starter_license import STARTER_LICENSE
 
 S_LAB_LICENSE = License(
     name="S-Lab License 1.0",
@@ -119,6 +120,17 @@ SPEC = PipelineSpec(
     summary="A prompt or an image becomes an object in under a second",
     tasks=(GENERATE_INSTANT, DESCRIBE),
     weights=(
+        WeightSet(
+            name="starter",
+            label="Demo",
+            description="Demo model (included). Handles a color and one of about a dozen simple objects",
+            files=(),
+            license=STARTER_LICENSE,
+            gigabytes=0.006,
+            memory={"full": 0.5},
+            bundled=True,
+            tasks=("generate_instant",),
+        ),
         WeightSet(
             name="published",
             label="Published",
