@@ -10,7 +10,6 @@ from PIL import Image
 
 from backend.contract import BadInput, Cancelled, JobFolder, MeshData, MeshwrightError, Request, Resources
 from backend.painting import scene
-from backend.painting.scene import strip_size
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.settings import Sizes
@@ -57,19 +56,6 @@ def model(tmp_path_factory):
     """SD 1.5 with depth and normals, and an image adapter."""
     folder = write_set(tmp_path_factory.mktemp("weights"), "sd15", ("depth", "normal"), adapter=True)
     return job.load(TINY, folder, Resources(), Watcher())
-
-
-@pytest.fixture
-def small_views(monkeypatch):
-    """Views of 64 pixels, fewer than an artist can choose: jobs of half a second."""
-    settings_of = job.settings_of
-
-    def shrunk(request, squares, resources):
-        settings = settings_of(request, squares, resources)
-        sizes = Sizes(8, strip_size(64, squares), 64, settings.sizes.texture)
-        return replace(settings, sizes=sizes)
-
-    monkeypatch.setattr(job, "settings_of", shrunk)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from backend.pipelines.hunyuan3d_shape import job
 from backend.pipelines.hunyuan3d_shape.spec import GENERATE_SHAPE, SPEC
 from backend.pipelines.hunyuan3d_shape.variants import VARIANTS
 
+from .tiny_networks import with_surface
+
 FAST = {"steps": 5, "grid_resolution": "96"}
 
 
@@ -47,20 +49,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def weights_folder(tiny_views_pipeline, tmp_path):
-    """A smooth field with a surface: an offset of the first sines and cosines."""
-    with torch.no_grad():
-        decoder = tiny_views_pipeline.autoencoder.geo_decoder
-        keep = torch.zeros(51)
-        keep[[0, 1, 2, 3, 11, 19]] = 2.0  # the coordinates and their slowest sines
-        decoder.query_proj.weight.mul_(keep)
-        decoder.cross_attn_decoder.attn.c_proj.weight.mul_(0.05)  # the latent moves the surface, the place makes it
-        points = torch.rand(1, 4000, 3) * 2 - 1
-        autoencoder = tiny_views_pipeline.autoencoder
-        field = autoencoder.query(points, autoencoder.field_context(autoencoder.decode(torch.randn(1, 16, 4))))
-        decoder.output_proj.weight.mul_(3.0)
-        decoder.output_proj.bias.sub_(3 * field.quantile(0.85))
-    tiny_views_pipeline.register_to_config(sharp_share=0.5)
-    tiny_views_pipeline.save_pretrained(tmp_path / "weights")
+    with_surface(tiny_views_pipeline).save_pretrained(tmp_path / "weights")
     return tmp_path / "weights"
 
 

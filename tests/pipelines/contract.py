@@ -122,7 +122,7 @@ class Bench:
 
     def _run(self, trial: Trial, model: Any, request: Request, folder: JobFolder, resources: Resources,
              progress: WatchedProgress) -> Run:
-        return run_trial(self._contract.adapter, model, request, self.spec, folder, resources, progress)
+        return run_trial(self._contract.adapter, model, request, folder, resources, progress)
 
 
 class PipelineContract:

@@ -134,19 +134,18 @@ class Run:
 
 
 def write_request(trial: Trial, spec: PipelineSpec, folder: JobFolder, weights: Path, seed: int) -> Request:
-    """Write the inputs; the request, validated against the spec, whose default weights stand for the tiny ones."""
+    """Write the inputs; the request, validated against the spec, which holds the trial's weights."""
     names: dict[str, tuple[str, ...]] = {}
     for slot, given in trial.inputs.items():
         contents = given if isinstance(given, tuple) else (given,)
         names[slot] = tuple(_write(content, folder.inputs / f"{slot}.{number:03d}")
                             for number, content in enumerate(contents, start=1))
     values = trial.parameters(weights) if callable(trial.parameters) else trial.parameters
-    offered = trial.weights if trial.weights != TINY else spec.weights[0].name
-    return Request("job", trial.task, spec.name, offered, "thing", seed, values, names).validated(spec)
+    return Request("job", trial.task, spec.name, trial.weights, "thing", seed, values, names).validated(spec)
 
 
-def run_trial(adapter: Adapter, model: Any, request: Request, spec: PipelineSpec, folder: JobFolder,
-              resources: Resources, progress: WatchedProgress) -> Run:
+def run_trial(adapter: Adapter, model: Any, request: Request, folder: JobFolder, resources: Resources,
+              progress: WatchedProgress) -> Run:
     """Run as `JobRunner` does."""
     watched = WatchedParameters(request.parameters)
     result = adapter.run(model, replace(request, parameters=watched), folder, resources, progress)
