@@ -139,7 +139,7 @@ class _Samples:
 @wp.kernel
 def closest_points(
     mesh: wp.uint64, points: wp.array(dtype=wp.vec3), farthest: float, closest: wp.array(dtype=wp.vec3)
-):
+) -> None:
     """The mesh's closest point to each of the points."""
     number = wp.tid()
     found = wp.mesh_query_point_no_sign(mesh, points[number], farthest)

@@ -97,7 +97,7 @@ def bound_faces(
     cull: bool,
     boxes: wp.array(dtype=wp.vec4i),
     pieces: wp.array(dtype=wp.int32),
-):
+) -> None:
     """Bounding box (first column, first row, columns, rows; mirrored indices) and number of pieces of every face."""
     f = wp.tid()
     a = screen[faces[f, 0]]
@@ -136,7 +136,7 @@ def rasterize_pieces(
     perspective: bool,
     behind: wp.array(dtype=wp.int64, ndim=2),
     keys: wp.array(dtype=wp.int64, ndim=2),
-):
+) -> None:
     """Lower every covered pixel's key to the smallest one above ``behind`` (depth peeling)."""
     piece = wp.tid()
     f = wp.lower_bound(piece_ends, wp.int64(piece + 1))
@@ -186,7 +186,7 @@ def resolve_pixels(
     face: wp.array(dtype=wp.int32, ndim=2),
     barycentric: wp.array(dtype=wp.vec3, ndim=2),
     depth: wp.array(dtype=wp.float32, ndim=2),
-):
+) -> None:
     """Write face, barycentrics and depth of every pixel that has a key."""
     row, column = wp.tid()
     key = keys[row, column]

@@ -19,7 +19,7 @@ def look_up(
     steepest: float,
     colors: wp.array(dtype=wp.float32, ndim=2),
     cosine: wp.array(dtype=wp.float32),
-):
+) -> None:
     """Write what the view shows at each point; what is there stays where it does not see the point."""
     index = wp.tid()
     f = surface.face[index]

@@ -14,7 +14,7 @@ def mean_over_pixels(
     first: wp.array(dtype=wp.int32),
     pixels_per_view: int,
     means: wp.array(dtype=wp.float32, ndim=2),
-):
+) -> None:
     """Mean of channel c of ``views`` [V, C, P] over the pixels of seed s; ``pixel`` counts through all views."""
     s, c = wp.tid()
     total = float(0.0)
@@ -33,7 +33,7 @@ def blend_views(
     exponent: float,
     texture: wp.array(dtype=wp.float32, ndim=2),
     weight: wp.array(dtype=wp.float32),
-):
+) -> None:
     """Weighted mean, at texel k, of the seeds that its views show there; 0 where no view shows it."""
     k, c = wp.tid()
     total = float(0.0)

@@ -52,7 +52,7 @@ def interpolate_surface(
     normal: wp.array(dtype=wp.vec3, ndim=2),
     uv: wp.array(dtype=wp.vec2, ndim=2),
     cosine: wp.array(dtype=wp.float32, ndim=2),
-):
+) -> None:
     """Position, normal, UV and facing cosine of the surface that each covered pixel shows."""
     view, pixel = wp.tid()
     f = face[view, pixel]
@@ -94,7 +94,7 @@ def find_texels(
     width: int,
     texel: wp.array(dtype=wp.int32, ndim=2),
     cosine: wp.array(dtype=wp.float32, ndim=2),
-):
+) -> None:
     """The nearest texel of each covered pixel, and its facing cosine."""
     view, pixel = wp.tid()
     f = face[view, pixel]

@@ -103,7 +103,7 @@ def face_normal(surface: Surface, f: int) -> wp.vec3:
 
 
 @wp.kernel
-def find_visible(surface: Surface, rig: Rig, visible: wp.array(dtype=wp.uint8, ndim=2)):
+def find_visible(surface: Surface, rig: Rig, visible: wp.array(dtype=wp.uint8, ndim=2)) -> None:
     """Mark the texels that each view sees; others stay as they are."""
     texel = wp.tid()
     f = surface.face[texel]
@@ -126,7 +126,7 @@ def gather_views(
     smallest_cosine: float,
     color: wp.array(dtype=wp.vec3),
     weight: wp.array(dtype=wp.float32),
-):
+) -> None:
     """Weighted mean of what the views [V, S, S] show at each texel, between pixels bilinear."""
     texel = wp.tid()
     f = surface.face[texel]

@@ -8,7 +8,7 @@ wp.set_module_options({"enable_backward": False})
 
 
 @wp.kernel
-def nearest_in_row(seeds: wp.array(dtype=wp.uint8, ndim=3), column: wp.array(dtype=wp.int32, ndim=3)):
+def nearest_in_row(seeds: wp.array(dtype=wp.uint8, ndim=3), column: wp.array(dtype=wp.int32, ndim=3)) -> None:
     """Column of the nearest seed of the same row, the left one of two equally near; -1 in a row without seeds."""
     image, row = wp.tid()
     width = seeds.shape[2]
@@ -39,7 +39,7 @@ def nearest_over_rows(
     apex: wp.array(dtype=wp.int32, ndim=3),
     start: wp.array(dtype=wp.int32, ndim=3),
     nearest: wp.array(dtype=wp.int32, ndim=3),
-):
+) -> None:
     """Lower envelope of the rows' parabolas over a column: ``apex[q]`` is the row that is nearest from ``start[q]``."""
     image, x = wp.tid()
     height = column.shape[1]

@@ -30,7 +30,7 @@ def load_four(source: wp.array(dtype=wp.float16), index: int) -> wp.vec4:
     const Four four = {{wp::half(value[0]), wp::half(value[1]), wp::half(value[2]), wp::half(value[3])}};
     reinterpret_cast<Four*>(target.data)[index] = four;
 """)
-def store_four(target: wp.array(dtype=wp.float16), index: int, value: wp.vec4):
+def store_four(target: wp.array(dtype=wp.float16), index: int, value: wp.vec4) -> None:
     """Write numbers 4 * index and the next three; the snippet is the body."""
 
 
@@ -38,7 +38,7 @@ def store_four(target: wp.array(dtype=wp.float16), index: int, value: wp.vec4):
 def _sum_chunks(
     x: wp.array(dtype=wp.float16), pixels: int, fours: int, sums: wp.array3d(dtype=wp.vec4),
     squares: wp.array3d(dtype=wp.vec4),
-):
+) -> None:
     """Sum and sum of squares of channels over a few pixels of one image."""
     image, chunk, four = wp.tid()
     total, square = wp.vec4(0.0), wp.vec4(0.0)
@@ -62,7 +62,7 @@ def _factors(
     eps: float,
     factor: wp.array2d(dtype=wp.float32),
     offset: wp.array2d(dtype=wp.float32),
-):
+) -> None:
     """What norm and shift make of a channel: x * factor + offset. `share` is the number of channels in a group."""
     image, channel = wp.tid()
     count = wp.float64(pixels)
@@ -95,7 +95,7 @@ def _normalize(
     fours: int,
     activate: bool,
     y: wp.array(dtype=wp.float16),
-):
+) -> None:
     """A factor and an offset for each image and channel, then SiLU if asked for."""
     image, chunk, four = wp.tid()
     scale, shift = factor[image, four], offset[image, four]
@@ -111,7 +111,7 @@ def _normalize(
 def _add_rows(
     x: wp.array(dtype=wp.float16), bias: wp.array(dtype=wp.float16), other: wp.array(dtype=wp.float16), rows: int,
     fours: int,
-):
+) -> None:
     """Add a bias and other rows in place."""
     chunk, four = wp.tid()
     constant = load_four(bias, four)
