@@ -102,7 +102,7 @@ def one_texture(
 
 
 def measure(family: str, arguments: argparse.Namespace) -> dict:
-    """All figures of one family."""
+    """All results of one family."""
     device = arguments.device
     pipeline = build_pipeline(family, device, getattr(torch, arguments.dtype), arguments.tiny)
     resources, spare = Resources(str(device), memory_mode=arguments.memory_mode), arguments.memory_mode != "full"
@@ -198,22 +198,22 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", type=torch.device, default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), default="float16")
     parser.add_argument("--tiny", action="store_true", help="tiny networks, to try the benchmark itself")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the results to this file")
     return parser.parse_args()
 
 
-def write_table(family: str, figures: dict) -> None:
+def write_table(family: str, results: dict) -> None:
     sys.stdout.write(
-        f"\n{family}: {figures['in all']:.2f} s, peak {max(figures['peak GiB'].values(), default=0):.2f} "
-        f"GiB; first run of six steps {figures['first run of six steps']:.1f} s; "
-        f"finite: {figures['texture is finite']}\n"
+        f"\n{family}: {results['in all']:.2f} s, peak {max(results['peak GiB'].values(), default=0):.2f} "
+        f"GiB; first run of six steps {results['first run of six steps']:.1f} s; "
+        f"finite: {results['texture is finite']}\n"
     )
-    for name, seconds in figures["seconds"].items():
-        peak = figures["peak GiB"].get(name)
+    for name, seconds in results["seconds"].items():
+        peak = results["peak GiB"].get(name)
         sys.stdout.write(f"  {name:20} {seconds:8.3f} s{'' if peak is None else f'  peak {peak:.2f} GiB'}\n")
-    for name, seconds in figures["networks"].items():
+    for name, seconds in results["networks"].items():
         sys.stdout.write(f"    of it {name:14} {seconds:8.3f} s\n")
-    sys.stdout.write(f"  {'sync of one step':20} {figures['sync of one step']:8.4f} s\n")
+    sys.stdout.write(f"  {'sync of one step':20} {results['sync of one step']:8.4f} s\n")
 
 
 @torch.no_grad()
@@ -221,21 +221,21 @@ def main() -> None:
     arguments = parse_arguments()
     name = torch.cuda.get_device_name(arguments.device) if arguments.device.type == "cuda" else platform.processor()
     sys.stdout.write(f"{name or 'cpu'}, torch {torch.__version__}, {arguments.steps} steps, 10 views\n")
-    figures: dict[str, dict] = {}
+    results: dict[str, dict] = {}
     if arguments.check:
-        figures["differences"] = compare_kernels(arguments.device)
-        for name, difference in figures["differences"].items():
+        results["differences"] = compare_kernels(arguments.device)
+        for name, difference in results["differences"].items():
             sys.stdout.write(f"largest difference, {name}: {difference:.1e}\n")
     for family in ("sd15", "sdxl"):
         if getattr(arguments, family):
-            figures[family] = measure(family, arguments)
-            write_table(family, figures[family])
+            results[family] = measure(family, arguments)
+            write_table(family, results[family])
             sys.stdout.flush()
             if arguments.device.type == "cuda":
                 torch.cuda.empty_cache()
     if arguments.json:
         settings = {key: str(value) for key, value in vars(arguments).items()}
-        arguments.json.write_text(json.dumps({"settings": settings, **figures}, indent=1) + "\n", "utf-8")
+        arguments.json.write_text(json.dumps({"settings": settings, **results}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

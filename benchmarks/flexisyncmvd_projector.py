@@ -58,7 +58,7 @@ def bumpy_sphere(rows: int = ROWS, columns: int = COLUMNS) -> UVMesh:
     return UVMesh.of(vertices, faces, torch.stack([u, v], dim=-1).reshape(-1, 2), faces)
 
 
-def projector_figures(device: torch.device, repeats: int) -> dict:
+def time_projector(device: torch.device, repeats: int) -> dict:
     """Milliseconds of each part, the least of several runs; after a first one."""
     mesh, cameras = bumpy_sphere().to(device), orbit_cameras(POSES, device=device)
     times: dict[str, float] = {}
@@ -81,9 +81,9 @@ def projector_figures(device: torch.device, repeats: int) -> dict:
     timed("bake RGB from the texture's side", lambda: bake_texels(mesh, cameras, views, TEXTURE_SIZE, EXPONENT))
     timed("the same into 4096²", lambda: bake_texels(mesh, cameras, views, 4096, EXPONENT))
     timed("bake latents", lambda: latent.bake(latents, EXPONENT))
-    figures = {"faces": len(mesh.faces), "views": len(POSES), "view size": VIEW_SIZE, "texture size": TEXTURE_SIZE}
-    figures |= {"milliseconds": times, "rasterize and geometry": times["rasterize"] + times["geometry of every pixel"]}
-    return figures
+    results = {"faces": len(mesh.faces), "views": len(POSES), "view size": VIEW_SIZE, "texture size": TEXTURE_SIZE}
+    results |= {"milliseconds": times, "rasterize and geometry": times["rasterize"] + times["geometry of every pixel"]}
+    return results
 
 
 def projector_results(device: torch.device) -> dict[str, Tensor]:
@@ -150,17 +150,17 @@ def parse_arguments() -> argparse.Namespace:
                                      description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5, help="runs of which the fastest counts")
     parser.add_argument("--device", type=torch.device, default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the results to this file")
     parser.add_argument("--save-results", type=Path, metavar="OUT", help="write the projector's results (npz, 12 MB)")
     parser.add_argument("--compare-with", type=Path, metavar="FILE", help="compare with another device's results")
     return parser.parse_args()
 
 
-def write_projector(figures: dict) -> None:
-    sys.stdout.write(f"{figures['faces']} faces, {figures['views']} views of {figures['view size']}²\n")
-    for name, milliseconds in figures["milliseconds"].items():
+def write_projector(results: dict) -> None:
+    sys.stdout.write(f"{results['faces']} faces, {results['views']} views of {results['view size']}²\n")
+    for name, milliseconds in results["milliseconds"].items():
         sys.stdout.write(f"{name:44} {milliseconds:10.2f} ms\n")
-    sys.stdout.write(f"{'rasterize and geometry':44} {figures['rasterize and geometry']:10.2f} ms\n")
+    sys.stdout.write(f"{'rasterize and geometry':44} {results['rasterize and geometry']:10.2f} ms\n")
 
 
 def compare_projectors(device: torch.device, other: Path | None) -> dict[str, float]:
@@ -184,23 +184,23 @@ def write_differences(found: dict[str, float]) -> bool:
 def main() -> int:
     arguments = parse_arguments()
     on_gpu = arguments.device.type == "cuda"
-    figures = {
+    results = {
         "device": torch.cuda.get_device_name(arguments.device) if on_gpu else platform.processor() or "cpu",
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "projector": projector_figures(arguments.device, arguments.repeats),
+        "projector": time_projector(arguments.device, arguments.repeats),
     }
-    sys.stdout.write(f"{figures['device']}, torch {figures['torch']}, {figures['threads']} threads\n")
-    write_projector(figures["projector"])
+    sys.stdout.write(f"{results['device']}, torch {results['torch']}, {results['threads']} threads\n")
+    write_projector(results["projector"])
     agree = True
     if on_gpu or arguments.compare_with:
-        figures["differences"] = compare_projectors(arguments.device, arguments.compare_with)
-        agree = write_differences(figures["differences"])
+        results["differences"] = compare_projectors(arguments.device, arguments.compare_with)
+        agree = write_differences(results["differences"])
     if arguments.save_results:
-        results = projector_results(arguments.device)
-        np.savez_compressed(arguments.save_results, **{name: result.numpy() for name, result in results.items()})
+        found = projector_results(arguments.device)
+        np.savez_compressed(arguments.save_results, **{name: result.numpy() for name, result in found.items()})
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     return 0 if agree else 1
 
 

@@ -171,7 +171,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--memory-mode", choices=MEMORY_MODES, default="full")
     parser.add_argument("--check", action="store_true", help="also compare the precision with float32")
     parser.add_argument("--tiny", action="store_true", help="tiny networks, to try the benchmark itself")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the results to this file")
     arguments = parser.parse_args()
     if arguments.memory_mode != "full" and (arguments.compile or arguments.check):
         parser.error("--compile and --check need --memory-mode full")
@@ -179,7 +179,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def report(arguments: argparse.Namespace, times: "StageTimes", counts: dict[str, int]) -> dict:
-    """Figures of the run, the way they are written as JSON."""
+    """Results of the run, as they are written as JSON."""
     cuda, seconds = arguments.device.type == "cuda", times.seconds
     return {
         "device": torch.cuda.get_device_name(arguments.device) if cuda else platform.processor() or "cpu",
@@ -191,17 +191,17 @@ def report(arguments: argparse.Namespace, times: "StageTimes", counts: dict[str,
     }
 
 
-def write_table(figures: dict) -> None:
-    sys.stdout.write(f"{figures['device']}, torch {figures['torch']}\n")
-    for stage, seconds in figures["seconds"].items():
-        peak = f"{figures['peak GiB'][stage]:8.2f} GiB" if stage in figures["peak GiB"] else ""
+def write_table(results: dict) -> None:
+    sys.stdout.write(f"{results['device']}, torch {results['torch']}\n")
+    for stage, seconds in results["seconds"].items():
+        peak = f"{results['peak GiB'][stage]:8.2f} GiB" if stage in results["peak GiB"] else ""
         sys.stdout.write(f"{stage:28} {seconds:10.4f} s{peak}\n")
-    for name, count in figures["counts"].items():
+    for name, count in results["counts"].items():
         sys.stdout.write(f"{name:28} {count:10,}\n")
-    sys.stdout.write(f"{'first run, 2 steps':28} {figures['warm-up seconds']:10.4f} s\n")
-    if figures["peak GiB"]:
-        sys.stdout.write(f"{'peak memory':28} {max(figures['peak GiB'].values()):10.2f} GiB\n")
-    for name, error in figures.get("relative rms error", {}).items():
+    sys.stdout.write(f"{'first run, 2 steps':28} {results['warm-up seconds']:10.4f} s\n")
+    if results["peak GiB"]:
+        sys.stdout.write(f"{'peak memory':28} {max(results['peak GiB'].values()):10.2f} GiB\n")
+    for name, error in results.get("relative rms error", {}).items():
         sys.stdout.write(f"{'rms error, ' + name:28} {100 * error:10.3f} %\n")
 
 
@@ -218,12 +218,12 @@ def main() -> None:
     first.measure("all", lambda: run(pipeline, StageTimes(arguments.device), 2, arguments.resolution))
     times = StageTimes(arguments.device)
     counts = run(pipeline, times, arguments.steps, arguments.resolution)
-    figures = report(arguments, times, counts) | {"warm-up seconds": first.seconds["all"]}
+    results = report(arguments, times, counts) | {"warm-up seconds": first.seconds["all"]}
     if arguments.check:
-        figures["relative rms error"] = precision_errors(pipeline)
-    write_table(figures)
+        results["relative rms error"] = precision_errors(pipeline)
+    write_table(results)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--check", action="store_true", help="also compare with float32")
     parser.add_argument("--tiny", action="store_true", help="tiny networks and grids, to try the benchmark itself")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the results to this file")
     return parser.parse_args()
 
 
@@ -202,12 +202,12 @@ def main() -> None:
     arguments = parse_arguments()
     cuda = arguments.device.type == "cuda"
     surface = SurfaceSettings(points=24, grid=FlexiCubesGrid(16)) if arguments.tiny else SurfaceSettings()
-    figures = {
+    results = {
         "device": torch.cuda.get_device_name(arguments.device) if cuda else platform.processor() or "cpu",
         "torch": torch.__version__, "settings": {name: str(value) for name, value in vars(arguments).items()},
         "runs": {},
     }
-    sys.stdout.write(f"{figures['device']}, torch {figures['torch']}, {arguments.dtype}\n")
+    sys.stdout.write(f"{results['device']}, torch {results['torch']}, {arguments.dtype}\n")
     for field_kind in arguments.field:
         for kind in arguments.condition:
             pipeline = build(field_kind, arguments.device, getattr(torch, arguments.dtype), arguments.tiny)
@@ -217,13 +217,13 @@ def main() -> None:
             result = measure(pipeline, kind, arguments.runs, surface, cuda)
             if arguments.check:
                 result |= precision_error(getattr(pipeline, f"{kind}_transformer"), pipeline)
-            figures["runs"][f"{kind}, {field_kind}"] = result
+            results["runs"][f"{kind}, {field_kind}"] = result
             write_run(kind, field_kind, result)
             del pipeline
             if cuda:
                 torch.cuda.empty_cache()
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
 def write_run(kind: str, field_kind: str, result: dict) -> None:

@@ -123,7 +123,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--longest", action="store_true", help="also run the longest sequence, for its peak memory")
     parser.add_argument("--check", action="store_true", help="also compare with uncached float32")
     parser.add_argument("--tiny", action="store_true", help="tiny networks and 128 tokens, to try the benchmark itself")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the results to this file")
     arguments = parser.parse_args()
     if arguments.tiny:
         arguments.tokens = min(arguments.tokens, 128)
@@ -131,7 +131,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure(arguments: argparse.Namespace) -> dict:
-    """All figures asked for."""
+    """All results asked for."""
     device, clock = arguments.device, Clock(arguments.device)
     sizes = TINY if arguments.tiny else PUBLISHED
     conditioner, transformer = build(sizes, device, getattr(torch, arguments.dtype))
@@ -139,7 +139,7 @@ def measure(arguments: argparse.Namespace) -> dict:
     conditioner(points)
     clock.start()
     condition = conditioner(points)
-    figures = {
+    results = {
         "device": torch.cuda.get_device_name(device) if clock.cuda else platform.processor() or "cpu",
         "torch": torch.__version__,
         "settings": {name: str(value) for name, value in vars(arguments).items()},
@@ -148,21 +148,21 @@ def measure(arguments: argparse.Namespace) -> dict:
         "runs": {},
     }
     for rows in arguments.batch:
-        figures["runs"][f"batch {rows}"] = time_generation(transformer, condition, rows, arguments.tokens, clock)
+        results["runs"][f"batch {rows}"] = time_generation(transformer, condition, rows, arguments.tokens, clock)
     if arguments.longest:
         longest = len(transformer.abs_pos_emb.weight)
-        figures["runs"][f"batch 1, {longest} tokens"] = time_generation(transformer, condition, 1, longest, clock)
+        results["runs"][f"batch 1, {longest} tokens"] = time_generation(transformer, condition, 1, longest, clock)
     if arguments.check:
-        figures["relative rms error of logits"] = precision_error(transformer, condition)
-    return figures
+        results["relative rms error of logits"] = precision_error(transformer, condition)
+    return results
 
 
-def write_table(figures: dict) -> None:
-    sys.stdout.write(f"{figures['device']}, torch {figures['torch']}\n")
-    for name, value in figures.items():
+def write_table(results: dict) -> None:
+    sys.stdout.write(f"{results['device']}, torch {results['torch']}\n")
+    for name, value in results.items():
         if isinstance(value, float):
             sys.stdout.write(f"{name:44} {value:10.3g}\n")
-    for name, run in figures["runs"].items():
+    for name, run in results["runs"].items():
         peak = "" if run["peak GiB"] is None else f", peak {run['peak GiB']:.2f} GiB"
         sys.stdout.write(
             f"{name:24} {run['ms per token']:8.3f} ms a token, {run['tokens']} tokens in {run['seconds']:.2f} s "
@@ -173,10 +173,10 @@ def write_table(figures: dict) -> None:
 @torch.no_grad()
 def main() -> None:
     arguments = parse_arguments()
-    figures = measure(arguments)
-    write_table(figures)
+    results = measure(arguments)
+    write_table(results)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,14 @@ class MeshData:
     colors: FloatArray | None = None
     selection: NDArray[np.bool_] | None = None
     texture: NDArray[np.uint8] | None = None
+
+    if TYPE_CHECKING:
+        # What it is made from is wider than what it has; the dataclass's own constructor would ask for the same.
+        def __init__(
+            self, vertices: NDArray[np.floating], faces: NDArray[np.integer], uvs: NDArray[np.floating] | None = None,
+            colors: NDArray[np.floating] | None = None, selection: NDArray[np.bool_] | None = None,
+            texture: NDArray[np.uint8] | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         for name, (dtype, shape) in _FORMS.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def _faces(data: bytes, at: int, count: int, properties: list[list[str]], order:
     before, after = (sum(np.dtype(_TYPES[words[0]]).itemsize for words in part)
                      for part in (properties[: lists[0]], properties[lists[0] + 1 :]))
     count_type, index_type = (np.dtype(order + _TYPES[word]) for word in properties[lists[0]][1:3])
-    byte_order = "little" if order == "<" else "big"
+    byte_order: Literal["little", "big"] = "little" if order == "<" else "big"
     corners, starts = np.empty(count, np.int64), np.empty(count, np.int64)
     for number in range(count):
         at += before

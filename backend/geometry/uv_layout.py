@@ -48,7 +48,7 @@ def new_layout(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> ND
         raise BadInput(f"No UVs can be made for a mesh of {len(faces):,} faces.",
                        f"At most {MOST_FACES:,} are laid out here.",
                        "Unwrap it first (in Blender: UV > Smart UV Project), or decimate it.")
-    extent = max(float(np.ptp(vertices, axis=0).max()), np.finfo(np.float32).tiny)
+    extent = max(float(np.ptp(vertices, axis=0).max()), float(np.finfo(np.float32).tiny))
     placed = (vertices - vertices.min(axis=0)) * (SIZE / extent)
     atlas = xatlas.Atlas()
     atlas.add_mesh(np.ascontiguousarray(placed, np.float32), np.ascontiguousarray(faces, np.uint32))

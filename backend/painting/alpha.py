@@ -34,6 +34,7 @@ def paint_alpha(mesh: MeshData, size: int) -> NDArray[np.float32]:
 def _covered(mesh: MeshData, faces: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     if not faces.any():
         return np.zeros((size, size), bool)
+    assert mesh.uvs is not None  # a painted mesh has them
     corners = np.arange(3 * int(faces.sum())).reshape(-1, 3)
     part = UVMesh.of(*(torch.from_numpy(np.ascontiguousarray(array)) for array in (
         mesh.vertices, mesh.faces[faces], mesh.uvs[faces].reshape(-1, 2), corners)))
@@ -42,6 +43,7 @@ def _covered(mesh: MeshData, faces: NDArray[np.bool_], size: int) -> NDArray[np.
 
 def _border_texels(mesh: MeshData, size: int) -> NDArray[np.bool_]:
     """Texels on the painted side's edges that an unpainted face has too. Vertices at one place count as one."""
+    assert mesh.uvs is not None  # a painted mesh has them
     _, place = np.unique(mesh.vertices, axis=0, return_inverse=True)
     sides = np.stack([mesh.faces, np.roll(mesh.faces, -1, axis=1)], axis=2)
     keys = np.sort(place.reshape(-1)[sides], axis=2)

@@ -63,6 +63,7 @@ def write_painted(path: Path, nodes: Sequence[PaintedNode], maps: Sequence[Maps]
     scene = trimesh.Scene()
     for painted, images in zip(nodes, maps, strict=True):
         node = painted.node
+        assert painted.mesh.uvs is not None  # as read_painted gives it
         mesh = split_at_seams(node.mesh, node.turned(painted.mesh.uvs))
         material = material_of(node.name, images) if images else getattr(node.mesh.visual, "material", None)
         mesh.visual = trimesh.visual.TextureVisuals(mesh.visual.uv, material)
@@ -91,6 +92,7 @@ def _with_texture(path: Path, node: PaintedNode) -> PaintedNode:
         raise BadInput(f"{node.node.name} in {path.name} has no texture to follow.",
                        "It has no UVs." if uvs is None else "Its material has no image of its colors.",
                        "Give it one, or follow something else: --cond-type depth.")
+    assert node.mesh.uvs is not None  # as _painted gives it
     if not np.array_equal(uvs, node.mesh.uvs):
         texture = carried_over(texture, uvs, node.mesh.uvs)
     return replace(node, mesh=replace(node.mesh, texture=texture))

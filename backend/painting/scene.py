@@ -93,6 +93,7 @@ def _checked(mesh: MeshData) -> list[str]:
     if not np.isfinite(mesh.vertices).all():
         raise BadInput("The mesh is damaged.", "Some of its vertex positions are not numbers.",
                        "Run Mesh > Clean Up in Blender, or select another object.")
+    assert mesh.uvs is not None  # the caller gives meshes with UVs
     if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.selected].reshape(-1, 2), axis=0).max() <= 0:
         raise BadInput("The mesh has no usable UVs.", "All of them are at one point.",
                        "Unwrap it (UV > Smart UV Project), or let Meshwright make a new UV layer.")

@@ -13,7 +13,7 @@ from enum import IntEnum
 
 import numpy as np
 
-Vector = Sequence[float]
+Vector = Sequence[float] | np.ndarray
 Color = tuple[float, float, float]
 
 

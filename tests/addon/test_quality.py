@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quality card: figures on the object, quads, the fair comparison with Decimate, what the panel says."""
+"""The quality card: metrics on the object, quads, the fair comparison with Decimate, what the panel says."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ from backend.contract import Artifact, JobFolder, MeshData, Request, Result
 from .conftest import Extension
 from .test_panels import drawn
 
-FIGURES: dict[str, Any] = {"open_edges": 0, "non_manifold_edges": 0, "components": 1, "complete": True,
+METRICS: dict[str, Any] = {"open_edges": 0, "non_manifold_edges": 0, "components": 1, "complete": True,
                            "mean_distance_percent": 0.4, "hausdorff_percent": 1.5, "hausdorff_error_percent": 0.3}
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -38,7 +38,7 @@ def mesh_of(arrays: Arrays) -> bpy.types.Mesh:
     return mesh
 
 
-def remeshed(path: Path, original: Arrays, *variants: Arrays, **figures: Any) -> JobFolder:
+def remeshed(path: Path, original: Arrays, *variants: Arrays, **metrics: Any) -> JobFolder:
     """The folder of a finished remesh of `original` into `variants`."""
     folder = JobFolder.create(path)
     MeshData(*original).write(folder.inputs / "mesh.001.npz")
@@ -47,7 +47,7 @@ def remeshed(path: Path, original: Arrays, *variants: Arrays, **figures: Any) ->
     artifacts = []
     for number, variant in enumerate(variants):
         MeshData(*variant).write(folder.outputs / f"{number}.npz")
-        known = {"faces": len(variant[1]), "original_faces": len(original[1]), **FIGURES, **figures}
+        known = {"faces": len(variant[1]), "original_faces": len(original[1]), **METRICS, **metrics}
         artifacts.append(Artifact(f"ring.{number}", "mesh", f"{number}.npz", "mesh", group="variant", properties=known))
     folder.write_result(Result(tuple(artifacts), {"tokens": 1.0}))
     folder.write_note("delivery.json", {"delivery": "replace"})
@@ -105,10 +105,10 @@ def test_decimating_leaves_nothing_behind(extension: Extension, scene: bpy.types
     assert counts() == before and bpy.context.scene == scene
 
 
-def test_figures_are_on_the_object_and_in_the_file(extension: Extension, scene: bpy.types.Scene,
+def test_metrics_are_on_the_object_and_in_the_file(extension: Extension, scene: bpy.types.Scene,
                                                    tmp_path: Path) -> None:
     item, = delivered(extension, remeshed(tmp_path / "job", torus(80, 40), torus(12, 8)))
-    assert {name: item[f"meshwright_{name}"] for name in FIGURES} == FIGURES
+    assert {name: item[f"meshwright_{name}"] for name in METRICS} == METRICS
     assert item["meshwright_faces"] == 192 and item["meshwright_quads"] == 96
     assert item["meshwright_decimate_faces"] == 192
     name, before = item.name, dict(item.items())
@@ -213,7 +213,7 @@ def test_the_report_is_for_remeshed_objects(extension: Extension, scene: bpy.typ
 
 def test_metrics_without_a_distance_are_shown_too(extension: Extension) -> None:
     words = extension.module("panels.quality_panel")
-    item: Any = {f"meshwright_{name}": value for name, value in FIGURES.items() if "percent" not in name}
+    item: Any = {f"meshwright_{name}": value for name, value in METRICS.items() if "percent" not in name}
     item |= {"meshwright_faces": 10, "meshwright_quads": 4}
     assert [label for label, _ in words.metric_words(item)] == [
         "Faces", "As quads", "Open edges", "Non-manifold edges", "Components"]
@@ -222,8 +222,8 @@ def test_metrics_without_a_distance_are_shown_too(extension: Extension) -> None:
 
 def test_the_card_takes_what_the_backend_gives(extension: Extension) -> None:
     from backend.geometry.deviation import Deviation  # after bpy, and slow to load
-    from backend.pipelines.silksong.quality import Topology, figures
+    from backend.pipelines.silksong.quality import Topology, metrics
     from backend.pipelines.silksong.variants import Variant
 
-    given = figures(Variant(*torus(4, 3)), Topology(0, 0, 1), Deviation(0, 0, 0, 0, 0, 0), 48)
+    given = metrics(Variant(*torus(4, 3)), Topology(0, 0, 1), Deviation(0, 0, 0, 0, 0, 0), 48)
     assert {f"meshwright_{name}" for name in given} == set(extension.module("deliver.quality.metrics").GIVEN)

@@ -9,7 +9,7 @@ import trimesh
 from backend.command_line.results import summary
 from backend.contract import Artifact, JobFolder, MeshData, Result
 
-FIGURES = {"faces": 12, "components": 1, "open_edges": 0, "non_manifold_edges": 1234, "complete": True,
+METRICS = {"faces": 12, "components": 1, "open_edges": 0, "non_manifold_edges": 1234, "complete": True,
            "mean_distance_percent": 0.4217, "hausdorff_percent": 2.1, "hausdorff_error_percent": 0.2}
 
 
@@ -21,8 +21,8 @@ def folder(tmp_path: Path) -> JobFolder:
     return made
 
 
-def test_woven_meshes_come_with_their_figures(folder: JobFolder) -> None:
-    artifacts = tuple(Artifact(name, "mesh", "mesh.npz", "mesh", group="variant", properties=FIGURES)
+def test_remeshed_variants_list_their_metrics(folder: JobFolder) -> None:
+    artifacts = tuple(Artifact(name, "mesh", "mesh.npz", "mesh", group="variant", properties=METRICS)
                       for name in ("chair", "chair.v2"))
     lines = summary(Result(artifacts, {"tokens": 3.0}, ("A remark.",)), folder, "chair", Path("out")).splitlines()
     assert lines[0] == "chair: 2 variants, 24 faces, 3.0 s (tokens 3.0) in out"
@@ -31,8 +31,8 @@ def test_woven_meshes_come_with_their_figures(folder: JobFolder) -> None:
     assert lines[2].startswith("  chair.v2: ") and lines[3:] == ["  A remark."]
 
 
-def test_figures_that_could_not_be_measured_are_left_out(folder: JobFolder) -> None:
-    counts = {name: value for name, value in FIGURES.items() if "percent" not in name}
+def test_metrics_that_could_not_be_measured_are_left_out(folder: JobFolder) -> None:
+    counts = {name: value for name, value in METRICS.items() if "percent" not in name}
     result = Result((Artifact("chair", "mesh", "mesh.npz", "mesh", group="variant", properties=counts),))
     assert summary(result, folder, "chair", Path("out")).splitlines()[1].endswith("edges 1,234, components 1")
 

@@ -48,8 +48,8 @@ def brute_force(points: np.ndarray, mesh: MeshData) -> np.ndarray:
 
 def test_parallel_planes() -> None:
     found, = deviations(plane(0.0), [plane(0.1, cells=7)], 2000)
-    figures = [found.mean_to_other, found.mean_to_original, found.largest_to_other, found.largest_to_original]
-    assert np.array(figures) * np.sqrt(2) == pytest.approx([0.1] * 4, rel=1e-5)
+    distances = [found.mean_to_other, found.mean_to_original, found.largest_to_other, found.largest_to_original]
+    assert np.array(distances) * np.sqrt(2) == pytest.approx([0.1] * 4, rel=1e-5)
 
 
 def test_a_surface_lies_on_itself() -> None:
@@ -135,7 +135,7 @@ def test_what_is_no_surface_does_not_count() -> None:
         deviations(clean, [MeshData(far, [[0, 2, 3]])])
 
 
-def test_the_figures_are_repeatable_and_can_be_given_up() -> None:
+def test_the_distances_are_repeatable_and_can_be_given_up() -> None:
     meshes = ball(3), [soup(30, 6), soup(20, 7)]
     assert deviations(*meshes, 3000) == deviations(*meshes, 3000)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of the quality card, and which variant comes first."""
+"""The metrics of the quality card, and which variant comes first."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def test_topology_of_hand_made_meshes() -> None:
     assert Topology.of(np.zeros((0, 3), int)) == Topology(0, 0, 0)
 
 
-def test_figures() -> None:
+def test_metrics() -> None:
     found = properties(variant(BALL, 1.1))
     diagonal = MeshData(BALL.vertices, BALL.faces).diagonal
     assert found["mean_distance_percent"] == pytest.approx(10 / diagonal, rel=0.02)

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from backend.training.schedule import StageSettings
 from backend.training.stage import Stage
 
-FIGURES = StageSettings(steps=20, batch=1, rate=0.05, warm_up=2, evaluate_every=10)
+SETTINGS = StageSettings(steps=20, batch=1, rate=0.05, warm_up=2, evaluate_every=10)
 TARGET = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
 
 
 def _stage(folder: Path) -> Stage:
     module = nn.Linear(3, 2, bias=False)
     nn.init.zeros_(module.weight)
-    return Stage(Accelerator(cpu=True), module, FIGURES, folder, seed=3)
+    return Stage(Accelerator(cpu=True), module, SETTINGS, folder, seed=3)
 
 
 def _loss(module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

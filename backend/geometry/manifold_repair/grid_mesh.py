@@ -62,13 +62,13 @@ def snap(
     cells = quantize(positions, resolution)
     keys = (cells[:, 0] * resolution + cells[:, 1]) * resolution + cells[:, 2]
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    faces = first[inverse][np.asarray(faces, np.int64)].reshape(-1, 3)
+    merged = first[inverse][np.asarray(faces, np.int64)].reshape(-1, 3)
     smallest = 2 * smallest_area * (resolution / 2) ** 2  # doubled, in cells
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
-    faces = faces[_squared_double_areas(cells, faces) >= smallest**2]
-    kept = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)[1] if len(faces) else np.zeros(0, np.int64)
-    return GridMesh(cells, faces[np.sort(kept)], np.arange(len(cells)))
+    a, b, c = merged.T
+    merged = merged[(a != b) & (b != c) & (c != a)]
+    merged = merged[_squared_double_areas(cells, merged) >= smallest**2]
+    kept = np.unique(np.sort(merged, axis=1), axis=0, return_index=True)[1] if len(merged) else np.zeros(0, np.int64)
+    return GridMesh(cells, merged[np.sort(kept)], np.arange(len(cells)))
 
 
 def _squared_double_areas(cells: NDArray[np.int64], faces: NDArray[np.int64]) -> NDArray[np.int64]:

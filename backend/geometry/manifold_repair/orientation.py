@@ -72,16 +72,16 @@ def wind_outward(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> 
     Parts are what edges of exactly two faces join. An open part keeps the winding of most of its faces, and a part with
     only one side keeps a seam where neighbors contradict each other. Returns int32 [F, 3].
     """
-    faces = np.asarray(faces, np.int64)
-    if not len(faces):
-        return faces.astype(np.int32)
-    flipped = _fewest_contradictions(*_neighbors(faces))
-    wound = _turned(faces, flipped)
-    parts = face_labels(faces, through_manifold_edges=True)
+    given = np.asarray(faces, np.int64)
+    if not len(given):
+        return given.astype(np.int32)
+    flipped = _fewest_contradictions(*_neighbors(given))
+    wound = _turned(given, flipped)
+    parts = face_labels(given, through_manifold_edges=True)
     a, b, c = np.asarray(vertices, np.float64)[wound].transpose(1, 0, 2)
     volumes = np.bincount(parts, np.einsum("ij,ij->i", a, np.cross(b, c)))
-    has_neighbor = np.zeros(3 * len(faces), bool)
-    has_neighbor[np.concatenate(shared_edges(faces, of_two_faces=True))] = True
+    has_neighbor = np.zeros(3 * len(given), bool)
+    has_neighbor[np.concatenate(shared_edges(given, of_two_faces=True))] = True
     is_open = np.bincount(parts, ~has_neighbor.reshape(-1, 3).all(axis=1)) > 0
     inverted = np.where(is_open, np.bincount(parts, flipped) * 2 > np.bincount(parts), volumes < 0)
     return _turned(wound, inverted[parts]).astype(np.int32)

@@ -6,7 +6,7 @@ is the smallest 64-bit key (depth's bits, face index): depths are not negative, 
 to the smallest face, and the outcome does not depend on the order in which threads run.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import warp as wp
@@ -26,7 +26,7 @@ FARTHEST_KEY = (1 << 63) - 1
 FACE_BITS = (1 << 31) - 1
 
 
-Kernel = wp.Kernel
+Kernel: TypeAlias = wp.Kernel
 
 
 def array(tensor: Tensor, dtype: Any) -> wp.array:

@@ -119,8 +119,8 @@ class Image:
         behind = torch.full((height, width), -1, dtype=torch.int64, device=device)
         for layer in range(layers):
             keys = torch.full_like(behind, kernels.FARTHEST_KEY)
-            arguments = (screen, faces, boxes, piece_ends, *self._frame(), self.perspective, behind, keys)
-            kernels.launch(kernels.rasterize_pieces, piece_count, *arguments, device=device)
+            pieced = (screen, faces, boxes, piece_ends, *self._frame(), self.perspective, behind, keys)
+            kernels.launch(kernels.rasterize_pieces, piece_count, *pieced, device=device)
             if layer and not (keys != kernels.FARTHEST_KEY).any():
                 break
             yield keys

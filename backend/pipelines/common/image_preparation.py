@@ -89,7 +89,7 @@ def recenter(rgba: RgbaArray) -> RgbaArray:
 
 def resize_image(rgba: RgbaArray, size: int, resize: ResizeMode) -> RgbaArray:
     """`[H, W, 4]` -> `[size, size, 4]`, on straight alpha as published."""
-    return cv2.resize(rgba, (size, size), interpolation=INTERPOLATION[resize])
+    return np.asarray(cv2.resize(rgba, (size, size), interpolation=INTERPOLATION[resize]), np.uint8)
 
 
 def composite_on_white(rgba: RgbaArray) -> Tensor:

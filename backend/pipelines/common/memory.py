@@ -6,6 +6,7 @@ time, and the next one while it runs. Only CUDA devices have a memory of their o
 """
 
 import logging
+from typing import cast
 
 import torch
 from diffusers import DiffusionPipeline
@@ -47,7 +48,8 @@ def begin_offload(pipeline: DiffusionPipeline, resources: Resources) -> None:
 
 def running_device(pipeline: DiffusionPipeline, network: torch.nn.Module) -> torch.device:
     """Where a network of the pipeline runs: where its offload hooks bring it, else where it lies."""
-    return pipeline._execution_device if hasattr(network, "_hf_hook") else network.device
+    at = pipeline._execution_device if hasattr(network, "_hf_hook") else network.device
+    return cast(torch.device, at)  # every network of diffusers and transformers has a device
 
 
 def available_device(wanted: torch.device | str | None, fallback: torch.device | str) -> torch.device:

@@ -24,6 +24,11 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 class DenseBlock(nn.Module):
     """Five convolutions, each of all that came before."""
 
+    conv1: nn.Conv2d
+    conv2: nn.Conv2d
+    conv3: nn.Conv2d
+    conv4: nn.Conv2d
+
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
         for index in range(4):

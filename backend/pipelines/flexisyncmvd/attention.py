@@ -87,7 +87,7 @@ class ViewSharingAttention:
 
     def __call__(self, attn: Attention, hidden_states: Tensor, *_: object, **__: object) -> Tensor:
         """`hidden_states` [signs * views, tokens, width] to the same shape."""
-        rows, tokens, _ = hidden_states.shape
+        rows, tokens = hidden_states.shape[:2]
         views = len(self.sharing.neighbors)
         given = hidden_states[:views] if self.alike else hidden_states
         shape = (len(given) // views, views, tokens, attn.heads, -1)
@@ -132,7 +132,8 @@ def _gathered(source: Tensor, views: tuple[int, ...]) -> Tensor:
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention of [rows, tokens, heads, width] tensors."""
-    return scaled_dot_product_attention(*(tensor.transpose(1, 2) for tensor in (query, key, value))).transpose(1, 2)
+    query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
+    return scaled_dot_product_attention(query, key, value).transpose(1, 2)
 
 
 class AttentionOfOneSign(AttnProcessor2_0):
@@ -176,7 +177,7 @@ def _processors_changed(
     network: UNet2DConditionModel | ControlNetModel, changes: Mapping[str, object]
 ) -> Iterator[None]:
     before = dict(network.attn_processors)
-    network.set_attn_processor(before | changes)
+    network.set_attn_processor({**before, **changes})
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 """The images of the mesh that the ControlNets follow (docs/algorithms/flexisyncmvd.md, section 5)."""
 
 from enum import StrEnum
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -41,7 +42,16 @@ def condition_image(kind: ControlKind, geometry: ViewGeometry, cameras: Cameras,
     return normals if kind is ControlKind.NORMAL else edges(normals)
 
 
-def depth_image(geometry: ViewGeometry) -> Tensor:
+class DepthViews(Protocol):
+    """What a depth image needs of the views: `depth` float32 and `mask` bool [V, H, W]."""
+
+    @property
+    def depth(self) -> Tensor: ...
+    @property
+    def mask(self) -> Tensor: ...
+
+
+def depth_image(geometry: DepthViews) -> Tensor:
     """Inverse depth of each view stretched to [0, 1]: near is 1, background 0, flat views all near; [V, 3, H, W]."""
     mask = geometry.mask[:, None]
     inverse = 1 / torch.where(mask, geometry.depth[:, None], _FAR)

@@ -110,9 +110,11 @@ class NoisePredictor:
     def _added_conditions(
         self, part: tuple[str, ...], image: Sequence[Tensor], time_ids: Tensor | None
     ) -> dict[str, Any]:
-        text, conditions = self._texts[part], {}
+        text = self._texts[part]
+        conditions: dict[str, Any] = {}
         rows = len(text.sequence) // len(part)
         if text.pooled is not None:
+            assert time_ids is not None  # SDXL has both
             conditions = {"text_embeds": text.pooled, "time_ids": time_ids.expand(len(text.sequence), -1)}
         if image:
             chosen = [[NEGATIVE, POSITIVE].index(sign) for sign in part]
@@ -192,8 +194,8 @@ class NoisePredictor:
 
 
 def _joined(texts: Sequence[TextEncoding]) -> TextEncoding:
-    pooled = None if texts[0].pooled is None else torch.cat([text.pooled for text in texts])
-    return TextEncoding(torch.cat([text.sequence for text in texts]), pooled)
+    pooled = [text.pooled for text in texts if text.pooled is not None]  # SDXL's texts have it, all or none
+    return TextEncoding(torch.cat([text.sequence for text in texts]), torch.cat(pooled) if pooled else None)
 
 
 class _Once(nn.Module):

@@ -152,7 +152,8 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
     def encode_prompts(self, prompt: str, negative_prompt: str, rig: CameraRig) -> ViewPrompts:
         """The encoded prompts of every view, with the side that it sees."""
         endings = [suffix(direction) for direction in DIRECTIONS]
-        return of_views(*(self._encode(text, endings) for text in (prompt, negative_prompt)), rig.poses)
+        positive, negative = (self._encode(text, endings) for text in (prompt, negative_prompt))
+        return of_views(positive, negative, rig.poses)
 
     def _encode(self, text: str, endings: Sequence[str]) -> TextEncoding:
         encoders = [(self.tokenizer, self.text_encoder)]

@@ -18,7 +18,9 @@ SMALLEST_VARIANCE = 1e-20
 class Projection(Protocol):
     """What a step needs of `geometry.projection.Projector`."""
 
-    texture_size: tuple[int, int]
+    @property
+    def texture_size(self) -> tuple[int, int]:
+        """Height and width."""
 
     def render(self, texture: Tensor, background: float = 1.0) -> Tensor:
         """Texture [C, H, W] to views [V, C + 1, s, s], the last channel alpha."""

@@ -5,6 +5,7 @@ See docs/algorithms/partpacker.md, section 4.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -131,17 +132,18 @@ class PartPackerDenoiser(ModelMixin, ConfigMixin):
         self.proj_in = nn.Linear(latent_width, width)
         self.part_embed = nn.Parameter(torch.randn(1, width) * 0.02)
         self.timestep_embed = TimestepEmbedding(width)
-        self.layers = nn.ModuleList(DenoiserLayer(width, condition_width, heads) for _ in range(layers))
+        blocks = [DenoiserLayer(width, condition_width, heads) for _ in range(layers)]
+        self._modules["layers"] = nn.ModuleList(blocks)
         self.norm_out = layer_norm(width)
         self.proj_out = nn.Linear(width, latent_width)
         self.gradient_checkpointing = False
         # A layer starts as the identity and the network as zero velocity, the usual start of training.
-        for linear in [self.proj_out, *(layer.adaln_linear for layer in self.layers)]:
+        for linear in [self.proj_out, *(block.adaln_linear for block in blocks)]:
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
 
     @property
-    def layers(self) -> nn.ModuleList:
+    def layers(self) -> Sequence[DenoiserLayer]:
         """The layers. The published tensors and the configuration share this name, and diffusers would give the
         configuration's number for it."""
         return self._modules["layers"]

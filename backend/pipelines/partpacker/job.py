@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from PIL import Image
@@ -26,6 +27,7 @@ from ...geometry.mesh_files import NamedMesh, write_parts
 from ..common.background import cut_out_input
 from ..common.compilation import compile_blocks
 from ..common.components import DINOV2_GIANT
+from ..common.image_preparation import ResizeMode
 from ..common.memory import begin_offload, offloads, resting_device, warn_without_effect
 from ..common.surface_extraction import points_per_query
 from .checkpoint import load_published
@@ -76,18 +78,19 @@ def _generate_parts(
     model: Model, request: Request, folder: JobFolder, resources: Resources, progress: Progress
 ) -> Result:
     options = request.parameters
+    resize = cast(ResizeMode, options["resize"])  # one of the parameter's choices, as the request was checked
     progress.stage("image", 0, 1)
     image, masks = cut_out_input(request, folder, resources, progress)
-    prepared = model.pipeline.prepare_image(image, options["resize"])
+    prepared = model.pipeline.prepare_image(image, resize)
     pixels = (prepared[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     Image.fromarray(pixels).save(folder.outputs / "image.png")
     progress.preview("image.png")
     output = model.pipeline(
         image,
-        num_inference_steps=options["steps"],
-        guidance_scale=options["guidance_scale"],
+        num_inference_steps=int(options["steps"]),
+        guidance_scale=float(options["guidance_scale"]),
         grid_resolution=int(options["grid_resolution"]),
-        resize=options["resize"],
+        resize=resize,
         seed=request.seed,
         points_per_query=_points_per_query(model.pipeline, resources),
         progress=progress.stage,
@@ -98,7 +101,7 @@ def _generate_parts(
     steps = len(output.meshes) + 1
     # Told from inside the loop over the volumes: cleaning a large one takes seconds.
     volumes = (_told(mesh, progress, number, steps) for number, mesh in enumerate(output.meshes))
-    parts = extract_parts(volumes, face_target=options["face_target"] or None, check=progress.check)
+    parts = extract_parts(volumes, face_target=int(options["face_target"]) or None, check=progress.check)
     artifacts = _write_parts(parts, request.subject, folder, progress)
     progress.stage("parts", steps, steps)
     return Result((*artifacts, Artifact("image", "image", "image.png", "preview"), *masks))
@@ -131,7 +134,7 @@ def _reconstruct(
         [hidden], int(options["grid_resolution"]), _points_per_query(pipeline, resources), progress.stage
     )
     surfaces = pipeline.extract_surfaces(grids, progress.stage)
-    rebuilt = clean_volume(surfaces[0], options["face_target"] or None, progress.check)
+    rebuilt = clean_volume(surfaces[0], int(options["face_target"]) or None, progress.check)
     placed = x_front_to_blender(surface.normalization.invert(rebuilt.vertices))
     MeshData(placed, rebuilt.faces).write(folder.outputs / "mesh.npz")
     progress.stage("parts", 1, 1)

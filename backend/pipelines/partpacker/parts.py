@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...contract import MeshData
@@ -29,7 +29,7 @@ class Part:
 
 
 def extract_parts(
-    volumes: Sequence[MeshData], *, face_target: int | None = None, check: Callable[[], None] = ignore
+    volumes: Iterable[MeshData], *, face_target: int | None = None, check: Callable[[], None] = ignore
 ) -> list[Part]:
     """Clean the surface of every volume and split it into parts, those of the first volume first.
 

@@ -187,13 +187,14 @@ class PartPackerPipeline(DiffusionPipeline):
         """Noise `[1, L, C]` to latent in float32. Raises NotFiniteError."""
         timesteps = set_flow_timesteps(self.scheduler, steps, latent.device)
         cache = self.denoiser.condition_cache(condition) if guidance_scale > 1 else None
-        for i, timestep in enumerate(paced(timesteps, latent.device, partial(progress, "sample"))):
+        for i, timestep in enumerate(paced(timesteps.unbind(), latent.device, partial(progress, "sample"))):
             if self.interrupt:
                 break
             if cache is None:
                 velocity = self.denoiser(latent, timestep[None], condition).float()
             else:
-                velocity = guided(*self.denoiser.guided_velocities(latent, timestep[None], cache), guidance_scale)
+                conditional, unconditional = self.denoiser.guided_velocities(latent, timestep[None], cache)
+                velocity = guided(conditional, unconditional, guidance_scale)
             latent = self.scheduler.step(velocity, timestep, latent, return_dict=False)[0]
             if callback_on_step_end is not None:
                 latent = callback_on_step_end(self, i, timestep, {"latents": latent}).get("latents", latent)

@@ -150,7 +150,7 @@ class MultiViewEncoder(nn.Module):
         return self.fusion_layer(x.reshape(-1, self.views * x.shape[1], *x.shape[2:]))
 
 
-class TriplaneEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class TriplaneEncoder(ModelMixin, ConfigMixin):
     """Views of an object to its latent, for the quantizer; the defaults are the published configuration."""
 
     @register_to_config

@@ -78,7 +78,7 @@ class Sar3dPipeline(DiffusionPipeline):
         image_transformer: NextScaleTransformer | None = None,
     ):
         super().__init__()
-        self.register_modules(  # type: ignore[attr-defined]
+        self.register_modules(
             decoder=decoder,
             tokenizer=tokenizer,
             text_encoder=text_encoder,
@@ -111,9 +111,9 @@ class Sar3dPipeline(DiffusionPipeline):
             image_encoder,
             NextScaleTransformer.from_pretrained(folder / "image_transformer", **own).eval(),
         )
-        for network in (pipeline.decoder, text_encoder, pipeline.text_transformer, image_encoder,
-                        pipeline.image_transformer):
-            network.requires_grad_(False)  # type: ignore[union-attr]
+        for network in pipeline.components.values():
+            if isinstance(network, torch.nn.Module):
+                network.requires_grad_(False)
         pipeline.null_text = conditions.text_condition([""], tokenizer, text_encoder)
         white = conditions.blank_square(conditions.BLANKS["white"])
         pipeline.null_image = conditions.image_condition(white, image_encoder)
@@ -125,7 +125,7 @@ class Sar3dPipeline(DiffusionPipeline):
         for part in (self.decoder, self.text_encoder, self.text_transformer, self.image_encoder,
                      self.image_transformer):
             if part is not None:
-                part.to(torch.device(device))  # type: ignore[arg-type]
+                part.to(torch.device(device))
         return self
 
     @torch.inference_mode()

@@ -115,10 +115,10 @@ class HeadModulation(nn.Module):
         return scale, shift
 
 
-class NextScaleTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class NextScaleTransformer(ModelMixin, ConfigMixin):
     """Logits of every scale's tokens from those before; the defaults are the published model for prompts."""
 
-    _keep_in_fp32_modules = [  # type: ignore[assignment]
+    _keep_in_fp32_modules = [
         "pos_start", "pos_1LC", "word_embed", "pooler_emb", "lvl_embed", "plane_embed", "head_nm", "head",
     ]
 

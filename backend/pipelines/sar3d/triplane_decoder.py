@@ -35,13 +35,13 @@ class LatentTokens(nn.Module):
         return self.proj(latent).unflatten(1, (-1, PLANES)).permute(0, 2, 3, 4, 1).flatten(1, 3)
 
 
-class TriplaneDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class TriplaneDecoder(ModelMixin, ConfigMixin):
     """Codebook, vision transformer, convolutional decoder and field; the defaults are the published configuration.
 
     `field_kind` is "density" or "flexicubes".
     """
 
-    _keep_in_fp32_modules = ["quantize", "field", "pos_embed"]  # type: ignore[assignment]
+    _keep_in_fp32_modules = ["quantize", "field", "pos_embed"]
 
     @register_to_config
     def __init__(

@@ -15,6 +15,7 @@ from torch.nn import functional
 from .transformer import (
     CausalAttention,
     ConditionAttention,
+    GatedFeedForward,
     SilksongTransformer,
     cosine_normalized,
     cosine_weight,
@@ -104,13 +105,12 @@ class FixedAttention:
         self.branch = branch
         self.out = branch.to_out.weight.t()
         self.cosine_weight = cosine_weight(self.out, self.out.shape[0] // branch.heads)
-        self.key: Tensor | None = None
-        self.value: Tensor | None = None
+        self.key = self.value = self.out.new_empty(0)
 
     def set_condition(self, condition: Tensor) -> None:
         """`condition [B, T, Dc]`, or `[1, T, Dc]` for a batch that shares it."""
         key, value = self.branch.key_value(condition)
-        if self.key is not None and self.key.shape == key.shape:
+        if self.key.shape == key.shape:
             # A recorded graph reads from these addresses.
             self.key.copy_(key)
             self.value.copy_(value)
@@ -139,9 +139,12 @@ class StaticDecoder:
     def __init__(self, transformer: SilksongTransformer, rows: int, capacity: int):
         self.transformer = transformer
         self.capacity = capacity
-        branches = [branch for _, branch in transformer.decoder.layers]
-        self.prefix = [PrefixAttention(branch, rows, capacity) for branch in branches[0::3]]
-        self.fixed = [FixedAttention(branch) for branch in branches[1::3]]
+        norms, branches = zip(*transformer.decoder.pairs(), strict=True)
+        self.prefix = [PrefixAttention(branch, rows, capacity) for branch in branches
+                       if isinstance(branch, CausalAttention)]
+        self.fixed = [FixedAttention(branch) for branch in branches if isinstance(branch, ConditionAttention)]
+        self._feed_forward = [branch.ff for branch in branches if isinstance(branch, GatedFeedForward)]
+        self._norms = [norms[first : first + 3] for first in range(0, len(norms), 3)]
         self.start = len(transformer.token_embed.weight)
         tokens = transformer.widened(transformer.token_embed.weight) + transformer.class_table()
         self._tokens = torch.cat([tokens, transformer.sos_token[None]])
@@ -150,10 +153,10 @@ class StaticDecoder:
 
     def begin(self, condition: Tensor) -> None:
         """Forget the last run and take `condition [B or 1, T, Dc]`."""
-        for attention in self.prefix:
-            attention.reset()
-        for attention in self.fixed:
-            attention.set_condition(condition.to(self._tokens.dtype))
+        for prefix in self.prefix:
+            prefix.reset()
+        for fixed in self.fixed:
+            fixed.set_condition(condition.to(self._tokens.dtype))
 
     def logits(self, token: Tensor, position: Tensor, length: int) -> Tensor:
         """Logits `[B, V]` of what follows `token` int64 `[B]` at `position` int64 `[1]`, reading `length` positions.
@@ -162,12 +165,9 @@ class StaticDecoder:
         """
         x = self._tokens[token] + self._positions[position]
         at = Position.of(position, length)
-        layers = self.transformer.decoder.layers
-        for block, (prefix, fixed) in enumerate(zip(self.prefix, self.fixed, strict=True)):
-            (before_prefix,), _ = layers[3 * block]
-            (before_fixed,), _ = layers[3 * block + 1]
-            (before_feed_forward,), feed_forward = layers[3 * block + 2]
+        blocks = zip(self._norms, self.prefix, self.fixed, self._feed_forward, strict=True)
+        for (before_prefix, before_fixed, before_feed_forward), prefix, fixed, feed_forward in blocks:
             prefix.add_to(x, before_prefix(x), at)
             fixed.add_to(x, before_fixed(x))
-            x += feed_forward.ff(before_feed_forward(x))
+            x += feed_forward(before_feed_forward(x))
         return self.transformer.logits(self.transformer.decoder.final_norm(x))

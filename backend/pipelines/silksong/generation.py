@@ -128,7 +128,7 @@ class TokenGenerator:
             self._graphs.clear()
             self._recorded_condition = condition.shape
         self.decoder.begin(condition)
-        if self.grammar:
+        if self.grammar and self._state:
             self.grammar.reset(self._state)
         self._tokens.fill_(IGNORED)
         self._tokens[0] = self.decoder.start
@@ -155,7 +155,7 @@ class TokenGenerator:
     def _step(self, length: int) -> None:
         """One token for every row, all on the device. A token of the prompt is kept, whatever was drawn."""
         logits = self.decoder.logits(self._tokens[self._position][0], self._position, length)
-        if self.grammar:
+        if self.grammar and self._state:
             allowed = self.grammar.allowed(self._state, self.max_tokens - self._position)
             logits = logits.masked_fill(~allowed, -torch.inf)
         following = self._position + 1
@@ -163,7 +163,7 @@ class TokenGenerator:
         given = self._tokens[following][0]
         drawn = torch.where(given == IGNORED, drawn, given)
         self._tokens.index_copy_(0, following, drawn[None])
-        if self.grammar:
+        if self.grammar and self._state:
             self.grammar.advance(self._state, drawn)
         self._position.add_(1)
 

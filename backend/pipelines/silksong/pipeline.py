@@ -4,6 +4,7 @@
 See docs/algorithms/silksong.md.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,8 @@ class SilksongPipeline(DiffusionPipeline):
         """
         settings = SamplingSettings(temperature, top_k, top_p, greedy)
         if points is None:
+            if vertices is None or faces is None:
+                raise ValueError("there must be vertices and faces, or points")
             points = sample_condition_points(vertices, faces, seed)
         progress("points", 1, 1)
         conditions = self.encode_condition(points)
@@ -100,10 +103,8 @@ class SilksongPipeline(DiffusionPipeline):
             generator = self._generator_for(len(together), max_tokens or self.max_tokens, settings, grammar)
             surfaces, seeds = zip(*together, strict=True)
             condition = conditions if len(conditions) == 1 else conditions[list(surfaces)]
-            sequences += generator.run(
-                condition, seeds, None, streamer if number == 0 else ignore,
-                lambda done, of, number=number: progress("tokens", number * of + done, len(passes) * of),
-            )
+            report = partial(_report_pass, progress, number, len(passes))
+            sequences += generator.run(condition, seeds, None, streamer if number == 0 else ignore, report)
         return sequences
 
     def encode_condition(self, points: Tensor) -> Tensor:
@@ -123,7 +124,13 @@ class SilksongPipeline(DiffusionPipeline):
         """The last run's generator, whose graphs are recorded already, if it serves this run too."""
         last = self._generator
         wanted = (rows, max_tokens, settings, grammar, self.transformer.device)
-        if last is None or wanted != (last.rows, last.max_tokens, last.settings, bool(last.grammar), last.device):
-            self._generator = None
-            self._generator = TokenGenerator(self.transformer, rows, max_tokens, settings, grammar)
-        return self._generator
+        if last and wanted == (last.rows, last.max_tokens, last.settings, bool(last.grammar), last.device):
+            return last
+        self._generator = None
+        self._generator = generator = TokenGenerator(self.transformer, rows, max_tokens, settings, grammar)
+        return generator
+
+
+def _report_pass(progress: StageReport, number: int, passes: int, done: int, of: int) -> None:
+    """Report the tokens of one of several passes, each of which has as many."""
+    progress("tokens", number * of + done, passes * of)

@@ -77,11 +77,11 @@ def best_first(
         warn(f"The distance to the original could not be measured: {error}")
         distances = [None] * len(variants)
     ranked = sorted(range(len(variants)), key=_rank(variants, topologies, distances, closed))
-    return [replace(variants[number], properties=figures(
+    return [replace(variants[number], properties=metrics(
         variants[number], topologies[number], distances[number], len(original.faces))) for number in ranked]
 
 
-def figures(
+def metrics(
     variant: Variant, topology: Topology, distance: Deviation | None, original_faces: int
 ) -> dict[str, Value]:
     """The properties of the variant's artifact; distances in percent of the original's bounding-box diagonal."""

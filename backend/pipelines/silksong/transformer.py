@@ -7,6 +7,9 @@ Module attributes carry the published tensor names. `forward` sees a whole seque
 `decoding.py` runs the same weights one token at a time.
 """
 
+from collections.abc import Iterator
+from typing import cast
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
@@ -118,6 +121,9 @@ class GatedFeedForward(nn.Module):
         return self.ff(x)
 
 
+Branch = CausalAttention | ConditionAttention | GatedFeedForward
+
+
 class Decoder(nn.Module):
     """Pre-norm residual layers in threes (self-attention, condition attention, feed-forward) and a final norm.
 
@@ -136,8 +142,14 @@ class Decoder(nn.Module):
                 self.layers.append(nn.ModuleList([nn.ModuleList([nn.LayerNorm(width)]), branch]))
         self.final_norm = nn.LayerNorm(width)
 
+    def pairs(self) -> Iterator[tuple[nn.LayerNorm, Branch]]:
+        """The norm and the branch of each layer."""
+        for layer in self.layers:
+            (norm,), branch = cast(tuple[tuple[nn.LayerNorm], Branch], layer)  # module lists do not know their modules
+            yield norm, branch
+
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        for (norm,), branch in self.layers:
+        for norm, branch in self.pairs():
             x = x + branch(norm(x), condition)
         return self.final_norm(x)
 

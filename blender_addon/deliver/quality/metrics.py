@@ -15,11 +15,11 @@ from .comparison import compare, is_quick
 log = logging.getLogger(__name__)
 
 FACES, NON_MANIFOLD_EDGES, COMPONENTS = (
-    PREFIX + figure.name for figure in (mesh_metrics.FACES, mesh_metrics.NON_MANIFOLD_EDGES, mesh_metrics.COMPONENTS))
+    PREFIX + metric.name for metric in (mesh_metrics.FACES, mesh_metrics.NON_MANIFOLD_EDGES, mesh_metrics.COMPONENTS))
 QUADS, COMPLETE, HAUSDORFF_ERROR, ORIGINAL_FACES = (
     PREFIX + name for name in ("quads", "complete", "hausdorff_error_percent", "original_faces"))
 """ORIGINAL_FACES counts triangles."""
-GIVEN = (*(PREFIX + figure.name for figure in mesh_metrics.MESH_METRICS), COMPLETE, HAUSDORFF_ERROR, ORIGINAL_FACES)
+GIVEN = (*(PREFIX + metric.name for metric in mesh_metrics.MESH_METRICS), COMPLETE, HAUSDORFF_ERROR, ORIGINAL_FACES)
 """What the backend has found, under the names of the artifact's properties."""
 JOINING_ANGLE = math.radians(40.0)
 """The largest angles, of faces and of shapes, with which Blender's own Tris to Quads joins two triangles."""

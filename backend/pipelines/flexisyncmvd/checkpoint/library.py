@@ -145,7 +145,11 @@ class CheckpointLibrary:
 
     def _open_adapter(self, checkpoint: CheckpointPlan | None) -> Stored:
         stored = open_stored(self.folder / ADAPTER_FILE)
-        unet: nn.Module = checkpoint.networks["unet"].network if checkpoint else self._checkpoint.unet
+        if checkpoint is not None:
+            unet: nn.Module = checkpoint.networks["unet"].network
+        else:
+            assert self._checkpoint is not None  # it stays, since none is planned
+            unet = self._checkpoint.unet
         check_adapter(stored, unet, self._published("ip_adapter"))
         return stored
 

@@ -8,6 +8,7 @@ instead would be guesswork: an underscore may stand for a dot or for itself.
 import re
 from collections.abc import Iterator, Mapping
 
+from diffusers import UNet2DConditionModel
 from torch import nn
 
 from .networks import canonical
@@ -39,7 +40,7 @@ def module_names(networks: Mapping[str, nn.Module]) -> dict[str, Place]:
     return names
 
 
-def original_name(module: str, unet: nn.Module) -> str | None:
+def original_name(module: str, unet: UNet2DConditionModel) -> str | None:
     """A UNet layer's name in the layout of single files ("input_blocks.4.1.proj_in"), or None for a container."""
     if module in _OUTSIDE_BLOCKS:
         return _OUTSIDE_BLOCKS[module]
@@ -65,7 +66,7 @@ def _inner(kind: str, name: str) -> str:
     return _RESNET[name] if kind == "resnets" and name in _RESNET else name
 
 
-def _unet_names(module: str, unet: nn.Module) -> Iterator[str]:
+def _unet_names(module: str, unet: UNet2DConditionModel) -> Iterator[str]:
     dotted = module.replace(".to_out.0", ".to_out")  # diffusers' older form
     original = original_name(module, unet)
     for name in (module, dotted, *([original] if original else [])):

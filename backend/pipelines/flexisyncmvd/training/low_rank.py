@@ -36,10 +36,10 @@ class LowRankLinear(nn.Module):
 def add_low_rank(network: nn.Module, rank: int) -> None:
     """Freeze a network and give every projection of its attention a low-rank addition."""
     network.requires_grad_(False)
-    chosen = [name for name, module in network.named_modules()
+    chosen = [(name, module) for name, module in network.named_modules()
               if isinstance(module, nn.Linear) and name.endswith(PROJECTIONS)]
-    for name in chosen:
-        network.set_submodule(name, LowRankLinear(network.get_submodule(name), rank))
+    for name, module in chosen:
+        network.set_submodule(name, LowRankLinear(module, rank))
 
 
 def save_low_rank(path: Path, trained: Mapping[str, Tensor], prefix: str) -> None:

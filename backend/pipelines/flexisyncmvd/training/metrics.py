@@ -68,7 +68,8 @@ def cases(count: int, seed: int) -> list[Case]:
 
 def color_share(texture: Tensor, scene: Scene, color: str) -> float:
     """Share of the texels that the mesh uses whose color is of the asked kind; texture [3, H, W]."""
-    used = (faces_in_texture(scene.mesh, tuple(texture.shape[1:]), layers=1) >= 0)[0]
+    height, width = texture.shape[1:]
+    used = (faces_in_texture(scene.mesh, (height, width), layers=1) >= 0)[0]
     return float(COLORS[color].holds(hsv_of(texture))[used].float().mean())
 
 
@@ -169,11 +170,12 @@ def main(arguments: Sequence[str]) -> int:
         logger.info("%3d %s", number, row)
     image = (torch.cat(strips, dim=1).permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
     Image.fromarray(image).save(options.out.with_suffix(".jpg"))
-    told = {
+    texture = settings.sizes.texture
+    used = {
         "steps": settings.steps, "guidance": settings.guidance.scale, "view": 8 * settings.sizes.latent_view,
-        "texture": settings.sizes.texture[0], "seed": options.seed, "device": options.device,
+        "texture": texture if isinstance(texture, int) else texture[0], "seed": options.seed, "device": options.device,
     }
-    write_metrics(options.out, told, summary(rows), rows)
+    write_metrics(options.out, used, summary(rows), rows)
     return 0
 
 

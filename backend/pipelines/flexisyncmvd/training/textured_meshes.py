@@ -124,7 +124,8 @@ def render_textured_mesh(item: TexturedMesh, prompt: str, size: int, device: tor
     """
     rig = CameraRig()
     scene = PaintedScene.build([item.mesh], rig.cameras(), FILL, device)
-    projector = Projector.build(scene.mesh, scene.cameras, size, tuple(item.texture.shape[1:]), fill_cosine=False)
+    height, width = item.texture.shape[1:]
+    projector = Projector.build(scene.mesh, scene.cameras, size, (height, width), fill_cosine=False)
     images = projector.render(item.texture.to(device))
     depth = smooth(depth_image(condition_geometry(scene.mesh, scene.cameras)), size)[:, :1]
     captions = tuple(prompt + suffix(positive_direction(pose)) for pose in rig.poses)

@@ -109,8 +109,8 @@ def fold_normalization(autoencoder: PartPackerAutoencoder, latents: Tensor) -> N
     mean = latents.mean(dim=(0, 1))
     deviation = latents.std(dim=(0, 1)).clamp(min=1e-4)
     down, spread, up = autoencoder.proj_down_mean, autoencoder.proj_down_std, autoencoder.proj_up
-    up.bias += up.weight @ mean
+    up.bias.add_(up.weight @ mean)
     up.weight *= deviation
     down.weight /= deviation[:, None]
     down.bias.sub_(mean).div_(deviation)
-    spread.bias -= 2.0 * deviation.log()
+    spread.bias.sub_(2.0 * deviation.log())

@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     options = build_export_parser("pipeline folder", PRESETS).parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = build_pipeline(options.run, PRESETS[options.preset])
-    pipeline.save_pretrained(options.out, safe_serialization=True)  # type: ignore[attr-defined]
+    pipeline.save_pretrained(options.out, safe_serialization=True)
     (options.out / "README.md").write_text(model_card(pipeline, options.run, options), "utf-8")
     size = sum(path.stat().st_size for path in options.out.rglob("*.safetensors"))
     logger.info("%s: %.2f MB of weights", options.out, size / 1e6)

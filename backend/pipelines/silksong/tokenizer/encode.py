@@ -25,8 +25,10 @@ MOST_NON_MANIFOLD_VERTICES = 300
 class Mesh(Protocol):
     """Vertices float [V, 3], y up, and faces int [F, 3]."""
 
-    vertices: NDArray[np.floating]
-    faces: NDArray[np.integer]
+    @property
+    def vertices(self) -> NDArray[np.floating]: ...
+    @property
+    def faces(self) -> NDArray[np.integer]: ...
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def close_parts(faces: NDArray[np.integer]) -> NDArray[np.int32]:
     part may have a face too many inside or lack a small one. Parts that the repair does not close stay as they are.
     """
     if not len(faces):
-        return faces
+        return np.asarray(faces, np.int32)
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(faces.max() + 1,) * 2)
     part_of = connected_components(graph, directed=False)[1][faces[:, 0]]

@@ -39,7 +39,8 @@ class SilksongLearner(nn.Module):
 
     def forward(self, groups: list[Group]) -> Tensor:
         """Mean cross-entropy over all tokens of all groups and the end of every sequence."""
-        total, count = 0.0, 0
+        device = groups[0][1].device
+        total, count = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
         for points, tokens in groups:
             logits = self.transformer(tokens, self.conditioner(points))
             total = total + self.transformer.token_losses(logits, tokens).sum()
