@@ -9,7 +9,7 @@ import pytest
 from backend.contract import Request, Resources
 from backend.painting.scene import strip_size
 from backend.pipelines.flexisyncmvd import job
-from backend.pipelines.flexisyncmvd.settings import Settings, Sizes
+from backend.pipelines.flexisyncmvd.settings import TextureSettings, Sizes
 
 from .checkpoint_forms import write_set
 
@@ -30,7 +30,7 @@ def small_views(monkeypatch: pytest.MonkeyPatch) -> None:
     """Views of 64 pixels, fewer than an artist can choose: jobs of half a second."""
     settings_of = job.settings_of
 
-    def shrunk(request: Request, squares: int, resources: Resources) -> Settings:
+    def shrunk(request: Request, squares: int, resources: Resources) -> TextureSettings:
         settings = settings_of(request, squares, resources)
         sizes = Sizes(8, strip_size(64, squares), 64, settings.sizes.texture)
         return replace(settings, sizes=sizes)
