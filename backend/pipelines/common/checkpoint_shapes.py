@@ -46,9 +46,9 @@ def absent(path: Path, origin: Origin = ABSENT) -> CheckpointError:
     return origin.error(f"{path.name} is not there.", f"The folder {path.parent} does not hold it.")
 
 
-def damaged(path: Path, error: Exception) -> CheckpointError:
-    """The error about a published file that cannot be read."""
-    return PUBLISHED.error(f"{path.name} cannot be read.", "The file is damaged or was not downloaded completely.",
+def damaged(path: Path, error: Exception, origin: Origin = PUBLISHED) -> CheckpointError:
+    """The error about a file that cannot be read."""
+    return origin.error(f"{path.name} cannot be read.", "The file is damaged or was not downloaded completely.",
                            str(error))
 
 
@@ -57,7 +57,7 @@ def read_manifest(path: Path) -> Shapes:
     return {name: tuple(shape) for name, shape in json.loads(path.read_text("utf-8")).items()}
 
 
-def stored_shapes(path: Path) -> Shapes:
+def stored_shapes(path: Path, origin: Origin = PUBLISHED) -> Shapes:
     """Name and shape of every tensor of a safetensors file, from its header. Raises CheckpointError."""
     if not path.is_file():
         raise absent(path)
@@ -65,7 +65,7 @@ def stored_shapes(path: Path) -> Shapes:
         with safe_open(path, "pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise damaged(path, error) from error
+        raise damaged(path, error, origin) from error
 
 
 def equal(_name: str, found: Shape, expected: Shape) -> bool:
