@@ -9,7 +9,7 @@ import pytest
 from backend.contract import Request, Resources
 from backend.painting.scene import strip_size
 from backend.pipelines.flexisyncmvd import job
-from backend.pipelines.flexisyncmvd.settings import TextureSettings, Sizes
+from backend.pipelines.flexisyncmvd.settings import Sizes, TextureSettings
 
 from .checkpoint_forms import write_set
 

@@ -11,7 +11,7 @@ from backend.pipelines.hunyuan3d_shape.image import BORDER, centered_on_white, o
 from backend.pipelines.hunyuan3d_shape.pipeline import HunyuanShapePipeline
 from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
 from backend.pipelines.hunyuan3d_shape.two_stream_denoiser import TwoStreamDenoiser
-from tests.hunyuan3d_shape.conftest import randomized
+from tests.hunyuan3d_shape.tiny_networks import randomized
 
 FAST = {"num_inference_steps": 3, "grid_resolution": 24, "decoding": "hierarchical", "seed": 0}
 

@@ -151,9 +151,10 @@ class PipelineContract:
             metafunc.parametrize("trial", self.trials, ids=str)
 
     @pytest.fixture(scope="class")
-    def bench(self, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    @classmethod
+    def bench(cls, tmp_path_factory: pytest.TempPathFactory) -> Bench:
         """One for all tests of the class."""
-        return Bench(self, tmp_path_factory.mktemp(self.pipeline))
+        return Bench(cls(), tmp_path_factory.mktemp(cls.pipeline))
 
     def test_the_spec_is_complete(self) -> None:
         spec = registry.spec(self.pipeline)
@@ -208,10 +209,10 @@ class PipelineContract:
     def test_weights_that_do_not_fit_are_refused_by_name(self, bench: Bench, fault: Callable[[Path], str]) -> None:
         for weights, file in self._weight_files(bench):
             folder, name = damaged_copy(bench.folder(weights), file, fault, bench.new_path())
-            errors = [self._early_refusal(bench, trial, folder) for trial in self._trials_with(bench, weights)]
-            named = [error for error in errors if error is not None]
-            assert named, f"{file}: {fault.__name__} of {name} is not refused before the work"
-            assert all(name in str(error) and error.report.advice for error in named), named
+            errors = (self._early_refusal(bench, trial, folder) for trial in self._trials_with(bench, weights))
+            error = next(filter(None, errors), None)
+            assert error, f"{file}: {fault.__name__} of {name} is not refused before the work"
+            assert name in str(error) and error.report.advice, error
 
     def _weight_files(self, bench: Bench) -> list[tuple[str, Path]]:
         used = dict.fromkeys(trial.weights for trial in self.trials if bench.task(trial).needs_weights)

@@ -91,7 +91,7 @@ def test_a_mesh_without_extent_is_refused(wrong):
 
 def save_tiny_llama(folder, projector=True, pickled=False, words=WORDS):
     """A language model in the original's layout."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     vocabulary = {word: number for number, word in enumerate(["<unk>", "<s>", "</s>", *words])}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -150,7 +150,7 @@ def test_folders_without_projector_or_model_are_refused(tmp_path):
 
 def save_tiny_captioner(folder):
     """A captioner in transformers' form."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", *[word.lower() for word in WORDS]]
     (folder / "vocab.txt").write_text("\n".join(words))
     from transformers import BlipImageProcessorPil  # without torchvision

@@ -60,7 +60,8 @@ def pack(
 
     Odd cycles are contracted one at a time (see :mod:`.graph`), so that on graphs with overlapping odd cycles fewer
     parts may be merged than by the published enumeration. The order of ``parts`` does not matter, their names do.
-    ``on_pair`` is called for every pair of parts that is compared: once to group them, once to pack the groups.
+    ``on_pair`` is called before every pair of parts that is compared: first to group them, then to pack the groups,
+    each of which is half of the way.
 
     Raises BadInput without parts, for two of one name, for parts without faces or an object without extent.
     """
@@ -69,10 +70,11 @@ def pack(
     ordered = sorted(parts, key=lambda part: part.members)
     prepared = [PackedPart(part.members, _normalized(part.mesh, normalization)) for part in ordered]
     if options.group:
-        prepared = group_parts(prepared, on_pair)
+        prepared = group_parts(prepared, lambda pair, of: on_pair(pair, 2 * of))
     if options.stitch:
         prepared = [PackedPart(part.members, stitch_part(part.mesh)) for part in prepared]
-    contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared], on_pair)
+    contacts = find_contacts([dilated(part.mesh, options.dilation) for part in prepared],
+                             lambda pair, of: on_pair(of + pair, 2 * of))
     group_of = list(range(len(prepared)))
     if options.contract:
         group_of = contract_odd_cycles(len(prepared), _rank_contacts(prepared, contacts))

@@ -11,6 +11,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
+from .finiteness import finite
+
 SLOPE = 0.2
 RESIDUAL = 0.2
 """How much of a block's output is added to its input."""
@@ -80,7 +82,10 @@ class RRDBNet(ModelMixin, ConfigMixin):
 
 
 def enlarge(network: RRDBNet, images: Tensor) -> Tensor:
-    """RGB images uint8 `[B, H, W, 3]` four times as large, uint8. The published weights were trained on BGR."""
+    """RGB images uint8 `[B, H, W, 3]` four times as large, uint8. The published weights were trained on BGR.
+
+    Raises NotFiniteError.
+    """
     bgr = images.flip(-1).permute(0, 3, 1, 2).to(network.dtype) / 255.0
-    enlarged = network(bgr).float().clamp(0.0, 1.0)
+    enlarged = finite(network(bgr).float(), "An enlarged view", "image", "Try again").clamp(0.0, 1.0)
     return (enlarged * 255.0).round().to(torch.uint8).permute(0, 2, 3, 1).flip(-1)

@@ -1,37 +1,49 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network from a folder that `save_pretrained` wrote, strictly: diffusers and transformers would make up what a file
-lacks, and only log it."""
+"""A network from a folder that `save_pretrained` wrote, strictly: the libraries themselves make up what a file lacks,
+and only log it."""
 
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from transformers import PreTrainedModel
+from diffusers import ModelMixin
 
-from .checkpoint_shapes import NAMED, Origin, stored_shapes
+from .checkpoint_shapes import NAMED, Origin, absent, stored_shapes
 
-Network = TypeVar("Network", bound=torch.nn.Module)
+Network = TypeVar("Network")
 
-SAVED = Origin("Install Meshwright again, or put the whole folder of weights there again.")
+SAVED = Origin("Install Meshwright again, or copy the whole folder of weights there again.")
 
 
-def read_saved(kind: type[Network], folder: Path, dtype: torch.dtype = torch.float32) -> Network:
-    """The network of this class in the folder, for inference; nothing is fetched.
+def read_saved(
+    kind: type[Network], folder: Path, dtype: torch.dtype = torch.float32, origin: Origin = SAVED
+) -> Network:
+    """The network of this class in the folder, ready for inference; nothing is fetched.
 
-    Raises CheckpointError for a file that is damaged, lacks a tensor, or has one of another shape.
+    Args:
+        kind: a class of diffusers' or transformers' form.
+        folder: with its configuration and its tensors as safetensors.
+        dtype: of its tensors in memory.
+        origin: whose weights they are.
+
+    Raises:
+        CheckpointError: a file is not there or damaged, lacks a tensor, or has one of another shape.
     """
-    for path in sorted(folder.glob("*.safetensors")):
-        stored_shapes(path, SAVED)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise absent(folder / "model.safetensors", origin)
+    for path in files:
+        stored_shapes(path, origin)
     library: Any = kind
     network, found = library.from_pretrained(
-        folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True,
-        **({"dtype": dtype} if issubclass(kind, PreTrainedModel) else {"torch_dtype": dtype}),
+        folder, local_files_only=True, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
+        **{"torch_dtype" if issubclass(kind, ModelMixin) else "dtype": dtype},
     )
     wrong = [f"{name} is missing" for name in sorted(found["missing_keys"])]
     wrong += [f"{name} has shape {list(shape)} instead of {list(expected)}"
               for name, shape, expected in sorted(found["mismatched_keys"])]
     if wrong:
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise SAVED.error(f"{folder.name} does not hold the weights that belong there.",
-                          f"{'; '.join(wrong[:NAMED])}{more}.")
-    return network
+        raise origin.error(f"The weights in {folder.name} do not belong there.", f"{'; '.join(wrong[:NAMED])}{more}.")
+    network.requires_grad_(False)
+    return network.eval()

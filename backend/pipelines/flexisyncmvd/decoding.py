@@ -7,6 +7,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from ..common.finiteness import finite
 from .backgrounds import color_images
 
 
@@ -24,9 +25,13 @@ def encode_colors(
 
 
 def decode_views(vae: AutoencoderKL, latents: Tensor, rows: int, on_rows: Callable[[int], None]) -> Tensor:
-    """Latents [V, 4, s, s] to images float32 [V, 3, 8 s, 8 s] in [0, 1]; `on_rows` is called with how many are done."""
+    """Latents [V, 4, s, s] to images float32 [V, 3, 8 s, 8 s] in [0, 1]; `on_rows` is called with how many are done.
+
+    Raises NotFiniteError.
+    """
     images: list[Tensor] = []
     for part in (latents / vae.config.scaling_factor).to(vae.dtype).split(rows):
-        images += (vae.decode(part, return_dict=False)[0].float() / 2 + 0.5).clamp(0, 1)
+        decoded = vae.decode(part, return_dict=False)[0].float()
+        images += (finite(decoded, "A decoded view", "prompt", "Try another seed") / 2 + 0.5).clamp(0, 1)
         on_rows(len(images))
     return torch.stack(images)

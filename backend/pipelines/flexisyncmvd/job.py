@@ -105,6 +105,7 @@ def _texture(
     _show(contact_sheet(output.views), folder, progress)
     if output.guide is not None:
         output.guide.save(folder.outputs / GUIDE)
+        artifacts.append(Artifact("front view", "image", GUIDE, "preview"))
     return Result(tuple(artifacts))
 
 

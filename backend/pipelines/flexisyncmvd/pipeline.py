@@ -130,13 +130,14 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         report("prepare", 3, 4)
         backgrounds = self.encode_backgrounds(settings.sizes.latent_view, draws, reports.check)
         report("prepare", 4, 4)
+        drawn = None
         if guide and image is None:
-            image = self.draw_guide(*texts, controls, scene.rig, settings, Draws(seed, device), reports)
+            image = drawn = self.draw_guide(*texts, controls, scene.rig, settings, Draws(seed, device), reports)
         conditions = Conditions(prompts, controls, self.encode_image_prompt(image, image_scale))
         latents = self.denoise(conditions, projector, backgrounds, scene.rig, settings, draws, reports)
         views = self.decode(latents, settings.decoded_together, report)
         texture = self.bake(views, scene, settings, reports)
-        return TextureOutput(texture=texture, views=views, latents=latents, guide=image if guide else None)
+        return TextureOutput(texture=texture, views=views, latents=latents, guide=drawn)
 
     def check(self, settings: TextureSettings, image: bool) -> None:
         """Raises BadInput where the loaded networks cannot do what is asked."""
@@ -188,11 +189,14 @@ class FlexiSyncMVDPipeline(DiffusionPipeline, IPAdapterMixin):
         return controls
 
     def encode_backgrounds(self, latent_view: int, draws: Draws, check: Callable[[], None] = ignore) -> Tensor:
-        """Scaled latents of the background colors, float32 [14, 4, s, s]. Their moments are kept for the next job."""
+        """Scaled latents of the background colors, float32 [14, 4, s, s]. Their moments are kept for the next job.
+
+        Raises NotFiniteError.
+        """
         if latent_view not in self._colors:
             self._colors[latent_view] = encode_colors(self.vae, 8 * latent_view, self.device_of_networks, check)
         mean, deviation = self._colors[latent_view]
-        sample = mean + deviation * draws.normal("color_latents", tuple(mean.shape))
+        sample = finite_views(mean + deviation * draws.normal("color_latents", tuple(mean.shape)))
         return sample * self.vae.config.scaling_factor
 
     @fastest_attention

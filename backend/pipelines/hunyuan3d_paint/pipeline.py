@@ -22,6 +22,7 @@ from ..common.attention import fastest_attention
 from ..common.finiteness import finite
 from ..common.image_condition import normalize_image
 from ..common.rrdbnet import RRDBNet, enlarge
+from ..common.saved_network import read_saved
 from .attention import MATERIALS
 from .autoencoding import FACTOR, decode, encode, to_pixels
 from .conditions import Conditions
@@ -62,20 +63,20 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
     ) -> "Hunyuan3DPaintPipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched.
+        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError.
 
         The components' classes are known, so they are not looked up by the module path in `model_index.json`, which
         depends on where this package was imported from when the folder was saved.
         """
-        folder, given = Path(pretrained_model_name_or_path), {"torch_dtype": torch_dtype, "local_files_only": True}
+        folder = Path(pretrained_model_name_or_path)
         upscaler = folder / "upscaler"
         return cls(
-            Dinov2Model.from_pretrained(folder / "image_encoder", dtype=torch_dtype, local_files_only=True),
-            AutoencoderKL.from_pretrained(folder / "vae", **given),
-            ReferenceUNet.from_pretrained(folder / "reference_unet", **given),
-            PaintUNet.from_pretrained(folder / "unet", **given),
+            read_saved(Dinov2Model, folder / "image_encoder", torch_dtype),
+            read_saved(AutoencoderKL, folder / "vae", torch_dtype),
+            read_saved(ReferenceUNet, folder / "reference_unet", torch_dtype),
+            read_saved(PaintUNet, folder / "unet", torch_dtype),
             UniPCMultistepScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-            RRDBNet.from_pretrained(upscaler, **given) if upscaler.is_dir() else None,
+            read_saved(RRDBNet, upscaler, torch_dtype) if upscaler.is_dir() else None,
         )
 
     @torch.no_grad()
@@ -176,10 +177,10 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         return finite(latents, "A view", "image", "Try another seed or less guidance")
 
     def decode(self, latents: Tensor, settings: PaintSettings, reports: Reports = SILENT) -> Tensor:
-        """Images of all materials in all views, uint8 `[P * N, R, R, 3]`."""
+        """Images of all materials in all views, uint8 `[P * N, R, R, 3]`. Raises NotFiniteError."""
         images: list[Tensor] = []
         for some in latents.split(settings.decoded_together):
-            images += to_pixels(decode(self.vae, some))
+            images += to_pixels(finite(decode(self.vae, some), "A decoded view", "image", "Try another seed"))
             reports.stage("decode", len(images), len(latents))
         views = torch.stack(images)
         reports.views(views)

@@ -27,6 +27,7 @@ from ..common.image_preparation import check_image
 from ..common.memory import running_device
 from ..common.pacing import Pace
 from ..common.sampler import guided, paced, starting_noise
+from ..common.saved_network import read_saved
 from ..common.surface_extraction import TICKS, no_surface, sample_field, sample_levels, surface_of
 from .attention import KeyValue
 from .autoencoder import ShapeAutoencoder
@@ -92,7 +93,7 @@ class HunyuanShapePipeline(DiffusionPipeline):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
     ) -> "HunyuanShapePipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched.
+        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError.
 
         The components' classes are known, so they are not looked up by the module path in `model_index.json`, which
         depends on where this package was imported from when the folder was saved.
@@ -101,9 +102,9 @@ class HunyuanShapePipeline(DiffusionPipeline):
         index = json.loads((folder / "model_index.json").read_text("utf-8"))
         denoiser_class = {kind.__name__: kind for kind in (MixtureDenoiser, TwoStreamDenoiser)}[index["denoiser"][1]]
         return cls(
-            Dinov2Model.from_pretrained(folder / "image_encoder", dtype=torch_dtype, local_files_only=True),
-            denoiser_class.from_pretrained(folder / "denoiser", torch_dtype=torch_dtype, local_files_only=True),
-            ShapeAutoencoder.from_pretrained(folder / "autoencoder", torch_dtype=torch_dtype, local_files_only=True),
+            read_saved(Dinov2Model, folder / "image_encoder", torch_dtype),
+            read_saved(denoiser_class, folder / "denoiser", torch_dtype),
+            read_saved(ShapeAutoencoder, folder / "autoencoder", torch_dtype),
             ShapeScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
             **{name: index[name] for name in CONFIGURATION},
         )

@@ -25,6 +25,7 @@ from ..common.image_condition import condition_tokens
 from ..common.image_preparation import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
 from ..common.memory import available_device, running_device
 from ..common.sampler import guided, paced, set_flow_timesteps, starting_noise
+from ..common.saved_network import read_saved
 from ..common.surface_extraction import no_surface, sample_field, surface_of
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
@@ -67,7 +68,7 @@ class PartPackerPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
     ) -> "PartPackerPipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched.
+        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError.
 
         The components' classes are known, so they are not looked up by the module path in `model_index.json`, which
         depends on where this package was imported from when the folder was saved.
@@ -75,11 +76,9 @@ class PartPackerPipeline(DiffusionPipeline):
         folder = Path(pretrained_model_name_or_path)
         index = json.loads((folder / "model_index.json").read_text("utf-8"))
         return cls(
-            Dinov2Model.from_pretrained(folder / "image_encoder", dtype=torch_dtype, local_files_only=True),
-            PartPackerDenoiser.from_pretrained(folder / "denoiser", torch_dtype=torch_dtype, local_files_only=True),
-            PartPackerAutoencoder.from_pretrained(
-                folder / "autoencoder", torch_dtype=torch_dtype, local_files_only=True
-            ),
+            read_saved(Dinov2Model, folder / "image_encoder", torch_dtype),
+            read_saved(PartPackerDenoiser, folder / "denoiser", torch_dtype),
+            read_saved(PartPackerAutoencoder, folder / "autoencoder", torch_dtype),
             FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
             tokens_per_volume=index["tokens_per_volume"],
             image_size=index["image_size"],

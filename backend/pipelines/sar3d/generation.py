@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...contract.reports import CountReport, ignore
+from ..common.finiteness import not_finite
 from ..common.pacing import Pace
 from .quantizer import ResidualQuantizer
 from .sampling import SamplingSettings, draw
@@ -53,6 +54,7 @@ class TokenGenerator:
         self.latent = torch.zeros(PLANES * objects, code_width, quantizer.side, quantizer.side, device=self.device)
         self.tokens = torch.zeros(objects, self.layout.total, dtype=torch.int64, device=self.device)
         self._codes = quantizer.unit_codes()
+        self._finite = torch.ones((), dtype=torch.bool, device=self.device)
         self._uniform = torch.zeros(objects, self.layout.total, device=self.device)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._pool = torch.cuda.graph_pool_handle() if recorded and self.device.type == "cuda" else None
@@ -68,6 +70,9 @@ class TokenGenerator:
             null: the condition of nothing, `pooled [1, Dc]` and `tokens [1, T, Dc]`.
             seeds: one for each object.
             report: called with the scales done and the number of scales.
+
+        Raises:
+            NotFiniteError: the weights are damaged, or the precision is too low.
         """
         with torch.cuda.device(self.device) if self._pool is not None else nullcontext():
             self.begin(condition, null)
@@ -77,6 +82,8 @@ class TokenGenerator:
                 self._advance(scale)
                 pace.step()
                 report(scale + 1, len(self.layout.sides))
+            if not self._finite:
+                raise not_finite("The probabilities of the tokens", "input", "Try full precision")
             return Generated(self.tokens.clone(), self.latent.clone())
 
     def begin(self, condition: Condition, null: Condition) -> None:
@@ -86,6 +93,7 @@ class TokenGenerator:
             for given, absent in zip(condition, null, strict=True)
         )))
         self.latent.zero_()
+        self._finite.fill_(True)
 
     def logits(self, scale: int) -> Tensor:
         """Guided logits float32 `[B, n, V]` of a scale's tokens, from what the scales before add up to."""
@@ -113,8 +121,9 @@ class TokenGenerator:
 
     def _step(self, scale: int) -> None:
         """All tokens of one scale, all on the device."""
-        drawn = draw(self.logits(scale), self._uniform[:, self.layout.span(scale)], self.settings)
-        self.accept(scale, drawn)
+        logits = self.logits(scale)
+        self._finite.logical_and_(logits.isfinite().all())
+        self.accept(scale, draw(logits, self._uniform[:, self.layout.span(scale)], self.settings))
 
 
 def uniform_numbers(seeds: Sequence[int], count: int) -> Tensor:

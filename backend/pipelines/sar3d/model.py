@@ -10,7 +10,9 @@ import torch
 from transformers import CLIPTextModel, CLIPTokenizer, Dinov2Model
 
 from ...contract import MeshwrightError, Progress, Remedy, Resources
+from ..common.checkpoint_shapes import PUBLISHED
 from ..common.components import CLIP_VIT_LARGE, DINOV2_LARGE
+from ..common.saved_network import read_saved
 from . import conditions
 from .checkpoint import (
     DENSITY_DECODER,
@@ -121,14 +123,12 @@ class PublishedModel:
     def _text_encoder(self) -> tuple[CLIPTokenizer, CLIPTextModel, Condition]:
         folder = self._component(CLIP_VIT_LARGE.name)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        encoder = CLIPTextModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        encoder = encoder.requires_grad_(False).eval().to(self.resources.device)
+        encoder = read_saved(CLIPTextModel, folder, origin=PUBLISHED).to(self.resources.device)
         return tokenizer, encoder, conditions.null_text_condition(self.folder, tokenizer, encoder)
 
     def _image_encoder(self) -> tuple[Dinov2Model, Condition]:
         folder = self._component(DINOV2_LARGE.name)
-        encoder = Dinov2Model.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        encoder = encoder.requires_grad_(False).eval().to(self.resources.device)
+        encoder = read_saved(Dinov2Model, folder, origin=PUBLISHED).to(self.resources.device)
         return encoder, conditions.null_image_condition(self.folder, encoder)
 
     def _component(self, name: str) -> Path:

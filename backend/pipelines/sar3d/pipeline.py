@@ -18,6 +18,7 @@ from ...contract import BadInput, MeshData, MeshwrightError, Remedy
 from ...contract.reports import StageReport, ignore
 from ...geometry.flexicubes import Split
 from ..common.finiteness import not_finite
+from ..common.saved_network import read_saved
 from . import conditions
 from .fields import DensityField, FlexiCubesField
 from .generation import TokenGenerator
@@ -94,22 +95,21 @@ class Sar3dPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
     ) -> "Sar3dPipeline":
-        """Load a local folder that `save_pretrained` wrote, with all its networks. Nothing is fetched.
+        """Load a local folder that `save_pretrained` wrote, with all its networks. Nothing is fetched. Raises CheckpointError.
 
         Its conditions of nothing are those of the empty prompt and of a white image.
         """
         folder = Path(pretrained_model_name_or_path)
-        own = {"torch_dtype": torch_dtype, "local_files_only": True}
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True).eval()
-        image_encoder = Dinov2Model.from_pretrained(folder / "image_encoder", local_files_only=True).eval()
+        text_encoder = read_saved(CLIPTextModel, folder / "text_encoder")
+        image_encoder = read_saved(Dinov2Model, folder / "image_encoder")
         pipeline = cls(
-            TriplaneDecoder.from_pretrained(folder / "decoder", **own).eval(),
+            read_saved(TriplaneDecoder, folder / "decoder", torch_dtype),
             tokenizer,
             text_encoder,
-            NextScaleTransformer.from_pretrained(folder / "text_transformer", **own).eval(),
+            read_saved(NextScaleTransformer, folder / "text_transformer", torch_dtype),
             image_encoder,
-            NextScaleTransformer.from_pretrained(folder / "image_transformer", **own).eval(),
+            read_saved(NextScaleTransformer, folder / "image_transformer", torch_dtype),
         )
         for network in pipeline.components.values():
             if isinstance(network, torch.nn.Module):

@@ -59,5 +59,6 @@ def draw(logits: Tensor, uniform: Tensor, settings: SamplingSettings) -> Tensor:
     probabilities, tokens = filtered_probabilities(logits, settings)
     cumulative = probabilities.cumsum(dim=-1)
     place = (cumulative <= uniform.unsqueeze(-1) * cumulative[..., -1:]).sum(dim=-1, keepdim=True)
-    last = (probabilities > 0).sum(dim=-1, keepdim=True) - 1
+    # Probabilities that are not numbers draw any token; an index of -1 would end the whole process on a GPU.
+    last = ((probabilities > 0).sum(dim=-1, keepdim=True) - 1).clamp(min=0)
     return tokens.gather(-1, torch.minimum(place, last)).squeeze(-1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...contract.reports import CountReport, ignore
+from ..common.finiteness import not_finite
 from ..common.pacing import Pace
 from .decoding import CHUNK, StaticDecoder
 from .grammar import MIN_TOKENS, Grammar
@@ -60,6 +61,7 @@ class TokenGenerator:
         self._tokens = torch.empty(self.max_tokens + 1, rows, dtype=torch.int64, device=self.device)
         self._uniform = torch.empty(self.max_tokens, rows, device=self.device)
         self._position = torch.zeros(1, dtype=torch.int64, device=self.device)
+        self._finite = torch.ones((), dtype=torch.bool, device=self.device)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._recorded_condition: torch.Size | None = None
         self._pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
@@ -79,6 +81,8 @@ class TokenGenerator:
         for each row, or the first row's, and row r then has `seed + r`. The same seed gives the same draws on every
         device and in every row, whatever the other rows are. `report` gets the tokens so far, and the most there
         can be.
+
+        Raises NotFiniteError (damaged weights, too little precision).
         """
         with torch.cuda.device(self.device) if self._pool is not None else nullcontext():
             return self._run(condition, seed, prompt, streamer, report)
@@ -92,7 +96,9 @@ class TokenGenerator:
         report: CountReport,
     ) -> list[NDArray[np.int64]]:
         self._begin(condition, range(seed, seed + self.rows) if isinstance(seed, int) else seed, prompt)
-        host = torch.full(self._tokens.shape, IGNORED, pin_memory=self.device.type == "cuda")
+        pinned = self.device.type == "cuda"
+        host = torch.full(self._tokens.shape, IGNORED, pin_memory=pinned)
+        all_finite = torch.ones((), dtype=torch.bool, pin_memory=pinned)
         ended = np.zeros(self.rows, bool)
         pace, read, queued = Pace(self.device), 1, 0
         while True:
@@ -101,9 +107,12 @@ class TokenGenerator:
                 self._advance(position)
             new_rows = slice(start + 1, queued + 1)
             host[new_rows].copy_(self._tokens[new_rows], non_blocking=self._pool is not None)
+            all_finite.copy_(self._finite, non_blocking=self._pool is not None)
             pace.step()
             # What was queued last may still be computed; all before it has come.
             complete = self._complete(start, queued)
+            if not all_finite:
+                raise not_finite("The probabilities of the tokens", "object", "Try full precision")
             while read <= complete:
                 stop = min(read + TOKENS_PER_REPORT, complete + 1)
                 new, ended = _until_end(host[read:stop].numpy().T, ended)
@@ -136,6 +145,7 @@ class TokenGenerator:
             self._tokens[1 : len(prompt) + 1] = prompt.to(self.device)[:, None]
         self._uniform.copy_(uniform_numbers(seeds, self.max_tokens))
         self._position.zero_()
+        self._finite.fill_(True)
 
     def _advance(self, position: int) -> None:
         """Queue the step that reads `position` and writes the token after it."""
@@ -155,6 +165,7 @@ class TokenGenerator:
     def _step(self, length: int) -> None:
         """One token for every row, all on the device. A token of the prompt is kept, whatever was drawn."""
         logits = self.decoder.logits(self._tokens[self._position][0], self._position, length)
+        self._finite.logical_and_(logits.isfinite().all())
         if self.grammar and self._state:
             allowed = self.grammar.allowed(self._state, self.max_tokens - self._position)
             logits = logits.masked_fill(~allowed, -torch.inf)

@@ -16,6 +16,7 @@ from torch import Tensor
 from ...contract import BadInput
 from ...contract.reports import StageReport, ignore
 from ..common.finiteness import not_finite
+from ..common.saved_network import read_saved
 from .generation import Streamer, TokenGenerator
 from .point_encoder import POINT_CHANNELS, SilksongConditioner
 from .point_sampling import sample_condition_points
@@ -35,12 +36,10 @@ class SilksongPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
     ) -> "SilksongPipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched."""
+        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError."""
         folder = Path(pretrained_model_name_or_path)
-        options = {"torch_dtype": torch_dtype, "local_files_only": True}
-        conditioner = SilksongConditioner.from_pretrained(folder / "conditioner", **options)
-        transformer = SilksongTransformer.from_pretrained(folder / "transformer", **options)
-        return cls(conditioner.requires_grad_(False).eval(), transformer.requires_grad_(False).eval())
+        return cls(read_saved(SilksongConditioner, folder / "conditioner", torch_dtype),
+                   read_saved(SilksongTransformer, folder / "transformer", torch_dtype))
 
     def place(self, device: torch.device | str) -> "SilksongPipeline":
         """Move both networks to `device`."""

@@ -40,6 +40,7 @@ def run(model: Potter | None, request: Request, folder: JobFolder, resources: Re
     """Do a validated request; its results are files in `folder.outputs`."""
     progress.stage("shape", 0, 1)
     artifacts = tuple(_TASKS[request.task](model, request, folder, resources, progress))
+    progress.stage("shape", 1, 1)
     progress.stage("fire", 1, 1)
     return Result(artifacts, notes=(f"{request.task} in mode {resources.memory_mode}",))
 
@@ -53,16 +54,16 @@ def _throw(model: Potter | None, request: Request, folder: JobFolder, resources:
         time.sleep(float(request.parameters["pace"]))
     clay = resources.components.get("clay")
     color = np.load(clay / "clay.npy") if clay else _color(request, folder)
-    prism = _prism(sides, height * (1 + 0.01 * (request.seed % 10)))
+    prism = _prism(sides, height * _irregular(request), lid=bool(request.parameters["closed"]))
     colors = np.tile(np.array([*color, 1.0], np.float32), (len(prism.vertices), 1))
     MeshData(prism.vertices, prism.faces, colors=colors).write(folder.outputs / "pot.npz")
-    yield Artifact(request.subject, "mesh", "pot.npz", "mesh", properties={"weights": model.weights})
+    yield Artifact(request.subject, "mesh", "pot.npz", "mesh", properties={"weights": model.weights, "handles": request.parameters["keys"]})
 
 
 def _shards(_model: Potter | None, request: Request, folder: JobFolder, _resources: Resources,
             _progress: Progress) -> Iterable[Artifact]:
     for number in range(int(request.parameters["count"])):
-        _box((number, 0, 0), (number + 0.9, 1, 0.1)).write(folder.outputs / f"shard.{number:02d}.npz")
+        _box((number, 0, 0), (number + 0.9, 1, 0.1 * _irregular(request))).write(folder.outputs / f"shard.{number:02d}.npz")
         yield Artifact(f"shard {number}", "mesh", f"shard.{number:02d}.npz", "mesh", color=_color(request, folder))
 
 
@@ -90,7 +91,7 @@ def _glaze(_model: Potter | None, request: Request, folder: JobFolder, _resource
         if request.parameters["base"] == "current":
             assert mesh.texture is not None
             color = tuple(mesh.texture.reshape(-1, 3).mean(axis=0) / 255.0)
-        for role, values in (("base_color", color), ("metallic", (0.0,) * 3), ("roughness", (0.25,) * 3)):
+        for role, values in (("base_color", color), ("metallic", (0.0,) * 3), ("roughness", (0.25 * _irregular(request),) * 3)):
             _write_png(folder.outputs / f"{role}.{number}.png", values)
             yield Artifact(role, "image", f"{role}.{number}.png", role, target=name)
         progress.preview(f"base_color.{number}.png")
@@ -106,6 +107,11 @@ def _appraise(_model: Potter | None, request: Request, folder: JobFolder, _resou
 _TASKS: Mapping[str, Callable[[Potter | None, Request, JobFolder, Resources, Progress], Iterable[Artifact]]] = {
     "throw": _throw, "shards": _shards, "remesh": _remesh, "shelve": _shelve, "glaze": _glaze, "appraise": _appraise,
 }
+
+
+def _irregular(request: Request) -> float:
+    """A factor near one, which the seed decides."""
+    return 1 + 0.02 * (request.seed % 10)
 
 
 def _color(request: Request, folder: JobFolder) -> tuple[float, ...]:
@@ -128,14 +134,14 @@ def _box(low: Iterable[float], high: Iterable[float]) -> MeshData:
     return MeshData(first + corners * (last - first), BOX)
 
 
-def _prism(sides: int, height: float) -> MeshData:
-    """A closed prism of width 1 with `4 · sides - 4` triangles."""
+def _prism(sides: int, height: float, lid: bool) -> MeshData:
+    """A prism of width 1 with `4 · sides - 4` triangles, or without the `sides - 2` on top."""
     angles = np.arange(sides) * 2 * np.pi / sides
     ring = np.stack([np.cos(angles), np.sin(angles)], axis=1) / 2
     vertices = np.concatenate([np.column_stack([ring, np.full(sides, z)]) for z in (0.0, height)])
     here, following = np.arange(sides), (np.arange(sides) + 1) % sides
     fan = np.stack([np.zeros(sides - 2, int), here[1:-1], here[2:]], axis=1)
-    faces = np.concatenate([fan[:, ::-1], fan + sides, np.stack([here, following, following + sides], axis=1),
+    faces = np.concatenate([fan[:, ::-1], *([fan + sides] if lid else []), np.stack([here, following, following + sides], axis=1),
                             np.stack([here, following + sides, here + sides], axis=1)])
     return MeshData(vertices, faces)
 

@@ -21,6 +21,7 @@ def describe_mesh(
 ) -> Result:
     """Describe the request's mesh. Raises MeshwrightError."""
     (file,) = request.inputs["mesh"]
+    writer = None if isinstance(model, ViewCaptioner) else _language_model(model, request, progress)
     progress.stage("views", 0, 1)
     mesh = MeshData.read(folder.inputs / file)
     size = CAPTIONED_SIZE if isinstance(model, ViewCaptioner) else ENCODED_SIZE
@@ -30,7 +31,8 @@ def describe_mesh(
     if isinstance(model, ViewCaptioner):
         caption = model.describe(views.images(), lambda done, of: progress.stage("caption", done, of))
     else:
-        caption = _by_tokens(model, views, request, progress)
+        assert writer is not None
+        caption = _by_tokens(model, writer, views, progress)
     if not caption:
         raise BadInput("The model found no words for this mesh.", "Its answer was empty.", "Try another model.")
     progress.stage("caption", 1, 1)
@@ -41,19 +43,20 @@ def describe_mesh(
     ))
 
 
-def _by_tokens(model: PublishedModel, views: MeshViews, request: Request, progress: Progress) -> str:
+def _language_model(model: PublishedModel, request: Request, progress: Progress) -> TokenLanguageModel:
     chosen = str(request.parameters["language_model"])
     if not chosen:
         raise BadInput("A language model is needed.", "SAR3D publishes none, and no folder with one was chosen.",
                        "Choose the folder of a language model trained for SAR3D, or describe with other weights.")
+    return model.language_model(chosen, progress)
+
+
+def _by_tokens(model: PublishedModel, writer: TokenLanguageModel, views: MeshViews, progress: Progress) -> str:
     quantizer = model.quantizer(progress)
     latent = model.encoder(progress)(views.encoder_input())
     progress.stage("tokens", 1, 1)
     tokens = quantizer.layout.join(quantizer.quantize(latent).indices)[0, : tokens_read(quantizer.layout)]
-    language_model: TokenLanguageModel = model.language_model(chosen, progress)
-    return language_model.describe(
-        quantizer.unit_codes()[tokens], lambda done, of: progress.stage("caption", done, of)
-    )
+    return writer.describe(quantizer.unit_codes()[tokens], lambda done, of: progress.stage("caption", done, of))
 
 
 def _show(views: MeshViews, folder: JobFolder, progress: Progress) -> None:

@@ -20,7 +20,7 @@ from ....contract import MeshwrightError
 from ...common.checkpoint_shapes import CheckpointError
 from ...common.pickled_checkpoint import read_pickled
 from ..token_layout import TokenLayout
-from .text_generation import Watched
+from .text_generation import Finite, Watched
 
 SIDES_READ = 8
 """Scales whose tokens the language model reads: all but the two finest."""
@@ -70,7 +70,7 @@ class TokenLanguageModel:
         embeddings[ids == self.patch] = self.projector(codes.to(embeddings.device, embeddings.dtype))
         written = self.llama.generate(
             inputs_embeds=embeddings, attention_mask=torch.ones_like(ids), max_new_tokens=MOST_NEW_TOKENS,
-            do_sample=False, stopping_criteria=[Watched(report, MOST_NEW_TOKENS)],
+            do_sample=False, logits_processor=[Finite()], stopping_criteria=[Watched(report, MOST_NEW_TOKENS)],
         )
         return str(self.tokenizer.decode(written[0], skip_special_tokens=True)).strip()
 

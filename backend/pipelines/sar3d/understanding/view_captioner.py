@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from ...common.checkpoint_shapes import CheckpointError
-from .text_generation import Watched
+from ...common.checkpoint_shapes import PUBLISHED, CheckpointError
+from ...common.saved_network import read_saved
+from .text_generation import Finite, Watched
 
 QUESTION = "Describe this 3D object in one short sentence: what it is, its color, material and parts."
 """Asked of models that take instructions; plain captioners are asked nothing."""
@@ -30,11 +31,11 @@ class ViewCaptioner:
         options = {"local_files_only": True, "trust_remote_code": False}
         try:
             processor = AutoProcessor.from_pretrained(folder, **options)
-            model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **options)
+            model = read_saved(AutoModelForImageTextToText, folder, dtype, PUBLISHED)
         except (OSError, ValueError, ImportError, KeyError) as error:
             raise CheckpointError(f"{folder.name} holds no vision-language model.", str(error),
                                   "Download it again, or choose a folder in the form of transformers.") from error
-        return cls(processor, model.requires_grad_(False).eval().to(device))
+        return cls(processor, model.to(device))
 
     @torch.inference_mode()
     def describe(self, images: np.ndarray, report: Callable[[int, int], None]) -> str:
@@ -68,7 +69,7 @@ class ViewCaptioner:
                   for name, value in inputs.items()}
         return self.model.generate(
             **inputs, max_new_tokens=MOST_NEW_TOKENS, do_sample=False, return_dict_in_generate=True, output_scores=True,
-            stopping_criteria=[Watched(report, MOST_NEW_TOKENS)],
+            logits_processor=[Finite()], stopping_criteria=[Watched(report, MOST_NEW_TOKENS)],
         )
 
     def _text(self, tokens: torch.Tensor) -> str:
