@@ -13,7 +13,7 @@ from backend.contract import MATERIAL_ROLES, VARIANT_GROUP, Artifact, MeshData, 
 from tests.pipelines.trials import Run
 
 KINDS = {"mesh": {"mesh"}, "scene": {"scene"}, "caption": {"text"}, "preview": {"image", "mesh"}, "mask": {"image"},
-         **dict.fromkeys(MATERIAL_ROLES, {"image"})}
+         **{role: {"image"} for role in MATERIAL_ROLES}}
 """The kinds of file that may have a role."""
 NEEDED = {"object": "mesh", "parts": "mesh", "replace": "mesh", "groups": "mesh", "material": "base_color",
           "text": "caption"}

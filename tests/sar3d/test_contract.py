@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SAR3D passes what every pipeline must: an object from a prompt and from an image, a caption by views and by tokens."""
+"""SAR3D passes what every pipeline must: an object from a prompt or an image, a caption by views and by tokens."""
 
 from pathlib import Path
 from typing import Any

@@ -95,7 +95,8 @@ class Sar3dPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
     ) -> "Sar3dPipeline":
-        """Load a local folder that `save_pretrained` wrote, with all its networks. Nothing is fetched. Raises CheckpointError.
+        """Load a local folder that `save_pretrained` wrote, with all its networks; nothing is fetched. Raises
+        CheckpointError.
 
         Its conditions of nothing are those of the empty prompt and of a white image.
         """

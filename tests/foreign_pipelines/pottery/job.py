@@ -57,13 +57,15 @@ def _throw(model: Potter | None, request: Request, folder: JobFolder, resources:
     prism = _prism(sides, height * _irregular(request), lid=bool(request.parameters["closed"]))
     colors = np.tile(np.array([*color, 1.0], np.float32), (len(prism.vertices), 1))
     MeshData(prism.vertices, prism.faces, colors=colors).write(folder.outputs / "pot.npz")
-    yield Artifact(request.subject, "mesh", "pot.npz", "mesh", properties={"weights": model.weights, "handles": request.parameters["keys"]})
+    yield Artifact(request.subject, "mesh", "pot.npz", "mesh",
+                   properties={"weights": model.weights, "handles": request.parameters["keys"]})
 
 
 def _shards(_model: Potter | None, request: Request, folder: JobFolder, _resources: Resources,
             _progress: Progress) -> Iterable[Artifact]:
     for number in range(int(request.parameters["count"])):
-        _box((number, 0, 0), (number + 0.9, 1, 0.1 * _irregular(request))).write(folder.outputs / f"shard.{number:02d}.npz")
+        shard = _box((number, 0, 0), (number + 0.9, 1, 0.1 * _irregular(request)))
+        shard.write(folder.outputs / f"shard.{number:02d}.npz")
         yield Artifact(f"shard {number}", "mesh", f"shard.{number:02d}.npz", "mesh", color=_color(request, folder))
 
 
@@ -91,7 +93,8 @@ def _glaze(_model: Potter | None, request: Request, folder: JobFolder, _resource
         if request.parameters["base"] == "current":
             assert mesh.texture is not None
             color = tuple(mesh.texture.reshape(-1, 3).mean(axis=0) / 255.0)
-        for role, values in (("base_color", color), ("metallic", (0.0,) * 3), ("roughness", (0.25 * _irregular(request),) * 3)):
+        rough = (0.25 * _irregular(request),) * 3
+        for role, values in (("base_color", color), ("metallic", (0.0,) * 3), ("roughness", rough)):
             _write_png(folder.outputs / f"{role}.{number}.png", values)
             yield Artifact(role, "image", f"{role}.{number}.png", role, target=name)
         progress.preview(f"base_color.{number}.png")
@@ -141,7 +144,8 @@ def _prism(sides: int, height: float, lid: bool) -> MeshData:
     vertices = np.concatenate([np.column_stack([ring, np.full(sides, z)]) for z in (0.0, height)])
     here, following = np.arange(sides), (np.arange(sides) + 1) % sides
     fan = np.stack([np.zeros(sides - 2, int), here[1:-1], here[2:]], axis=1)
-    faces = np.concatenate([fan[:, ::-1], *([fan + sides] if lid else []), np.stack([here, following, following + sides], axis=1),
+    faces = np.concatenate([fan[:, ::-1], *([fan + sides] if lid else []),
+                            np.stack([here, following, following + sides], axis=1),
                             np.stack([here, following + sides, here + sides], axis=1)])
     return MeshData(vertices, faces)
 
