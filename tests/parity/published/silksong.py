@@ -22,7 +22,7 @@ from backend.pipelines.silksong.tokenizer.encode import (
     MOST_FACES_PER_VERTEX,
     MOST_NON_MANIFOLD_VERTICES,
     Mesh,
-    Surface,
+    WoundMesh,
     surface_tokens,
 )
 from backend.pipelines.silksong.tokenizer.mesh_builder import Malformed, MeshBuilder
@@ -75,7 +75,7 @@ def tool_positions(mesh: GridMesh, resolution: int, vertices: NDArray) -> NDArra
 def published_tokens(mesh: Mesh) -> NDArray[np.int64]:
     """Tokens of a mesh whose surfaces have two sides. Raises BadInput as ours does."""
     prepared = tokenizer_manifold(mesh)
-    return surface_tokens(Surface(prepared.split.with_faces(prepared.faces), ()), normalize(mesh.vertices)).ids
+    return surface_tokens(WoundMesh(prepared.split.with_faces(prepared.faces), ()), normalize(mesh.vertices)).ids
 
 
 @dataclass(frozen=True)
