@@ -15,7 +15,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "geometry": ("contract",),
     "painting": ("contract", "geometry"),
     "procedural": ("contract", "geometry"),
-    "training": ("contract",),
+    "training": ("contract", "procedural"),
     "pipelines/common": ("contract", "geometry"),
     "pipelines/<name>": ("contract", "geometry", "painting", "pipelines/common"),
     "pipelines/<name>/training": ("contract", "geometry", "painting", "procedural", "training", "pipelines/common"),

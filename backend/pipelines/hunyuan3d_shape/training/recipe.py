@@ -4,40 +4,27 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from accelerate.utils import set_seed
-from safetensors.torch import load_file
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
 
-from ....procedural.dataset import Split, draw_objects
+from ....procedural.dataset import Split
 from ....procedural.primitives import ObjectBatch
 from ....training.command import (
     build_run_parser,
-    deadline,
-    own_generator,
-    own_share,
     run_stages,
-    start_processes,
     with_options,
 )
-from ....training.stage import Stage, write_whole
+from ....training.two_stage_run import TwoStageRun
 from ..autoencoder import ShapeAutoencoder
 from .evaluation import HeldOut, autoencoder_metrics, denoiser_metrics, true_inside
 from .learning import AutoencoderLearning, DenoiserLearning, new_autoencoder, new_conditioned_denoiser
 from .pool import encode_pool, fold_normalization, render_pool
 from .presets import PRESETS, Preset
-
-logger = logging.getLogger(__name__)
-
-NORMALIZED = "normalized.safetensors"
-"""The trained autoencoder with its latents' mean and deviation folded into its weights: the denoiser learns from it."""
-NORMALIZED_ON = 4096
-"""Objects that mean and deviation of the latents are taken from."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 def train(arguments: Sequence[str]) -> int:
     """Run the training command; return its exit status."""
     options = build_parser().parse_args(arguments)
-    run = Run(options)
+    run = Run(options, effective_preset(options))
     stages = {"autoencoder": run.train_autoencoder, "denoiser": run.train_denoiser}
     return run_stages(stages.values() if options.stage == "all" else [stages[options.stage]])
 
@@ -63,105 +50,48 @@ def effective_preset(options: argparse.Namespace) -> Preset:
     return with_options(PRESETS[options.preset], options, lengths)
 
 
-class Run:
-    """One call of the command: the data on this process's device and the stages that use it."""
+class Run(TwoStageRun):
+    """One call of the command."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.deadline = options, deadline(options)
-        self.preset = effective_preset(options)
-        self.accelerator = start_processes(options)
-        self.device = self.accelerator.device
-        self.compiled = self.device.type == "cuda" and not options.no_compile
-        began = time.monotonic()
-        arrays = draw_objects(Split.TRAINING, self.preset.objects, options.seed)
-        everything = ObjectBatch.from_arrays(arrays, self.device)
-        self.objects = everything[own_share(len(everything), self.accelerator)]
-        logger.info(
-            "%d objects drawn in %.1f s, of which %d for this process on %s",
-            len(everything), time.monotonic() - began, len(self.objects), self.device,
-        )
-
-    def _generator(self, number: int) -> torch.Generator:
-        return own_generator(number, self.options.seed, self.accelerator)
+    preset: Preset
 
     @cached_property
     def held_out(self) -> HeldOut:
         """The objects of the evaluations, made when the first one comes."""
-        preset = self.preset
-        arrays = draw_objects(Split.HELD_OUT, preset.evaluation_objects, self.options.seed)
-        objects = ObjectBatch.from_arrays(arrays, self.device)
-        images = render_pool(objects, preset.encoder_size, preset.rendered_views, self._generator(1))
-        return HeldOut(objects, images, true_inside(objects, preset.evaluation_grid), preset.evaluation_grid)
+        objects = self.drawn(Split.HELD_OUT, self.preset.evaluation_objects)
+        images = self.rendered(objects, self.generator(1))
+        grid = self.preset.evaluation_grid
+        return HeldOut(objects, images, true_inside(objects, grid), grid)
 
-    def train_autoencoder(self) -> bool:
-        """Train the autoencoder; return whether its last step is done."""
-        autoencoder = new_autoencoder(self.preset)
-        if self.compiled:
-            autoencoder.compile_repeated_blocks(dynamic=False)
-        stage = Stage(
-            self.accelerator, autoencoder, self.preset.autoencoder_stage, self.options.out / "autoencoder",
-            self.options.seed,
-        )
-        if self.options.resume:
-            stage.resume()
+    def new_autoencoder(self) -> ShapeAutoencoder:
+        return new_autoencoder(self.preset)
 
-        def evaluate() -> dict[str, float]:
-            return autoencoder_metrics(autoencoder, self.held_out, self.preset, seed=2)
+    def autoencoder_learning(self) -> AutoencoderLearning:
+        return AutoencoderLearning(self.objects, self.preset)
 
-        learning = AutoencoderLearning(self.objects, self.preset)
-        done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)
-        if done and self.accelerator.is_main_process:
-            (self.options.out / "autoencoder" / NORMALIZED).unlink(missing_ok=True)  # of an earlier, shorter training
-        self.accelerator.wait_for_everyone()
-        self.accelerator.free_memory()
-        return done
+    def autoencoder_metrics(self, autoencoder: ShapeAutoencoder) -> dict[str, float]:
+        return autoencoder_metrics(autoencoder, self.held_out, self.preset, seed=2)
 
-    def normalized_autoencoder(self) -> ShapeAutoencoder:
-        """Return the trained autoencoder with normalized latents; the first process writes its file where none is."""
-        path = self.options.out / "autoencoder" / NORMALIZED
-        if self.accelerator.is_main_process and not path.is_file():
-            self._normalize(path)
-        self.accelerator.wait_for_everyone()
-        return self._trained_autoencoder(path)
+    def encoded(self, autoencoder: ShapeAutoencoder, objects: ObjectBatch, generator: torch.Generator) -> Tensor:
+        return encode_pool(autoencoder, objects, self.preset, generator)
+
+    def fold(self, autoencoder: ShapeAutoencoder, latents: Tensor) -> None:
+        fold_normalization(autoencoder, latents)
+
+    def rendered(self, objects: ObjectBatch, generator: torch.Generator) -> Tensor:
+        return render_pool(objects, self.preset.encoder_size, self.preset.rendered_views, generator)
+
+    def new_denoiser(self) -> tuple[nn.Module, ModelMixin]:
+        model = new_conditioned_denoiser(self.preset, self.options.image_encoder)
+        return model, model.denoiser
+
+    def denoiser_learning(self, latents: Tensor, images: Tensor) -> DenoiserLearning:
+        return DenoiserLearning(latents, images, self.preset)
+
+    def denoiser_metrics(self, model: nn.Module, autoencoder: ShapeAutoencoder) -> dict[str, float]:
+        return denoiser_metrics(model, autoencoder, self.held_out, self.preset)
 
     def _trained_autoencoder(self, path: Path) -> ShapeAutoencoder:
-        autoencoder = new_autoencoder(self.preset)
-        autoencoder.load_state_dict(load_file(path))
+        autoencoder: ShapeAutoencoder = super()._trained_autoencoder(path)
         autoencoder.register_to_config(scale_factor=1.0)
-        return autoencoder.to(self.device).eval().requires_grad_(False)
-
-    def _normalize(self, path: Path) -> None:
-        autoencoder = self._trained_autoencoder(path.with_name("average.safetensors"))
-        latents = encode_pool(autoencoder, self.objects[:NORMALIZED_ON], self.preset, self._generator(3))
-        logger.info("latents before folding: mean %.3f, deviation %.3f", latents.mean(), latents.std())
-        fold_normalization(autoencoder, latents)
-        write_whole(path, autoencoder.state_dict())
-
-    def train_denoiser(self) -> bool:
-        """Train denoiser and image encoder on the trained autoencoder's latents; return whether all is done."""
-        autoencoder = self.normalized_autoencoder()
-        began = time.monotonic()
-        latents = encode_pool(autoencoder, self.objects, self.preset, self._generator(4))
-        logger.info("latents: deviation %.3f, encoded in %.1f s", latents.std(), time.monotonic() - began)
-        began = time.monotonic()
-        images = render_pool(
-            self.objects, self.preset.encoder_size, self.preset.rendered_views, self._generator(5)
-        )
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        logger.info("%d images rendered in %.1f s", images.shape[0] * images.shape[1], time.monotonic() - began)
-        set_seed(self.options.seed + 1)
-        model = new_conditioned_denoiser(self.preset, self.options.image_encoder)
-        if self.compiled:
-            model.denoiser.compile_repeated_blocks(dynamic=False)
-        stage = Stage(
-            self.accelerator, model, self.preset.denoiser_stage, self.options.out / "denoiser", self.options.seed
-        )
-        if self.options.resume:
-            stage.resume()
-
-        def evaluate() -> dict[str, float]:
-            return denoiser_metrics(model, autoencoder, self.held_out, self.preset)
-
-        learning = DenoiserLearning(latents, images, self.preset)
-        return stage.run(learning, evaluate, self.deadline, self.options.stop_at)
+        return autoencoder
