@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from backend.pipelines.partpacker.autoencoder import Posterior
+from backend.pipelines.common.posterior import Posterior
 from backend.pipelines.partpacker.denoiser import PartPackerDenoiser
 
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from backend.pipelines.common.image_encoder import encoder_shapes
+from backend.pipelines.common.posterior import Posterior
 from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
-from backend.pipelines.partpacker.autoencoder import Posterior
 from backend.pipelines.partpacker.checkpoint import DENOISER_PREFIX, published_shapes
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 from backend.pipelines.partpacker.training import export, pool

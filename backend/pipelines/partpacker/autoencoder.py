@@ -8,37 +8,18 @@ positive INSIDE, its surface is the level 0.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 from ..common.fourier_features import fourier_features
+from ..common.posterior import Posterior
 from .attention import CrossAttentionBlock, KeyValue, SelfAttentionBlock
 
 FieldContext = KeyValue
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Diagonal normal distribution of a latent; `mean` and `log_variance` are float32 `[B, L, C]`."""
-
-    mean: Tensor
-    log_variance: Tensor
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """One draw `[B, L, C]`, differentiable in both parameters. Inference uses the mean instead."""
-        noise = randn_tensor(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
-        return self.mean + torch.exp(0.5 * self.log_variance) * noise
-
-    def kl(self) -> Tensor:
-        """Divergence from the standard normal distribution per sample `[B]`, the mean over tokens and channels."""
-        divergence = 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
-        return divergence.mean(dim=(1, 2))
 
 
 class PartPackerAutoencoder(ModelMixin, ConfigMixin):
