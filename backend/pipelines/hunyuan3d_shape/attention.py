@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..common.head_norms import HeadLayerNorm, HeadRMSNorm
+
 NormKind = Literal["rms", "layer", "none"]
 
 
@@ -24,8 +26,8 @@ class KeyValue(NamedTuple):
 def head_norm(kind: NormKind, head_width: int) -> nn.Module:
     """The norm of queries and keys inside a head, eps 1e-6: RMS without bias, layer norm with bias, or none."""
     if kind == "rms":
-        return nn.RMSNorm(head_width, eps=1e-6)
-    return nn.LayerNorm(head_width, eps=1e-6) if kind == "layer" else nn.Identity()
+        return HeadRMSNorm(head_width, eps=1e-6)
+    return HeadLayerNorm(head_width, eps=1e-6) if kind == "layer" else nn.Identity()
 
 
 def split_heads(packed: Tensor, heads: int, count: int) -> tuple[Tensor, ...]:

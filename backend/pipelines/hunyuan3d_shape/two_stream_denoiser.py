@@ -14,6 +14,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..common.head_norms import head_rms_norm
 from .attention import KeyValue, attend
 
 WAVES = 256
@@ -88,7 +89,7 @@ class HeadScale(nn.Module):
         self.scale = nn.Parameter(torch.ones(head_width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.rms_norm(x, self.scale.shape, self.scale, 1e-6)
+        return head_rms_norm(x, self.scale, 1e-6)
 
 
 class HeadNorms(nn.Module):
