@@ -160,6 +160,10 @@ class PipelineContract:
         spec = registry.spec(self.pipeline)
         check_spec(spec, self.pipeline)
         check_texts(spec)
+        for task in spec.tasks:
+            for preset in ("", *(preset.name for preset in task.presets)):
+                for weights in spec.weights_for(task):
+                    task.validated(task.defaults(weights, preset))
 
     def test_all_tasks_stages_and_parameters_are_used(self, bench: Bench) -> None:
         for task in registry.spec(self.pipeline).tasks:

@@ -104,14 +104,6 @@ def test_a_sequence_that_ends_early_ends_its_stage(folder: JobFolder) -> None:
     assert told.told["tokens"] == 1.0
 
 
-def test_the_seed_decides(folder: JobFolder, tmp_path: Path) -> None:
-    box, again = trimesh.creation.box(), JobFolder.create(tmp_path / "again")
-    for place in (folder, again):
-        run(tiny_pipeline(), request(place, "remesh", box, max_tokens=512), place, Resources(), Silent())
-    first, second = (MeshData.read(place.outputs / "mesh.npz") for place in (folder, again))
-    assert np.array_equal(first.vertices, second.vertices) and np.array_equal(first.faces, second.faces)
-
-
 def test_repair_separates_what_meets_in_an_edge(folder: JobFolder) -> None:
     boxes = [trimesh.creation.box(), trimesh.creation.box()]
     boxes[1].apply_translation([1, 1, 0])  # they share one vertical edge

@@ -22,7 +22,6 @@ from backend.contract import (
     StageProgress,
 )
 from backend.geometry.trimesh_conversion import to_trimesh
-from backend.pipelines import registry
 from backend.pipelines.common.compilation import compile_blocks
 from backend.pipelines.partpacker import job as partpacker_job
 from backend.pipelines.partpacker.spec import SPEC
@@ -100,14 +99,6 @@ def test_cancel_in_a_child_is_quick_and_keeps_the_model(child, generate_job, sta
     seen = child.until(StageProgress, job)
     assert not events_of(seen, Loading)
     assert isinstance(child.cancel_and_time(job)[1], CancelledEvent)
-
-
-@pytest.mark.parametrize("stage", ["image", "condition", "decode", "surface", "parts"])
-def test_every_stage_can_be_cancelled(local, generate_job, stage):
-    local.on_event = lambda event: getattr(event, "stage", "") == stage and local.worker.cancel(event.job)
-    events = local.run(generate_job(steps=1))
-    assert isinstance(events[-1], CancelledEvent)
-    assert stages(events)[-1] == stage
 
 
 def test_a_text_file_named_png(local, make_job, tmp_path):
@@ -234,10 +225,6 @@ def test_one_mesh_is_split_into_its_pieces(local, make_job, tmp_path):
     assert [artifact.properties["faces"] for artifact in artifacts] == [12, 12, 12]
     heights = sorted(MeshData.read(folder.outputs / artifact.file).vertices[:, 2].mean() for artifact in artifacts)
     assert np.allclose(heights, [0, 1.5, 3.0], atol=1e-5)
-
-
-def test_the_registry_knows_partpacker():
-    assert registry.specs()["partpacker"] is SPEC
 
 
 def _ball(resolution):

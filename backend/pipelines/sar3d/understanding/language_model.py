@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from ....contract import MeshwrightError
-from ...common.checkpoint_shapes import CheckpointError
+from ...common.checkpoint_shapes import CheckpointError, Origin, stored_shapes
 from ...common.pickled_checkpoint import read_pickled
 from ..token_layout import TokenLayout
 from .text_generation import Finite, Watched
@@ -32,6 +32,7 @@ SYSTEM = (
 INSTRUCTION = "Give a concise interpretation of the 3D data presented here."
 """The only instruction that the model is trained on."""
 MOST_NEW_TOKENS = 96
+CHOSEN = Origin("Choose a folder with a Llama and its projector, as the original's training writes it.")
 
 
 def tokens_read(layout: TokenLayout) -> int:
@@ -136,9 +137,13 @@ def projector_of(folder: Path, tensors: dict[str, Tensor], code_width: int, widt
 
 
 def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the safetensors files in `folder`, or of its pickled shards where there are none."""
+    """Every tensor of the safetensors files in `folder`, or of its pickled shards where there are none.
+
+    Raises CheckpointError.
+    """
     safe = sorted(folder.glob("*.safetensors"))
     for path in safe:
+        stored_shapes(path, CHOSEN)
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118 - not a mapping
                 yield name, file.get_tensor(name)
@@ -147,5 +152,4 @@ def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _no_language_model(folder: Path, why: str) -> MeshwrightError:
-    return CheckpointError(f"{folder.name} holds no language model for SAR3D.", why,
-                           "Choose a folder with a Llama and its projector, as the original's training writes it.")
+    return CHOSEN.error(f"{folder.name} holds no language model for SAR3D.", why)
