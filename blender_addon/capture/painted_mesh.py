@@ -224,7 +224,7 @@ def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str
                            "Choose Without Modifiers, or apply them.")
         placed, uvs = _placed(mesh, source.matrix_world), _corner_uvs(kept, triangles)
     if not np.isfinite(placed).all():
-        raise BadInput(f"{name} has vertices at no place.", "Some coordinates are infinite or not a number.",
+        raise BadInput(f"{name} has invalid vertex positions (NaN or infinite).", "Its shape is undefined.",
                        "Delete these vertices or apply the modifiers that make them.")
     turn = _winding(source.matrix_world)
     return MeshData(placed, triangles.vertices[:, turn], uvs[:, turn], selection=painted)

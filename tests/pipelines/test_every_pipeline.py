@@ -152,7 +152,7 @@ def test_weights_that_nobody_checks_are_noticed(contract: Bad, tmp_path: Path) -
     contract.write_weights = lambda folder, _: (  # type: ignore[method-assign]
         save_file({"clay": torch.ones(8)}, folder / "clay.safetensors"))
     bench = Bench(contract, tmp_path)
-    with pytest.raises(AssertionError, match="NaN in clay.safetensors makes no difference"):
+    with pytest.raises(AssertionError, match=r"NaN in clay\.safetensors makes no difference"):
         contract.test_weights_that_are_not_numbers_are_refused(bench)
     for fault, word in ((missing_tensor, "clay"), (wrong_shape, "clay"), (cut_off, "clay.safetensors")):
         with pytest.raises(AssertionError, match=f"{fault.__name__} of {word} is not refused"):

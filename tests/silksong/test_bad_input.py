@@ -53,8 +53,8 @@ def run(tmp_path: Path, task: str, vertices: np.ndarray, faces: object, **option
     pytest.param(SQUARE, np.zeros((0, 3), int), "no faces", id="loose vertices"),
     pytest.param(LINE, FAN, "no surface", id="a line"),
     pytest.param(np.ones((4, 3)), FAN, "no (surface|extent)", id="a point"),
-    pytest.param(moved(np.nan), FACES, "at no place", id="not a number"),
-    pytest.param(moved(np.inf), FACES, "at no place", id="infinite"),
+    pytest.param(moved(np.nan), FACES, "infinite or not a number", id="not a number"),
+    pytest.param(moved(np.inf), FACES, "infinite or not a number", id="infinite"),
     pytest.param(np.vstack([VERTICES, SQUARE[:3] * 1e-3 + 1e6]), np.vstack([FACES, [[162, 163, 164]]]), "no surface",
                  id="a stray face far away"),
 ])
@@ -67,7 +67,7 @@ def test_what_has_no_surface_is_refused(tmp_path: Path, task: str, vertices: np.
 
 @pytest.mark.parametrize(("vertices", "faces"), [
     pytest.param(with_vertex([1e6, 0, 0]), FACES, id="a loose vertex far away"),
-    pytest.param(with_vertex([np.nan, 0, 0]), FACES, id="a loose vertex at no place"),
+    pytest.param(with_vertex([np.nan, 0, 0]), FACES, id="a loose vertex that is not a number"),
     pytest.param(VERTICES, np.vstack([FACES, FACES, FACES[:, ::-1]]), id="faces three times"),
     pytest.param(VERTICES, np.vstack([FACES, [[0, 0, 1], [2, 2, 2]]]), id="faces without area"),
 ])

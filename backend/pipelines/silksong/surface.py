@@ -72,13 +72,13 @@ def no_surface() -> BadInput:
 def read_checked(path: Path) -> MeshData:
     """The mesh of a job's input file, without loose vertices.
 
-    Raises BadInput where it has no faces, or faces at no place.
+    Raises BadInput where it has no faces, or invalid vertex positions.
     """
     mesh = remove_unreferenced_vertices(MeshData.read(path))
     if mesh.is_empty:
         raise BadInput("The object has no faces.", "There is nothing but vertices or edges.",
                        "Select a mesh with faces.")
     if not np.isfinite(mesh.vertices).all():
-        raise BadInput("The mesh is damaged.", "Some of its vertices are at no place: not a number.",
+        raise BadInput("The mesh is damaged.", "Some of its vertex positions are infinite or not a number.",
                        "Correct it where it was made, or select another object.")
     return mesh

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
@@ -22,7 +23,13 @@ from ....training.command import (
 from ....training.two_stage_run import TwoStageRun
 from ..autoencoder import ShapeAutoencoder
 from .evaluation import HeldOut, autoencoder_metrics, denoiser_metrics, true_inside
-from .learning import AutoencoderLearning, DenoiserLearning, new_autoencoder, new_conditioned_denoiser
+from .learning import (
+    AutoencoderLearning,
+    ConditionedDenoiser,
+    DenoiserLearning,
+    new_autoencoder,
+    new_conditioned_denoiser,
+)
 from .pool import encode_pool, fold_normalization, render_pool
 from .presets import PRESETS, Preset
 
@@ -89,7 +96,7 @@ class Run(TwoStageRun):
         return DenoiserLearning(latents, images, self.preset)
 
     def denoiser_metrics(self, model: nn.Module, autoencoder: ShapeAutoencoder) -> dict[str, float]:
-        return denoiser_metrics(model, autoencoder, self.held_out, self.preset)
+        return denoiser_metrics(cast(ConditionedDenoiser, model), autoencoder, self.held_out, self.preset)
 
     def _trained_autoencoder(self, path: Path) -> ShapeAutoencoder:
         autoencoder: ShapeAutoencoder = super()._trained_autoencoder(path)
