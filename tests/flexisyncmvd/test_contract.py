@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from backend.contract.parameter import Value
 from tests.flexisyncmvd.checkpoint_forms import write_set
 from tests.painting.boxes import painted_box
 from tests.pipelines.contract import PipelineContract
 from tests.pipelines.trials import Trial
 
-FAST = {"steps": 5, "latent_view_size": "32", "texture_size": "512", "views": 4, "top_cameras": False,
+FAST: dict[str, Value] = {"steps": 5, "latent_view_size": "32", "texture_size": "512", "views": 4, "top_cameras": False,
         "guidance_scale": 2.0, "log_interval": 2, "negative_prompt": "blurry"}
 
 

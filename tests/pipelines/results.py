@@ -27,11 +27,10 @@ def check_result(run: Run, task: TaskSpec) -> None:
     assert Result.from_json(run.result.to_json()) == run.result
     mesh = task.mesh_input.name if task.mesh_input else ""
     sources = run.request.inputs.get(mesh, ())
+    groups: list[tuple[tuple[Artifact, ...], tuple[str, ...]]] = [(run.result.artifacts, sources)]
     if run.result.files:
         assert not run.result.artifacts and set(run.result.files) == set(sources)
         groups = [(found.artifacts, (name,)) for name, found in run.result.files.items() if found.error is None]
-    else:
-        groups = [(run.result.artifacts, sources)]
     for artifacts, given in groups:
         _check_delivery(artifacts, task, given)
     everything = [artifact for artifacts, _ in groups for artifact in artifacts]

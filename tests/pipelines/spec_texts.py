@@ -42,10 +42,11 @@ def every_text(spec: PipelineSpec) -> Iterator[str]:
         yield from (label, description)
     for task in spec.tasks:
         yield from (stage.label for stage in task.stages)
-        yield from (group for parameter in task.parameters for group in (parameter.group,))
+        yield from (parameter.group for parameter in task.parameters)
         yield from (word for parameter in task.parameters for choice in parameter.choices
                     for word in (choice.label, choice.description))
-    yield from (licensed.license.text for licensed in (*spec.weights, *spec.components))
+    yield from (weights.license.text for weights in spec.weights)
+    yield from (part.license.text for part in spec.components)
 
 
 def _texts_of(task: TaskSpec) -> Iterator[tuple[str, str, str]]:

@@ -73,9 +73,15 @@ def _good(_model: Any, request: Request, folder: JobFolder, _resources: Resource
     return Result((Artifact("box", "mesh", "box.npz", "mesh", target=request.inputs.get("mesh", ("",))[0]),))
 
 
+def _silently(*given: Any) -> Result:
+    model, request, folder, resources, _ = given
+    silent: Any = SimpleNamespace(stage=lambda *_: None)
+    return _good(model, request, folder, resources, silent)
+
+
 def _leaves_a_stage_out(*given: Any) -> Result:
     given[4].stage("shape", 1, 1)
-    return _good(*given[:4], SimpleNamespace(stage=lambda *_: None))  # type: ignore[arg-type]
+    return _silently(*given)
 
 
 def _goes_back(*given: Any) -> Result:
@@ -87,7 +93,7 @@ def _never_looks_for_a_cancel(*given: Any) -> Result:
     try:
         return _good(*given)
     except Exception:  # noqa: BLE001 - the fault
-        return _good(*given[:4], SimpleNamespace(stage=lambda *_: None))  # type: ignore[arg-type]
+        return _silently(*given)
 
 
 def _takes_nobody_knows_what(*given: Any) -> Result:
@@ -98,7 +104,7 @@ def _takes_nobody_knows_what(*given: Any) -> Result:
 
 def _not_a_number(*given: Any) -> Result:
     result = _good(*given)
-    MeshData(np.full((8, 3), np.nan), [[0, 1, 2]]).write(given[2].outputs / "box.npz")
+    MeshData(np.full((8, 3), np.nan), np.array([[0, 1, 2]])).write(given[2].outputs / "box.npz")
     return result
 
 
@@ -109,7 +115,7 @@ def _aims_elsewhere(*given: Any) -> Result:
 
 def _random(*given: Any) -> Result:
     result = _good(*given)
-    MeshData(np.random.default_rng().normal(size=(8, 3)), [[0, 1, 2]]).write(given[2].outputs / "box.npz")
+    MeshData(np.random.default_rng().normal(size=(8, 3)), np.array([[0, 1, 2]])).write(given[2].outputs / "box.npz")
     return result
 
 
@@ -146,11 +152,11 @@ def test_what_no_trial_uses_is_noticed(contract: Bad, tmp_path: Path, task: str,
         contract.test_all_tasks_stages_and_parameters_are_used(Bench(contract, tmp_path))
 
 
-def test_weights_that_nobody_checks_are_noticed(contract: Bad, tmp_path: Path) -> None:
+def test_weights_that_nobody_checks_are_noticed(contract: Bad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contract.run = _good
     contract.trials = (Trial("throw", {}, {"prompt": "x"}),)
-    contract.write_weights = lambda folder, _: (  # type: ignore[method-assign]
-        save_file({"clay": torch.ones(8)}, folder / "clay.safetensors"))
+    monkeypatch.setattr(contract, "write_weights", lambda folder, _: save_file(
+        {"clay": torch.ones(8)}, folder / "clay.safetensors"))
     bench = Bench(contract, tmp_path)
     with pytest.raises(AssertionError, match=r"NaN in clay\.safetensors makes no difference"):
         contract.test_weights_that_are_not_numbers_are_refused(bench)

@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> JobFolder:
 def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
     ball = trimesh.creation.icosphere(3, radius=4)
     ball.apply_translation([10, -20, 5])
-    wanted, told = request(folder, "remesh", ball, max_tokens=512), Silent()
+    wanted, told = request(folder, "remesh", ball), Silent()
     result = run(tiny_pipeline(), wanted, folder, Resources(), told)
     mesh = MeshData.read(folder.outputs / result.artifacts[0].file)
     vertices, faces = mesh.vertices, mesh.faces
@@ -71,14 +71,14 @@ def test_remesh_stays_in_the_box_of_the_original(folder: JobFolder) -> None:
 
 def test_variants_are_draws_of_their_own_and_the_first_is_watched(folder: JobFolder, tmp_path: Path) -> None:
     ball, told, alone = trimesh.creation.icosphere(2), Silent(), JobFolder.create(tmp_path / "alone")
-    wanted = request(folder, "remesh", ball, variants=3, max_tokens=512)
+    wanted = request(folder, "remesh", ball, variants=3)
     result = run(tiny_pipeline(), wanted, folder, Resources(), told)
     assert [artifact.name for artifact in result.artifacts] == ["thing", "thing.v2", "thing.v3"]
     assert {artifact.group for artifact in result.artifacts} == {"variant"}
     meshes = [MeshData.read(folder.outputs / artifact.file) for artifact in result.artifacts]
     assert [len(mesh.faces) for mesh in meshes] == [artifact.properties["faces"] for artifact in result.artifacts]
     assert len({mesh.vertices.tobytes() for mesh in meshes}) == 3
-    run(tiny_pipeline(), request(alone, "remesh", ball, max_tokens=512), alone, Resources(), Silent())
+    run(tiny_pipeline(), request(alone, "remesh", ball), alone, Resources(), Silent())
     first = MeshData.read(alone.outputs / "mesh.npz")
     same = [np.array_equal(first.vertices, mesh.vertices) for mesh in meshes]
     assert same.count(True) == 1, "asked for alone the first one generated is the same, wherever it is ranked"
@@ -139,7 +139,7 @@ def test_a_file_comes_out_of_a_batch_as_it_does_alone(folder: JobFolder, tmp_pat
     names = tuple(f"mesh.{number:03d}.npz" for number in range(1, 5))
     for name, shape in zip(names, shapes, strict=True):
         MeshData(shape.vertices, shape.faces).write(folder.inputs / name)
-    model, options = tiny_pipeline(max_tokens=80), {"variants": 2, "max_tokens": 512}
+    model, options = tiny_pipeline(max_tokens=80), {"variants": 2}
     together = Request("job", "remesh", "silksong", "published", "all", 3, options, {"mesh": names}).validated(SPEC)
     told = Silent()
     result = run(model, together, folder, Resources(), told)
@@ -164,7 +164,7 @@ def test_a_file_comes_out_of_a_batch_as_it_does_alone(folder: JobFolder, tmp_pat
 def test_a_job_holds_no_more_files_than_the_task_takes() -> None:
     names = tuple(f"mesh.{number}.npz" for number in range(17))
     for task, files, most in (("remesh", names, 16), ("repair_mesh", names[:2], 1)):
-        with pytest.raises(BadInput, match=f"cannot take {len(files)} files at once. It takes {most}"):
+        with pytest.raises(BadInput, match=f"cannot take {len(files)} files at once. It takes at most {most}"):
             Request("job", task, "silksong", "published", "all", 3, {}, {"mesh": files}).validated(SPEC)
 
 

@@ -34,7 +34,7 @@ def model() -> SilksongPipeline:
 def _remeshed(model: SilksongPipeline, mesh: MeshData, folder: Path) -> tuple[MeshData, Result]:
     job = JobFolder.create(folder)
     MeshData(mesh.vertices, mesh.faces).write(job.inputs / "mesh.npz")
-    request = Request("job", "remesh", "silksong", "starter", "thing", 0, {"max_tokens": 1024},
+    request = Request("job", "remesh", "silksong", "starter", "thing", 0, {},
                       {"mesh": ("mesh.npz",)}).validated(SPEC)
     result = run(model, request, job, Resources(), Silent())
     return MeshData.read(job.outputs / result.artifacts[0].file), result
