@@ -129,9 +129,9 @@ def test_a_materials_tint_counts():
     (lambda path: box_obj(path), "Its material has no image of its colors"),
     (lambda path: textured_obj(path, ("other",)), "Its material has no image of its colors"),
     (lambda path: trimesh.creation.box().export(path), "It has no UVs"),
-    (lambda path: textured_obj(path, ("paint", "other")), "cannot be told apart"),
+    (lambda path: textured_obj(path, ("paint", "other")), "cannot be kept apart"),
 ], ids=["no material", "a color", "no UVs", "two materials"])
-def test_a_file_without_a_image_is_told(texture, tmp_path, write, why):
+def test_a_file_without_an_image_is_refused(texture, tmp_path, write, why):
     write(tmp_path / "crate.obj")
     ended = texture(tmp_path / "crate.obj", "--prompt", "a chair", "--out", tmp_path / "out", "--cond-type", "tile")
     assert ended.code == 1 and why in ended.err and "--cond-type depth" in ended.err and "Traceback" not in ended.err

@@ -38,9 +38,8 @@ def texture(weights, tmp_path, monkeypatch):
     def run(**options: object) -> np.ndarray:
         folder = JobFolder.create(tmp_path / f"job{len(list(tmp_path.glob('job*')))}")
         painted_box().write(folder.inputs / "mesh.npz")
-        (folder.inputs / "prompt.txt").write_text("a red chair", "utf-8")
-        inputs = {"mesh": ("mesh.npz",), "prompt": ("prompt.txt",)}
-        request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0, FAST | options, inputs)
+        request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0,
+                          FAST | {"prompt": "a red chair"} | options, {"mesh": ("mesh.npz",)})
         result = job.run(model, request.validated(TINY_SPEC), folder, Resources(), Watcher())
         return np.asarray(Image.open(folder.outputs / result.artifacts[0].file)).astype(int)
 

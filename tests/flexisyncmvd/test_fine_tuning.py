@@ -238,9 +238,9 @@ def test_a_lora_paints_what_it_was_tuned_on(
     def red_share(name: str, **options: object) -> float:
         folder = JobFolder.create(tmp_path / name)
         mesh.write(folder.inputs / "mesh.npz")
-        (folder.inputs / "prompt.txt").write_text("a red and white plastic chair", "utf-8")
-        inputs = {"mesh": ("mesh.npz",), "prompt": ("prompt.txt",)}
-        wanted = FAST | {"conditioning_scale": 1.0, "conditioning_scale_end": 1.0} | options
+        inputs = {"mesh": ("mesh.npz",)}
+        wanted = FAST | {"conditioning_scale": 1.0, "conditioning_scale_end": 1.0,
+                         "prompt": "a red and white plastic chair"} | options
         request = Request("job", "texture", "flexisyncmvd", "tiny", "chair", 0, wanted, inputs).validated(TINY_SPEC)
         (texture,) = job.run(model, request, folder, Resources(), Watcher()).artifacts
         pixels = np.array(Image.open(folder.outputs / texture.file), np.float32) / 255.0

@@ -57,9 +57,8 @@ def test_a_held_out_chair_becomes_red_through_the_job(
 ) -> None:
     folder = JobFolder.create(tmp_path / "job")
     chair.write(folder.inputs / "mesh.npz")
-    (folder.inputs / "prompt.txt").write_text("a red wooden chair", "utf-8")
-    inputs = {"mesh": ("mesh.npz",), "prompt": ("prompt.txt",)}
-    request = Request("job", "texture", SPEC.name, STARTER.name, "chair", 0, STARTER.parameter_defaults, inputs)
+    options = {**STARTER.parameter_defaults, "prompt": "a red wooden chair"}
+    request = Request("job", "texture", SPEC.name, STARTER.name, "chair", 0, options, {"mesh": ("mesh.npz",)})
     watcher, began = Watcher(), time.process_time()
     result = run(model, request.validated(SPEC), folder, Resources(), watcher)
     assert time.process_time() - began < SECONDS

@@ -106,9 +106,8 @@ def texture(tmp_path, monkeypatch):
         names = tuple(f"mesh.{number:03d}.npz" for number in range(len(meshes)))
         for mesh, name in zip(meshes, names, strict=True):
             mesh.write(place.inputs / name)
-        (place.inputs / "prompt.txt").write_text("a red chair", "utf-8")
-        request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0, FAST | STRONG | options,
-                          {"mesh": names, "prompt": ("prompt.txt",)})
+        request = Request("job", "texture", "flexisyncmvd", "tiny", "thing", 0,
+                          FAST | STRONG | {"prompt": "a red chair"} | options, {"mesh": names})
         model = job.load(TINY, folder, Resources(), Watcher())
         result = job.run(model, request.validated(TINY_SPEC), place, Resources(), Watcher())
         return np.asarray(Image.open(place.outputs / result.artifacts[0].file)).astype(int)

@@ -25,9 +25,8 @@ def child(tmp_path_factory):
 def texture_job(path, **options) -> JobFolder:
     folder = JobFolder.create(path)
     painted_box().write(folder.inputs / "mesh.001.npz")
-    (folder.inputs / "prompt.txt").write_text("a red chair", "utf-8")
-    inputs = {"mesh": ("mesh.001.npz",), "prompt": ("prompt.txt",)}
-    folder.write_request(Request(path.name, "texture", "flexisyncmvd", "tiny", "thing", 3, FAST | options, inputs))
+    folder.write_request(Request(path.name, "texture", "flexisyncmvd", "tiny", "thing", 3,
+                                 FAST | {"prompt": "a red chair"} | options, {"mesh": ("mesh.001.npz",)}))
     return folder
 
 
@@ -36,7 +35,7 @@ def test_a_job_is_done_and_a_cancelled_one_ends_within_a_second(child, tmp_path)
     events = child.run(folder)
     assert isinstance(events[-1], Done), events[-1]
     artifact = events[-1].result.artifacts[0]
-    assert (artifact.kind, artifact.group) == ("image", "mesh.001.npz")
+    assert (artifact.role, artifact.target) == ("base_color", "mesh.001.npz")
     assert np.asarray(Image.open(folder.outputs / artifact.file)).shape == (512, 512, 3)
     assert {event.file for event in events_of(events, Preview)} == {"views.png"}
     job = child.submit(texture_job(tmp_path / "long", steps=100))
