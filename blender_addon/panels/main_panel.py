@@ -8,8 +8,8 @@ from ..properties import settings_of
 from ..setup.operators import online_complaint, runtime_state
 from .words import region_width, wrapped
 
-RESULT_ORDER, JOBS_ORDER = 1000, 2000
-"""Where panels stand that come after those of the tasks."""
+JOBS_ORDER, FIRST_TASK_ORDER, RESULT_ORDER = 1, 2, 1000
+"""Places of the panels below the first: what runs is in sight before any task, results come after the tasks."""
 
 
 class SidebarPanel:

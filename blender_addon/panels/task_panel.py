@@ -13,7 +13,7 @@ from ..properties import group_of, settings_of
 from ..task_inputs import complaint
 from .delivery_settings import draw_delivery_settings
 from .input_slots import draw_image_slots, draw_prompt
-from .main_panel import SidebarPanel
+from .main_panel import FIRST_TASK_ORDER, SidebarPanel
 from .words import region_width, wrapped
 
 MOST_BUTTONS = 3
@@ -92,11 +92,13 @@ def _draw_weights(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     chosen = chosen_weights(group, offered)
     assert chosen is not None, "a task with weights has chosen ones"
     wrapped(layout, weights_words(chosen), region_width(context), "INFO" if chosen.bundled else "NONE")
-    for weights in offered.weights if chosen.bundled else (chosen,):
-        if not weights.bundled and (weights.files or weights.components):
-            button = layout.operator("meshwright.download_weights", icon="IMPORT",
-                                     text=f"Download {weights.label} ({weights.gigabytes:g} GB)…")
-            button.pipeline, button.weights = offered.spec.name, weights.name
+    downloads = [weights for weights in offered.weights
+                 if not weights.bundled and (weights.files or weights.components)]
+    # One button: for what is chosen above, next to the demo model for the first of the others.
+    for weights in downloads[:1] if chosen.bundled else [weights for weights in downloads if weights == chosen]:
+        button = layout.operator("meshwright.download_weights", icon="IMPORT",
+                                 text=f"Download {weights.label} ({weights.gigabytes:g} GB)…")
+        button.pipeline, button.weights = offered.spec.name, weights.name
 
 
 def weights_words(weights: WeightSet) -> str:
@@ -115,6 +117,6 @@ def _split_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
 def panel_class(offered: OfferedTask, number: int) -> type[bpy.types.Panel]:
     """The panel of one task, the `number`th, to be registered."""
     return type(f"MESHWRIGHT_PT_{offered.key}", (TaskPanel, bpy.types.Panel), {
-        "bl_label": offered.label, "bl_options": {"DEFAULT_CLOSED"} if number else set(), "bl_order": number + 1,
-        "offered": offered,
+        "bl_label": offered.label, "bl_options": {"DEFAULT_CLOSED"} if number else set(),
+        "bl_order": FIRST_TASK_ORDER + number, "offered": offered,
     })
