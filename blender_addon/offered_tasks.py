@@ -13,7 +13,7 @@ from .backend.pipelines import registry
 LONGEST_KEY = 49
 """Blender's class names have at most 63 characters, and "MESHWRIGHT_OT_" takes 14."""
 _DIGEST = 8
-_ORDER: dict[Delivery, int] = {"object": 0, "parts": 0, "material": 1, "replace": 2, "groups": 3, "text": 4}
+_ORDER: dict[Delivery, int] = {"parts": 0, "object": 1, "material": 2, "replace": 3, "groups": 4, "text": 5}
 """Generators first, then what works on a mesh that is there."""
 
 
