@@ -33,9 +33,9 @@ def _press_after_the_death(window: Any, name: str, operator: str, across: float,
     while not job.fraction and not job.ended and time.monotonic() < end:
         yield 0.2
     window.signal_workers(signal.SIGSTOP)  # still at work when the button is found
-    yield from window.scroll_to_the_end()
+    yield from window.scroll_to_the_start()
     window.photograph(f"dead-worker-{name.replace(' ', '-')}-before")
-    button = yield from window.find_button(operator, across, upward=True)
+    button = yield from window.find_button(operator, across)
     window.say(f"{name} button", button)
     window.say(f"{name} state before", str(job.state))
     if button is None or job.ended:
@@ -46,7 +46,7 @@ def _press_after_the_death(window: Any, name: str, operator: str, across: float,
     window.click(*button)
     yield 1.5
     engine.poll_once = look
-    yield from window.scroll_to_the_end()
+    yield from window.scroll_to_the_start()
     window.photograph(f"dead-worker-{name.replace(' ', '-')}")
     while not job.ended and time.monotonic() < end:
         yield 0.2

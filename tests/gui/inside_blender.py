@@ -81,19 +81,17 @@ class Window:
         yield 1.0
         self.say("tab", self.sidebar.active_panel_category)
 
-    def find_button(self, operator: str, across: float = 0.5,
-                    upward: bool = False) -> Generator[float, None, tuple[int, int] | None]:
+    def find_button(self, operator: str, across: float = 0.5) -> Generator[float, None, tuple[int, int] | None]:
         """Where in the sidebar the operator's button is, None when it is nowhere to be seen.
 
         `across` is the share of the sidebar's width at which the button lies. Blender tells no button's position: so
-        the mouse goes down, or up, the sidebar, and at each stop Blender's own shortcut copies the command of the
+        the mouse goes down the sidebar, and at each stop Blender's own shortcut copies the command of the
         button under it.
         """
         height = bpy.context.window_manager.windows[0].height
         x = self.sidebar.x + int(self.sidebar.width * across)
         top, bottom = height - self.sidebar.y - self.sidebar.height, height - self.sidebar.y
-        stops = range(top + 10, bottom, 14)
-        for y in reversed(stops) if upward else stops:
+        for y in range(top + 10, bottom, 14):
             bpy.context.window_manager.clipboard = ""
             self._do("xdotool", "mousemove", str(x), str(y))
             yield 0.15
@@ -103,11 +101,11 @@ class Window:
                 return x, y
         return None
 
-    def scroll_to_the_end(self) -> Steps:
-        """Turn the mouse wheel until the end of the sidebar is to be seen."""
+    def scroll_to_the_start(self) -> Steps:
+        """Turn the mouse wheel until the start of the sidebar, where the jobs are, is visible."""
         x, height = self.sidebar.x + self.sidebar.width // 2, bpy.context.window_manager.windows[0].height
         self._do("xdotool", "mousemove", str(x), str(height - self.sidebar.y - self.sidebar.height // 2),
-                 "click", "--repeat", "40", "--delay", "20", "5")
+                 "click", "--repeat", "40", "--delay", "20", "4")
         yield 1.0
 
     def click(self, x: int, y: int) -> None:
