@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, recent, task_classes
+from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, recent, status_bar, task_classes
 from .materials import variants
 from .panels import preferences_box
 from .setup import operators as setup_operators
@@ -14,9 +14,10 @@ CLASSES = (*preferences_box.CLASSES, *variants.CLASSES, *setup_operators.CLASSES
 
 
 def _show(listed: Sequence[jobs.Job]) -> None:
-    """Previews of the work so far: meshes in the scene, images in the list of jobs."""
+    """The work so far: meshes in the scene, images in the tab, progress in the status bar."""
     deliver.preview.show(listed)
     job_images.show(listed)
+    status_bar.follow(listed)
 
 
 def register() -> None:
@@ -30,11 +31,13 @@ def register() -> None:
                   show=_show)
     deliver.preview.register()
     job_images.register()
+    status_bar.register()
     setup_operators.register(jobs.end_worker)
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    status_bar.unregister()
     job_images.unregister()
     deliver.preview.unregister()
     jobs.unregister()
