@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..contract import BadInput, MeshwrightError
 from ..pipelines import registry
 from ..worker import job_run
-from .arguments import build_parser, with_dashes, worker_settings
+from .arguments import build_parser, with_dashes, with_task_joined, worker_settings
 from .catalogue import print_specs
 from .configuration import with_configuration
 from .session import INTERRUPTED
@@ -31,7 +31,7 @@ def _run(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return _train(arguments[1], list(arguments[2:]))
     parser = build_parser()
-    options = parser.parse_args(with_dashes(with_configuration(arguments)))
+    options = parser.parse_args(with_dashes(with_configuration(with_task_joined(arguments))))
     for report in registry.complaints():
         sys.stderr.write(f"{report}\n")
     if options.command == "worker":

@@ -59,6 +59,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def with_task_joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with a pipeline and its task as one command: `workflow asset` as `workflow-asset`."""
+    command = "-".join(arguments[:2])
+    return [command, *arguments[2:]] if len(arguments) > 1 and command in commands() else list(arguments)
+
+
 def with_dashes(arguments: Sequence[str]) -> list[str]:
     """The arguments with `--azimuths -90,0,90` as `--azimuths=-90,0,90`, for all of the task's texts: argparse takes
     what starts with a dash for an option, but no option starts with a number.

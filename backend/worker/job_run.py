@@ -16,6 +16,7 @@ from ..contract import (
     Done,
     Event,
     Failed,
+    JobFolder,
     MeshwrightError,
     PipelineSpec,
     Request,
@@ -24,6 +25,7 @@ from ..contract import (
 )
 from ..pipelines import registry
 from ..weights.location import installed_components, locate
+from ..workflows.step_progress import JobReport
 from . import devices
 from .adapter import find_adapter
 from .failure import out_of_memory_error, report_of
@@ -33,6 +35,7 @@ from .models import ModelStore
 from .progress import JobProgress
 from .settings import AUTO, Settings
 from .time_left import Estimate, Statistics, TimedRun
+from .workflow_steps import WorkflowSteps
 
 PACKAGE = __name__.rpartition(".worker.")[0]
 logger = logging.getLogger(__name__)
@@ -125,15 +128,31 @@ class JobRunner:
         kind = f"{spec.name}/{task.name}/{request.weights}/{resources.device}" + (f"/{batch}" if batch > 1 else "")
         kind += f"/{resources.memory_mode}" if resources.memory_mode != "full" else ""
         progress = JobProgress(job, task, Estimate(task, request.parameters, self._statistics.latest(kind)))
-        model = self._model(request, spec, resources, progress) if task.needs_weights else None
-        progress.check()
-        result = find_adapter(spec.name).run(model, request, job.folder, resources, progress)
-        progress.check()
+        result = self._run(request, spec, job.folder, resources, progress)
         self._statistics.record(kind, TimedRun(request.parameters, progress.seconds))
         notes = (*result.notes, *(note for note in progress.notes if note not in result.notes))
         return replace(result, seconds=progress.seconds, notes=notes)
 
-    def _model(self, request: Request, spec: PipelineSpec, resources: Resources, progress: JobProgress) -> Any:
+    def _run(self, request: Request, spec: PipelineSpec, folder: JobFolder, resources: Resources, progress: JobReport
+             ) -> Result:
+        """What the pipeline makes of a validated request; a workflow comes back here with each of its steps."""
+        if spec.name == registry.WORKFLOW:
+            from ..workflows.run import run_workflow  # it brings torch along, which a greeting does not wait for
+
+            def perform(step: Request, of: PipelineSpec, own: JobFolder, report: JobReport) -> Result:
+                step_resources = self._resources(step, of)
+                return self._run(step, of, own, replace(step_resources, chunk_scale=resources.chunk_scale), report)
+
+            return run_workflow(registry.chain(request.task), request, folder, progress,
+                                WorkflowSteps(self._settings.models, perform))
+        needs_weights = spec.task(request.task).needs_weights
+        model = self._model(request, spec, resources, progress) if needs_weights else None
+        progress.check()
+        result = find_adapter(spec.name).run(model, request, folder, resources, progress)
+        progress.check()
+        return result
+
+    def _model(self, request: Request, spec: PipelineSpec, resources: Resources, progress: JobReport) -> Any:
         weights = spec.weight_set(request.weights)
 
         def load() -> Any:

@@ -22,7 +22,7 @@ from ..contract import (
     Submit,
 )
 from . import devices
-from .adapter import adapter_is_imported, find_adapter
+from .adapter import adapter_is_imported, find_adapter, pipelines_of
 from .job import Job
 from .job_run import JobRunner
 from .models import ModelStore
@@ -141,12 +141,12 @@ class Worker:
         The imports take seconds and cannot be interrupted, but a waiting job can be cancelled at once.
         """
         try:
-            pipeline = job.folder.read_request().pipeline
-            if not adapter_is_imported(pipeline):
-                with self._changed:
-                    if job in self._queue:
-                        job.report(Loading(job.name, "libraries"))
-                find_adapter(pipeline)
+            for pipeline in pipelines_of(job.folder.read_request()):
+                if not adapter_is_imported(pipeline):
+                    with self._changed:
+                        if job in self._queue:
+                            job.report(Loading(job.name, "libraries"))
+                    find_adapter(pipeline)
         except Exception:  # whatever is wrong is met again, and reported, when the job runs
             logger.debug("Preparing job %s failed", job.name, exc_info=True)
 
