@@ -22,11 +22,14 @@ from .event import (
 )
 from .job_folder import JobFolder
 from .license import License
+from .line import MAXIMUM_LINE_BYTES, item_of, line_of
 from .mesh_data import MeshData
 from .message import (
     Cancel,
     FreeMemory,
     Message,
+    Ping,
+    Pong,
     Ready,
     Shutdown,
     Submit,
@@ -48,6 +51,7 @@ from .whole_file import replace_whole, write_text_whole
 __all__ = [
     "DOWNLOAD_WEIGHTS",
     "MATERIAL_ROLES",
+    "MAXIMUM_LINE_BYTES",
     "MAXIMUM_SEED",
     "MEMORY_MODES",
     "TERMINAL_EVENTS",
@@ -79,7 +83,9 @@ __all__ = [
     "MeshwrightError",
     "Message",
     "Parameter",
+    "Ping",
     "PipelineSpec",
+    "Pong",
     "Preset",
     "Preview",
     "Progress",
@@ -102,6 +108,8 @@ __all__ = [
     "event_from_json",
     "event_to_json",
     "given",
+    "item_of",
+    "line_of",
     "message_from_json",
     "message_to_json",
     "replace_whole",

@@ -23,6 +23,7 @@ from ..contract import (
     Resources,
     Result,
 )
+from ..contract.engine_end import is_driver_failure
 from ..pipelines import registry
 from ..weights.location import installed_components, locate
 from ..workflows.step_progress import JobReport
@@ -48,29 +49,38 @@ class JobRunner:
 
     def __init__(self, settings: Settings, models: ModelStore, statistics: Statistics) -> None:
         self._settings, self._models, self._statistics = settings, models, statistics
+        self.device_lost = False
+        """Whether the GPU's driver gave up: no further job can run in this process."""
 
     def run(self, job: Job) -> None:
         """Run the job to its end. Raises nothing: exactly one terminal event reports the outcome."""
         job.report(self._outcome(job))
 
     def _outcome(self, job: Job) -> Event:
+        outcome: Event | None = None
         try:
             _demand_folder(job)
             with _job_log(job):
-                try:
-                    result = self._perform(job)
-                    job.folder.write_result(result)
-                    return Done(job.name, result)
-                except Cancelled:
-                    logger.info("Cancelled")
-                    return CancelledEvent(job.name)
-                except Exception as error:  # noqa: BLE001  the process boundary: a job's failure is data, never our end
-                    return self._failed(job, error)
+                outcome = self._logged_outcome(job)
         except (OSError, BadInput) as error:  # there is no log to write to
+            # A log that could not be closed changes nothing of an outcome: the result is on the disk.
+            return outcome or self._failed(job, error)
+        return outcome
+
+    def _logged_outcome(self, job: Job) -> Event:
+        try:
+            result = self._perform(job)
+            job.folder.write_result(result)
+            return Done(job.name, result)
+        except Cancelled:
+            logger.info("Cancelled")
+            return CancelledEvent(job.name)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the process boundary: a job's failure is data
             return self._failed(job, error)
 
-    def _failed(self, job: Job, error: Exception) -> Failed:
+    def _failed(self, job: Job, error: Exception | SystemExit) -> Failed:
         report = report_of(error, job.folder.path)
+        self.device_lost |= is_driver_failure(str(error))
         logger.error("%s", report, exc_info=error)
         try:
             job.folder.write_error(report)
