@@ -42,6 +42,12 @@ def jobs_folder() -> Path:
     return Path(bpy.path.abspath(chosen)) if chosen else user_folder("jobs")
 
 
+def hub_address() -> str:
+    """The model hub's address, "" for the public one. An address without a scheme is taken as https."""
+    address = own().hub_address.strip().rstrip("/")
+    return address if not address or "://" in address else f"https://{address}"
+
+
 def pipelines_folder() -> Path | None:
     """Where further pipelines are: the environment variable first, then the preference; None while none may run."""
     chosen = own()
@@ -85,5 +91,5 @@ def worker_settings() -> WorkerSettings | None:
         device=chosen.device.strip() or "auto", second_device=chosen.second_device.strip(),
         memory_mode=chosen.memory_mode, compile=chosen.compile_networks,
         statistics=user_folder("statistics") / "stages.json", offline=not bpy.app.online_access,
-        in_process=runs_in_process(), pipelines=pipelines_folder(),
+        in_process=runs_in_process(), pipelines=pipelines_folder(), hub=hub_address(), token=chosen.hub_token.strip(),
     )

@@ -20,12 +20,14 @@ class Queued:
 
 @dataclass(frozen=True)
 class Downloading:
-    """Bytes of weights that arrived; `of` is 0 while the size is unknown."""
+    """Bytes of weights that arrived; `of` is 0 while the size is unknown. `wait` are the seconds until the hub is asked
+    again, where it asked for that or did not answer."""
 
     job: str
     file: str
     bytes: int
     of: int
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)

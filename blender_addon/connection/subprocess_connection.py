@@ -190,6 +190,7 @@ def environment(settings: WorkerSettings) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
     kept["PYTHONNOUSERSITE"] = "1"
     kept["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    kept |= settings.hub_environment
     if settings.offline:
         kept["HF_HUB_OFFLINE"] = "1"
     if settings.pipelines is not None:

@@ -46,6 +46,16 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
         name="Jobs", subtype="DIR_PATH",
         description="Folder of jobs and their results. Empty: the extension's own folder",
     )
+    hub_address: bpy.props.StringProperty(
+        name="Model Hub",
+        description="Address of a mirror to download weights from, for example https://hub.example.org. "
+                    "Empty: huggingface.co",
+    )
+    hub_token: bpy.props.StringProperty(
+        name="Access Token", subtype="PASSWORD",
+        description="Your token for weights whose authors ask you to accept their terms on the hub's page. It is sent "
+                    "to the model hub only, and Blender saves it unencrypted with your preferences",
+    )
     device: bpy.props.StringProperty(
         name="Device", default="auto", search=_device_names, search_options={"SUGGESTION"},
         description="auto, cuda:0, mps or cpu",
@@ -94,6 +104,9 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
         column.label(text=f"The environment variable {PYTHON_VARIABLE} overrides this", icon="INFO")
     column.prop(preferences, "models_folder")
     column.prop(preferences, "jobs_folder")
+    column.separator()
+    column.prop(preferences, "hub_address")
+    column.prop(preferences, "hub_token")
     column.separator()
     for name in ("device", "second_device", "memory_mode", "compile_networks", "run_in"):
         column.prop(preferences, name)
