@@ -20,7 +20,7 @@ from ...painting.surface_fill import fill_surface
 from ...painting.view_bake import bake_views
 from ..common.attention import fastest_attention
 from ..common.finiteness import finite
-from ..common.image_condition import normalize_image
+from ..common.image_condition import image_tokens
 from ..common.rrdbnet import RRDBNet, enlarge
 from ..common.saved_network import read_saved
 from .attention import MATERIALS
@@ -28,7 +28,7 @@ from .autoencoding import FACTOR, decode, encode, to_pixels
 from .conditions import Conditions
 from .control_maps import control_maps
 from .random_draws import Draws
-from .reference_image import encoder_pixels, pixels_of, reference_view
+from .reference_image import encoder_image, pixels_of, reference_view
 from .rotary import position_values, voxel_indices
 from .sampling import Predictor, sample
 from .scene import PaintScene
@@ -122,8 +122,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         """What guides the network, for one pass with all branches or one pass for each, the unguided one first."""
         device, views = self._execution_device, len(positions)
         reference = reference_view(image, settings.view_size)
-        pixels = normalize_image(encoder_pixels(reference)).to(device, self.image_encoder.dtype)
-        tokens = self.image_encoder(pixels).last_hidden_state.to(self.unet.dtype)
+        tokens = image_tokens(self.image_encoder, encoder_image(reference).to(device)).all.to(self.unet.dtype)
         reports.check()
         colors = pixels_of(reference).to(device) / 255.0
         side = settings.view_size // FACTOR

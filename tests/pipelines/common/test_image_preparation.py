@@ -10,6 +10,7 @@ from PIL import Image
 
 from backend.contract import BadInput
 from backend.pipelines.common.image_preparation import (
+    Centering,
     has_transparency,
     load_image,
     prepare_image,
@@ -154,6 +155,35 @@ def test_recenter_leaves_a_tenth_free_and_keeps_the_middle(cut_out):
     assert rows.max() - rows.min() + 1 == 72
     assert abs((rows.min() + rows.max()) / 2 - 39.5) <= 1
     assert abs((columns.min() + columns.max()) / 2 - 39.5) <= 1
+
+
+@pytest.mark.parametrize("border", [0.0, 0.15, 0.5])
+@pytest.mark.parametrize("scaling", ["float", "8 bit"])
+def test_the_border_is_an_argument(cut_out, border, scaling):
+    rows, columns = np.nonzero(recenter(cut_out, Centering(border, scaling=scaling))[..., 3])
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == int(80 * (1 - border))
+    assert abs((rows.min() + rows.max()) / 2 - 39.5) <= 1
+
+
+@pytest.mark.parametrize("last_lost", [False, True])
+def test_without_scaling_the_square_follows_the_object(last_lost):
+    image = np.zeros((40, 60, 4), np.uint8)
+    image[3:19, 5:13] = np.random.default_rng(0).integers(1, 256, (16, 8, 4))
+    square = recenter(image, Centering(0.2, last_lost=last_lost, scaling="none"))
+    height, width = (15, 7) if last_lost else (16, 8)
+    assert square.shape == (round(height / 0.8), round(height / 0.8), 4)
+    top, left = ((len(square) - length) // 2 for length in (height, width))
+    assert np.array_equal(square[top : top + height, left : left + width], image[3 : 3 + height, 5 : 5 + width])
+    assert np.count_nonzero(square[..., 3]) == height * width
+
+
+def test_fainter_pixels_than_the_faintest_do_not_count():
+    image = np.zeros((40, 40, 4), np.uint8)
+    image[10:20, 10:20] = 255
+    noisy = image.copy()
+    noisy[0, 0, 3] = 7
+    assert np.array_equal(recenter(noisy, Centering(faintest=8)), recenter(image))
+    assert not np.array_equal(recenter(noisy), recenter(image))
 
 
 @pytest.mark.parametrize("visible", [np.s_[5:6, 5:6], np.s_[5:6, 2:40], np.s_[2:40, 5:6], np.s_[3:40, 3:5]])

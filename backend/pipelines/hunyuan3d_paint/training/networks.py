@@ -11,6 +11,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
+from ...common.image_condition import image_tokens
 from ..conditions import Conditions
 from ..unet import PaintUNet, ReferenceUNet
 from .presets import Preset
@@ -42,7 +43,7 @@ class Denoiser(nn.Module):
         self,
         sample: Tensor,
         timestep: Tensor,
-        pixels: Tensor,
+        images: Tensor,
         reference: Tensor,
         with_image: Tensor,
         voxels: Mapping[int, Tensor],
@@ -53,13 +54,13 @@ class Denoiser(nn.Module):
         Args:
             sample: `[B * P * N, 12, h, h]`, see `PaintUNet`.
             timestep: `[B * P * N]`, the same for the rows of an object.
-            pixels: normalized images for the encoder `[B, 3, 224, 224]`.
+            images: for the encoder, `[B, 3, 224, 224]` in [0, 1].
             reference: their latents `[B, 4, h, h]`.
             with_image: bool `[B]`, which objects see their image; the others are painted without guidance.
             voxels: see `Conditions`.
             views: N.
         """
-        tokens = self.image_encoder(pixels).last_hidden_state * with_image[:, None, None]
+        tokens = image_tokens(self.image_encoder, images).all * with_image[:, None, None]
         features = self.reference_unet(reference)
         looking = with_image.nonzero()[:, 0]
         features = {name: tokens_of[looking] for name, tokens_of in features.items()}
