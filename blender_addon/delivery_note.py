@@ -1,37 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a result goes, as plain data: `delivery.json` in the job folder. Written by capture, read by deliver.
 
-Datablocks are named by `session_uid`, which survives renaming and undo, and by name for another session of Blender.
+Datablocks are named by `session_uid`, which survives renaming and undo, and by name for when the file was opened again.
 Coordinates are Blender's world frame, meters.
 """
 
-import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import bpy
 import numpy as np
 
+from . import opened_file
 from .backend.contract import Delivery, JobFolder, MeshData, Request
 from .backend.contract.json_form import from_json, to_json
 from .backend.pipelines import registry
+from .opened_file import OpenedFile
 
 MeshSource = Literal["EVALUATED", "BASE"]
 _FILE = "delivery.json"
-_SESSION = uuid.uuid4().hex
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One datablock of one session of Blender."""
+    """One datablock of a blend file. `session` is the file's opening, in which `uid` holds."""
 
     name: str
     uid: int
-    session: str = _SESSION
+    session: str = field(default_factory=opened_file.opening)
 
     def find(self, collection: bpy.types.bpy_prop_collection) -> bpy.types.ID | None:
-        """The datablock, or None when it no longer exists. In another session the name decides."""
-        if self.session != _SESSION:
+        """The datablock, or None when it no longer exists. Once the file was opened again the name decides."""
+        if self.session != opened_file.opening():
             return collection.get(self.name)
         return next((datablock for datablock in collection if datablock.session_uid == self.uid), None)
 
@@ -104,8 +104,11 @@ class DeliveryNote:
     Attributes:
         delivery: what kind of result it is, as the task's spec said.
         scene: where it goes; None for the current one.
+        file: the blend file that it was asked from, and alone goes into; None for any.
         cursor, size, fit: new objects go to the cursor with `size` as their largest extent or, with `fit`, inside the
             targets' bounds.
+        clear: whether new objects at the cursor move next to others that are in their way.
+        select, frame: whether the result is selected, and whether the viewports turn to it.
         targets: the captured objects, in the order of the mesh input's files.
         materials: how each target takes its new material, of the same index.
         image: name of the image that was used, "" for none.
@@ -116,9 +119,13 @@ class DeliveryNote:
 
     delivery: Delivery = "object"
     scene: Reference | None = None
+    file: OpenedFile | None = None
     cursor: tuple[float, ...] = (0.0, 0.0, 0.0)
     size: float = 1.0
     fit: bool = False
+    clear: bool = True
+    select: bool = False
+    frame: bool = False
     targets: tuple[Target, ...] = ()
     materials: tuple[MaterialPlacement, ...] = ()
     image: str = ""
@@ -141,6 +148,21 @@ class DeliveryNote:
         return from_json(cls, data, "delivery")
 
 
+def ask_here(folder: JobFolder) -> None:
+    """Have a job's result go into the file that is open now, as the artist asks.
+
+    Objects that another file has are no longer looked for: one that happens to have the same name is left alone.
+    Raises MeshwrightError when the folder cannot be written.
+    """
+    note = DeliveryNote.read(folder)
+    if note.file is None or note.file.is_open:
+        return
+    if note.file.last_path or note.file.is_of_this_session:
+        targets = tuple(replace(target, reference=_lost(target.reference)) for target in note.targets)
+        note = replace(note, scene=None, superseded=None, targets=targets)
+    replace(note, file=opened_file.current()).write(folder)
+
+
 def captured_files(request: Request) -> tuple[str, ...]:
     """The captured meshes' files in the job's inputs, in the order of the note's targets. Raises BadInput."""
     slot = registry.spec(request.pipeline).task(request.task).mesh_input
@@ -150,3 +172,8 @@ def captured_files(request: Request) -> tuple[str, ...]:
 def reference(datablock: bpy.types.ID) -> Reference:
     """How to find this datablock again."""
     return Reference(datablock.name, datablock.session_uid)
+
+
+def _lost(known: Reference) -> Reference:
+    """One that finds nothing."""
+    return Reference(known.name, 0)

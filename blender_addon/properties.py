@@ -25,6 +25,13 @@ _SHARED: Mapping[str, object] = {
             ("CURSOR", "At the 3D Cursor", "Standing on the 3D cursor, at the given size"),
             ("SELECTED", "In the Selection", "Fitted into the bounds of the selected objects"),
         ]),
+    "keep_clear": bpy.props.BoolProperty(
+        name="Keep Clear", default=True,
+        description="Place the result next to objects that stand at the 3D cursor, instead of inside them"),
+    "select_result": bpy.props.BoolProperty(
+        name="Select Result", description="Select the result when it arrives. Off: your selection stays as it is"),
+    "frame_result": bpy.props.BoolProperty(
+        name="Frame Result", description="Turn the 3D viewports to the result when it arrives"),
     "mesh_source": bpy.props.EnumProperty(
         name="Mesh", description="Which version of the mesh to use", items=[
             ("EVALUATED", "With Modifiers", "The mesh as the viewport shows it"),

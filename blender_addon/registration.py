@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_images, jobs, operators, panels, preferences, recent, task_classes
+from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, recent, task_classes
 from .materials import variants
 from .panels import preferences_box
 from .setup import operators as setup_operators
@@ -25,6 +25,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     task_classes.register(CLASSES, preferences.pipelines_folder())
     variants.register()
+    opened_file.register()  # before the queue, whose handler asks which file is open
     jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
                   show=_show)
     deliver.preview.register()
@@ -37,6 +38,7 @@ def unregister() -> None:
     job_images.unregister()
     deliver.preview.unregister()
     jobs.unregister()
+    opened_file.unregister()
     setup_operators.stop()
     variants.unregister()
     task_classes.unregister()

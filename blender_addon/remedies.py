@@ -9,6 +9,7 @@ from . import jobs
 from .backend.contract import BadInput, MeshwrightError, Parameter, Remedy, TaskSpec
 from .backend.contract.parameter import Value
 from .backend.pipelines import registry
+from .delivery_note import ask_here
 from .submission import submit_again
 
 LABELS: Mapping[Remedy, str] = {
@@ -19,6 +20,7 @@ LABELS: Mapping[Remedy, str] = {
     Remedy.CHOOSE_FOLDER: "Choose Folder…",
     Remedy.OPEN_PREFERENCES: "Open Preferences…",
     Remedy.OPEN_LOG: "Open Log",
+    Remedy.DELIVER_HERE: "Deliver Here",
     Remedy.RETRY: "Retry",
 }
 
@@ -85,6 +87,11 @@ def _ask_for_weights(job: jobs.Job) -> None:
     bpy.ops.meshwright.download_weights("INVOKE_DEFAULT", pipeline=pipeline, weights=weights)
 
 
+def _deliver_here(job: jobs.Job) -> None:
+    ask_here(job.folder)
+    jobs.deliver_again(job.id)
+
+
 _ACTIONS: Mapping[Remedy, Callable[[jobs.Job], object]] = {
     Remedy.FREE_MEMORY: _free_and_retry,
     Remedy.LOWER_RESOLUTION: _retry_lower,
@@ -93,5 +100,6 @@ _ACTIONS: Mapping[Remedy, Callable[[jobs.Job], object]] = {
     Remedy.CHOOSE_FOLDER: lambda job: bpy.ops.meshwright.open_preferences(),
     Remedy.OPEN_PREFERENCES: lambda job: bpy.ops.meshwright.open_preferences(),
     Remedy.OPEN_LOG: lambda job: bpy.ops.meshwright.open_log(job=job.request.job),
+    Remedy.DELIVER_HERE: _deliver_here,
     Remedy.RETRY: lambda job: submit_again(job.folder),
 }

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import bpy
 
-from . import jobs
+from . import jobs, opened_file
 from .backend.contract import (
     DOWNLOAD_WEIGHTS,
     MAXIMUM_SEED,
@@ -25,7 +25,7 @@ from .backend.contract.parameter import Value
 from .backend.pipelines import registry
 from .capture import target_of
 from .deliver.provenance import SIZE
-from .delivery_note import DeliveryNote, Transfer, reference
+from .delivery_note import DeliveryNote, Transfer, ask_here, reference
 from .offered_tasks import OfferedTask
 from .parameter_groups import chosen_weights
 from .preferences import jobs_folder
@@ -82,13 +82,14 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     request = request.validated(registry.spec(request.pipeline))
     folder = JobFolder.create(jobs_folder() / request.job)
     shutil.copytree(earlier.inputs, folder.inputs, dirs_exist_ok=True)
+    ask_here(earlier)
     note = DeliveryNote.read(earlier)
     if note.delivery == "material" and seed is not None:
         note = replace(note, rerolled=earlier.path.name)
     if superseded is not None and note.delivery != "text":  # a described object is not what the job made
         note = replace(note, superseded=reference(superseded))
         if note.delivery in PLACED:
-            note = replace(note, fit=False, cursor=tuple(superseded.matrix_world.translation),
+            note = replace(note, fit=False, clear=False, cursor=tuple(superseded.matrix_world.translation),
                            size=superseded.get(SIZE, note.size))
     note.write(folder)
     folder.write_request(request)
@@ -134,8 +135,10 @@ def _note(context: bpy.types.Context, offered: OfferedTask, meshes: Sequence[bpy
                        "Select an object, or place the result at the 3D cursor.")
     image = next(iter(given_images(context.scene, offered).values()), None)
     return DeliveryNote(
-        delivery=delivery, scene=reference(context.scene), cursor=tuple(context.scene.cursor.location),
-        size=settings.size, fit=fit, targets=tuple(map(target_of, context.selected_objects if fit else meshes)),
+        delivery=delivery, scene=reference(context.scene), file=opened_file.current(),
+        cursor=tuple(context.scene.cursor.location),
+        size=settings.size, fit=fit, clear=settings.keep_clear, select=settings.select_result,
+        frame=settings.frame_result, targets=tuple(map(target_of, context.selected_objects if fit else meshes)),
         image=image.name if image else "", transfer=Transfer(
             settings.keep_materials, settings.keep_uvs, settings.keep_weights, settings.mesh_source))
 

@@ -17,6 +17,7 @@ class Remedy(StrEnum):
     CHOOSE_FOLDER = "choose_folder"
     OPEN_PREFERENCES = "open_preferences"
     OPEN_LOG = "open_log"
+    DELIVER_HERE = "deliver_here"
     RETRY = "retry"
 
 

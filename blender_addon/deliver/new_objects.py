@@ -7,10 +7,11 @@ import numpy as np
 from ..backend.contract import VARIANT_GROUP
 from ..names import fitted
 from .arrived_mesh import ArrivedMesh, combined_bounds, read_meshes
+from .clearance import free_placement
 from .finished_job import Delivered, FinishedJob
 from .mesh_objects import material_of, new_mesh
 from .part_tree import build_tree, unused_name
-from .placement import Placement, in_place, placement
+from .placement import Placement, in_place
 from .provenance import SIZE, attach
 from .scene import hide_targets
 from .variants import mark_variants
@@ -20,7 +21,7 @@ def deliver_object(job: FinishedJob) -> Delivered:
     """One object, standing where the artist wants it. Further meshes are variants of it: hidden, one click away."""
     meshes = read_meshes(job.folder, job.result)
     low, high = combined_bounds(meshes)
-    place = placement(job.note, low, high)
+    place = free_placement(job.note, low, high, job.scene, job.view_layer)
     objects = [_standing_object(job, arrived, place) for arrived in meshes]
     hidden = mark_variants(objects, job.view_layer) if meshes[0].artifact.group == VARIANT_GROUP else []
     shown = tuple(item for item in objects if item not in hidden)
@@ -30,7 +31,8 @@ def deliver_object(job: FinishedJob) -> Delivered:
 def deliver_parts(job: FinishedJob) -> Delivered:
     """One collection, one empty, one named object a part."""
     meshes = read_meshes(job.folder, job.result)
-    return _tree(job, meshes, placement(job.note, *combined_bounds(meshes)), by_group=False)
+    place = free_placement(job.note, *combined_bounds(meshes), job.scene, job.view_layer)
+    return _tree(job, meshes, place, by_group=False)
 
 
 def deliver_groups(job: FinishedJob) -> Delivered:

@@ -4,7 +4,7 @@
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -15,14 +15,13 @@ from ..delivery_note import DeliveryNote
 from ..jobs.job import Job
 from ..names import fitted
 from .arrived_mesh import read_checked
+from .clearance import MARK, free_placement
 from .mesh_objects import fill
 from .placement import placement
-from .scene import rendering
+from .scene import modal_operator, rendering, view_layer_of
 
 log = logging.getLogger(__name__)
 
-MARK = "meshwright_preview"
-"""Custom property of every preview: the job's name."""
 SECONDS_BETWEEN = 0.2
 LARGEST_SHARE = 0.05
 """Of Blender's time, for previews."""
@@ -30,7 +29,8 @@ LARGEST_SHARE = 0.05
 
 @dataclass
 class _Shown:
-    """What is shown of one job: its object, which of its previews, from when on the next may come.
+    """What is shown of one job: its object, which of its previews, from when on the next may come, where
+    it stands in the world.
 
     `uid` is None before the first one and after undo; `unwanted` when the artist deleted the object, or its place went.
     """
@@ -40,6 +40,7 @@ class _Shown:
     count: int = 0
     next_at: float = 0.0
     unwanted: bool = False
+    location: np.ndarray | None = None
 
 
 _shown: dict[str, _Shown] = {}
@@ -50,7 +51,7 @@ def show(jobs: Sequence[Job]) -> None:
 
     Called after each step of the queue. A preview that the artist deletes does not come back.
     """
-    if rendering():
+    if rendering() or modal_operator():
         return
     followed = [job for job in jobs if job.shows_mesh and not job.ended and not job.cancelling]
     for name in set(_shown) - {job.id for job in followed}:
@@ -97,7 +98,7 @@ def _update(shown: _Shown, job: Job) -> None:
         log.warning("No preview: %s", error)
         shown.count = job.preview_count
         return
-    scene, parent, matrix = _place(shown.note, *mesh.bounds.astype(np.float64))
+    scene, parent, matrix = _place(shown, *mesh.bounds.astype(np.float64))
     if scene is None:
         shown.unwanted = True
         if item:
@@ -114,17 +115,24 @@ def _update(shown: _Shown, job: Job) -> None:
     shown.next_at = begin + max(SECONDS_BETWEEN, (time.monotonic() - begin) / LARGEST_SHARE)
 
 
-def _place(note: DeliveryNote, low: np.ndarray,
+def _place(shown: _Shown, low: np.ndarray,
            high: np.ndarray) -> tuple[bpy.types.Scene | None, bpy.types.Object | None, Matrix]:
     """(scene or None where the place has gone, parent, matrix below it) for a preview with these bounds.
 
-    Below its target it stands as that does: moved, sheared, mirrored, whatever comes.
+    Below its target it stands as that does: moved, sheared, mirrored. Elsewhere it stays where the first one was put.
     """
+    note = shown.note
+    if note.file is not None and not note.file.is_open:
+        return None, None, Matrix()
     scene = note.scene.find(bpy.data.scenes) if note.scene else bpy.context.scene
     if note.delivery in ("replace", "material") and note.targets:
         target = note.targets[0].reference.find(bpy.data.objects)
         return scene if target else None, target, Matrix()
-    place = placement(note, low, high)
+    if scene is None:
+        return None, None, Matrix()
+    if shown.location is None:
+        shown.location = free_placement(note, low, high, scene, view_layer_of(scene)).location
+    place = replace(placement(note, low, high), location=shown.location)
     return scene, None, (Matrix.Translation(place.location) @ Matrix.Scale(place.scale, 4)
                          @ Matrix.Translation(-place.origin))
 

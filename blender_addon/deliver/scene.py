@@ -1,20 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding the scene, hiding, selecting: data operations only, no operators and no selection juggling."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import bpy
 
 from ..delivery_note import DeliveryNote
+
+HOLDING = {"UNDO", "UNDO_GROUPED", "BLOCKING", "GRAB_CURSOR", "GRAB_CURSOR_X", "GRAB_CURSOR_Y"}
+"""Options of a modal operator that has the artist's hand: an undo step in the middle of it would make it final. Others,
+of add-ons that only watch the keyboard, run all day."""
 
 
 def blocked() -> str:
     """Why nothing may be put into the scene at the moment, or "": the queue waits and tries again."""
     if rendering():
         return "Waiting for the render to end"
-    if bpy.context.mode != "OBJECT":
+    if running := modal_operator():
+        return f"Waiting for {running} to end"
+    if edited():
         return "Waiting for Object Mode"
     return ""
+
+
+def modal_operator() -> str:
+    """The name of a modal operator that has the artist's hand now, or ""; Blender 4.2 and newer report them."""
+    for window in bpy.context.window_manager.windows:
+        for running in getattr(window, "modal_operators", ()):
+            if running.bl_options & HOLDING:
+                return str(running.bl_label)
+    return ""
+
+
+def edited() -> bool:
+    """Whether any window is in another mode than Object Mode."""
+    actives = [window.view_layer.objects.active for window in bpy.context.window_manager.windows]
+    return bpy.context.mode != "OBJECT" or any(item is not None and item.mode != "OBJECT" for item in actives)
 
 
 def rendering() -> bool:
@@ -62,6 +83,26 @@ def hide_superseded(note: DeliveryNote, view_layer: bpy.types.ViewLayer) -> None
 def hide_targets(note: DeliveryNote, view_layer: bpy.types.ViewLayer) -> None:
     """Hide the objects that the result stands for, those that still exist."""
     hide(filter(None, (target.reference.find(bpy.data.objects) for target in note.targets)), view_layer)
+
+
+def selected(view_layer: bpy.types.ViewLayer) -> tuple[list[bpy.types.Object], bpy.types.Object | None]:
+    """The selected objects of the view layer, and its active one."""
+    listed = [item for item in view_layer.objects.selected if item]  # None for one that was just removed
+    return listed, view_layer.objects.active
+
+
+def hand_on_selection(before: tuple[list[bpy.types.Object], bpy.types.Object | None],
+                      shown: Sequence[bpy.types.Object], view_layer: bpy.types.ViewLayer) -> None:
+    """Keep the artist's selection: only what took the place of selected objects, which are hidden now, is selected.
+
+    `before` is what `selected` returned before the delivery. Where nothing was selected or active, `shown` is.
+    """
+    items, active = before
+    if any(item.hide_get(view_layer=view_layer) for item in items) or not (items or active):
+        for item in shown:
+            item.select_set(True, view_layer=view_layer)
+    if active is None or active.hide_get(view_layer=view_layer):
+        view_layer.objects.active = shown[0]
 
 
 def select_only(objects: Iterable[bpy.types.Object], active: bpy.types.Object,

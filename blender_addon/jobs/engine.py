@@ -153,7 +153,8 @@ def _tick() -> float | None:
 
 @bpy.app.handlers.persistent
 def _after_load(_file: object) -> None:
-    """Jobs outlive the file that they were started in: watch on."""
+    """Jobs outlive the file that they were started in: watch on, and deliver what waited for this file."""
+    _running_queue().deliver_waiting()
     for job in jobs():
         if not job.ended:
             _watched(job)

@@ -18,6 +18,7 @@ from ..backend.contract import (
     MeshwrightError,
     Preview,
     Queued,
+    Remedy,
     Request,
     Result,
     StageProgress,
@@ -45,7 +46,8 @@ ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 class Job:
     """`stage` says in the artist's words what happens now; `fraction` is the whole job's share done, in [0, 1];
     `seconds_left` is None while unknown. `preview` is the file that shows the work so far, reported `preview_count`
-    times; the same one may have been overwritten. `notes` are remarks that the artist should read with the result.
+    times; the same one may have been overwritten. `objects` are the names of what was delivered, `title` says what
+    they are. `notes` are remarks that the artist should read with the result.
     """
 
     request: Request
@@ -59,6 +61,8 @@ class Job:
     result: Result | None = None
     error: ErrorReport | None = None
     notes: list[str] = field(default_factory=list)
+    objects: tuple[str, ...] = ()
+    title: str = ""
     delivered: bool = False
     cancelling: bool = False
 
@@ -76,6 +80,11 @@ class Job:
     def ended(self) -> bool:
         """True when nothing more happens to it by itself."""
         return self.state in ENDED
+
+    @property
+    def waits_for_file(self) -> bool:
+        """True when its result waits until the file is open that it was asked from."""
+        return self.ended and self.error is not None and self.error.remedy is Remedy.DELIVER_HERE
 
     def fail(self, error: ErrorReport) -> None:
         """End with an error."""

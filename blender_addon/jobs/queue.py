@@ -33,11 +33,19 @@ DELIVERED_NOTE = "delivered.json"
 
 
 class Report(Protocol):
-    """What a delivery returns: remarks that the artist should read."""
+    """What a delivery returns: remarks that the artist should read, and what is in the scene now."""
 
     @property
     def notes(self) -> Sequence[str]:
         """Remarks, in order."""
+
+    @property
+    def objects(self) -> Sequence[str]:
+        """Names of the objects that were made or changed, the main one first."""
+
+    @property
+    def title(self) -> str:
+        """What they are, in a few words: "6 parts"."""
 
 
 class JobQueue:
@@ -101,6 +109,13 @@ class JobQueue:
                                   Remedy.RETRY)
         job.deliver_next()
         return job
+
+    def deliver_waiting(self) -> bool:
+        """Try those results again that waited for their file. Returns whether there are any."""
+        waiting = [job for job in self._jobs if job.waits_for_file]
+        for job in waiting:
+            job.deliver_next()
+        return bool(waiting)
 
     def cancel(self, name: str) -> None:
         """Stop a job. One that runs answers within a second; otherwise its worker is ended, first politely."""
@@ -196,7 +211,7 @@ class JobQueue:
                                     "It is kept. Deliver it again from the list of jobs.", None, traceback.format_exc())
         else:
             job.notes += [note for note in report.notes if note not in job.notes]
-            job.delivered = True
+            job.delivered, job.objects, job.title = True, tuple(report.objects), report.title
             _note_delivery(job)
         job.state, job.stage = JobState.DONE, "Done" if job.delivered else "Not delivered"
 

@@ -5,6 +5,7 @@ import bpy
 
 from .. import history, jobs, recent
 from ..backend.contract import JobFolder
+from ..delivery_note import ask_here
 from ..preferences import jobs_folder
 from .attempt import attempt
 
@@ -34,7 +35,11 @@ class MESHWRIGHT_OT_deliver_earlier(EarlierOperator, bpy.types.Operator):
     bl_label = "Deliver Again"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: jobs.restore(JobFolder(jobs_folder() / self.folder)))
+        def deliver() -> None:
+            folder = JobFolder(jobs_folder() / self.folder)
+            ask_here(folder)
+            jobs.restore(folder)
+        return attempt(self, deliver)
 
 
 class MESHWRIGHT_OT_delete_earlier(EarlierOperator, bpy.types.Operator):

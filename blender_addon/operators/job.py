@@ -5,6 +5,7 @@ import bpy
 
 from .. import history, jobs
 from ..backend.contract import MeshwrightError
+from ..delivery_note import ask_here
 from ..preferences import jobs_folder
 from ..remedies import apply_remedy
 from ..submission import submit_again
@@ -62,7 +63,10 @@ class MESHWRIGHT_OT_deliver_again(JobOperator, bpy.types.Operator):
     bl_label = "Deliver Again"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: jobs.deliver_again(self.found().request.job))
+        def deliver() -> None:
+            ask_here(self.found().folder)
+            jobs.deliver_again(self.job)
+        return attempt(self, deliver)
 
 
 class MESHWRIGHT_OT_open_log(JobOperator, bpy.types.Operator):
@@ -132,7 +136,12 @@ class MESHWRIGHT_OT_recover_results(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         found = history.undelivered(jobs_folder())
         self.report({"INFO"}, f"{len(found) or 'No'} finished {'result' if len(found) == 1 else 'results'} found")
-        return attempt(self, lambda: [jobs.restore(entry.folder) for entry in found])
+
+        def recover() -> None:
+            for entry in found:
+                ask_here(entry.folder)
+                jobs.restore(entry.folder)
+        return attempt(self, recover)
 
 
 class MESHWRIGHT_OT_open_preferences(bpy.types.Operator):

@@ -23,6 +23,8 @@ def _draw_place(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, _
     row = column.row()
     row.enabled = settings.placement == "CURSOR"
     row.prop(settings, "size")
+    for name in ("keep_clear", "select_result", "frame_result"):
+        column.prop(settings, name)
 
 
 def _draw_transfer(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, _offered: OfferedTask) -> None:

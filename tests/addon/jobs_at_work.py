@@ -61,6 +61,8 @@ class Report:
     """What a delivery returns."""
 
     notes: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    title: str = ""
 
 
 @dataclass

@@ -336,6 +336,7 @@ def test_a_shared_model_is_listed_once_and_used_where_it_is_installed(pottery: E
     clay = tmp_path / "models" / "shared" / "clay"
     clay.mkdir(parents=True)
     np.save(clay / "clay.npy", np.array([1.0, 0.0, 0.0]))
+    settings().select_result = True
     pressed(pottery, THROW)
     assert vertex_color(bpy.context.view_layer.objects.active) == pytest.approx((1, 0, 0), abs=0.01) != plain
 

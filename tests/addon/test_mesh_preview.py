@@ -30,6 +30,8 @@ class Bench:
     def __init__(self, extension: Extension, folder: Path, target: bpy.types.Object | None = None) -> None:
         note = note_on(extension, "replace", target) if target else {
             "delivery": "parts", "cursor": (4.0, 0.0, 0.0), "size": 12.0}
+        opened_file = extension.module("opened_file").current()
+        note["file"] = {"path": opened_file.path, "opening": opened_file.opening}
         contract = extension.module("backend.contract")
         made = finished_job(folder, "reconstruct", "vase", [(LOW, HIGH)], note)
         self.folder = contract.JobFolder(made.path)

@@ -188,6 +188,7 @@ def test_a_replaced_mesh_offers_its_variants_and_the_bake(extension: Extension, 
     deliver, note = extension.module("deliver").deliver, {"delivery": "replace", "targets": []}
     for count in (2, 1):
         vase = cube("vase", (0, 0, 0), (1, 1, 1))
+        bpy.context.view_layer.objects.active = vase
         note["targets"] = note_on(extension, "replace", vase)["targets"]
         meshes = [(box((0, 0, 0), (1, 1, 1)), BOX_FACES)] * count
         deliver(extension.module("backend.contract").JobFolder(
@@ -195,7 +196,8 @@ def test_a_replaced_mesh_offers_its_variants_and_the_bake(extension: Extension, 
         assert offered & set(drawn(extension, "result")) == (offered if count == 2 else {"meshwright.bake_normals"})
     for name in ("show_next_variant", "bake_normals"):
         assert len(getattr(bpy.ops.meshwright, name).get_rna_type().description) > 20
-    deliver(extension.module("backend.contract").JobFolder(finished_job(tmp_path / "parts").path))
+    made = deliver(extension.module("backend.contract").JobFolder(finished_job(tmp_path / "parts").path))
+    bpy.context.view_layer.objects.active = bpy.data.objects[made.objects[0]]
     assert not offered & set(drawn(extension, "result"))
 
 
