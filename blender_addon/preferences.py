@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 
 from .backend.pipelines import registry
-from .connection.interface import WorkerSettings
+from .connection import WorkerSettings
 
 ADDON: str = __package__
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"

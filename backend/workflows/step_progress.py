@@ -50,9 +50,9 @@ class StepProgress:
         """Raises Cancelled."""
         self._whole.loading(what)
 
-    def downloading(self, file: str, received: int, of: int) -> None:
+    def downloading(self, file: str, received: int, of: int, wait: float = 0.0) -> None:
         """Raises Cancelled."""
-        self._whole.downloading(file, received, of)
+        self._whole.downloading(file, received, of, wait)
 
     def preview(self, file: str) -> None:
         """Raises Cancelled. A preview that cannot be copied is left out."""

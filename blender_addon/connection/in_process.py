@@ -23,7 +23,7 @@ from ..backend.contract import (
     StageProgress,
     Submit,
 )
-from .interface import WorkerSettings
+from ..backend.worker_client import WorkerSettings
 
 log = logging.getLogger(__name__)
 CURSOR_STEPS = 1000
