@@ -43,7 +43,7 @@ class Centering:
 
 
 DEFAULT_CENTERING = Centering()
-"""As published for PartPacker."""
+"""Where a pipeline publishes no way of its own (docs/algorithms/partpacker.md, section 2)."""
 
 
 def load_image(path: Path) -> RgbaArray:
