@@ -56,6 +56,12 @@ def pipelines_folder() -> Path | None:
     return Path(bpy.path.abspath(path)) if path else None
 
 
+def workflows_folder() -> Path:
+    """Where the artist's own workflows are: the environment variable first."""
+    path = os.environ.get(registry.WORKFLOWS_VARIABLE)
+    return Path(path) if path else user_folder("workflows")
+
+
 def backend_python() -> Path | None:
     """The backend's Python: the environment variable first, then the preference; None when no backend is set up."""
     if path := os.environ.get(PYTHON_VARIABLE) or own().backend_python:
@@ -91,5 +97,6 @@ def worker_settings() -> WorkerSettings | None:
         device=chosen.device.strip() or "auto", second_device=chosen.second_device.strip(),
         memory_mode=chosen.memory_mode, compile=chosen.compile_networks,
         statistics=user_folder("statistics") / "stages.json", offline=not bpy.app.online_access,
-        in_process=runs_in_process(), pipelines=pipelines_folder(), hub=hub_address(), token=chosen.hub_token.strip(),
+        in_process=runs_in_process(), pipelines=pipelines_folder(), workflows=workflows_folder(),
+        hub=hub_address(), token=chosen.hub_token.strip(),
     )

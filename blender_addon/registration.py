@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import bpy
 
 from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, recent, task_classes
+from .backend.pipelines import registry
 from .materials import variants
 from .panels import preferences_box
 from .setup import operators as setup_operators
@@ -23,6 +24,7 @@ def register() -> None:
     """Classes, the scene's settings, the queue. Starts no process and no timer."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    registry.use_workflows(preferences.workflows_folder())
     task_classes.register(CLASSES, preferences.pipelines_folder())
     variants.register()
     opened_file.register()  # before the queue, whose handler asks which file is open

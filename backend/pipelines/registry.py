@@ -42,6 +42,7 @@ VARIABLE = "MESHWRIGHT_PIPELINES"
 WORKFLOWS_VARIABLE = "MESHWRIGHT_WORKFLOWS"
 """Environment variable that names the folder of the artist's own workflows: JSON files, of which no code is run."""
 _HERE = Path(__file__).parent
+_own_workflows = Path(os.environ[WORKFLOWS_VARIABLE]) if os.environ.get(WORKFLOWS_VARIABLE) else None
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,19 @@ def use_folder(path: Path | None) -> None:
     pipelines.__path__[:] = [str(_HERE)] + ([str(Path(path).expanduser().absolute())] if path is not None else [])
     importlib.invalidate_caches()
     _found.cache_clear()
+
+
+def use_workflows(folder: Path | None) -> None:
+    """Offer the workflows in this folder, too, in place of the one before; None for ours alone. Also after a file in it
+    has changed."""
+    global _own_workflows
+    _own_workflows = folder
+    _found.cache_clear()
+
+
+def workflows_folder() -> Path | None:
+    """Where the artist's own workflows are; None for nowhere."""
+    return _own_workflows
 
 
 def foreign_folder(pipeline: str) -> Path | None:
@@ -157,9 +171,9 @@ def _add_components(shared: dict[str, Component], offered: PipelineSpec) -> None
 def _chains(offered: list[PipelineSpec], wrong: list[ErrorReport]) -> dict[str, Chain]:
     """The workflows whose steps are offered, ours and the artist's own. What is wrong with one is reported to `wrong`.
     """
-    folder = os.environ.get(WORKFLOWS_VARIABLE)
     chains: dict[str, Chain] = {}
-    for path in [*sorted(OWN_CHAINS.glob("*.json")), *(sorted(Path(folder).glob("*.json")) if folder else [])]:
+    own = sorted(_own_workflows.glob("*.json")) if _own_workflows else []
+    for path in [*sorted(OWN_CHAINS.glob("*.json")), *own]:
         try:
             chain = read_chain(path)
             if chain.name in chains:

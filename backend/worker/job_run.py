@@ -193,6 +193,8 @@ def _demand_folder(job: Job) -> None:
 
 def _read(job: Job) -> tuple[Request, PipelineSpec]:
     request = job.folder.read_request()
+    if request.pipeline == registry.WORKFLOW:
+        registry.use_workflows(registry.workflows_folder())  # one may have been saved since this process started
     spec = registry.spec(request.pipeline)
     if request.job != job.name:
         raise BadInput("This job's folder is another job's.", f"It holds {request.job!r}, not {job.name!r}.",

@@ -21,7 +21,8 @@ class WorkerSettings:
 
     `root` is the folder that contains `backend`; `models` the folder of the published weights; `devices` as torch names
     them, or "auto"; `memory_mode` a `MemoryMode`, or "auto" for one that fits the free memory; `statistics` the file
-    with the run times of this machine; `pipelines` the folder of further pipelines that the artist allows to run.
+    with the run times of this machine; `pipelines` the folder of further pipelines that the artist allows to run;
+    `workflows` the folder of the artist's own workflows.
     `offline` forbids the worker the network. `hub` is the model hub's address, "" for the public one, and `token` the
     access token for it. `in_process` asks for the worker inside Blender's own Python; `python` is
     not used then. `server` is the address of a Meshwright server that does the work instead of this machine; its token
@@ -40,6 +41,7 @@ class WorkerSettings:
     offline: bool = False
     in_process: bool = False
     pipelines: Path | None = None
+    workflows: Path | None = None
     hub: str = ""
     token: str = field(default="", repr=False)
     server: str = ""
@@ -90,6 +92,8 @@ def environment(settings: WorkerSettings) -> dict[str, str]:
         kept["HF_HUB_OFFLINE"] = "1"
     if settings.pipelines is not None:
         kept[registry.VARIABLE] = str(settings.pipelines)
+    if settings.workflows is not None:
+        kept[registry.WORKFLOWS_VARIABLE] = str(settings.workflows)
     return kept
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..contract import BadInput
-from ..contract.json_form import from_json
+from ..contract import BadInput, write_text_whole
+from ..contract.json_form import from_json, to_json
 from ..contract.parameter import Value
 
 OWN_CHAINS = Path(__file__).with_name("chains")
@@ -26,6 +26,8 @@ class Step:
             takes, else the name under which the whole chain asks for it.
         parameters: values that the chain sets, for the tasks that have such parameters; a text that the artist gives
             counts before them.
+        model: which way of doing the step is chosen at first, as "pipeline/task/weights"; "" for the first.
+        preset: which preset is chosen at first; "" for the model's defaults.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Step:
     tasks: tuple[str, ...]
     inputs: Mapping[str, str]
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    model: str = ""
+    preset: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,12 @@ def read_chain(path: Path) -> Chain:
     if complaints := list(_complaints(chain)):
         raise BadInput(f"The workflow {path.name} cannot be offered.", " ".join(complaints), "Correct the file.")
     return chain
+
+
+def write_chain(chain: Chain, path: Path) -> None:
+    """Write the chain's file. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_whole(path, json.dumps(to_json(chain), ensure_ascii=False, indent=1))
 
 
 def _complaints(chain: Chain) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _run_once(planned: _Planned, group: Sequence[Piece], request: Request, folde
             shutil.copy(folder.inputs / file, own.inputs / file)
         meshes = {slot.name: files} if slot else {}
         step = Request(
-            request.job, option.task.name, option.pipeline.name, option.weights_name,
+            request.job, option.task.name, option.pipeline.name, option.pipeline.weights_to_name(option.weights),
             group[0].artifact.name if len(group) == 1 else request.subject, request.seed, planned.parameters,
             {**{name: (file,) for name, file in planned.images.items()}, **meshes},
         )

@@ -41,11 +41,6 @@ class Option:
         return "/".join((self.pipeline.name, self.task.name, self.weights.name if self.weights else "-"))
 
     @property
-    def weights_name(self) -> str:
-        """The weights that a request names; a task that needs none names the pipeline's first, where it has any."""
-        return next((weights.name for weights in (self.weights, *self.pipeline.weights) if weights), "")
-
-    @property
     def choice(self) -> Choice:
         """Its entry in the step's parameter."""
         label = f"{self.task.label}: {self.weights.label}" if self.weights else self.task.label
@@ -146,13 +141,16 @@ def _own_inputs(chain: Chain, options: dict[str, tuple[Option, ...]]) -> tuple[l
 
 
 def _choices(step: Step, options: tuple[Option, ...]) -> Iterator[Parameter]:
-    yield Parameter(model_parameter(step), "choice", options[0].value, f"{step.label} Model",
-                    "The task and the weights of this step", choices=tuple(option.choice for option in options))
+    values = [option.value for option in options]
+    yield Parameter(model_parameter(step), "choice", step.model if step.model in values else values[0],
+                    f"{step.label} Model", "The task and the weights of this step",
+                    choices=tuple(option.choice for option in options))
     presets = {preset.name: preset for option in options for preset in option.task.presets}
     if presets:
         usual = Choice(USUAL, "Default", "The defaults of the model")
         choices = tuple(Choice(each.name, each.label, each.description) for each in presets.values())
-        yield Parameter(preset_parameter(step), "choice", USUAL, f"{step.label} Quality",
+        yield Parameter(preset_parameter(step), "choice", step.preset if step.preset in presets else USUAL,
+                        f"{step.label} Quality",
                         "How much time this step takes. A model without such a preset uses its defaults",
                         choices=(usual, *choices), advanced=True, group="Quality")
 

@@ -6,6 +6,7 @@ from itertools import groupby
 import bpy
 
 from ..backend.contract import Parameter, WeightSet
+from ..backend.pipelines import registry
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import PRESET, WEIGHTS, chosen_weights, property_names
 from ..preferences import backend_complaint
@@ -66,6 +67,8 @@ def _draw_advanced(layout: bpy.types.UILayout, context: bpy.types.Context, offer
         row.prop(settings, "seed")
         row.prop(settings, "random_seed", text="", icon="FILE_REFRESH")
     _draw_parameters(body, context, offered, advanced)
+    if offered.spec.name == registry.WORKFLOW:
+        body.operator("meshwright.save_workflow", icon="FILE_TICK", text="Save as…").workflow = offered.task.name
 
 
 def _draw_parameters(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask,

@@ -39,20 +39,20 @@ RENEW = {
 
 
 @pytest.fixture
-def own_workflows(tmp_path, monkeypatch):
+def own_workflows(tmp_path):
     """The artist's folder of workflows; give it chains by calling it."""
     folder = tmp_path / "workflows"
     folder.mkdir()
-    monkeypatch.setenv(registry.WORKFLOWS_VARIABLE, str(folder))
 
     def offer(*chains: dict) -> Path:
         for chain in chains:
             (folder / f"{chain['name']}.json").write_text(json.dumps(chain), encoding="utf-8")
         registry.use_folder(REPOSITORY / "tests" / "foreign_pipelines")
+        registry.use_workflows(folder)
         return folder
 
     yield offer
-    monkeypatch.delenv(registry.WORKFLOWS_VARIABLE)
+    registry.use_workflows(None)
     registry.use_folder(None)
 
 
