@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec
 from ..geometry.joining import joined
-from ..geometry.mesh_files import MESH_SUFFIXES, read_parts
+from ..geometry.mesh_files import MESH_SUFFIXES, placed_meshes, read_file
 from ..pipelines.common.image_files import read_image
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
@@ -21,11 +21,13 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".g
 
 @dataclass(frozen=True)
 class Placed:
-    """One source in the job's inputs: the files' names there; of meshes with UVs also where they are from; remarks."""
+    """One source in the job's inputs: the files' names there; of meshes with UVs also where they are from; remarks;
+    where in the world the meshes' zero is, in meters."""
 
     files: tuple[str, ...] = ()
     nodes: "tuple[PaintedNode, ...]" = ()
     remarks: tuple[str, ...] = ()
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,14 @@ def place_meshes(source: Path, folder: JobFolder, number: int, reading: MeshRead
     """Bring the meshes of the file, the job's `number`-th, into its inputs. Raises BadInput."""
     if reading.needs & {"uvs", "texture"}:
         return _place_painted(source, folder, number, reading)
-    meshes = [part.mesh for part in read_parts(source)]
+    found = read_file(source)
+    meshes, origin = placed_meshes(found.nodes)
     if not reading.together:
         meshes = [joined(meshes)]
     names = _mesh_names(number, len(meshes))
     for name, mesh in zip(names, meshes, strict=True):
         mesh.write(folder.inputs / name)
-    return Placed(names)
+    return Placed(names, remarks=found.remarks, origin=tuple(origin.tolist()))
 
 
 def place_flagged(given: Mapping[str, Path], folder: JobFolder) -> dict[str, tuple[str, ...]]:
@@ -121,7 +124,8 @@ def _demand(path: Path) -> None:
 def _place_painted(source: Path, folder: JobFolder, number: int, reading: MeshReading) -> Placed:
     from ..painting.painted_files import read_painted
 
-    nodes = tuple(read_painted(source, reading.uv, "texture" in reading.needs, reading.report))
+    found = read_painted(source, reading.uv, "texture" in reading.needs, reading.report)
+    nodes = found.nodes
     if len(nodes) > 1 and not reading.together:
         raise BadInput(f"{source.name} holds {len(nodes)} meshes.", "This task takes one at a time.",
                        "Save each in a file of its own, or join them.")
@@ -129,7 +133,7 @@ def _place_painted(source: Path, folder: JobFolder, number: int, reading: MeshRe
     for name, node in zip(names, nodes, strict=True):
         node.mesh.write(folder.inputs / name)
     remarks = tuple(f"{node.node.name}: {node.remark} New ones were made." for node in nodes if node.remark)
-    return Placed(names, nodes, remarks)
+    return Placed(names, nodes, (*found.remarks, *remarks))
 
 
 def _mesh_names(number: int, count: int) -> tuple[str, ...]:
