@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec
 from ..geometry.joining import joined
 from ..geometry.mesh_files import MESH_SUFFIXES, placed_meshes, read_file
-from ..pipelines.common.image_files import read_image
+from ..pipelines.common.image_files import IMAGE_SUFFIXES, read_image
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..painting.painted_files import PaintedNode, UVChoice
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def named_sources(paths: Sequence[Path], slot: InputSpec) -> dict[str, Path]:
     files: list[Path] = []
     for path in paths:
         _demand(path)
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes) if path.is_dir() else [path]
+        found = _files_in(path, suffixes) if path.is_dir() else [path]
         if not found:
             raise BadInput(f"The folder {path} holds nothing to work on.", f"Looked for {', '.join(suffixes)}.",
                            "Choose another folder.")
@@ -65,6 +63,12 @@ def named_sources(paths: Sequence[Path], slot: InputSpec) -> dict[str, Path]:
             name, number = f"{file.stem}-{number}", number + 1
         named[name] = file
     return named
+
+
+def _files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Its files of these kinds, by name, without the hidden ones."""
+    return sorted(file for file in folder.iterdir()
+                  if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file())
 
 
 def name_without_source(task: TaskSpec, images: Mapping[str, Path], texts: Sequence[str]) -> str:
