@@ -167,8 +167,10 @@ def _finish(
     try:
         if isinstance(outcome, Done) and error is None:
             result = result_of_file(outcome.result, file, name) if file else outcome.result
-            write_results(result, folder, options.task, name, target, options.format, placed)
+            remarks = write_results(result, folder, options.task, name, target, options.format, placed)
             sys.stdout.write(summary(result, folder, name, target) + "\n")
+            for remark in remarks:
+                _report(name, remark)
         else:
             keep_log(folder, target)
     except MeshwrightError as unwritable:

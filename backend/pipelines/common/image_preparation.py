@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from ...contract import BadInput
-from .image_files import LARGEST_SIDE, RgbaArray, read_image
+from .image_files import FAINTEST, LARGEST_SIDE, RgbaArray, read_image
 
 ResizeMode = Literal["area", "linear"]
 
 INTERPOLATION = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
 SMALLEST_SIDE = 16
-FAINTEST = 8
-"""Alpha of 255 below which nothing is seen."""
+CUT_OUT, CUT_OUT_BORDER = 0.02, 0.05
+"""Shares of an image's pixels, and of its border's, that are transparent at least where an object was cut out: rounded
+corners and single pixels are less."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,12 @@ def check_image(rgba: RgbaArray, name: str = "The image") -> None:
 
 
 def has_transparency(rgba: RgbaArray) -> bool:
-    """Whether the alpha channel says anything; a fully opaque one is an image without a cut-out."""
-    return bool((rgba[..., 3] < 255).any())
+    """Whether the alpha channel is that of a cut-out object, by the shares of `CUT_OUT`; else it is an image with its
+    background.
+    """
+    hidden = rgba[..., 3] < 128
+    border = np.concatenate([hidden[0], hidden[-1], hidden[:, 0], hidden[:, -1]])
+    return bool(hidden.mean() >= CUT_OUT and border.mean() >= CUT_OUT_BORDER)
 
 
 def prepare_image(rgba: RgbaArray, size: int, resize: ResizeMode = "area") -> Tensor:

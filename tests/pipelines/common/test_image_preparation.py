@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from backend.contract import BadInput
+from backend.geometry.srgb import srgb_to_linear
 from backend.pipelines.common.image_preparation import (
     Centering,
     has_transparency,
@@ -24,8 +25,8 @@ from .images import gradient
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16", "F"])
 def test_every_color_mode_becomes_rgba(tmp_path, mode):
     if mode in ("I;16", "F"):
-        scale = 65535 / 255 if mode == "I;16" else 1 / 255
-        values = np.asarray(gradient().convert("L")) * scale
+        gray = np.asarray(gradient().convert("L")) / 255
+        values = gray * 65535 if mode == "I;16" else srgb_to_linear(gray)
         image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.float32))
     else:
         image = gradient().convert(mode)
@@ -59,11 +60,13 @@ def test_first_frame_of_an_animation(tmp_path):
 
 
 def test_transparency_of_a_palette_is_kept(tmp_path):
-    image = gradient().convert("P")
+    image = gradient()
+    image.paste((0, 0, 0), (0, 0, 64, 10))
+    image = image.convert("P")
     image.info["transparency"] = image.getpixel((0, 0))
     image.save(tmp_path / "indexed.png")
     rgba = load_image(tmp_path / "indexed.png")
-    assert rgba[0, 0, 3] == 0
+    assert (rgba[:9, :, 3] == 0).all() and (rgba[20:, :, 3] == 255).any()
     assert has_transparency(rgba)
 
 
