@@ -8,6 +8,7 @@ import functools
 import importlib.util
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -40,6 +41,19 @@ def jobs_folder() -> Path:
     """Where job folders lie."""
     chosen = own().jobs_folder
     return Path(bpy.path.abspath(chosen)) if chosen else user_folder("jobs")
+
+
+@dataclass(frozen=True)
+class JobsLimits:
+    """How much of the jobs is kept: bytes and days; 0 means no limit."""
+
+    bytes: float
+    days: float
+
+
+def jobs_limits() -> JobsLimits:
+    """How much of the jobs the artist wants to keep."""
+    return JobsLimits(own().jobs_gigabytes * 1e9, own().jobs_days)
 
 
 def hub_address() -> str:

@@ -7,6 +7,7 @@ from . import jobs, offered_tasks
 from .backend.contract import MAXIMUM_SEED, BadInput, JobFolder, PipelineSpec, TaskSpec
 from .backend.pipelines import registry
 from .deliver.provenance import FOLDER, PIPELINE, SEED, TASK
+from .history import job_folder
 from .materials.variants import material_variants_of
 from .offered_tasks import OfferedTask
 from .preferences import jobs_folder
@@ -78,4 +79,4 @@ def next_seed(seed: int) -> int:
 
 
 def _folder(result: bpy.types.ID) -> JobFolder:
-    return JobFolder(jobs_folder() / result[FOLDER])
+    return job_folder(jobs_folder(), str(result[FOLDER]))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..contract import BadInput, MeshwrightError
+from ..contract.scratch import remove_dead_scratch
 from ..pipelines import registry
 from ..worker import job_run
 from .arguments import build_parser, with_dashes, with_task_joined, worker_settings
@@ -18,6 +19,7 @@ from .task_arguments import named_files, source_slot
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code. Wrong usage exits with 2 and the usage, as argparse does."""
+    remove_dead_scratch()
     try:
         return _run(arguments)
     except MeshwrightError as error:

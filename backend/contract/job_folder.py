@@ -32,10 +32,14 @@ class JobFolder:
 
     @classmethod
     def create(cls, path: Path) -> "JobFolder":
-        """A new, empty job folder. Raises MeshwrightError when it cannot be written."""
+        """A new, empty job folder that only this user may read: an artist's images and prompts are private.
+
+        Raises MeshwrightError when it cannot be written.
+        """
         folder = cls(path)
         try:
-            folder.inputs.mkdir(parents=True)
+            folder.path.mkdir(mode=0o700, parents=True)
+            folder.inputs.mkdir()
             folder.outputs.mkdir()
         except OSError as error:
             raise unwritable_folder(folder.path, error) from error

@@ -2,21 +2,34 @@
 """Thin operators: each asks `submission`, `jobs`, `capture` or `deliver` to do one thing."""
 
 from . import (
-           baking,
-           caption,
-           earlier,
-           image,
-           job,
-           material_variant,
-           prompt,
-           quality,
-           result,
-           variant,
-           weights,
-           workflow,
+    baking,
+    caption,
+    earlier,
+    gallery,
+    image,
+    job,
+    material_variant,
+    prompt,
+    quality,
+    result,
+    variant,
+    weights,
+    workflow,
 )
 
-CLASSES = (*image.CLASSES, *prompt.CLASSES, *job.CLASSES, *earlier.CLASSES, *result.CLASSES, *variant.CLASSES,
-           *material_variant.CLASSES, *quality.CLASSES, *baking.CLASSES, *caption.CLASSES, *weights.CLASSES,
-           *workflow.CLASSES)
+CLASSES = (
+    *image.CLASSES,
+    *prompt.CLASSES,
+    *job.CLASSES,
+    *earlier.CLASSES,
+    *gallery.CLASSES,
+    *result.CLASSES,
+    *variant.CLASSES,
+    *material_variant.CLASSES,
+    *quality.CLASSES,
+    *baking.CLASSES,
+    *caption.CLASSES,
+    *weights.CLASSES,
+    *workflow.CLASSES,
+)
 """All but the tasks' own, which `task_classes` makes."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from .. import job_images, jobs, recent
+from .. import job_images, jobs
 from ..backend.contract import ErrorReport
 from ..jobs import Job, JobState
 from ..remedies import remedy_label
@@ -27,7 +27,6 @@ class MESHWRIGHT_PT_jobs(SidebarPanel, bpy.types.Panel):
             self.layout.label(text="No jobs yet")
         for job in listed[::-1][:SHOWN]:
             _draw_job(self.layout.box(), job, region_width(context))
-        _draw_history(self.layout)
         row = self.layout.row(align=True)
         row.operator("meshwright.recover_results", icon="RECOVER_LAST")
         row.operator("meshwright.free_memory", text="Free Memory", icon="MEMORY")
@@ -62,25 +61,6 @@ def stage_words(job: Job, queue: Sequence[Job]) -> str:
     if job.state is not JobState.QUEUED or not earlier:
         return job.stage
     return "Next in the queue" if len(earlier) == 1 else f"Waiting for {len(earlier)} other jobs"
-
-
-def _draw_history(layout: bpy.types.UILayout) -> None:
-    """Results of earlier jobs, as they were read last: a draw never looks at the disk."""
-    header, body = layout.panel("meshwright_history", default_closed=True)
-    header.label(text="History")
-    header.operator("meshwright.refresh_history", text="", icon="FILE_REFRESH", emboss=False)
-    if body is None:
-        return
-    for line in recent.lines():
-        row = body.box().row()
-        words = row.column(align=True)
-        words.label(text=line.subject)
-        below = words.row()
-        below.active = False
-        below.label(text=line.words)
-        row.operator("meshwright.deliver_earlier", text="", icon="IMPORT", emboss=False).folder = line.folder
-        row.operator("meshwright.delete_earlier", text="", icon="TRASH", emboss=False).folder = line.folder
-    body.label(text=recent.total_words())
 
 
 def _draw_error(box: bpy.types.UILayout, job: Job, error: ErrorReport, width: float) -> None:

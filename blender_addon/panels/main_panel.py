@@ -8,8 +8,9 @@ from ..properties import settings_of
 from ..setup.operators import online_complaint, runtime_state
 from .words import region_width, wrapped
 
-JOBS_ORDER, FIRST_TASK_ORDER, RESULT_ORDER = 1, 2, 1000
-"""Places of the panels below the first: what runs is in sight before any task, results come after the tasks."""
+JOBS_ORDER, FIRST_TASK_ORDER, RESULT_ORDER, HISTORY_ORDER = 1, 2, 1000, 2000
+"""Places of the panels below the first: what runs is in sight before any task, results come after the tasks, and
+earlier jobs at the end."""
 
 
 class SidebarPanel:

@@ -46,6 +46,15 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
         name="Jobs", subtype="DIR_PATH",
         description="Folder of jobs and their results. Empty: the extension's own folder",
     )
+    jobs_gigabytes: bpy.props.FloatProperty(
+        name="Keep Jobs up to (GB)", default=10.0, min=0.0, soft_max=1000.0, precision=1,
+        description="The oldest jobs beyond this are deleted, but never results that were not in a scene yet. "
+                    "0: no limit",
+    )
+    jobs_days: bpy.props.IntProperty(
+        name="Keep Jobs for (Days)", default=0, min=0, soft_max=365,
+        description="Older jobs are deleted, but never results that were not in a scene yet. 0: no limit",
+    )
     hub_address: bpy.props.StringProperty(
         name="Model Hub",
         description="Address of a mirror to download weights from, for example https://hub.example.org. "
@@ -104,6 +113,8 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
         column.label(text=f"The environment variable {PYTHON_VARIABLE} overrides this", icon="INFO")
     column.prop(preferences, "models_folder")
     column.prop(preferences, "jobs_folder")
+    column.prop(preferences, "jobs_gigabytes")
+    column.prop(preferences, "jobs_days")
     column.separator()
     column.prop(preferences, "hub_address")
     column.prop(preferences, "hub_token")
