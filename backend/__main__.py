@@ -10,6 +10,9 @@ if __name__ == "__main__":
     # OpenMP's threads spin while they wait. Next to Blender or a busy core, small networks were thirty times slower;
     # sleeping costs a few percent on an idle machine. Read when torch loads, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # An operator that torch lacks for Apple's GPUs then runs on the CPU, slowly, instead of ending the job. Read when
+    # torch loads; `tests/pretend_mps.py` knows of no such operator in any pipeline.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     # What transformers says while it loads concerns programmers: which of two classes it takes without torchvision.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(main(sys.argv[1:]))

@@ -29,7 +29,7 @@ def bake_squares(
 
     A square's texels that no view sees take the nearest seen color of the same square.
     """
-    side, squares = size[0], size[1] // size[0]
+    side, squares, views = size[0], size[1] // size[0], views.to(mesh.device)
     report(0, squares)
     shown = rasterize_views(mesh, cameras, views.shape[-1])
     textures = []

@@ -31,7 +31,7 @@ from . import devices
 from .adapter import find_adapter
 from .failure import out_of_memory_error, report_of
 from .job import Job
-from .memory_modes import choose_mode, next_lower
+from .memory_modes import choose_mode, next_lower, shortage
 from .models import ModelStore
 from .progress import JobProgress
 from .settings import AUTO, Settings
@@ -158,7 +158,8 @@ class JobRunner:
         needs_weights = spec.task(request.task).needs_weights
         model = self._model(request, spec, resources, progress) if needs_weights else None
         progress.check()
-        result = find_adapter(spec.name).run(model, request, folder, resources, progress)
+        with devices.attention_within_memory(resources.device):
+            result = find_adapter(spec.name).run(model, request, folder, resources, progress)
         progress.check()
         return result
 
@@ -167,6 +168,8 @@ class JobRunner:
 
         def load() -> Any:
             folder = locate(spec, weights, self._settings.models)
+            if lack := shortage(resources.memory_mode, weights, devices.available_gib(resources.device)):
+                progress.warn(lack)
             with progress.outside_stages("loading"):
                 return find_adapter(spec.name).load(weights, folder, resources, progress)
 

@@ -130,7 +130,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         latent = encode(self.vae, colors.permute(2, 0, 1)[None], noise)
         features = self.reference_unet(latent.to(self.reference_unet.dtype))
         reports.stage("prepare", 2, 3)
-        voxels = self.voxels(positions, side)
+        voxels = self.voxels(positions.to(device), side)
         branches = [(1.0, tokens)] if settings.guidance == 1 else [(0.0, torch.zeros_like(tokens)), (1.0, tokens)]
         passes = [branches] if settings.together else [[branch] for branch in branches]
         return [
@@ -154,7 +154,8 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
             encoded = []
             for view, of_view in zip(maps, noise, strict=True):
                 reports.check()
-                encoded.append(encode(self.vae, view.permute(2, 0, 1)[None] / 255.0, of_view[None]))
+                colors = view.to(noise.device).permute(2, 0, 1)[None] / 255.0
+                encoded.append(encode(self.vae, colors, of_view[None]))
             latents.append(torch.cat(encoded))
         reports.stage("prepare", 3, 3)
         return torch.cat(latents, dim=1).to(self.unet.dtype)
@@ -202,7 +203,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         size, textures = settings.texture_size, []
         if shown.face.shape[-1] != views.shape[1]:
             shown = rasterize_views(scene.mesh, scene.cameras, views.shape[1], cull=False)
-        albedo, mr = views.unflatten(0, (len(MATERIALS), -1))
+        albedo, mr = views.to(scene.mesh.device).unflatten(0, (len(MATERIALS), -1))
         images = torch.cat([albedo, mr[..., :2]], dim=-1)
         bake = replace(settings.bake, margin=settings.bake.margin * views.shape[1] // PIXELS_PER_MARGIN)
         weights = [pose.weight for pose in scene.poses]

@@ -30,9 +30,9 @@ def encoder_images(images: Tensor, size: int) -> Tensor:
 def view_code(views: Tensor, width: int) -> Tensor:
     """Float32 `[V, width]` of view numbers `[V]`: sines, then cosines; 0 front, 1 left, 2 back, 3 right."""
     half = width // 2
-    frequencies = VIEW_PERIOD ** (-torch.arange(half, dtype=torch.float64, device=views.device) / half)
-    angles = views.double()[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
+    frequencies = VIEW_PERIOD ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = views.cpu().double()[:, None] * frequencies  # not every device has float64
+    return torch.cat([angles.sin(), angles.cos()], dim=1).float().to(views.device)
 
 
 def condition_tokens(image_encoder: Dinov2Model, images: Tensor, size: int, views: Tensor | None = None) -> Tensor:
