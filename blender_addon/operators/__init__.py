@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Thin operators: each asks `submission`, `jobs`, `capture` or `deliver` to do one thing."""
 
-from . import baking, caption, earlier, image, job, material_variant, prompt, quality, result, variant, weights
+from . import baking, caption, earlier, image, job, material_variant, prompt, quality, result, seeing, variant, weights
 
 CLASSES = (*image.CLASSES, *prompt.CLASSES, *job.CLASSES, *earlier.CLASSES, *result.CLASSES, *variant.CLASSES,
-           *material_variant.CLASSES, *quality.CLASSES, *baking.CLASSES, *caption.CLASSES, *weights.CLASSES)
+           *material_variant.CLASSES, *quality.CLASSES, *baking.CLASSES, *caption.CLASSES, *seeing.CLASSES,
+           *weights.CLASSES)
 """All but the tasks' own, which `task_classes` makes."""
