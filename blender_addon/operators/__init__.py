@@ -12,6 +12,7 @@ from . import (
     prompt,
     quality,
     result,
+    seeing,
     variant,
     weights,
     workflow,
@@ -29,6 +30,7 @@ CLASSES = (
     *quality.CLASSES,
     *baking.CLASSES,
     *caption.CLASSES,
+    *seeing.CLASSES,
     *weights.CLASSES,
     *workflow.CLASSES,
 )

@@ -49,6 +49,7 @@ def _draw_job(box: bpy.types.UILayout, job: Job, width: float) -> None:
         icon = job_images.icon_of(job)
         if icon is not None:
             box.template_icon(icon, scale=IMAGE_SCALE)
+            box.operator("meshwright.show_views", icon="IMAGE_REFERENCE").job = job.id
     for note in job.notes:
         wrapped(box, note, width, "INFO")
     if job.error:

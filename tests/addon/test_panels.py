@@ -85,6 +85,7 @@ def drawn(extension: Extension, panel: str) -> list[str]:
     context = SimpleNamespace(
         scene=bpy.context.scene, view_layer=bpy.context.view_layer,
         selected_objects=bpy.context.selected_objects, region=SimpleNamespace(width=300),
+        space_data=SimpleNamespace(shading=SimpleNamespace(type="SOLID", color_type="MATERIAL")),
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)))
     # Instances of panels are Blender's to make: the function is called with what it uses of itself.
     drawing = SimpleNamespace(layout=Layout(words), offered=getattr(cls, "offered", None))
