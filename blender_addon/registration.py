@@ -8,9 +8,11 @@ import bpy
 from . import deliver, job_images, jobs, operators, panels, preferences, recent, task_classes
 from .materials import variants
 from .panels import preferences_box
+from .server_access import operators as server_operators
 from .setup import operators as setup_operators
 
-CLASSES = (*preferences_box.CLASSES, *variants.CLASSES, *setup_operators.CLASSES, *operators.CLASSES, *panels.CLASSES)
+CLASSES = (*preferences_box.CLASSES, *variants.CLASSES, *setup_operators.CLASSES, *server_operators.CLASSES,
+           *operators.CLASSES, *panels.CLASSES)
 
 
 def _show(listed: Sequence[jobs.Job]) -> None:
@@ -38,6 +40,7 @@ def unregister() -> None:
     deliver.preview.unregister()
     jobs.unregister()
     setup_operators.stop()
+    server_operators.stop()
     variants.unregister()
     task_classes.unregister()
     for cls in reversed(CLASSES):
