@@ -14,7 +14,7 @@ from ..contract import VERSION, Done, replace_whole, unwritable_folder
 from ..contract.json_form import to_json
 from ..pipelines import registry
 from .event_file import events_after
-from .exported import glb_of, has_glb
+from .exported import GLB, glb_of, has_glb
 from .forms import (
     ErrorForm,
     HealthForm,
@@ -29,6 +29,7 @@ from .forms import (
 from .job_store import JOB_ID, Record
 from .jobs import Jobs
 from .option_schema import described_task
+from .publishing import Publisher
 from .refusal import Refusal, conflict, unknown
 from .settings import ServerSettings
 
@@ -55,14 +56,15 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 EVERYWHERE = errors(400, 401, 403, 413, 422, 429, 507)
 
 
-def native_routes(jobs: Jobs, settings: ServerSettings, device: Any, start_id: str) -> APIRouter:
+def native_routes(jobs: Jobs, publisher: Publisher, settings: ServerSettings, device: Any,
+                  start_id: str) -> APIRouter:
     """The routes. `device` is called for the words about what computes."""
     router = APIRouter(prefix="/v1", responses=EVERYWHERE)
     models = settings.worker.models
     _add_descriptions(router, jobs, settings, device, start_id, models)
     _add_jobs(router, jobs)
     _add_inputs(router, jobs)
-    _add_files(router, jobs)
+    _add_files(router, jobs, publisher)
     return router
 
 
@@ -173,16 +175,16 @@ def _add_inputs(router: APIRouter, jobs: Jobs) -> None:
         await _receive(request, path, jobs.limits.upload_bytes)
 
 
-def _add_files(router: APIRouter, jobs: Jobs) -> None:
+def _add_files(router: APIRouter, jobs: Jobs, publisher: Publisher) -> None:
     @router.get("/jobs/{job}/result", tags=["results"], summary="What a finished job gives", operation_id="get_result",
                 responses=errors(404, 409))
     def get_result(job: JobId) -> ResultForm:
         """Files, seconds by stage, remarks."""
         record, result = _finished(jobs, job)
-        plain = to_json(result)
+        plain, stored = to_json(result), publisher.urls(record)
         for artifact in plain["artifacts"]:
-            artifact["url"] = record.note.urls.get(artifact["file"], f"/v1/jobs/{job}/files/{artifact['file']}")
-        glb = f"/v1/jobs/{job}/result.glb" if has_glb(result) else ""
+            artifact["url"] = stored.get(artifact["file"], f"/v1/jobs/{job}/files/{artifact['file']}")
+        glb = stored.get(GLB, f"/v1/jobs/{job}/result.glb") if has_glb(result) else ""
         return ResultForm(**plain, glb=glb, store_error=record.note.store_error)
 
     @router.get("/jobs/{job}/result.glb", tags=["results"], summary="All meshes of a result", operation_id="get_glb",

@@ -2,11 +2,12 @@
 """The whole application: native routes, the pipelines' own services, the page, metrics, and errors as data."""
 
 import asyncio
+import importlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,13 +19,19 @@ from starlette.types import ASGIApp
 
 from ..contract import BadInput, ErrorReport, MeshwrightError, Remedy
 from ..contract.json_form import to_json
-from .api import PUBLIC, native_routes
+from ..pipelines import registry
+from .api import EVERYWHERE, PUBLIC, errors, native_routes
 from .engines import Engines
 from .job_store import JobStore
 from .jobs import Jobs
+from .publishing import Publisher
 from .refusal import Refusal
 from .security import Gate
+from .service_host import Host
 from .settings import ServerSettings
+
+if TYPE_CHECKING:
+    from .object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +42,19 @@ SECONDS_BETWEEN_CLEANING = 3600.0
 
 def build_app(settings: ServerSettings, engines: Engines) -> ASGIApp:
     """The application, with the token's check before everything."""
-    store = JobStore(settings.data / "jobs")
-    jobs = Jobs(store, engines, settings.limits, settings.worker.models, settings.downloads)
+    records, start_id = JobStore(settings.data / "jobs"), uuid.uuid4().hex[:6]
+    publisher = Publisher(_object_store(settings), records)
+    jobs = Jobs(records, engines, settings.limits, settings.worker.models, settings.downloads, publisher.publish)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await engines.start()
         await jobs.start()
+        await publisher.start()
         cleaning = asyncio.create_task(_clean(jobs))
         yield
         cleaning.cancel()
+        await publisher.close()
         await jobs.close()
         await engines.close()
 
@@ -55,17 +65,45 @@ def build_app(settings: ServerSettings, engines: Engines) -> ASGIApp:
                       {"name": "jobs", "description": "Asking for it"},
                       {"name": "results", "description": "What came of it"}])
     _answer_errors_as_data(app)
-    routers = [native_routes(jobs, settings, lambda: engines.device, uuid.uuid4().hex[:6])]
+    host = Host(jobs, publisher, settings.worker.models, start_id)
+    routers = [native_routes(jobs, publisher, settings, lambda: engines.device, start_id), *_services(host)]
     for router in routers:
         app.include_router(router)
     _describe_token(app)
     return Gate(app, settings.token, settings.limits, _public_paths(routers))
 
 
+def _object_store(settings: ServerSettings) -> "ObjectStore | None":
+    if settings.store is None:
+        return None
+    from .object_store import ObjectStore  # boto3, which takes a second to import
+
+    return ObjectStore(settings.store)
+
+
+def _services(host: Host) -> list[APIRouter]:
+    """The pipelines' own interfaces, with errors documented as everywhere."""
+    found = []
+    for name in registry.services():
+        module: Any = importlib.import_module(f"{registry.__package__}.{name}.service")
+        router = APIRouter(responses=EVERYWHERE | errors(404, 503))
+        router.include_router(module.routes(host))
+        found.append(router)
+    return found
+
+
 def _public_paths(routers: Sequence[APIRouter]) -> frozenset[str]:
     """Paths of the routes that are documented to need no token."""
-    return frozenset(route.path for router in routers for route in router.routes
-                     if isinstance(route, APIRoute) and route.openapi_extra == PUBLIC)
+    return frozenset(route.path for router in routers for route in _routes(router)
+                     if route.openapi_extra == PUBLIC)
+
+
+def _routes(router: APIRouter) -> Iterator[APIRoute]:
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif isinstance(inner := getattr(route, "original_router", None), APIRouter):
+            yield from _routes(inner)
 
 
 def _describe_token(app: FastAPI) -> None:

@@ -5,11 +5,12 @@ import argparse
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..contract import BadInput
 from ..worker_client import WorkerSettings
-from .settings import MEGABYTE, Limits, RaySettings, ServerSettings
+from .settings import MEGABYTE, Limits, RaySettings, ServerSettings, StoreSettings
 
 HOME = Path.home() / ".cache" / "meshwright"
 TOKEN_VARIABLE = "MESHWRIGHT_TOKEN"
@@ -18,10 +19,12 @@ DEFAULTS = Limits()
 
 def add_serve(parser: argparse.ArgumentParser) -> None:
     """Options of `serve`, besides the worker's."""
-    parser.add_argument("--host", "--hostname", default=os.environ.get("HOST", "127.0.0.1"),
-                        help="address to listen on (%(default)s)")
-    parser.add_argument("--port", "-p", type=int, default=int(os.environ.get("PORT", "8000")),
-                        help="port (%(default)s); 0 for a free one")
+    parser.add_argument("--host", "--hostname", help="address to listen on (HOST of the .env file, or 127.0.0.1)")
+    parser.add_argument("--port", "-p", type=int, help="port (PORT of the .env file, or 8000); 0 for a free one")
+    parser.add_argument("--env-file", type=Path, default=Path(".env"), metavar="FILE",
+                        help="settings by name: HOST, PORT, VERSION, S3_BUCKET_NAME, S3_ENDPOINT_URL, S3_ACCESS_KEY, "
+                             "S3_SECRET_KEY, S3_REGION, S3_VALIDATE_SSL, S3_BUCKET_PUBLIC_URL, S3_ADDRESSING_STYLE; "
+                             "those of S3 count also as environment variables (%(default)s)")
     parser.add_argument("--data", type=Path, default=HOME / "server", metavar="DIR",
                         help="folder of jobs and results (%(default)s)")
     _add_token(parser)
@@ -59,8 +62,8 @@ def given_token(options: argparse.Namespace) -> str:
     return (options.token or os.environ.get(TOKEN_VARIABLE, "")).strip()
 
 
-def server_settings(options: argparse.Namespace, version: str) -> ServerSettings:
-    """What was asked for. Raises BadInput."""
+def server_settings(options: argparse.Namespace, version: str, named: Mapping[str, str]) -> ServerSettings:
+    """What was asked for: by options, else by the settings `named` in the file. Raises BadInput."""
     given = given_token(options)
     token = "" if options.no_token else given or secrets.token_urlsafe(32)
     second = options.second_device or ("cuda:1" if options.multi else "")
@@ -77,9 +80,22 @@ def server_settings(options: argparse.Namespace, version: str) -> ServerSettings
     limits = Limits(waiting=options.queue, upload_bytes=int(options.max_upload * MEGABYTE),
                     keep_days=options.keep_days)
     return ServerSettings(
-        data=options.data.absolute(), worker=worker, host=options.host, port=options.port, token=token,
+        data=options.data.absolute(), worker=worker, host=options.host or named.get("HOST") or "127.0.0.1",
+        port=_port(named) if options.port is None else options.port, token=token,
         fresh_token=bool(token) and not given, certificate=options.tls_cert, key=options.tls_key, ray=ray,
-        downloads=options.allow_downloads, version=version, limits=limits).checked()
+        store=StoreSettings.read({**named, **_of_store(os.environ)}), downloads=options.allow_downloads,
+        version=named.get("VERSION") or version, limits=limits).checked()
+
+
+def _port(named: Mapping[str, str]) -> int:
+    text = named.get("PORT") or "8000"
+    if not text.isdigit() or int(text) > 65535:
+        raise BadInput("PORT does not fit.", f"It is '{text}'.", "Use a number up to 65535.")
+    return int(text)
+
+
+def _of_store(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name.startswith("S3_")}
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:

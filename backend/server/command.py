@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import uvicorn
+from dotenv import dotenv_values
 
 from .app import build_app
 from .arguments import server_settings
@@ -19,7 +20,8 @@ VERSION = "0.1.0"
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until the process is asked to end. Raises BadInput for settings that cannot be served."""
-    settings = server_settings(options, VERSION)
+    named = {name: value for name, value in dotenv_values(options.env_file).items() if value}
+    settings = server_settings(options, VERSION, named)
     _log(options.log_format)
     config = uvicorn.Config(
         build_app(settings, engines_of(settings)), host=settings.host, port=settings.port, log_config=None,

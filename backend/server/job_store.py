@@ -31,7 +31,7 @@ class Note:
         created, accepted: seconds since 1970; `accepted` is None until the job was submitted.
         attempt: number of the attempt that is or was made last; from 1.
         names: the name of each mesh in the file that it was uploaded in, by its name in `inputs/`.
-        urls: where the store holds an artifact, by its file.
+        keys: of the files in the store, by their names here.
         store_error: why the store does not hold them yet; "" when nothing is wrong.
     """
 
@@ -39,7 +39,7 @@ class Note:
     accepted: float | None = None
     attempt: int = 1
     names: Mapping[str, str] = field(default_factory=dict)
-    urls: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
     store_error: str = ""
 
 

@@ -2,8 +2,10 @@
 """What whoever runs the server decides, once, at its start."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ..contract import BadInput
 from ..worker_client import WorkerSettings
@@ -54,6 +56,37 @@ class RaySettings:
 
 
 @dataclass(frozen=True)
+class StoreSettings:
+    """Where the store is, by the names that the settings have in the environment.
+
+    `public_url` is where the bucket's files are for everybody; without one, links are signed and hold for a week.
+    """
+
+    bucket: str
+    endpoint: str = ""
+    access_key: str = ""
+    secret_key: str = ""
+    region: str = "us-east-1"
+    public_url: str = ""
+    addressing: Literal["path", "virtual", "auto"] = "path"
+    verify: bool = True
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> "StoreSettings | None":
+        """From S3_BUCKET_NAME and its like; None without a bucket. Raises BadInput."""
+        if not variables.get("S3_BUCKET_NAME"):
+            return None
+        style = variables.get("S3_ADDRESSING_STYLE") or "path"
+        if style not in ("path", "virtual", "auto"):
+            raise BadInput("S3_ADDRESSING_STYLE does not fit.", f"It is '{style}'.", "Use path or virtual.")
+        verify = variables.get("S3_VALIDATE_SSL", "true").strip().lower() not in ("false", "0", "no")
+        return cls(variables["S3_BUCKET_NAME"], variables.get("S3_ENDPOINT_URL", ""),
+                   variables.get("S3_ACCESS_KEY", ""), variables.get("S3_SECRET_KEY", ""),
+                   variables.get("S3_REGION") or "us-east-1", variables.get("S3_BUCKET_PUBLIC_URL", "").rstrip("/"),
+                   style, verify)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
 class ServerSettings:
     """One server.
 
@@ -63,6 +96,7 @@ class ServerSettings:
         token: what clients must send; "" asks for none, and then only this machine is served.
         fresh_token: whether it was made for this start, so that nobody knows it yet.
         ray: None runs one engine next to the server.
+        store: where results go besides the disk; None for nowhere.
         downloads: whether clients may have weights downloaded.
     """
 
@@ -75,6 +109,7 @@ class ServerSettings:
     certificate: Path | None = None
     key: Path | None = None
     ray: RaySettings | None = None
+    store: StoreSettings | None = None
     downloads: bool = False
     version: str = ""
     limits: Limits = field(default_factory=Limits)
