@@ -11,10 +11,18 @@ from .backend.pipelines import registry
 from .gallery import page, state
 from .materials import variants
 from .panels import preferences_box
+from .server_access import operators as server_operators
 from .setup import operators as setup_operators
 
-CLASSES = (*preferences_box.CLASSES, *variants.CLASSES, *page.CLASSES, *setup_operators.CLASSES, *operators.CLASSES,
-           *panels.CLASSES)
+CLASSES = (
+    *preferences_box.CLASSES,
+    *variants.CLASSES,
+    *page.CLASSES,
+    *setup_operators.CLASSES,
+    *server_operators.CLASSES,
+    *operators.CLASSES,
+    *panels.CLASSES,
+)
 
 
 def _show(listed: Sequence[jobs.Job]) -> None:
@@ -50,6 +58,7 @@ def unregister() -> None:
     jobs.unregister()
     opened_file.unregister()
     setup_operators.stop()
+    server_operators.stop()
     variants.unregister()
     task_classes.unregister()
     for cls in reversed(CLASSES):

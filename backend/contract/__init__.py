@@ -42,6 +42,7 @@ from .progress import Progress
 from .request import MAXIMUM_SEED, Request, given
 from .resources import MEMORY_MODES, MemoryMode, Resources
 from .result import MATERIAL_ROLES, VARIANT_GROUP, Artifact, FileResult, Result, Role
+from .service import ServiceHost
 from .spec_rules import check_spec
 from .task_spec import Delivery, InputSpec, MeshNeed, Preset, Selection, StageSpec, TaskSpec
 from .version import VERSION
@@ -97,6 +98,7 @@ __all__ = [
     "Result",
     "Role",
     "Selection",
+    "ServiceHost",
     "Shutdown",
     "StageProgress",
     "StageSpec",

@@ -90,6 +90,12 @@ def trainable() -> tuple[str, ...]:
     return tuple(sorted({recipe.parents[1].name for recipe in recipes}))
 
 
+def services() -> tuple[str, ...]:
+    """Names of the pipelines that have an HTTP interface of their own (`service.py`), in the order of `specs`."""
+    return tuple(name for name in specs() if any((Path(where) / name / "service.py").is_file()
+                                                 for where in pipelines.__path__))
+
+
 def specs() -> dict[str, PipelineSpec]:
     """The specs of all pipelines by name: ours in alphabetical order, then further ones, then workflows, which are
     chains of their tasks, then the shared models."""

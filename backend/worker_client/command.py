@@ -47,6 +47,7 @@ class WorkerSettings:
     server: str = ""
     token_file: Path | None = None
     certificate: Path | None = None
+    background_model: str = ""
 
     @property
     def hub_environment(self) -> dict[str, str]:
@@ -77,6 +78,8 @@ def _worker(settings: WorkerSettings) -> list[str]:
         command += ["--second-device", settings.second_device]
     if settings.compile:
         command.append("--compile")
+    if settings.background_model:
+        command += ["--background-model", settings.background_model]
     if settings.statistics is not None:
         command += ["--statistics", str(settings.statistics)]
     return command

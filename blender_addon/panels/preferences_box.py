@@ -8,7 +8,8 @@ import bpy
 
 from .. import task_classes
 from ..backend.pipelines import registry
-from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines_folder
+from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines_folder, runs_on_server
+from ..server_access.panel import draw_server
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
 from .words import wrapped
@@ -90,7 +91,13 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
             ("PROCESS", "Separate Process", "With the Python of the AI engine. Blender stays usable"),
             ("BLENDER", "Blender's Own Python (for scripts)",
              "Needs torch in Blender's Python. Blender freezes until the job finishes"),
+            ("SERVER", "Server", "On another machine that runs Meshwright's server. Nothing is installed here"),
         ])
+    server: bpy.props.StringProperty(
+        name="Address", description="Address of the server, for example https://gpu.local or http://127.0.0.1:8000")
+    server_certificate: bpy.props.StringProperty(
+        name="Certificate", subtype="FILE_PATH",
+        description="Certificate of the authority that signed the server's own, if it is not a public one")
     run_pipelines: bpy.props.BoolProperty(
         name="Run Pipelines from a Folder", update=_use_pipelines,
         description="Offer the pipelines of a folder of your own, too")
@@ -121,6 +128,8 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
     column.separator()
     for name in ("device", "second_device", "memory_mode", "compile_networks", "run_in"):
         column.prop(preferences, name)
+    if runs_on_server():
+        draw_server(column, preferences)
     if os.environ.get(IN_PROCESS_VARIABLE) == "1":
         column.label(text=f"The environment variable {IN_PROCESS_VARIABLE} overrides this", icon="INFO")
     column.separator()
