@@ -44,7 +44,7 @@ def register() -> None:
                   show=_show)
     deliver.preview.register()
     job_images.register()
-    page.register()
+    page.register(state.show)
     state.register()
     setup_operators.register(jobs.end_worker)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the artist chose to see of the history. It belongs to the window, not to the file."""
 
+from collections.abc import Callable
+
 import bpy
 
 NAME = "meshwright_history"
@@ -8,18 +10,17 @@ PAGE = 6
 """Cards on a page."""
 
 
-def _changed(chosen: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
-    from . import state  # which reads these settings
+_show: Callable[[], None]
 
+
+def _changed(chosen: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     if chosen.page != 1:
         chosen["page"] = 1
-    state.show()
+    _show()
 
 
 def _turned(_chosen: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
-    from . import state
-
-    state.show()
+    _show()
 
 
 class MESHWRIGHT_PG_history(bpy.types.PropertyGroup):
@@ -47,8 +48,10 @@ def settings() -> bpy.types.PropertyGroup:
     return getattr(bpy.context.window_manager, NAME)
 
 
-def register() -> None:
-    """Attach the settings to the window manager."""
+def register(show: Callable[[], None]) -> None:
+    """Attach the settings to the window manager. `show` is called when they change."""
+    global _show
+    _show = show
     setattr(bpy.types.WindowManager, NAME, bpy.props.PointerProperty(type=MESHWRIGHT_PG_history))
 
 
