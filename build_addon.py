@@ -3,6 +3,10 @@
 """Builds, validates and lists the extension's zip, one for each platform, in dist/.
 
     python build_addon.py [--platform linux-x64 | all] [--no-wheels] [--out DIR] [--blender-python PYTHON]
+                          [--website URL] [--repository]
+
+With --repository DIR becomes a repository that Blender can subscribe to: the zips, index.json and index.html, to be put
+on any static web server. Its address is that of index.json.
 
 Standard library of Python 3.11 only. The same sources give the same bytes.
 """
@@ -11,6 +15,7 @@ import argparse
 import ast
 import hashlib
 import importlib.util
+import json
 import platform
 import re
 import subprocess
@@ -24,6 +29,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ADDON, BACKEND, WHEELS = HERE / "blender_addon", HERE / "backend", HERE / "wheels"
 PLATFORMS = ("linux-x64", "windows-x64", "macos-arm64", "macos-x64")
+LARGEST = 60_000_000
+"""Bytes of a zip. What is larger does not belong into it."""
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: builds must not differ by their hour
 LEFT_OUT = ("__pycache__", "training", "procedural")  # recipes train from the repository, not inside Blender
 _VALIDATOR = "scripts/addons_core/bl_pkg/cli/blender_ext.py"
@@ -76,7 +83,7 @@ def fetch(wheel: Wheel) -> Path:
 
 
 def sources() -> Iterator[tuple[str, Path]]:
-    """(path in the zip, file): the add-on at the root, the backend in its own folder, the license."""
+    """(path in the zip, file): the add-on at the root, the backend in its own folder, license and example."""
     for root, prefix in ((ADDON, ""), (BACKEND, "backend/")):
         for path in root.rglob("*"):
             inside = path.relative_to(root)
@@ -84,11 +91,14 @@ def sources() -> Iterator[tuple[str, Path]]:
             if path.is_file() and not hidden and path.suffix != ".pyc" and inside.name != "blender_manifest.toml":
                 yield prefix + inside.as_posix(), path
     yield "LICENSE", HERE / "LICENSE"
+    yield "example.png", HERE / "examples" / "chair.png"  # what *Try an Example* takes
 
 
-def manifest_text(target: str, wheels: list[Wheel]) -> str:
-    """The manifest of one platform's zip: with wheels it names them and the platform."""
+def manifest_text(target: str, wheels: list[Wheel], website: str = "") -> str:
+    """The manifest of one platform's zip: with wheels it names them and the platform; `website` is the publisher's."""
     text = (ADDON / "blender_manifest.toml").read_text(encoding="utf-8")
+    if website:
+        text = text.replace("\ntype = ", f"\nwebsite = {json.dumps(website)}\ntype = ", 1)
     if not wheels:
         return text
     listed = "".join(f'  "./wheels/{wheel.file}",\n' for wheel in sorted(wheels, key=lambda wheel: wheel.file))
@@ -97,10 +107,10 @@ def manifest_text(target: str, wheels: list[Wheel]) -> str:
     return head + generated + table + permissions
 
 
-def write_zip(path: Path, target: str, wheels: list[Wheel]) -> list[tuple[str, int]]:
+def write_zip(path: Path, target: str, wheels: list[Wheel], website: str = "") -> list[tuple[str, int]]:
     """Write the zip; returns (name, bytes) of all members. Members are sorted and carry no time of their own."""
     members: dict[str, bytes] = {name: file.read_bytes() for name, file in sources()}
-    members["blender_manifest.toml"] = manifest_text(target, wheels).encode()
+    members["blender_manifest.toml"] = manifest_text(target, wheels, website).encode()
     members |= {f"wheels/{wheel.file}": fetch(wheel).read_bytes() for wheel in wheels}
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -122,6 +132,8 @@ def check(path: Path) -> None:
         code = re.search(r'ADDON_VERSION = "(.+)"', archive.read("version.py").decode())
         if code is None or code[1] != manifest.get("version"):
             complaints.append(f"the manifest's version is {manifest.get('version')}, the code's {code and code[1]}")
+        if path.stat().st_size > LARGEST:
+            complaints.append(f"it has {path.stat().st_size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
         for name in names:
             if name.endswith(".py"):
                 complaints += [f"{name} imports {module}" for module in forbidden_imports(name, archive.read(name))]
@@ -167,6 +179,21 @@ def validate(path: Path, validator: Path | None) -> str:
     return "own checks and Blender's validator"
 
 
+def write_repository(folder: Path, validator: Path | None) -> Path:
+    """List all zips of the folder in index.json, which is returned, and index.html, with Blender's own tool.
+
+    Raises BuildError.
+    """
+    if validator is None:
+        raise BuildError("A repository needs Blender's own tool: give --blender-python a Python with the bpy module")
+    ended = subprocess.run([sys.executable, str(validator), "server-generate", "--html", "--repo-dir", str(folder)],
+                           capture_output=True, text=True, check=False)
+    index = folder / "index.json"
+    if ended.returncode != 0 or not index.is_file():
+        raise BuildError(f"Blender's tool makes no repository of {folder}:\n{ended.stdout}{ended.stderr}")
+    return index
+
+
 def listing(members: list[tuple[str, int]]) -> str:
     """What the zip carries, summed up by folder."""
     sums: dict[str, tuple[int, int]] = {}
@@ -179,13 +206,13 @@ def listing(members: list[tuple[str, int]]) -> str:
                    for folder, (count, total) in sums.items())
 
 
-def build(target: str, out: Path, with_wheels: bool, validator: Path | None) -> Path:
-    """Build and validate one platform's zip and tell what it carries. Raises BuildError."""
+def build(target: str, out: Path, with_wheels: bool, validator: Path | None, website: str = "") -> Path:
+    """Build and validate one platform's zip and list what it carries. Raises BuildError."""
     wheels = [wheel for wheel in read_lock() if target in wheel.platforms] if with_wheels else []
     version = tomllib.loads((ADDON / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
     suffix = f"-{target.replace('-', '_')}" if wheels else ""
     path = out / f"meshwright-{version}{suffix}.zip"
-    members = write_zip(path, target, wheels)
+    members = write_zip(path, target, wheels, website)
     judge = validate(path, validator)
     sys.stdout.write(f"{path}  {path.stat().st_size / 1e6:.2f} MB, {len(members)} files, valid by {judge}\n"
                      f"{listing(members)}")
@@ -199,11 +226,16 @@ def main() -> int:
     parser.add_argument("--no-wheels", action="store_true", help="without the installer's uv: for tests")
     parser.add_argument("--out", type=Path, default=HERE / "dist")
     parser.add_argument("--blender-python", help="a Python with the bpy module, for Blender's own validator")
+    parser.add_argument("--website", default="", help="address of the publisher, for the manifest")
+    parser.add_argument("--repository", action="store_true", help="also write index.json and index.html")
     options = parser.parse_args()
     targets = PLATFORMS if options.platform == "all" and not options.no_wheels else (options.platform,)
     try:
+        validator = blender_validator(options.blender_python)
         for target in targets:
-            build(target, options.out, not options.no_wheels, blender_validator(options.blender_python))
+            build(target, options.out, not options.no_wheels, validator, options.website)
+        if options.repository:
+            sys.stdout.write(f"{write_repository(options.out, validator)}\n")
     except BuildError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -33,7 +33,8 @@ VENV_PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 
 TORCH = "torch==2.13.0"
 RUNTIME_REQUIREMENTS, DEVELOPMENT_REQUIREMENTS = HERE / "backend" / "requirements.txt", HERE / "requirements-dev.txt"
-REQUIREMENTS = (RUNTIME_REQUIREMENTS, DEVELOPMENT_REQUIREMENTS)
+SERVER_REQUIREMENTS = HERE / "backend" / "requirements-server.txt"
+REQUIREMENTS = (RUNTIME_REQUIREMENTS, DEVELOPMENT_REQUIREMENTS, SERVER_REQUIREMENTS)
 # What the bpy module links on Linux and servers often lack: library, and the Debian package that holds it.
 SYSTEM_LIBRARIES = {
     "libX11.so.6": "libx11-6", "libXrender.so.1": "libxrender1", "libXfixes.so.3": "libxfixes3", "libXi.so.6": "libxi6",
@@ -214,7 +215,8 @@ def setup() -> None:
         subprocess.run([python, "-m", "venv", "--clear", str(VENV)], check=True, timeout=300)
     install("requirements-dev.txt", status, pip("-r", str(DEVELOPMENT_REQUIREMENTS)))
     install("torch", status, *torch_commands())
-    install("backend/requirements.txt", status, pip("-r", str(RUNTIME_REQUIREMENTS)))
+    runtime = ["-r", str(RUNTIME_REQUIREMENTS), "-r", str(SERVER_REQUIREMENTS)]  # together, so that they agree
+    install("the backend's packages", status, pip(*runtime))
     status.show("trying Blender's module")
     with tempfile.TemporaryDirectory(prefix="meshwright-") as user:
         if run([str(VENV_PYTHON), "-c", "import bpy, torch"], 120, clean_environment(Path(user))) != 0:

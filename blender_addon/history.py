@@ -3,15 +3,19 @@
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from .backend.contract import ErrorReport, JobFolder, MeshwrightError, Request
+from .backend.contract.plain_name import is_plain_name
 from .jobs.queue import DELIVERED_NOTE
 
 State = Literal["finished", "failed", "cancelled", "unfinished", "unreadable"]
+DISCARDED = ".deleted-"
+"""What the names of folders begin with that are being deleted."""
 _REQUEST, _RESULT, _ERROR, _EVENTS = "request.json", "result.json", "error.json", "events.jsonl"
 _CANCELLED = b'"event": "cancelled"'
 
@@ -42,34 +46,59 @@ class Entry:
         return result is not None and bool(result.artifacts)
 
 
-def entries(jobs_folder: Path, limit: int = 50) -> list[Entry]:
-    """The newest jobs first. Reads one small file for each of the `limit` jobs, and none for the others."""
+def entries(jobs_folder: Path, limit: int | None = None) -> list[Entry]:
+    """The newest jobs first. Reads one small file for each of the `limit` jobs, and none for the others.
+
+    For scripts and recovery: it takes as long as there are jobs. `gallery` walks them in small steps.
+    """
     newest = sorted(_requests(jobs_folder), reverse=True)[:limit]
-    return [_entry(JobFolder(Path(path)), started_at) for started_at, path in newest]
+    return [entry_of(Path(path), started_at) for started_at, path in newest]
 
 
-def undelivered(jobs_folder: Path, limit: int = 50) -> list[Entry]:
-    """Finished jobs among the newest whose result has never reached a scene: what to offer after a crash."""
-    return [entry for entry in entries(jobs_folder, limit)
-            if entry.state == "finished" and not entry.delivered and entry.has_artifacts()]
+def undelivered(jobs_folder: Path) -> list[Entry]:
+    """Finished jobs whose result has never reached a scene, however old: what to offer after a crash."""
+    waiting = [entry_of(Path(path), started_at) for started_at, path in sorted(_requests(jobs_folder), reverse=True)
+               if Path(path, _RESULT).is_file() and not Path(path, DELIVERED_NOTE).is_file()]
+    return [entry for entry in waiting if entry.state == "finished" and entry.has_artifacts()]
 
 
-def delete(jobs_folder: Path, name: str) -> None:
-    """Delete a job's folder for good. Raises MeshwrightError when it is no job's or cannot be deleted."""
+def job_folder(jobs_folder: Path, name: str) -> JobFolder:
+    """The folder of the job of that name, which may come from a file that somebody sent: nothing outside of
+    `jobs_folder` is ever reached. It need not exist. Raises MeshwrightError for a name that no job has."""
     path = jobs_folder / name
-    if path.parent != jobs_folder or not (path / _REQUEST).is_file():
+    if not is_plain_name(name) or path.is_symlink():
+        raise MeshwrightError("This is not a job's folder.", f"No job is called {name[:100]!r}.",
+                              "Refresh the history.")
+    return JobFolder(path)
+
+
+def discard(jobs_folder: Path, name: str) -> Path:
+    """Take a job out of the history for good. Its folder has another name then, which is returned and is still to be
+    deleted. Raises MeshwrightError when it is no job's or cannot be deleted."""
+    path = job_folder(jobs_folder, name).path
+    if not (path / _REQUEST).is_file():
         raise MeshwrightError("This is not a job's folder.", f"There is no {_REQUEST} in {path}.",
                               "Refresh the history.")
     try:
-        shutil.rmtree(path)
+        return path.rename(jobs_folder / f"{DISCARDED}{uuid.uuid4().hex}")
     except OSError as error:
-        raise MeshwrightError("The folder of the job cannot be deleted.", f"{error.filename}: {error.strerror}.",
+        raise MeshwrightError("The folder of the job cannot be deleted.", f"{path}: {error.strerror}.",
                               "Close the program that uses it, or delete it by hand.") from error
 
 
-def total_bytes(jobs_folder: Path) -> int:
-    """Size of all job folders together. Looks at every file: not for a panel's draw."""
-    return sum(Path(path, file).stat().st_size for path, _, files in os.walk(jobs_folder) for file in files)
+def delete(jobs_folder: Path, name: str) -> None:
+    """Delete a job's folder for good, at once. Raises MeshwrightError as `discard` does."""
+    shutil.rmtree(discard(jobs_folder, name), ignore_errors=True)  # what is in use goes with the next start
+
+
+def entry_of(path: Path, started_at: float) -> Entry:
+    """What the files of one job say."""
+    folder = JobFolder(path)
+    delivered = (folder.path / DELIVERED_NOTE).is_file()
+    try:
+        return Entry(folder, started_at, _state(folder), folder.read_request(), delivered)
+    except MeshwrightError:
+        return Entry(folder, started_at, "unreadable", None, delivered)
 
 
 def _requests(jobs_folder: Path) -> Iterator[tuple[float, str]]:
@@ -79,16 +108,8 @@ def _requests(jobs_folder: Path) -> Iterator[tuple[float, str]]:
     with os.scandir(jobs_folder) as items:
         for item in items:
             request = Path(item.path, _REQUEST)
-            if request.is_file():
+            if is_plain_name(item.name) and item.is_dir(follow_symlinks=False) and request.is_file():
                 yield request.stat().st_mtime, item.path
-
-
-def _entry(folder: JobFolder, started_at: float) -> Entry:
-    delivered = (folder.path / DELIVERED_NOTE).is_file()
-    try:
-        return Entry(folder, started_at, _state(folder), folder.read_request(), delivered)
-    except MeshwrightError:
-        return Entry(folder, started_at, "unreadable", None, delivered)
 
 
 def _state(folder: JobFolder) -> State:
@@ -100,7 +121,7 @@ def _state(folder: JobFolder) -> State:
 
 
 def _was_cancelled(folder: JobFolder) -> bool:
-    """Whether the last event tells so; only the end of the file is read."""
+    """Whether the last event says so; only the end of the file is read."""
     path = folder.path / _EVENTS
     if not path.is_file():
         return False

@@ -11,6 +11,7 @@ import bpy
 import bpy.utils.previews
 import numpy as np
 
+from . import image_window
 from .capture.thumbnail import shrunk
 from .deliver.scene import rendering
 from .jobs import Job
@@ -102,6 +103,7 @@ def _thumbnail_name(job: Job) -> str:
 def _update(job: Job, shown: _Shown) -> None:
     assert job.preview is not None and _icons is not None
     shown.count, shown.next_at = job.preview_count, time.monotonic() + SECONDS_BETWEEN
+    image_window.refresh(job.preview)
     pixels = _pixels(job.preview)
     if pixels is None:
         return

@@ -18,7 +18,7 @@ LONGEST_KEY = 49
 PLAIN_ICON = "PLAY"
 _DIGEST = 8
 _ORDER: dict[Delivery, int] = {"parts": 0, "object": 1, "material": 2, "replace": 3, "groups": 4, "text": 5}
-"""Generators first, then what works on a mesh that is there."""
+"""Generators first, then what works on a mesh that is there. Workflows, which are made of these, come last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,8 @@ def refresh(reserved: Collection[str]) -> None:
     """Read the pipelines' specs once more. No task gets one of the `reserved` names as its key."""
     global _offered
     pairs = [(spec, task) for spec in registry.specs().values() for task in spec.tasks]
-    _offered = tuple(_keyed(sorted(pairs, key=lambda pair: _ORDER[pair[1].delivery]), reserved))
+    in_order = sorted(pairs, key=lambda pair: (pair[0].name == registry.WORKFLOW, _ORDER[pair[1].delivery]))
+    _offered = tuple(_keyed(in_order, reserved))
 
 
 def offered() -> tuple[OfferedTask, ...]:

@@ -8,12 +8,15 @@ import functools
 import importlib.util
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import bpy
 
 from .backend.pipelines import registry
-from .connection.interface import WorkerSettings
+from .connection import WorkerSettings
+from .server_access.token_file import token_file
 
 ADDON: str = __package__
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"
@@ -42,12 +45,37 @@ def jobs_folder() -> Path:
     return Path(bpy.path.abspath(chosen)) if chosen else user_folder("jobs")
 
 
+@dataclass(frozen=True)
+class JobsLimits:
+    """How much of the jobs is kept: bytes and days; 0 means no limit."""
+
+    bytes: float
+    days: float
+
+
+def jobs_limits() -> JobsLimits:
+    """How much of the jobs the artist wants to keep."""
+    return JobsLimits(own().jobs_gigabytes * 1e9, own().jobs_days)
+
+
+def hub_address() -> str:
+    """The model hub's address, "" for the public one. An address without a scheme is taken as https."""
+    address = own().hub_address.strip().rstrip("/")
+    return address if not address or "://" in address else f"https://{address}"
+
+
 def pipelines_folder() -> Path | None:
     """Where further pipelines are: the environment variable first, then the preference; None while none may run."""
     chosen = own()
     allowed = chosen.pipelines_folder if chosen.run_pipelines else ""
     path = os.environ.get(registry.VARIABLE) or allowed
     return Path(bpy.path.abspath(path)) if path else None
+
+
+def workflows_folder() -> Path:
+    """Where the artist's own workflows are: the environment variable first."""
+    path = os.environ.get(registry.WORKFLOWS_VARIABLE)
+    return Path(path) if path else user_folder("workflows")
 
 
 def backend_python() -> Path | None:
@@ -62,8 +90,44 @@ def runs_in_process() -> bool:
     return os.environ.get(IN_PROCESS_VARIABLE) == "1" or own().run_in == "BLENDER"
 
 
+def runs_on_server() -> bool:
+    """Whether jobs run on another machine."""
+    return not runs_in_process() and own().run_in == "SERVER"
+
+
+def server_folder() -> Path:
+    """Where the server's token lies."""
+    return user_folder("server")
+
+
+def server_is_open(address: str) -> bool:
+    """Whether this address of another machine is spoken to without encryption."""
+    parts = urlsplit(address if "//" in address else f"http://{address}")
+    return parts.scheme == "http" and parts.hostname not in (None, "", "localhost", "127.0.0.1", "::1")
+
+
+def server_complaint() -> str:
+    """Why the server cannot be asked, or ""."""
+    if not own().server.strip():
+        return "Enter the server's address in the preferences first"
+    if not bpy.app.online_access:
+        return "Turn on Allow Online Access (Preferences › System › Network) to use a server"
+    return ""
+
+
+def server_settings() -> WorkerSettings:
+    """The child that speaks to the server. Blender's own Python is enough for it, so no engine must be installed."""
+    chosen, certificate = own(), own().server_certificate
+    return WorkerSettings(
+        python=Path(sys.executable), root=Path(__file__).parent, models=models_folder(), server=chosen.server.strip(),
+        token_file=token_file(server_folder()), pipelines=pipelines_folder(),
+        certificate=Path(bpy.path.abspath(certificate)) if certificate else None)
+
+
 def backend_complaint() -> str:
     """Why nothing can run yet, in words, or "". Cheap enough for a poll."""
+    if runs_on_server():
+        return server_complaint()
     if runs_in_process():
         return "" if torch_is_importable() else "Blender's own Python has no torch: run jobs in a separate process"
     return "" if backend_python() else "Install the AI engine first: see the top of this tab"
@@ -80,10 +144,13 @@ def worker_settings() -> WorkerSettings | None:
     chosen = own()
     if backend_complaint():
         return None
+    if runs_on_server():
+        return server_settings()
     return WorkerSettings(
         python=backend_python() or Path(sys.executable), root=Path(__file__).parent, models=models_folder(),
         device=chosen.device.strip() or "auto", second_device=chosen.second_device.strip(),
         memory_mode=chosen.memory_mode, compile=chosen.compile_networks,
         statistics=user_folder("statistics") / "stages.json", offline=not bpy.app.online_access,
-        in_process=runs_in_process(), pipelines=pipelines_folder(),
+        in_process=runs_in_process(), pipelines=pipelines_folder(), workflows=workflows_folder(),
+        hub=hub_address(), token=chosen.hub_token.strip(),
     )

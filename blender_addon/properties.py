@@ -53,9 +53,9 @@ _SHARED: Mapping[str, object] = {
         name="Paint", description="What gets the new texture; the rest keeps its material", items=[
             ("OBJECT", "Whole Objects", "Every material slot of the selected objects"),
             ("SLOT", "Active Material Slot", "The faces of each object's active material slot"),
-            ("FACES", "Selected Faces", "The faces selected in Edit Mode, blended into the rest at their border"),
-            ("VIEW", "Visible Faces", "The faces that this 3D viewport shows, painted from this view and blended "
-             "into the rest at their border"),
+            ("FACES", "Selected Faces", "The faces selected in Edit Mode, fading out just beyond their border"),
+            ("VIEW", "Visible Faces", "The faces that this 3D viewport shows, painted from this view, fading out "
+             "just beyond their border"),
         ]),
     "paint_uvs": bpy.props.EnumProperty(
         name="UV Map", description="UV map of the texture. Existing maps are never changed", items=[

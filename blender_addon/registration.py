@@ -5,12 +5,24 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, recent, status_bar, task_classes
+from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, status_bar, task_classes
+from .backend.contract.scratch import remove_dead_scratch
+from .backend.pipelines import registry
+from .gallery import page, state
 from .materials import variants
 from .panels import preferences_box
+from .server_access import operators as server_operators
 from .setup import operators as setup_operators
 
-CLASSES = (*preferences_box.CLASSES, *variants.CLASSES, *setup_operators.CLASSES, *operators.CLASSES, *panels.CLASSES)
+CLASSES = (
+    *preferences_box.CLASSES,
+    *variants.CLASSES,
+    *page.CLASSES,
+    *setup_operators.CLASSES,
+    *server_operators.CLASSES,
+    *operators.CLASSES,
+    *panels.CLASSES,
+)
 
 
 def _show(listed: Sequence[jobs.Job]) -> None:
@@ -21,28 +33,35 @@ def _show(listed: Sequence[jobs.Job]) -> None:
 
 
 def register() -> None:
-    """Classes, the scene's settings, the queue. Starts no process and no timer."""
+    """Classes, the scene's settings, the queue. Starts no process; with a window the history is read a little later."""
+    remove_dead_scratch()
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    registry.use_workflows(preferences.workflows_folder())
     task_classes.register(CLASSES, preferences.pipelines_folder())
     variants.register()
     opened_file.register()  # before the queue, whose handler asks which file is open
-    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=recent.refresh,
+    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=state.refresh,
                   show=_show)
     deliver.preview.register()
     job_images.register()
     status_bar.register()
+    page.register(state.show)
+    state.register()
     setup_operators.register(jobs.end_worker)
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
     status_bar.unregister()
+    state.unregister()
+    page.unregister()
     job_images.unregister()
     deliver.preview.unregister()
     jobs.unregister()
     opened_file.unregister()
     setup_operators.stop()
+    server_operators.stop()
     variants.unregister()
     task_classes.unregister()
     for cls in reversed(CLASSES):

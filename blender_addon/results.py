@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The results in the scene: which one is active, and how to make it again."""
 
+from collections.abc import Iterable
+
 import bpy
 
 from . import jobs, offered_tasks
 from .backend.contract import MAXIMUM_SEED, BadInput, JobFolder, PipelineSpec, TaskSpec
 from .backend.pipelines import registry
 from .deliver.provenance import FOLDER, PIPELINE, SEED, TASK
+from .history import job_folder
 from .materials.variants import material_variants_of
 from .offered_tasks import OfferedTask
 from .preferences import jobs_folder
@@ -39,12 +42,28 @@ def depends_on_seed(result: bpy.types.Object) -> bool:
 
 def run_again(result: bpy.types.Object) -> jobs.Job:
     """Queue the result's job as it was. Raises MeshwrightError when its job folder no longer exists."""
-    return submit_again(_folder(result), superseded=result)
+    return submit_again(folder_of(result), superseded=result)
 
 
 def reroll(result: bpy.types.Object) -> jobs.Job:
     """Queue the result's job with the next seed. Raises MeshwrightError when its job folder no longer exists."""
-    return submit_again(_folder(result), seed=next_seed(int(result[SEED])), superseded=result)
+    return submit_again(folder_of(result), seed=next_seed(int(result[SEED])), superseded=result)
+
+
+def textured_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The objects with material variants that the selection means: those selected, and those below a selected empty;
+    the active one, or those below it, first."""
+    active = context.view_layer.objects.active
+    chosen = [item for item in (active, *context.selected_objects) if item is not None]
+    meant = dict.fromkeys(part for item in chosen
+                          for part in ((item, *item.children_recursive) if item.type == "EMPTY" else (item,)))
+    return [item for item in meant if len(material_variants_of(item))]
+
+
+def shown_materials(items: Iterable[bpy.types.Object]) -> list[bpy.types.Material]:
+    """The materials of ours that the objects show, one for each job that made them."""
+    shown = (shown_material(item) for item in items)
+    return list({material[FOLDER]: material for material in shown if material is not None}.values())
 
 
 def shown_material(item: bpy.types.Object) -> bpy.types.Material | None:
@@ -63,13 +82,11 @@ def painter_of(item: bpy.types.Object) -> OfferedTask | None:
     return None
 
 
-def reroll_material(item: bpy.types.Object) -> jobs.Job:
-    """Queue the shown material's job with the next seed. Raises MeshwrightError when its folder no longer exists."""
-    material = shown_material(item)
-    if material is None:
-        raise BadInput("The object shows no material by Meshwright.", "Another material variant is shown.",
-                       "Show the material variant to repeat.")
-    return submit_again(_folder(material), seed=next_seed(int(material[SEED])))
+def reroll_materials(items: Iterable[bpy.types.Object]) -> list[jobs.Job]:
+    """Queue the jobs of the shown materials with the next seed. Raises MeshwrightError when one's folder no longer
+    exists."""
+    return [submit_again(folder_of(material), seed=next_seed(int(material[SEED])))
+            for material in shown_materials(items)]
 
 
 def next_seed(seed: int) -> int:
@@ -77,5 +94,6 @@ def next_seed(seed: int) -> int:
     return (seed + 1) % (MAXIMUM_SEED + 1)
 
 
-def _folder(result: bpy.types.ID) -> JobFolder:
-    return JobFolder(jobs_folder() / result[FOLDER])
+def folder_of(result: bpy.types.ID) -> JobFolder:
+    """The folder of the job that made the result or material."""
+    return job_folder(jobs_folder(), str(result[FOLDER]))

@@ -111,7 +111,7 @@ def _write_job(context: bpy.types.Context, offered: OfferedTask, meshes: Sequenc
     weights = chosen_weights(group_of(scene, offered), offered)
     request = Request(
         job=_job_name(task.name), task=task.name, pipeline=spec.name,
-        weights=weights.name if weights else spec.weights[0].name, subject=subject,
+        weights=spec.weights_to_name(weights), subject=subject,
         seed=settings_of(scene).seed if task.seeded else 0, parameters=parameters_of(scene, offered),
     )
     folder = JobFolder.create(jobs_folder() / request.job)

@@ -15,7 +15,7 @@ from .capture import capture_image, capture_mesh
 from .capture.mesh import Frame
 from .capture.painted_mesh import Scope, UVChoice, painted_mesh
 from .capture.view import View
-from .deliver.provenance import SUBJECT
+from .deliver.provenance import FOLDER, SUBJECT
 from .delivery_note import MaterialPlacement
 from .offered_tasks import OfferedTask
 from .parameter_groups import chosen_weights, parameter_values
@@ -35,8 +35,12 @@ class Captured:
 
 
 def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """The selected mesh objects by name, the active one first."""
-    found = sorted((item for item in context.selected_objects if item.type == "MESH"), key=lambda item: item.name)
+    """The selected mesh objects, and those that are seen below the selected empty of a result, by name; the active one
+    first."""
+    chosen = set(context.selected_objects)
+    for whole in [item for item in chosen if item.type == "EMPTY" and FOLDER in item]:
+        chosen |= {part for part in whole.children_recursive if part.visible_get()}
+    found = sorted((item for item in chosen if item.type == "MESH"), key=lambda item: item.name)
     return sorted(found, key=lambda item: item != context.view_layer.objects.active)
 
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from ..contract import BadInput, MeshwrightError
+from ..contract.scratch import remove_dead_scratch
 from ..pipelines import registry
 from ..worker import job_run
-from .arguments import build_parser, with_dashes, worker_settings
+from .arguments import build_parser, with_dashes, with_task_joined, worker_settings
 from .catalogue import print_specs
 from .configuration import with_configuration
 from .session import INTERRUPTED
@@ -18,6 +19,7 @@ from .task_arguments import named_files, source_slot
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code. Wrong usage exits with 2 and the usage, as argparse does."""
+    remove_dead_scratch()
     try:
         return _run(arguments)
     except MeshwrightError as error:
@@ -31,13 +33,17 @@ def _run(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return _train(arguments[1], list(arguments[2:]))
     parser = build_parser()
-    options = parser.parse_args(with_dashes(with_configuration(arguments)))
+    options = parser.parse_args(with_dashes(with_configuration(with_task_joined(arguments))))
     for report in registry.complaints():
         sys.stderr.write(f"{report}\n")
     if options.command == "worker":
         from ..worker.loop import serve
 
         serve(worker_settings(options))
+    if options.command == "serve":
+        from ..server.command import serve as serve_http  # FastAPI and uvicorn, which no other command needs
+
+        return serve_http(options)
     if "task" in options and (slot := source_slot(options.task)) and slot.required and not named_files(options):
         parser.error(f"{options.command} needs files to work on")
     # Imported here and not above, so that the worker does not wait for trimesh.

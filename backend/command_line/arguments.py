@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ..contract import MEMORY_MODES, PipelineSpec, TaskSpec
 from ..pipelines import registry
+from ..server.arguments import add_relay, add_serve
 from ..worker.settings import AUTO, Settings
 from .task_arguments import add_task, in_help, text_flags
 
 HOME = Path.home() / ".cache" / "meshwright"
-OWN_COMMANDS = ("worker", "download", "remove", "train", "specs")
+OWN_COMMANDS = ("worker", "serve", "relay", "download", "remove", "train", "specs")
 _NEGATIVE = re.compile(r"-\.?\d")
 
 
@@ -43,6 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_worker_options(every.add_parser("worker", help="take jobs as JSON lines on stdin (Blender starts this)"))
+    serve = every.add_parser("serve", help="the same worker behind HTTP, for other machines and programs")
+    add_serve(serve)
+    _add_worker_options(serve)
+    add_relay(every.add_parser("relay", help="pass a worker's messages on to a server (Blender starts this)"))
     for (pipeline, task), (first, *others) in _names_by_task():
         command = every.add_parser(first, aliases=others, help=in_help(f"{task.description} ({pipeline.label})"),
                                    description=task.description, conflict_handler="resolve")
@@ -57,6 +62,12 @@ def build_parser() -> argparse.ArgumentParser:
     specs = every.add_parser("specs", help="print the pipelines, their options and weights")
     specs.add_argument("--json", action="store_true", help="as JSON")
     return parser
+
+
+def with_task_joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with a pipeline and its task as one command: `workflow asset` as `workflow-asset`."""
+    command = "-".join(arguments[:2])
+    return [command, *arguments[2:]] if len(arguments) > 1 and command in commands() else list(arguments)
 
 
 def with_dashes(arguments: Sequence[str]) -> list[str]:

@@ -3,10 +3,9 @@
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 
 from ..contract import DOWNLOAD_WEIGHTS, Done, Failed, JobFolder, PipelineSpec, Request, WeightSet
+from ..contract.scratch import scratch_folder
 from ..pipelines import registry
 from ..weights.location import shared_set
 from ..weights.removal import remove
@@ -26,10 +25,10 @@ def download_weights(options: argparse.Namespace) -> int:
         return 1
     request = Request("job", DOWNLOAD_WEIGHTS.name, spec.name, weights.name, weights.name,
                       parameters={"accepted_licenses": "\n".join(each.license.name for _, each in sets)})
-    with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch, Session(worker_settings(options)) as session:
+    with scratch_folder() as scratch, Session(worker_settings(options)) as session:
         bar = ProgressBar(weights.label, DOWNLOAD_WEIGHTS)
         try:
-            outcome = session.run(request, JobFolder.create(Path(scratch) / "job"), bar.show)
+            outcome = session.run(request, JobFolder.create(scratch / "job"), bar.show)
         finally:
             bar.close()
     if isinstance(outcome, Done):

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec
 from ..geometry.joining import joined
-from ..geometry.mesh_files import MESH_SUFFIXES, read_parts
-from ..pipelines.common.image_files import read_image
+from ..geometry.mesh_files import MESH_SUFFIXES, placed_meshes, read_file
+from ..pipelines.common.image_files import IMAGE_SUFFIXES, read_image
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..painting.painted_files import PaintedNode, UVChoice
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-
 
 @dataclass(frozen=True)
 class Placed:
-    """One source in the job's inputs: the files' names there; of meshes with UVs also where they are from; remarks."""
+    """One source in the job's inputs: the files' names there; of meshes with UVs also where they are from; remarks;
+    where in the world the meshes' zero is, in meters."""
 
     files: tuple[str, ...] = ()
     nodes: "tuple[PaintedNode, ...]" = ()
     remarks: tuple[str, ...] = ()
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def named_sources(paths: Sequence[Path], slot: InputSpec) -> dict[str, Path]:
     files: list[Path] = []
     for path in paths:
         _demand(path)
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes) if path.is_dir() else [path]
+        found = _files_in(path, suffixes) if path.is_dir() else [path]
         if not found:
             raise BadInput(f"The folder {path} holds nothing to work on.", f"Looked for {', '.join(suffixes)}.",
                            "Choose another folder.")
@@ -63,6 +63,12 @@ def named_sources(paths: Sequence[Path], slot: InputSpec) -> dict[str, Path]:
             name, number = f"{file.stem}-{number}", number + 1
         named[name] = file
     return named
+
+
+def _files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Its files of these kinds, by name, without the hidden ones."""
+    return sorted(file for file in folder.iterdir()
+                  if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file())
 
 
 def name_without_source(task: TaskSpec, images: Mapping[str, Path], texts: Sequence[str]) -> str:
@@ -94,13 +100,14 @@ def place_meshes(source: Path, folder: JobFolder, number: int, reading: MeshRead
     """Bring the meshes of the file, the job's `number`-th, into its inputs. Raises BadInput."""
     if reading.needs & {"uvs", "texture"}:
         return _place_painted(source, folder, number, reading)
-    meshes = [part.mesh for part in read_parts(source)]
+    found = read_file(source)
+    meshes, origin = placed_meshes(found.nodes)
     if not reading.together:
         meshes = [joined(meshes)]
     names = _mesh_names(number, len(meshes))
     for name, mesh in zip(names, meshes, strict=True):
         mesh.write(folder.inputs / name)
-    return Placed(names)
+    return Placed(names, remarks=found.remarks, origin=tuple(origin.tolist()))
 
 
 def place_flagged(given: Mapping[str, Path], folder: JobFolder) -> dict[str, tuple[str, ...]]:
@@ -121,7 +128,8 @@ def _demand(path: Path) -> None:
 def _place_painted(source: Path, folder: JobFolder, number: int, reading: MeshReading) -> Placed:
     from ..painting.painted_files import read_painted
 
-    nodes = tuple(read_painted(source, reading.uv, "texture" in reading.needs, reading.report))
+    found = read_painted(source, reading.uv, "texture" in reading.needs, reading.report)
+    nodes = found.nodes
     if len(nodes) > 1 and not reading.together:
         raise BadInput(f"{source.name} holds {len(nodes)} meshes.", "This task takes one at a time.",
                        "Save each in a file of its own, or join them.")
@@ -129,7 +137,7 @@ def _place_painted(source: Path, folder: JobFolder, number: int, reading: MeshRe
     for name, node in zip(names, nodes, strict=True):
         node.mesh.write(folder.inputs / name)
     remarks = tuple(f"{node.node.name}: {node.remark} New ones were made." for node in nodes if node.remark)
-    return Placed(names, nodes, remarks)
+    return Placed(names, nodes, (*found.remarks, *remarks))
 
 
 def _mesh_names(number: int, count: int) -> tuple[str, ...]:

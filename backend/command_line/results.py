@@ -23,22 +23,26 @@ from ..contract import (
 )
 from ..contract.mesh_metrics import COMPONENTS, MESH_METRICS
 from ..geometry.joining import joined
-from ..geometry.mesh_files import NamedMesh, write_parts
+from ..geometry.mesh_files import SINGLE_PRECISION, NamedMesh, write_parts
 from .inputs import Placed
 
 
 def write_results(
     result: Result, folder: JobFolder, task: TaskSpec, name: str, target: Path, file_format: str, placed: Placed
-) -> None:
+) -> tuple[str, ...]:
     """Write into `target` every mesh as `<artifact>.<format>`, all other artifacts as they are, and result.json.
 
     Where meshes are delivered in groups, each group becomes `<name>_volume0.obj` and so on, and one GLB holds them
-    all. Where the meshes of the input got material maps, `<name>.glb` holds them all with their materials. Raises
-    MeshwrightError when the folder cannot be written.
+    all. Where the meshes of the input got material maps, `<name>.glb` holds them all with their materials. Returns
+    what of the input could not be kept, as sentences. Raises MeshwrightError when the folder cannot be written.
     """
+    remarks: tuple[str, ...] = ()
     meshes = [artifact for artifact in result.artifacts if artifact.kind == "mesh"]
     maps = _maps_by_target(result, folder)
-    parts = [_part(artifact, folder, maps.get(artifact.file, {})) for artifact in meshes]
+    parts = [_part(artifact, folder, maps.get(artifact.file, {}), placed.origin) for artifact in meshes]
+    if any(placed.origin) and task.delivery != "groups" and f".{file_format}" in SINGLE_PRECISION and meshes:
+        remarks = (f"It is far from the origin, where {file_format.upper()} files lose their shape: it was written "
+                   f"{', '.join(f'{value:g}' for value in placed.origin)} m closer to it.",)
     try:
         target.mkdir(parents=True, exist_ok=True)
         if task.delivery == "groups":
@@ -49,13 +53,15 @@ def write_results(
         if placed.nodes and any(file in maps for file in placed.files):
             from ..painting.painted_files import write_painted  # it brings torch along, which not every task waits for
 
-            write_painted(target / f"{name}.glb", placed.nodes, [maps.get(file, {}) for file in placed.files])
+            remarks += write_painted(target / f"{name}.glb", placed.nodes,
+                                     [maps.get(file, {}) for file in placed.files])
         for artifact in result.artifacts:
             if artifact.kind != "mesh":
                 shutil.copy(folder.outputs / artifact.file, target / artifact.file)
         write_text_whole(target / "result.json", json.dumps(result.to_json(), ensure_ascii=False, indent=1))
     except OSError as error:
         raise unwritable_folder(target, error) from error
+    return remarks
 
 
 def result_of_file(result: Result, file: str, name: str) -> Result:
@@ -139,8 +145,10 @@ def _quality(artifact: Artifact) -> str:
                      if not isinstance(value, str))
 
 
-def _part(artifact: Artifact, folder: JobFolder, maps: Mapping[str, Path]) -> NamedMesh:
-    return NamedMesh(artifact.name, MeshData.read(folder.outputs / artifact.file), artifact.color, maps)
+def _part(
+    artifact: Artifact, folder: JobFolder, maps: Mapping[str, Path], origin: tuple[float, float, float]
+) -> NamedMesh:
+    return NamedMesh(artifact.name, MeshData.read(folder.outputs / artifact.file), artifact.color, maps, origin)
 
 
 def _write_groups(meshes: Sequence[Artifact], parts: Sequence[NamedMesh], name: str, target: Path) -> None:
@@ -148,5 +156,6 @@ def _write_groups(meshes: Sequence[Artifact], parts: Sequence[NamedMesh], name: 
     for group in sorted(set(groups.values()) - {""}):
         members = [part.mesh for part in parts if groups[part.name] == group]
         label = group.replace(".", "")
-        write_parts(target / f"{name}_{label}.obj", [NamedMesh(f"{name}_{label}", joined(members))])
+        whole = NamedMesh(f"{name}_{label}", joined(members), origin=parts[0].origin)
+        write_parts(target / f"{whole.name}.obj", [whole])
     write_parts(target / f"{name}.glb", parts)

@@ -3,13 +3,13 @@
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from ..contract import Done, ErrorReport, Event, Failed, JobFolder, MeshwrightError, Remedy, Request
 from ..contract.request import given as given_names
+from ..contract.scratch import scratch_folder
 from .arguments import worker_settings
 from .inputs import (
     MeshReading,
@@ -70,9 +70,9 @@ def _run_batch(session: Session, options: argparse.Namespace, sources: Sources) 
     unless it was the weights, which would fail all of them alike.
     """
     failures: dict[str, ErrorReport] = {}
-    with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch:
+    with scratch_folder() as scratch:
         try:
-            folder = JobFolder.create(Path(scratch) / "job")
+            folder = JobFolder.create(scratch / "job")
             placed = _placed(options, sources, folder, failures)
             outcome = _run_job(session, options, placed, folder) if placed and not session.interrupted else None
         except MeshwrightError as error:
@@ -167,8 +167,10 @@ def _finish(
     try:
         if isinstance(outcome, Done) and error is None:
             result = result_of_file(outcome.result, file, name) if file else outcome.result
-            write_results(result, folder, options.task, name, target, options.format, placed)
+            remarks = write_results(result, folder, options.task, name, target, options.format, placed)
             sys.stdout.write(summary(result, folder, name, target) + "\n")
+            for remark in remarks:
+                _report(name, remark)
         else:
             keep_log(folder, target)
     except MeshwrightError as unwritable:

@@ -22,11 +22,14 @@ from .event import (
 )
 from .job_folder import JobFolder
 from .license import License
+from .line import MAXIMUM_LINE_BYTES, item_of, line_of
 from .mesh_data import MeshData
 from .message import (
     Cancel,
     FreeMemory,
     Message,
+    Ping,
+    Pong,
     Ready,
     Shutdown,
     Submit,
@@ -39,6 +42,7 @@ from .progress import Progress
 from .request import MAXIMUM_SEED, Request, given
 from .resources import MEMORY_MODES, MemoryMode, Resources
 from .result import MATERIAL_ROLES, VARIANT_GROUP, Artifact, FileResult, Result, Role
+from .service import ServiceHost
 from .spec_rules import check_spec
 from .task_spec import Delivery, InputSpec, MeshNeed, Preset, Selection, StageSpec, TaskSpec
 from .version import VERSION
@@ -48,6 +52,7 @@ from .whole_file import replace_whole, write_text_whole
 __all__ = [
     "DOWNLOAD_WEIGHTS",
     "MATERIAL_ROLES",
+    "MAXIMUM_LINE_BYTES",
     "MAXIMUM_SEED",
     "MEMORY_MODES",
     "TERMINAL_EVENTS",
@@ -79,7 +84,9 @@ __all__ = [
     "MeshwrightError",
     "Message",
     "Parameter",
+    "Ping",
     "PipelineSpec",
+    "Pong",
     "Preset",
     "Preview",
     "Progress",
@@ -91,6 +98,7 @@ __all__ = [
     "Result",
     "Role",
     "Selection",
+    "ServiceHost",
     "Shutdown",
     "StageProgress",
     "StageSpec",
@@ -102,6 +110,8 @@ __all__ = [
     "event_from_json",
     "event_to_json",
     "given",
+    "item_of",
+    "line_of",
     "message_from_json",
     "message_to_json",
     "replace_whole",

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the worker tells about a job while it runs. Exactly one terminal event ends a job."""
+"""What the worker reports of a job while it runs. Exactly one terminal event ends a job."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from .error import ErrorReport
 from .json_form import Tagged
+from .plain_name import check_job_name
 from .result import Result
 
 
@@ -19,12 +20,14 @@ class Queued:
 
 @dataclass(frozen=True)
 class Downloading:
-    """Bytes of weights that arrived; `of` is 0 while the size is unknown."""
+    """Bytes of weights that arrived; `of` is 0 while the size is unknown. `wait` are the seconds until the hub is asked
+    again, where it asked for that or did not answer."""
 
     job: str
     file: str
     bytes: int
     of: int
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Preview:
     """A file in the job folder's `outputs/` that shows the work so far: an image, or a mesh as an npz in the form
     and the frame of a "mesh" artifact.
 
-    The file appears whole or not at all and may be replaced by the next one of its name; the same file is told at most
-    five times a second. It is no artifact: nothing is delivered from it.
+    The file appears whole or not at all and may be replaced by the next one of its name; it is reported at most five
+    times a second. It is no artifact: nothing is delivered from it.
     """
 
     job: str
@@ -109,5 +112,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
 
 
 def event_from_json(data: Any) -> Event:
-    """Raises BadInput on an unknown kind or an unfitting field."""
-    return _FORM.from_json(data)
+    """Raises BadInput on an unknown kind, an unfitting field, or a name that no job can have."""
+    event: Event = _FORM.from_json(data)
+    check_job_name(event.job)
+    return event

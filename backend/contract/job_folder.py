@@ -5,16 +5,20 @@
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from .error import ErrorReport, MeshwrightError, Remedy, unwritable_folder
-from .event import Event, event_from_json, event_to_json
-from .json_form import from_json, to_json
+from .error import BadInput, ErrorReport, MeshwrightError, Remedy, unwritable_folder
+from .event import TERMINAL_EVENTS, Event, event_from_json, event_to_json
+from .json_form import from_json, parse, to_json
 from .request import Request
 from .result import Result
 from .whole_file import write_text_whole
+
+_EVENTS = "events.jsonl"
+_ENDS = tuple(b'{"event": "%s"' % kind for kind in (b"done", b"failed", b"cancelled"))
 
 
 class JobFolder:
@@ -28,10 +32,14 @@ class JobFolder:
 
     @classmethod
     def create(cls, path: Path) -> "JobFolder":
-        """A new, empty job folder. Raises MeshwrightError when it cannot be written."""
+        """A new, empty job folder that only this user may read: an artist's images and prompts are private.
+
+        Raises MeshwrightError when it cannot be written.
+        """
         folder = cls(path)
         try:
-            folder.inputs.mkdir(parents=True)
+            folder.path.mkdir(mode=0o700, parents=True)
+            folder.inputs.mkdir()
             folder.outputs.mkdir()
         except OSError as error:
             raise unwritable_folder(folder.path, error) from error
@@ -73,20 +81,27 @@ class JobFolder:
         """The caller's own JSON file, or an empty object when there is none."""
         return self._read(name) if (self.path / name).is_file() else {}
 
+    def begin(self) -> None:
+        """Forget the events and the error of an earlier run of the same job. Raises OSError."""
+        for name in (_EVENTS, "error.json"):
+            (self.path / name).unlink(missing_ok=True)
+
     def append_event(self, event: Event) -> None:
-        """Keep an event for the history."""
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event_to_json(event), ensure_ascii=False) + "\n")
+        """Keep an event for the history. Of terminal events only the first is kept. Raises OSError."""
+        line = json.dumps(event_to_json(event), ensure_ascii=False).encode("utf-8") + b"\n"
+        with (self.path / _EVENTS).open("ab+") as file:
+            _drop_cut_line(file)
+            if not (isinstance(event, TERMINAL_EVENTS) and _has_ended(file)):
+                file.write(line)
 
     def events(self) -> Iterator[Event]:
-        """All kept events; a last line cut off by a crash is left out."""
-        path = self.path / "events.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        """All kept events. Lines that cannot be read, the last one after a crash say, are left out."""
+        path = self.path / _EVENTS
+        for line in path.read_bytes().splitlines() if path.is_file() else ():
             try:
-                data = json.loads(line)
-            except json.JSONDecodeError:
-                return
-            yield event_from_json(data)
+                yield event_from_json(parse(line))
+            except BadInput:
+                continue
 
     def _write(self, name: str, data: Any) -> None:
         try:
@@ -96,7 +111,23 @@ class JobFolder:
 
     def _read(self, name: str) -> Any:
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MeshwrightError(f"{name} of this job cannot be read.", str(error), "Start the job again.",
+            return parse((self.path / name).read_bytes())
+        except (OSError, BadInput) as error:
+            why = error.report.why if isinstance(error, BadInput) else str(error)
+            raise MeshwrightError(f"{name} of this job cannot be read.", why, "Start the job again.",
                                   Remedy.RETRY) from error
+
+
+def _drop_cut_line(file: BinaryIO) -> None:
+    """Remove what a crash left of a last line."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _has_ended(file: BinaryIO) -> bool:
+    file.seek(0)
+    return any(line.startswith(_ENDS) for line in file)

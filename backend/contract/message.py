@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender tells the worker, one JSON object a line, and the worker's greeting."""
+"""What Blender sends the worker, one JSON object a line, and the worker's greeting and answers."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from .error import BadInput
 from .json_form import Tagged
+from .plain_name import check_job_name
 from .version import VERSION
 
 
@@ -34,17 +36,38 @@ class Shutdown:
 
 
 @dataclass(frozen=True)
+class Ping:
+    """Are you there? A worker whose greeting has `heartbeat` answers with `Pong` while its reader thread lives."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Ready:
-    """The worker's first line: it speaks `version` and computes on `device` ("cuda:0 · NVIDIA H200")."""
+    """The worker's first line: it speaks `version` and runs on `device` ("cuda:0 · NVIDIA H200").
+
+    With `heartbeat` it answers a `Ping` at any time, also in the middle of a job.
+    """
 
     device: str
     process: int
     version: int = VERSION
+    heartbeat: bool = False
 
 
-Message = Submit | Cancel | FreeMemory | Shutdown | Ready
+@dataclass(frozen=True)
+class Pong:
+    """The answer to the ping of this number: the jobs that run and wait now, the running one first."""
+
+    number: int
+    jobs: tuple[str, ...] = ()
+
+
+Message = Submit | Cancel | FreeMemory | Shutdown | Ping | Ready | Pong
+MAXIMUM_PATH = 4096
 _FORM = Tagged("message", {
     "submit": Submit, "cancel": Cancel, "free_memory": FreeMemory, "shutdown": Shutdown, "ready": Ready,
+    "ping": Ping, "pong": Pong,
 })
 
 
@@ -54,5 +77,11 @@ def message_to_json(message: Message) -> dict[str, Any]:
 
 
 def message_from_json(data: Any) -> Message:
-    """Raises BadInput on an unknown kind or an unfitting field."""
-    return _FORM.from_json(data)
+    """Raises BadInput on an unknown kind, an unfitting field, or a name that no job can have."""
+    message: Message = _FORM.from_json(data)
+    if isinstance(message, (Submit, Cancel)):
+        check_job_name(message.job)
+    if isinstance(message, Submit) and len(message.folder) > MAXIMUM_PATH:
+        raise BadInput("The folder of this job cannot be used.", f"Its path has {len(message.folder)} characters.",
+                       "Choose a folder with a shorter path in the preferences.")
+    return message

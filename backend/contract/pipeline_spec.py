@@ -52,6 +52,11 @@ class PipelineSpec:
         """The sets that serve a task, the first being the default; none for a task that needs no weights."""
         return tuple(weights for weights in self.weights if weights.serves(task.name)) if task.needs_weights else ()
 
+    def weights_to_name(self, chosen: WeightSet | None) -> str:
+        """The weights that a request names: the chosen ones. For a task that needs none the first, where there are any.
+        """
+        return next((weights.name for weights in (chosen, *self.weights) if weights), "")
+
     @property
     def components(self) -> tuple[Component, ...]:
         """Every shared model that its weights need or its tasks can use, once each."""

@@ -17,8 +17,9 @@ class Progress(Protocol):
     def loading(self, what: str) -> None:
         """The named component is about to be read into memory."""
 
-    def downloading(self, file: str, received: int, of: int) -> None:
-        """Bytes of a file of weights that arrived; `of` is 0 while the size is unknown."""
+    def downloading(self, file: str, received: int, of: int, wait: float = 0.0) -> None:
+        """Bytes of a file of weights that arrived; `of` is 0 while the size is unknown, `wait` the seconds until the
+        hub is asked again where it has to be waited for."""
 
     def preview(self, file: str) -> None:
         """An image or a mesh (npz) of this name now lies in the job folder's outputs, whole; see `Preview`.

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the artist asked for: a snapshot as plain data."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,11 +9,13 @@ from .error import BadInput
 from .json_form import from_json, to_json
 from .parameter import Value
 from .pipeline_spec import PipelineSpec
+from .plain_name import check_job_name, is_plain_name
 from .task_spec import InputSpec, TaskSpec
 from .version import VERSION
 
 MAXIMUM_SEED = 2**31 - 1
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+MAXIMUM_SUBJECT = 200
+"""Characters: results and their files are named after it."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,11 @@ class Request:
 
     def validated(self, spec: PipelineSpec) -> "Request":
         """The same request with every option checked and filled in. Raises BadInput."""
-        if not _IDENTIFIER.fullmatch(self.job):
-            raise BadInput("The job's name cannot be used.", f"{self.job!r} is not a plain identifier.",
-                           "Use letters, digits, dots, dashes and underscores.")
+        check_job_name(self.job)
+        if len(self.subject) > MAXIMUM_SUBJECT:
+            raise BadInput("The name of the result is too long.",
+                           f"It has {len(self.subject)} characters, at most {MAXIMUM_SUBJECT} are allowed.",
+                           "Choose a shorter one.")
         if not 0 <= self.seed <= MAXIMUM_SEED:
             raise BadInput(f"The seed cannot be {self.seed}.", f"It is a whole number from 0 to {MAXIMUM_SEED}.",
                            "Choose a seed in that range.")
@@ -81,6 +84,6 @@ def _check_files(task: TaskSpec, wanted: InputSpec, files: tuple[str, ...]) -> N
     if most is not None and len(files) > most:
         raise BadInput(f"{task.label} cannot take {len(files)} files at once.", f"It takes at most {most}.",
                        "Give fewer.")
-    if any(not _IDENTIFIER.fullmatch(name) for name in files):
-        raise BadInput("An input's file name cannot be used.", f"One of {list(files)} is not a plain name.",
+    if wrong := [name for name in files if not is_plain_name(name)]:
+        raise BadInput("An input's file name cannot be used.", f"{wrong[0][:100]!r} is not a plain name.",
                        "Inputs are named files in the job's own folder.")

@@ -10,6 +10,7 @@ from .pipeline_spec import PipelineSpec
 from .task_spec import TaskSpec
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _NUMERIC = ("int", "float", "choice")
 _LARGEST = 2**31 - 1
 """Whole numbers of Blender's properties have 32 bits."""
@@ -43,6 +44,8 @@ def _complaints(spec: PipelineSpec, folder: str) -> Iterator[str]:
     for weights in spec.weights:
         if not weights.memory:
             yield f"{weights.label}: no memory mode is offered."
+        yield from (f"{weights.label}: the revision of {file.local} is not a commit of 40 digits."
+                    for file in weights.files if file.revision is not None and not _COMMIT.fullmatch(file.revision))
         for name in {*weights.parameter_defaults, *(n for values in weights.preset_values.values() for n in values)}:
             if name not in known:
                 yield f"{weights.label}: there is no parameter '{name}'."

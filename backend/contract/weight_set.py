@@ -13,7 +13,9 @@ from .resources import MEMORY_MODES, MemoryMode
 class WeightFile:
     """One file of a published checkpoint on the hub.
 
-    `local` is its path in the weights' own folder; `bytes` the exact size where it is known beforehand, else None.
+    `local` is its path in the weights' own folder. The rest pins it, where it is known beforehand: its exact size in
+    bytes, its SHA-256, and the repository's revision as a commit's 40 digits. Without a revision a download fixes the
+    newest one at its start.
     """
 
     repository: str
@@ -21,6 +23,7 @@ class WeightFile:
     local: str
     bytes: int | None = None
     sha256: str | None = None
+    revision: str | None = None
 
 
 @dataclass(frozen=True)

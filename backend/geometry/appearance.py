@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -30,26 +31,25 @@ def material_of(name: str, maps: Maps) -> trimesh.visual.material.PBRMaterial:
     surface = _packed(maps)
     return trimesh.visual.material.PBRMaterial(
         name=name, baseColorTexture=_image(maps, "base_color"), normalTexture=_image(maps, "normal"),
-        metallicRoughnessTexture=surface, metallicFactor=1.0 if "metallic" in maps else 0.0,
-        roughnessFactor=1.0 if "roughness" in maps else ROUGHNESS)
+        metallicRoughnessTexture=surface, **surface_factors(maps))
 
 
-def split_at_seams(mesh: trimesh.Trimesh, uvs: NDArray[np.float32]) -> trimesh.Trimesh:
-    """The mesh with one vertex for every pair of vertex and UV, of `uvs` float32 [F, 3, 2], and with the normals that
-    its file has, if any.
+def split_at_seams(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer], uvs: NDArray[np.float32],
+    normals: NDArray[np.float32] | None = None,
+) -> tuple[trimesh.Trimesh, NDArray[np.integer]]:
+    """(the mesh with one vertex for every vertex and UV that meet at a corner, the old vertex of each).
+
+    `uvs` are float32 [F, 3, 2], `normals` float32 [F, 3, 3], of which each vertex keeps one.
     """
-    return _split(mesh, uvs)[0]
-
-
-def _split(mesh: trimesh.Trimesh, uvs: NDArray[np.float32]) -> tuple[trimesh.Trimesh, NDArray[np.integer]]:
-    """`split_at_seams`, and the old vertex of each new one."""
-    pairs = np.column_stack([mesh.faces.reshape(-1), np.ascontiguousarray(uvs).reshape(-1, 2).view(np.int32)])
+    pairs = np.column_stack([faces.reshape(-1), np.ascontiguousarray(uvs).reshape(-1, 2).view(np.int32)])
+    if normals is not None:
+        pairs = np.column_stack([pairs, np.ascontiguousarray(normals).reshape(-1, 3).view(np.int32)])
     first, corners = trimesh.grouping.unique_rows(pairs)
-    vertex = mesh.faces.reshape(-1)[first]
-    # Asked for, normals are calculated where the file has none; those of the file lie in the cache.
-    normals = mesh.vertex_normals[vertex] if "vertex_normals" in mesh._cache else None
-    split = trimesh.Trimesh(mesh.vertices[vertex], corners.reshape(-1, 3), vertex_normals=normals,
-                            visual=trimesh.visual.TextureVisuals(uvs.reshape(-1, 2)[first]), process=False)
+    vertex = faces.reshape(-1)[first]
+    split = trimesh.Trimesh(vertices[vertex], corners.reshape(-1, 3), process=False,
+                            vertex_normals=None if normals is None else normals.reshape(-1, 3)[first],
+                            visual=trimesh.visual.TextureVisuals(uvs.reshape(-1, 2)[first]))
     return split, vertex
 
 
@@ -65,7 +65,7 @@ def with_appearance(
     plain, colors = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False), mesh.colors
     has_uvs = mesh.uvs is not None and suffix in WITH_UVS
     if mesh.uvs is not None and has_uvs:
-        plain, vertex = _split(plain, mesh.uvs)
+        plain, vertex = split_at_seams(mesh.vertices, mesh.faces, mesh.uvs)
         colors = None if colors is None else colors[vertex]
     if suffix in GLTF:
         color = None if maps or colors is not None else color
@@ -107,6 +107,26 @@ def _image(maps: Maps, role: str) -> Image.Image | None:
     with Image.open(maps[role]) as image:
         image.load()
     return image
+
+
+def png_images(maps: Maps) -> dict[str, bytes]:
+    """The maps as glTF keeps them, PNG files by role: base_color, normal, and `surface` with roughness in the green and
+    metallic in the blue channel. Raises OSError.
+    """
+    images = {role: _image(maps, role) for role in ("base_color", "normal")} | {"surface": _packed(maps)}
+    found = {}
+    for role, image in images.items():
+        if image is not None:
+            with BytesIO() as content:
+                image.save(content, "PNG")
+                found[role] = content.getvalue()
+    return found
+
+
+def surface_factors(maps: Maps) -> dict[str, float]:
+    """glTF's factors of a material with these maps: what has no map is no metal and rough."""
+    return {"metallicFactor": 1.0 if "metallic" in maps else 0.0,
+            "roughnessFactor": 1.0 if "roughness" in maps else ROUGHNESS}
 
 
 def _packed(maps: Maps) -> Image.Image | None:

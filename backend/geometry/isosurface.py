@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Marching cubes on the device where the grid lies: warp on CUDA, scikit-image elsewhere.
+"""Marching cubes on the device where the grid lies: warp where it can use that GPU, scikit-image elsewhere.
 
 Both use the classic 256 cases with linear interpolation (Lorensen and Cline 1987, in Paul Bourke's table) and give the
 same vertices and the same number of faces as PyMCubes, which published pipelines use; scikit-image cuts most polygons
@@ -10,18 +10,13 @@ is outside, and gives faces without area, which cleaning removes.
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import logging
-
 import numpy as np
 import torch
 from skimage.measure import marching_cubes
 from torch import Tensor
 
 from ..contract import MeshData
-
-logger = logging.getLogger(__name__)
+from .library_devices import warp_runs_on
 
 
 def extract_isosurface(grid: Tensor, *, level: float = 0.0) -> MeshData:
@@ -45,7 +40,7 @@ def extract_isosurface(grid: Tensor, *, level: float = 0.0) -> MeshData:
         raise ValueError("the grid holds values that are not finite")
     if not low <= level < high:
         return MeshData.empty()
-    if grid.is_cuda and _warp_is_installed():
+    if grid.is_cuda and warp_runs_on(grid.device):
         return extract_with_warp(grid, level)
     return extract_with_skimage(grid, level)
 
@@ -71,11 +66,3 @@ def extract_with_warp(grid: Tensor, level: float = 0.0) -> MeshData:
     )
     # warp winds so that normals point to where the given field is larger, which is outside.
     return MeshData(vertices.numpy(), indices.numpy().reshape(-1, 3))
-
-
-@functools.cache
-def _warp_is_installed() -> bool:
-    installed = importlib.util.find_spec("warp") is not None
-    if not installed:
-        logger.warning("warp is not installed: surfaces are extracted on the CPU, in seconds instead of milliseconds")
-    return installed

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..contract import BadInput, MeshData
+from ..geometry.library_devices import warp_device
 from ..geometry.normalization import Normalization
 from ..geometry.projection import MOST_OVERLAP, Cameras, UVMesh, uv_coverage, wrap_uvs
 from .uv_strip import UVStrip
@@ -60,10 +61,12 @@ class PaintedScene:
     ) -> "PaintedScene":
         """Fit meshes with UVs and a selection, in the cameras' frame (Y up, the front toward +Z).
 
+        `device` is where the networks run; the scene lies there if warp can render and bake there, else on the CPU.
         `fill` is the share of half an image that the selected faces reach in the view where they are largest; `so_far`
         the most texels a side of the textures that the meshes bring, 0 if these are not wanted. Raises BadInput.
         """
         _check_size(meshes)
+        device = warp_device(device)
         remarks = tuple(remark for mesh in meshes for remark in _checked(mesh))
         squares = len(meshes) + (not all(mesh.selected.all() for mesh in meshes))
         whole = _joined(meshes)

@@ -37,9 +37,7 @@ class TexelGraph:
         """`layout` is of `rasterize_uvs` at that size, if it is known already; its first layer counts."""
         layout = layout or rasterize_uvs(mesh, (size, size), layers=1)
         face = layout.face[0].long()
-        corners = mesh.vertices[mesh.faces.long()[face.clamp(min=0)]]
-        position = (corners * layout.barycentric[0][..., None]).sum(dim=-2)
-        return cls(torch.where(face >= 0, seams.chart[face.clamp(min=0)], -1), position, seams)
+        return cls(torch.where(face >= 0, seams.chart[face.clamp(min=0)], -1), texel_positions(mesh, layout), seams)
 
     @property
     def size(self) -> int:
@@ -96,3 +94,9 @@ class TexelGraph:
             fits = (texel < 0) & (self.chart.flatten()[at] == self.seams.chart[face])
             texel = torch.where(fits, at, texel)
         return texel
+
+
+def texel_positions(mesh: UVMesh, layout: Fragments) -> Tensor:
+    """Where on the surface each texel of the layout's first layer lies, float32 `[H, W, 3]`; 0 where no face is."""
+    corners = mesh.vertices[mesh.faces.long()[layout.face[0].long().clamp(min=0)]]
+    return (corners * layout.barycentric[0][..., None]).sum(dim=-2)

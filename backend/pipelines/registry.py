@@ -27,20 +27,28 @@ from ..contract import (
     WeightSet,
     check_spec,
 )
+from ..workflows.chain import OWN_CHAINS, Chain, read_chain
+from ..workflows.workflow_spec import workflow_task
 from .common.components import COMPONENTS
 
 logger = logging.getLogger(__name__)
 
 SHARED = "shared"
 """Name of the pipeline whose weights are the shared models, one set each; it has no task."""
+WORKFLOW = "workflow"
+"""Name of the pipeline whose tasks are the chains of other pipelines' tasks; it has no weights of its own."""
 VARIABLE = "MESHWRIGHT_PIPELINES"
 """Environment variable that names the folder of further pipelines."""
+WORKFLOWS_VARIABLE = "MESHWRIGHT_WORKFLOWS"
+"""Environment variable that names the folder of the artist's own workflows: JSON files, of which no code is run."""
 _HERE = Path(__file__).parent
+_own_workflows = Path(os.environ[WORKFLOWS_VARIABLE]) if os.environ.get(WORKFLOWS_VARIABLE) else None
 
 
 @dataclass(frozen=True)
 class _Found:
     specs: dict[str, PipelineSpec]
+    chains: dict[str, Chain]
     complaints: tuple[ErrorReport, ...]
 
 
@@ -57,6 +65,19 @@ def use_folder(path: Path | None) -> None:
     _found.cache_clear()
 
 
+def use_workflows(folder: Path | None) -> None:
+    """Offer the workflows in this folder, too, in place of the one before; None for ours alone. Also after a file in it
+    has changed."""
+    global _own_workflows
+    _own_workflows = folder
+    _found.cache_clear()
+
+
+def workflows_folder() -> Path | None:
+    """Where the artist's own workflows are; None for nowhere."""
+    return _own_workflows
+
+
 def foreign_folder(pipeline: str) -> Path | None:
     """Where a pipeline lies that is not ours; None for ours and for those that there are not."""
     folders = [Path(where) / pipeline for where in pipelines.__path__[1:]]
@@ -69,9 +90,22 @@ def trainable() -> tuple[str, ...]:
     return tuple(sorted({recipe.parents[1].name for recipe in recipes}))
 
 
+def services() -> tuple[str, ...]:
+    """Names of the pipelines that have an HTTP interface of their own (`service.py`), in the order of `specs`."""
+    return tuple(name for name in specs() if any((Path(where) / name / "service.py").is_file()
+                                                 for where in pipelines.__path__))
+
+
 def specs() -> dict[str, PipelineSpec]:
-    """The specs of all pipelines by name: ours in alphabetical order, then further ones, then the shared models."""
+    """The specs of all pipelines by name: ours in alphabetical order, then further ones, then workflows, which are
+    chains of their tasks, then the shared models."""
     return _found().specs
+
+
+def chain(workflow: str) -> Chain:
+    """The chain behind a task of the workflows. Raises BadInput when there is none of that name."""
+    spec(WORKFLOW).task(workflow)
+    return _found().chains[workflow]
 
 
 def complaints() -> tuple[ErrorReport, ...]:
@@ -101,8 +135,11 @@ def _found() -> _Found:
             wrong.append(_report(folder, error))
         else:
             found[offered.name] = offered
+    chains = _chains(list(found.values()), wrong)
+    if chains:
+        found[WORKFLOW] = _workflows(chains, list(found.values()))
     found[SHARED] = _shared(shared.values())
-    return _Found(found, tuple(wrong))
+    return _Found(found, chains, tuple(wrong))
 
 
 def _folders(wrong: list[ErrorReport]) -> list[Path]:
@@ -137,6 +174,32 @@ def _add_components(shared: dict[str, Component], offered: PipelineSpec) -> None
     shared.update((component.name, component) for component in offered.components)
 
 
+def _chains(offered: list[PipelineSpec], wrong: list[ErrorReport]) -> dict[str, Chain]:
+    """The workflows whose steps are offered, ours and the artist's own. What is wrong with one is reported to `wrong`.
+    """
+    chains: dict[str, Chain] = {}
+    own = sorted(_own_workflows.glob("*.json")) if _own_workflows else []
+    for path in [*sorted(OWN_CHAINS.glob("*.json")), *own]:
+        try:
+            chain = read_chain(path)
+            if chain.name in chains:
+                raise BadInput(f"The workflow {path.name} is left out.", f"There is another one named '{chain.name}'.",
+                               "Change the name in the file.")
+            check_spec(_workflows({chain.name: chain}, offered), WORKFLOW)
+        except BadInput as error:
+            logger.warning("A workflow is left out: %s", error)
+            wrong.append(error.report)
+        else:
+            chains[chain.name] = chain
+    return chains
+
+
+def _workflows(chains: dict[str, Chain], offered: list[PipelineSpec]) -> PipelineSpec:
+    """The chains in the form of a pipeline's tasks. Raises BadInput where steps do not fit together."""
+    tasks = tuple(workflow_task(chain, offered) for chain in chains.values())
+    return PipelineSpec(WORKFLOW, "Workflow", "Several tasks in one go", tasks, ())
+
+
 def _shared(components: Iterable[Component]) -> PipelineSpec:
     """Shared models in the form of a pipeline's weights: downloaded, licensed, checked and deleted like these."""
     weights = (WeightSet(each.name, each.label, each.description, each.files, each.license, each.gigabytes, {})
@@ -145,7 +208,7 @@ def _shared(components: Iterable[Component]) -> PipelineSpec:
 
 
 def _is_ours(name: str) -> bool:
-    return name == SHARED or (_HERE / name).exists() or (_HERE / f"{name}.py").exists()
+    return name in (SHARED, WORKFLOW) or (_HERE / name).exists() or (_HERE / f"{name}.py").exists()
 
 
 def _report(folder: Path, error: Exception) -> ErrorReport:

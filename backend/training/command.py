@@ -67,6 +67,19 @@ def with_options(preset: Preset, options: argparse.Namespace, stages: Mapping[st
     return replace(preset, objects=options.objects or preset.objects)
 
 
+def preset_of(options: argparse.Namespace, presets: Mapping[str, Preset], stages: Iterable[str]) -> Preset:
+    """Return the chosen preset with the options that replace some of its numbers, of a recipe of several stages."""
+    lengths = {f"{stage}_stage": getattr(options, f"{stage}_steps") for stage in stages}
+    return with_options(presets[options.preset], options, lengths)
+
+
+def chosen_stages(
+    options: argparse.Namespace, stages: Mapping[str, Callable[[], bool]]
+) -> Iterable[Callable[[], bool]]:
+    """Return the stage that ``--stage`` names, or all in their order."""
+    return stages.values() if options.stage == "all" else [stages[options.stage]]
+
+
 def run_stages(stages: Iterable[Callable[[], bool]]) -> int:
     """Train stage after stage until one stops before its last step; return the command's exit status."""
     done = all(stage() for stage in stages)

@@ -59,6 +59,11 @@ class Stage:
         self.step = 0
         self.curves = Curves(folder)
 
+    @property
+    def done(self) -> bool:
+        """Whether the last step is done."""
+        return self.step >= self.settings.steps
+
     def run(self, loss: Loss, evaluate: Evaluate, deadline: float, stop_at: int | None = None) -> bool:
         """Train to the last step, to ``stop_at`` or to the deadline (time.monotonic); return whether all is done."""
         last = min(self.settings.steps, stop_at or self.settings.steps)
@@ -78,7 +83,7 @@ class Stage:
                 self.evaluate(evaluate)
         if self.step > first:
             self.save()
-        return self.step >= self.settings.steps
+        return self.done
 
     def _train_step(self, loss: Loss) -> dict[str, Tensor]:
         device = self.accelerator.device

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Published weights from the hub into the models folder: license, catalogue, disk space, then file by file.
 
-Nothing is written next to the files but their partial forms (`*.part`), what was checked (`.verified.json`) and the
-accepted licenses: no cache of the hub's own, so a folder holds each byte once and can be copied to another machine.
+Nothing is written next to the files but their partial forms (`*.part`), locks (`.*.lock`), what was checked
+(`.verified.json`) and the accepted licenses: no cache of the hub's own, so a folder holds each byte once and can be
+copied to another machine.
 """
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ..contract import (
-    Cancelled,
     MeshwrightError,
     PipelineSpec,
     Progress,
@@ -20,13 +19,16 @@ from ..contract import (
     WeightSet,
     unwritable_folder,
 )
-from .download_errors import FAILURES, explain
+from .download_errors import explained
 from .hub import Offer, look_up
 from .interruptible import interruptible
 from .licenses import accept, accepted, refused
 from .location import locate, set_folder, shared_set
-from .transfer import Received, partial_path, transfer
-from .verified_files import complaint, remember, sha256_of
+from .patience import Received, patiently
+from .revisions import offers
+from .shared_files import exclusive
+from .transfer import partial_path, transfer
+from .verified_files import complaint, is_published, remember
 
 RESERVE = 1 << 30
 """Bytes that a download leaves free on the disk."""
@@ -35,7 +37,8 @@ RESERVE = 1 << 30
 def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accepted_licenses: str,
              progress: Progress) -> Path:
     """Fetch what is missing of a set of weights and of the shared models that it needs; return the set's folder. A
-    second call continues where one stopped.
+    second call continues where one stopped, at the revision that the first one fixed. Of two processes that want the
+    same file one waits for the other.
 
     `accepted_licenses` has the names of the licenses that the artist was shown and accepted, one a line; those on
     record may be left out. Raises MeshwrightError with a remedy, and Cancelled within a second of the artist's asking.
@@ -48,8 +51,8 @@ def download(spec: PipelineSpec, weights: WeightSet, models_folder: Path, accept
     for pair in sets:
         folder = set_folder(*pair, models_folder)
         _prepare(folder)
-        offers = [_look_up(file, folder, progress) for file in pair[1].files]
-        missing += [(offer, folder) for offer in offers if not _is_here(offer, folder, progress)]
+        missing += [(offer, folder) for offer in _offers(pair[1], folder, progress)
+                    if not _is_here(offer, folder, progress)]
     _require_space(missing, Path(models_folder))
     for offer, folder in missing:
         _fetch(offer, folder, progress)
@@ -74,26 +77,27 @@ def _prepare(folder: Path) -> None:
         raise unwritable_folder(folder, error) from error
 
 
-@contextmanager
-def _explained(file: WeightFile, folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except FAILURES as error:
-        raise explain(error, file, folder) from error
+def _offers(weights: WeightSet, folder: Path, progress: Progress) -> Iterator[Offer]:
+    def ask(file: WeightFile, revision: str) -> Offer:
+        received = Received()
 
+        def tick() -> None:
+            if received.wait:
+                progress.downloading(file.local, 0, 0, received.wait)
+            progress.check()
 
-def _look_up(file: WeightFile, folder: Path, progress: Progress) -> Offer:
-    with _explained(file, folder):
-        return interruptible(lambda _: look_up(file), progress.check)
+        return interruptible(lambda stop: patiently(lambda: look_up(file, revision), received, stop), tick)
+
+    return offers(weights.files, folder, ask, progress.warn)
 
 
 def _is_here(offer: Offer, folder: Path, progress: Progress) -> bool:
     """Whether the file lies there complete, from an earlier download or put there by hand."""
     path = folder / offer.file.local
-    with _explained(offer.file, folder):
+    with explained(offer.file, folder):
         if complaint(offer.file, folder, progress.check) or path.stat().st_size != offer.size:
             return False
-        return offer.sha256 is None or sha256_of(path, folder, progress.check) == offer.sha256
+        return is_published(path, folder, offer.checksum, progress.check)
 
 
 def _require_space(missing: list[tuple[Offer, Path]], models_folder: Path) -> None:
@@ -113,16 +117,22 @@ def _arrived(offer: Offer, folder: Path) -> int:
 
 
 def _fetch(offer: Offer, folder: Path, progress: Progress) -> None:
-    received = Received(_arrived(offer, folder))
+    target = folder / offer.file.local
+    received = Received()
+
+    def watch_another() -> None:
+        progress.downloading(offer.file.local, _arrived(offer, folder), offer.size)
 
     def tick() -> None:
-        progress.downloading(offer.file.local, received.bytes, offer.size)
+        progress.downloading(offer.file.local, received.bytes, offer.size, received.wait)
 
-    with _explained(offer.file, folder):
-        sha256 = interruptible(lambda stop: transfer(offer, folder, received, stop), tick)
-    if sha256 is None:  # only a cancel stops a transfer, and a cancel has already raised
-        raise Cancelled
-    remember(folder / offer.file.local, folder, sha256)
+    with explained(offer.file, folder):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(target, watch_another):
+            if not _is_here(offer, folder, progress):  # another process may have fetched it meanwhile
+                received.bytes = _arrived(offer, folder)
+                sha256 = interruptible(lambda stop: transfer(offer, folder, received, stop), tick)
+                remember(target, folder, sha256, offer.checksum, offer.revision)
     progress.downloading(offer.file.local, offer.size, offer.size)
 
 

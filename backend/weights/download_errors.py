@@ -2,20 +2,33 @@
 """What went wrong with a download, in the artist's words."""
 
 import errno
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, OfflineModeIsEnabled
 
 from ..contract import MeshwrightError, Remedy, WeightFile, unwritable_folder
+from .answer import WrongContent
 from .hub import model_page
-from .transfer import WrongContent
+from .patience import retry_after
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-RESUMES = "What arrived is kept, the download goes on from there."
+RESUMES = "What arrived is kept; the download continues from there."
 
 FAILURES = (OSError, httpx2.HTTPError, httpx2.InvalidURL, WrongContent)
 """Everything that `look_up` and `transfer` raise besides a MeshwrightError."""
+
+
+@contextmanager
+def explained(file: WeightFile, folder: Path) -> Iterator[None]:
+    """Turn what looking up and fetching a file raise into a MeshwrightError."""
+    try:
+        yield
+    except FAILURES as error:
+        raise explain(error, file, folder) from error
 
 
 def explain(error: OSError | httpx2.HTTPError | httpx2.InvalidURL | WrongContent, file: WeightFile,
@@ -33,12 +46,13 @@ def explain(error: OSError | httpx2.HTTPError | httpx2.InvalidURL | WrongContent
                                Remedy.DOWNLOAD)
     if isinstance(error, FileMetadataError):
         return MeshwrightError("This is not a model hub.", f"The answer from {model_page(file.repository)} lacks what "
-                               "a hub says about its files.", f"Check HF_ENDPOINT and your proxy, {by_hand}.",
-                               Remedy.RETRY, str(error))
+                               "a hub says about its files.", "Check the hub's address in the preferences "
+                               f"(HF_ENDPOINT) and your proxy, {by_hand}.", Remedy.OPEN_PREFERENCES, str(error))
     if isinstance(error, (httpx2.HTTPError, httpx2.InvalidURL)):
         return MeshwrightError("The model hub cannot be reached.", f"{model_page(file.repository)}: "
                                f"{str(error) or type(error).__name__}.",
-                               f"Check the network, proxy and firewall and try again. {RESUMES} You can also "
+                               "Check the network, proxy, firewall and the hub's address in the preferences, and try "
+                               f"again. {RESUMES} You can also "
                                f"{by_hand.removeprefix('or ')}.", Remedy.RETRY, repr(error))
     return _disk(error, folder)
 
@@ -49,13 +63,15 @@ def _refusal(error: HfHubHTTPError, file: WeightFile, by_hand: str) -> Meshwrigh
     if status in (401, 403):
         return MeshwrightError(
             f"The hub does not give {file.repository} to you yet.", f"It answered {status}: it wants a token, or its "
-            "terms accepted on the page.", f"Open {page}, accept the terms there, sign in with 'hf auth login' or set "
-            f"HF_TOKEN, and try again, {by_hand}.", Remedy.RETRY, str(error))
+            "terms accepted on the page.", f"Open {page} and accept the terms there, enter an access token in the "
+            f"preferences (HF_TOKEN), and try again, {by_hand}.", Remedy.OPEN_PREFERENCES, str(error))
     if status == 404:
         return MeshwrightError(f"{file.remote} is not on the hub.", f"{page} does not have it (404).",
                                f"Update Meshwright, {by_hand}.", None, str(error))
-    return MeshwrightError("The model hub does not work just now.", f"{page} answered {status}.",
-                           f"Try again in a few minutes. {RESUMES}", Remedy.RETRY, str(error))
+    seconds = retry_after(error)
+    later = f"in {math.ceil(seconds / 60)} minutes" if seconds and seconds > 60 else "in a few minutes"
+    return MeshwrightError("The model hub is not available right now.", f"{page} answered {status}.",
+                           f"Try again {later}. {RESUMES}", Remedy.RETRY, str(error))
 
 
 def _disk(error: OSError, folder: Path) -> MeshwrightError:

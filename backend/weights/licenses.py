@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 from ..contract import License, MeshwrightError, PipelineSpec, Remedy, WeightSet, write_text_whole
+from .shared_files import exclusive
 
 _log = logging.getLogger(__name__)
 _FILE = "licenses.json"
@@ -29,16 +30,18 @@ def accept(spec: PipelineSpec, weights: WeightSet, models_folder: Path, license:
     """
     if license != weights.license.name:
         raise refused(spec, weights, license)
-    entries = [entry for entry in acceptances(models_folder)
-               if (entry.get("pipeline"), entry.get("weights")) != (spec.name, weights.name)]
-    entries.append({
+    acceptance = {
         "pipeline": spec.name, "weights": weights.name, "license": license, "url": weights.license.url,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "fingerprint": fingerprint(weights.license),
-    })
+    }
+    path = Path(models_folder) / _FILE
     try:
-        Path(models_folder).mkdir(parents=True, exist_ok=True)
-        write_text_whole(Path(models_folder) / _FILE, json.dumps(entries, indent=1, ensure_ascii=False))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(path):
+            others = [entry for entry in acceptances(models_folder)
+                      if (entry.get("pipeline"), entry.get("weights")) != (spec.name, weights.name)]
+            write_text_whole(path, json.dumps([*others, acceptance], indent=1, ensure_ascii=False))
     except OSError as error:
         raise MeshwrightError("The accepted license cannot be stored.", f"{models_folder}: {error.strerror}.",
                               "Choose a models folder that you may write.", Remedy.CHOOSE_FOLDER) from error
@@ -60,7 +63,7 @@ def acceptances(models_folder: Path) -> list[dict[str, str]]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         _log.warning("%s cannot be read, licenses are asked for again: %s", path, error)
         return []
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..contract import BadInput, Component, PipelineSpec, WeightSet, unwritable_folder
 from ..pipelines import registry
 from .location import is_complete, set_folder, shared_set
+from .shared_files import in_use
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ def _check(spec: PipelineSpec, weights: WeightSet, models_folder: Path) -> None:
     if not set_folder(spec, weights, models_folder).is_dir():
         raise BadInput(f"{name} is not installed.", f"{models_folder} has no file of it.",
                        "There is nothing to delete.")
+    folder = set_folder(spec, weights, models_folder)
+    if any(in_use(folder / file.local) for file in weights.files):
+        raise BadInput(f"{name} cannot be deleted now.", "It is being downloaded.", "Cancel the download first.")
     needed_by = [*_larger(spec, weights, models_folder)]
     if spec.name == registry.SHARED:
         needed_by += [label for pipeline in registry.specs().values() for component in pipeline.components

@@ -1,17 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is a file of weights the published one? Its SHA-256 is calculated once and remembered with its size and time."""
+"""Is a file of weights the published one? Checksums are calculated once and kept next to the files.
+
+`.verified.json` in the folder of a set has, for each file, its size and time, its SHA-256, and the hub's own checksum
+and revision that it was compared with; and for each repository the revision that the set is of.
+"""
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..contract import WeightFile, write_text_whole
+from ..contract import BadInput, WeightFile, write_text_whole
+from ..contract.json_form import from_json, to_json
+from .shared_files import exclusive
 
 _log = logging.getLogger(__name__)
 _RECORD = ".verified.json"
 _BLOCK = 4 << 20
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file as it was checked: `published` is the hub's checksum of that `revision`, "" for a file put there by hand.
+    `time` is in nanoseconds, as text: JSON's numbers are too short for it elsewhere."""
+
+    size: int
+    time: str
+    sha256: str
+    published: str = ""
+    revision: str = ""
+
+
+@dataclass(frozen=True)
+class _Record:
+    files: Mapping[str, CheckedFile] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 def complaint(file: WeightFile, folder: Path, check: Callable[[], None] = lambda: None) -> str | None:
@@ -33,36 +58,76 @@ def complaint(file: WeightFile, folder: Path, check: Callable[[], None] = lambda
 
 def sha256_of(path: Path, folder: Path, check: Callable[[], None] = lambda: None) -> str:
     """SHA-256 of a file under `folder`, in hexadecimal: remembered, or calculated and then remembered."""
-    known = _read(folder).get(path.relative_to(folder).as_posix())
-    if known and known[:2] == _stamp(path):
-        return known[2]
-    digest = hashlib.sha256()
+    known = checked(path, folder)
+    if known is None:
+        digest, = digests(path, (hashlib.sha256(),), check)
+        remember(path, folder, digest)
+        return digest
+    return known.sha256
+
+
+def is_published(path: Path, folder: Path, published: str, check: Callable[[], None]) -> bool:
+    """Whether the file has the checksum that the hub gives: a SHA-256 (64 digits) or the id of a git blob (40)."""
+    known = checked(path, folder)
+    if known is not None and known.published == published:
+        return True
+    if len(published) == 64:
+        return sha256_of(path, folder, check) == published
+    digest, = digests(path, (git_blob(path.stat().st_size),), check)
+    return digest == published
+
+
+def git_blob(size: int) -> "hashlib._Hash":
+    """The beginning of a git blob's id, to be fed with the `size` bytes of the content."""
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+
+def digests(path: Path, hashes: "tuple[hashlib._Hash, ...]", check: Callable[[], None]) -> tuple[str, ...]:
+    """What these hashes give for the file, in hexadecimal, from one reading. `check` is called often and may raise."""
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             check()
-            digest.update(block)
-    remember(path, folder, digest.hexdigest())
-    return digest.hexdigest()
+            for each in hashes:
+                each.update(block)
+    return tuple(each.hexdigest() for each in hashes)
 
 
-def remember(path: Path, folder: Path, sha256: str) -> None:
-    """Keep the SHA-256 of a file as it is now. A folder that cannot be written only costs another look next time."""
-    record = _read(folder)
-    record[path.relative_to(folder).as_posix()] = [*_stamp(path), sha256]
+def checked(path: Path, folder: Path) -> CheckedFile | None:
+    """What is known of the file; None when it was never checked or was changed since."""
+    known = _read(folder).files.get(path.relative_to(folder).as_posix())
+    status = path.stat()
+    return known if known and (known.size, known.time) == (status.st_size, str(status.st_mtime_ns)) else None
+
+
+def remember(path: Path, folder: Path, sha256: str, published: str = "", revision: str = "") -> None:
+    """Keep the checksums of a file as it is now. A folder that cannot be written only costs another look next time."""
+    status = path.stat()
+    known = CheckedFile(status.st_size, str(status.st_mtime_ns), sha256, published, revision)
+    _change(folder, lambda old: _Record({**old.files, path.relative_to(folder).as_posix(): known}, old.revisions))
+
+
+def kept_revision(folder: Path, repository: str) -> str | None:
+    """The revision of the repository that the folder's files are of, or will be when their download goes on."""
+    return _read(folder).revisions.get(repository)
+
+
+def keep_revision(folder: Path, repository: str, revision: str) -> None:
+    """Fix the revision before the first file is fetched, so that a download that goes on later joins no two."""
+    if kept_revision(folder, repository) != revision:
+        _change(folder, lambda old: _Record(old.files, {**old.revisions, repository: revision}))
+
+
+def _change(folder: Path, change: Callable[[_Record], _Record]) -> None:
+    path = folder / _RECORD
     try:
-        write_text_whole(folder / _RECORD, json.dumps(record, indent=1))
+        with exclusive(path):
+            write_text_whole(path, json.dumps(to_json(change(_read(folder))), indent=1))
     except OSError as error:
         _log.info("cannot remember checked weights: %s", error)
 
 
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _read(folder: Path) -> dict[str, list]:
+def _read(folder: Path) -> _Record:
     try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet, or cut off: both only mean that files are checked again
-        return {}
-    return record if isinstance(record, dict) else {}
+        return from_json(_Record, json.loads((folder / _RECORD).read_text(encoding="utf-8")), "record")
+    except (OSError, ValueError, RecursionError, BadInput):  # none yet, or damaged: files are only checked again
+        return _Record()

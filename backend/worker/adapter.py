@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ..contract import JobFolder, Progress, Request, Resources, Result, WeightSet
 from ..pipelines import registry
+from ..workflows.workflow_spec import model_parameter
 
 
 class Adapter(Protocol):
@@ -30,6 +31,15 @@ def find_adapter(pipeline: str) -> Adapter:
 def adapter_is_imported(pipeline: str) -> bool:
     """Whether `find_adapter` answers at once. Raises BadInput when there is no such pipeline."""
     return _module_name(pipeline) in sys.modules
+
+
+def pipelines_of(request: Request) -> tuple[str, ...]:
+    """Names of the pipelines that do the request: one, but for a workflow those of its steps."""
+    if request.pipeline != registry.WORKFLOW:
+        return (request.pipeline,)
+    steps = registry.chain(request.task).steps
+    chosen = [str(request.parameters.get(model_parameter(step), "")) for step in steps]
+    return tuple(dict.fromkeys(value.split("/")[0] for value in chosen if value))
 
 
 def _module_name(pipeline: str) -> str:

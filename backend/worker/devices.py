@@ -5,6 +5,7 @@ import gc
 import logging
 import platform
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 import psutil
 
@@ -52,7 +53,33 @@ def resources(settings: Settings) -> Resources:
             second = choose(settings.second_device)
         except MeshwrightError as error:
             logger.warning("%s Everything runs on %s.", error.report.what, first)
+    for device in {first, second}:
+        stay_in_dedicated_memory(device)
     return Resources(first, second, compile=settings.compile, background_model=settings.background_model)
+
+
+def stay_in_dedicated_memory(device: str, system: str = sys.platform) -> None:
+    """On Windows, have allocations beyond the GPU's own memory fail, as they do elsewhere.
+
+    There the driver moves what does not fit into the computer's memory and says nothing: everything goes on, ten to a
+    hundred times as slowly. An error instead is answered with smaller chunks and a lower memory mode.
+    """
+    if system != "win32" or not device.startswith("cuda"):
+        return
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    share = (free + torch.cuda.memory_reserved(device)) / total
+    torch.cuda.set_per_process_memory_fraction(min(share, 1.0), device)
+
+
+def attention_within_memory(device: str) -> AbstractContextManager[None]:
+    """A context in which attention on the device does not keep more scores than fit; see `common.attention`."""
+    if device != "mps":  # without importing torch, which a pipeline may not need
+        return nullcontext()
+    from ..pipelines.common import attention
+
+    return attention.attention_within_memory(device)
 
 
 def description(device: str) -> str:
@@ -74,8 +101,9 @@ def free_gib(device: str) -> float:
         return psutil.virtual_memory().available / GIB
     import torch
 
-    if device == "mps":
-        return (torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()) / GIB
+    if device == "mps":  # shared with the system, which may have less to give than the driver recommends
+        unused = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return min(unused, psutil.virtual_memory().available) / GIB
     reserved_but_unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return (torch.cuda.mem_get_info(device)[0] + reserved_but_unused) / GIB
 
@@ -87,7 +115,8 @@ def available_gib(device: str) -> float:
     import torch
 
     if device == "mps":
-        return torch.mps.recommended_max_memory() / GIB
+        own = torch.mps.driver_allocated_memory()
+        return min(torch.mps.recommended_max_memory(), psutil.virtual_memory().available + own) / GIB
     return (torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)) / GIB
 
 

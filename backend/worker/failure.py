@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..contract import ErrorReport, MeshwrightError, Remedy, TaskSpec
+from ..contract.engine_end import known_failure
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def report_of(error: Exception, folder: Path) -> ErrorReport:
+def report_of(error: BaseException, folder: Path) -> ErrorReport:
     """The report about an exception that ended a job whose folder this is. The traceback goes to `details`."""
     details = "".join(traceback.format_exception(error))
     if isinstance(error, MeshwrightError):
@@ -25,6 +26,8 @@ def report_of(error: Exception, folder: Path) -> ErrorReport:
         return ErrorReport(
             f"{error.filename or folder} cannot be opened.", f"{error.strerror}.",
             "Choose another folder in the preferences, or change its permissions.", Remedy.CHOOSE_FOLDER, details)
+    if known := known_failure("The engine cannot go on.", f"{type(error).__name__}: {error}", details):
+        return known
     return ErrorReport(
         "Unexpected error.", f"{type(error).__name__}: {error}",
         "Open the log, and report it with the log if it happens again.", Remedy.OPEN_LOG, details)

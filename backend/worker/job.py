@@ -20,6 +20,13 @@ class Job:
     emit: Callable[[Event], None]
     cancelled: threading.Event = field(default_factory=threading.Event)
 
+    def begin(self) -> None:
+        """Have the folder hold the events of this run only: Blender may submit a job once more after a crash."""
+        try:
+            self.folder.begin()
+        except OSError as error:
+            logger.warning("The events of an earlier run stay: %s", error)
+
     def report(self, event: Event) -> None:
         """Emit an event and keep it in the job's folder. A folder that takes nothing does not silence the job."""
         try:

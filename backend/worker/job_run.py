@@ -16,23 +16,27 @@ from ..contract import (
     Done,
     Event,
     Failed,
+    JobFolder,
     MeshwrightError,
     PipelineSpec,
     Request,
     Resources,
     Result,
 )
+from ..contract.engine_end import is_driver_failure
 from ..pipelines import registry
 from ..weights.location import installed_components, locate
+from ..workflows.step_progress import JobReport
 from . import devices
 from .adapter import find_adapter
 from .failure import out_of_memory_error, report_of
 from .job import Job
-from .memory_modes import choose_mode, next_lower
+from .memory_modes import choose_mode, next_lower, shortage
 from .models import ModelStore
 from .progress import JobProgress
 from .settings import AUTO, Settings
 from .time_left import Estimate, Statistics, TimedRun
+from .workflow_steps import WorkflowSteps
 
 PACKAGE = __name__.rpartition(".worker.")[0]
 logger = logging.getLogger(__name__)
@@ -45,29 +49,38 @@ class JobRunner:
 
     def __init__(self, settings: Settings, models: ModelStore, statistics: Statistics) -> None:
         self._settings, self._models, self._statistics = settings, models, statistics
+        self.device_lost = False
+        """Whether the GPU's driver gave up: no further job can run in this process."""
 
     def run(self, job: Job) -> None:
         """Run the job to its end. Raises nothing: exactly one terminal event reports the outcome."""
         job.report(self._outcome(job))
 
     def _outcome(self, job: Job) -> Event:
+        outcome: Event | None = None
         try:
             _demand_folder(job)
             with _job_log(job):
-                try:
-                    result = self._perform(job)
-                    job.folder.write_result(result)
-                    return Done(job.name, result)
-                except Cancelled:
-                    logger.info("Cancelled")
-                    return CancelledEvent(job.name)
-                except Exception as error:  # noqa: BLE001  the process boundary: a job's failure is data, never our end
-                    return self._failed(job, error)
+                outcome = self._logged_outcome(job)
         except (OSError, BadInput) as error:  # there is no log to write to
+            # A log that could not be closed changes nothing of an outcome: the result is on the disk.
+            return outcome or self._failed(job, error)
+        return outcome
+
+    def _logged_outcome(self, job: Job) -> Event:
+        try:
+            result = self._perform(job)
+            job.folder.write_result(result)
+            return Done(job.name, result)
+        except Cancelled:
+            logger.info("Cancelled")
+            return CancelledEvent(job.name)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the process boundary: a job's failure is data
             return self._failed(job, error)
 
-    def _failed(self, job: Job, error: Exception) -> Failed:
+    def _failed(self, job: Job, error: Exception | SystemExit) -> Failed:
         report = report_of(error, job.folder.path)
+        self.device_lost |= is_driver_failure(str(error))
         logger.error("%s", report, exc_info=error)
         try:
             job.folder.write_error(report)
@@ -125,19 +138,38 @@ class JobRunner:
         kind = f"{spec.name}/{task.name}/{request.weights}/{resources.device}" + (f"/{batch}" if batch > 1 else "")
         kind += f"/{resources.memory_mode}" if resources.memory_mode != "full" else ""
         progress = JobProgress(job, task, Estimate(task, request.parameters, self._statistics.latest(kind)))
-        model = self._model(request, spec, resources, progress) if task.needs_weights else None
-        progress.check()
-        result = find_adapter(spec.name).run(model, request, job.folder, resources, progress)
-        progress.check()
+        result = self._run(request, spec, job.folder, resources, progress)
         self._statistics.record(kind, TimedRun(request.parameters, progress.seconds))
         notes = (*result.notes, *(note for note in progress.notes if note not in result.notes))
         return replace(result, seconds=progress.seconds, notes=notes)
 
-    def _model(self, request: Request, spec: PipelineSpec, resources: Resources, progress: JobProgress) -> Any:
+    def _run(self, request: Request, spec: PipelineSpec, folder: JobFolder, resources: Resources, progress: JobReport
+             ) -> Result:
+        """What the pipeline makes of a validated request; a workflow comes back here with each of its steps."""
+        if spec.name == registry.WORKFLOW:
+            from ..workflows.run import run_workflow  # it brings torch along, which a greeting does not wait for
+
+            def perform(step: Request, of: PipelineSpec, own: JobFolder, report: JobReport) -> Result:
+                step_resources = self._resources(step, of)
+                return self._run(step, of, own, replace(step_resources, chunk_scale=resources.chunk_scale), report)
+
+            return run_workflow(registry.chain(request.task), request, folder, progress,
+                                WorkflowSteps(self._settings.models, perform))
+        needs_weights = spec.task(request.task).needs_weights
+        model = self._model(request, spec, resources, progress) if needs_weights else None
+        progress.check()
+        with devices.attention_within_memory(resources.device):
+            result = find_adapter(spec.name).run(model, request, folder, resources, progress)
+        progress.check()
+        return result
+
+    def _model(self, request: Request, spec: PipelineSpec, resources: Resources, progress: JobReport) -> Any:
         weights = spec.weight_set(request.weights)
 
         def load() -> Any:
             folder = locate(spec, weights, self._settings.models)
+            if lack := shortage(resources.memory_mode, weights, devices.available_gib(resources.device)):
+                progress.warn(lack)
             with progress.outside_stages("loading"):
                 return find_adapter(spec.name).load(weights, folder, resources, progress)
 
@@ -164,6 +196,8 @@ def _demand_folder(job: Job) -> None:
 
 def _read(job: Job) -> tuple[Request, PipelineSpec]:
     request = job.folder.read_request()
+    if request.pipeline == registry.WORKFLOW:
+        registry.use_workflows(registry.workflows_folder())  # one may have been saved since this process started
     spec = registry.spec(request.pipeline)
     if request.job != job.name:
         raise BadInput("This job's folder is another job's.", f"It holds {request.job!r}, not {job.name!r}.",

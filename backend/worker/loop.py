@@ -2,16 +2,16 @@
 """The worker as a child process: the main thread runs jobs, a reader thread takes messages while the GPU works."""
 
 import ctypes
-import json
 import logging
 import os
 import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import NoReturn
 
-from ..contract import BadInput, event_to_json, message_from_json, message_to_json
+from ..contract import Message, Ping, Pong, item_of
 from .protocol import Channel
 from .settings import Settings
 from .worker import Worker
@@ -26,9 +26,9 @@ def serve(settings: Settings) -> NoReturn:
     """Speak the protocol on stdin and stdout until `Shutdown` or the end of stdin. Ends the process."""
     channel = Channel()
     _prepare_process()
-    worker = Worker(lambda event: channel.send(event_to_json(event)), settings)
+    worker = Worker(channel.send, settings)
     threading.Thread(target=_read, args=(channel, worker), name="reader", daemon=True).start()
-    channel.send(message_to_json(worker.ready()))
+    channel.send(replace(worker.ready(), heartbeat=True))
     while worker.wait():
         worker.run_next()
     # Everything is written. The interpreter's own way out would take apart torch and diffusers, for seconds.
@@ -38,13 +38,24 @@ def serve(settings: Settings) -> NoReturn:
 def _read(channel: Channel, worker: Worker) -> None:
     for line in channel.lines():
         try:
-            worker.handle(message_from_json(json.loads(line)))
-        except (ValueError, BadInput) as error:
-            logger.error("A message that cannot be read came: %s (%.200r)", error, line)
+            _take(line, channel, worker)
+        except Exception as error:  # noqa: BLE001  this thread must outlive any message: without it there is no cancel
+            logger.error("A message that cannot be used came: %.500s (%.200r)", error, line[:200])
     worker.close()
     time.sleep(GRACE_SECONDS)
     # Still here: some library call does not return, and nobody is left who could end this process in another way.
     os._exit(1)
+
+
+def _take(line: bytes, channel: Channel, worker: Worker) -> None:
+    """Do what one line asks for. Raises whatever is wrong with it."""
+    item = item_of(line)
+    if isinstance(item, Ping):
+        channel.send(Pong(item.number, worker.jobs()))
+    elif isinstance(item, Message):
+        worker.handle(item)
+    else:
+        logger.error("An event came from the wrong side: %.200r", line)
 
 
 def _prepare_process() -> None:

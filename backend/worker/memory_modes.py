@@ -43,6 +43,15 @@ def next_lower(mode: MemoryMode, weights: WeightSet) -> MemoryMode:
     return later[0] if later else mode
 
 
+def shortage(mode: MemoryMode, weights: WeightSet, available_gib: float) -> str:
+    """A warning where less memory is available than the mode is stated to take, else ""."""
+    stated = weights.memory[mode]
+    if stated <= available_gib:
+        return ""
+    return (f"{weights.label} takes about {stated:.1f} GiB and {available_gib:.1f} GiB are free. It may be slow, or "
+            "run out of memory: close other programs that use the GPU.")
+
+
 def _nearest(asked: MemoryMode, offered: tuple[MemoryMode, ...]) -> MemoryMode:
     lower = [mode for mode in offered if MEMORY_MODES.index(mode) > MEMORY_MODES.index(asked)]
     return lower[0] if lower else offered[-1]

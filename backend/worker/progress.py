@@ -42,10 +42,10 @@ class JobProgress:
         self.check()
         self._job.report(Loading(self._job.name, what))
 
-    def downloading(self, file: str, received: int, of: int) -> None:
+    def downloading(self, file: str, received: int, of: int, wait: float = 0.0) -> None:
         """Report the bytes of a file; the last ones always."""
         self.check()
-        self._send(Downloading(self._job.name, file, received, of), always=received == of)
+        self._send(Downloading(self._job.name, file, received, of, round(wait, 1)), always=received == of > 0)
 
     def preview(self, file: str) -> None:
         """Report a file to be shown, unless the same one was reported just before."""

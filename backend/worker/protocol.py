@@ -2,12 +2,14 @@
 """JSON lines over the standard streams, out of reach of a library that prints or reads."""
 
 import io
-import json
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+
+from ..contract import MAXIMUM_LINE_BYTES, Event, Message, line_of
+
+CHUNK_BYTES = 65536
 
 
 class Channel:
@@ -20,7 +22,7 @@ class Channel:
     def __init__(self) -> None:
         sys.stdout.flush()
         self._output = io.FileIO(os.dup(1), "w")
-        self._input = io.FileIO(os.dup(0), "r")
+        self._input = os.dup(0)
         os.dup2(2, 1)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
@@ -28,9 +30,9 @@ class Channel:
         sys.stdout = sys.stderr
         self._lock = threading.Lock()
 
-    def send(self, data: dict[str, Any]) -> None:
-        """Write one object as one line, from any thread. The end of the parent is noticed by `lines`, not here."""
-        line = memoryview((json.dumps(data) + "\n").encode("ascii"))
+    def send(self, item: Event | Message) -> None:
+        """Write one line, from any thread. The end of the parent is noticed by `lines`, not here."""
+        line = memoryview(line_of(item))
         with self._lock:
             try:
                 while line:
@@ -39,7 +41,29 @@ class Channel:
                 return
 
     def lines(self) -> Iterator[bytes]:
-        """Lines as they arrive; ends when the other side has closed its end or has ended."""
-        # Unbuffered: a buffered reader's lock, held by a waiting thread, would abort the interpreter's exit.
-        while line := self._input.readline():
-            yield line
+        """Lines as they arrive; ends when the other side has closed its end or has ended.
+
+        Of a line that is longer than any message only a beginning comes, still too long: it takes no memory.
+        """
+        partial = bytearray()
+        # Plain reads: a buffered reader's lock, held by a waiting thread, would abort the interpreter's exit.
+        while chunk := self._read():
+            *whole, rest = chunk.split(b"\n")
+            for piece in whole:
+                _extend(partial, piece)
+                yield bytes(partial)
+                partial.clear()
+            _extend(partial, rest)
+        if partial:
+            yield bytes(partial)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._input, CHUNK_BYTES)
+        except OSError:  # a pipe that broke has ended
+            return b""
+
+
+def _extend(partial: bytearray, piece: bytes) -> None:
+    if len(partial) <= MAXIMUM_LINE_BYTES:
+        partial += piece

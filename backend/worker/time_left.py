@@ -10,6 +10,7 @@ from pathlib import Path
 from ..contract import StageSpec, TaskSpec, write_text_whole
 from ..contract.json_form import from_json, to_json
 from ..contract.parameter import Value
+from ..weights.shared_files import exclusive
 
 logger = logging.getLogger(__name__)
 
@@ -31,31 +32,40 @@ class _File:
 
 
 class Statistics:
-    """Latest run of each kind, kept in a small JSON file. A damaged or unwritable file only costs the estimate."""
+    """Latest run of each kind, kept in a small JSON file that all workers of this machine write.
+
+    A damaged or unwritable file only costs the estimate.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._runs: dict[str, TimedRun] = {}
-        if path is not None and path.is_file():
-            try:
-                self._runs = dict(from_json(_File, json.loads(path.read_text(encoding="utf-8")), "statistics").runs)
-            except (OSError, ValueError) as error:  # BadInput is a ValueError
-                logger.warning("The times of earlier runs are lost: %s", error)
+        self._runs = self._read()
 
     def latest(self, kind: str) -> TimedRun | None:
         """The run that was recorded last under this kind."""
         return self._runs.get(kind)
 
     def record(self, kind: str, run: TimedRun) -> None:
-        """Keep a finished run's times."""
+        """Keep a finished run's times; those that other workers wrote meanwhile stay."""
         self._runs[kind] = run
         if self._path is None:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text_whole(self._path, json.dumps(to_json(_File(self._runs)), indent=1))
+            with exclusive(self._path):
+                self._runs = {**self._runs, **self._read(), kind: run}
+                write_text_whole(self._path, json.dumps(to_json(_File(self._runs)), indent=1))
         except OSError as error:
             logger.warning("The times of this run are not kept: %s", error)
+
+    def _read(self) -> dict[str, TimedRun]:
+        if self._path is None or not self._path.is_file():
+            return {}
+        try:
+            return dict(from_json(_File, json.loads(self._path.read_text(encoding="utf-8")), "statistics").runs)
+        except (OSError, ValueError, RecursionError) as error:  # BadInput is a ValueError
+            logger.warning("The times of earlier runs are lost: %s", error)
+            return {}
 
 
 class Estimate:

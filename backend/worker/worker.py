@@ -16,13 +16,15 @@ from ..contract import (
     JobFolder,
     Loading,
     Message,
+    Ping,
+    Pong,
     Queued,
     Ready,
     Shutdown,
     Submit,
 )
 from . import devices
-from .adapter import adapter_is_imported, find_adapter
+from .adapter import adapter_is_imported, find_adapter, pipelines_of
 from .job import Job
 from .job_run import JobRunner
 from .models import ModelStore
@@ -65,8 +67,13 @@ class Worker:
                 self.free_memory()
             case Shutdown():
                 self.close()
-            case Ready():
-                logger.error("A greeting came from the wrong side")
+            case Ping() | Pong() | Ready():
+                logger.error("%s is nothing that a worker does", type(message).__name__)
+
+    def jobs(self) -> tuple[str, ...]:
+        """The jobs that run and wait, the running one first."""
+        with self._changed:
+            return tuple(job.name for job in self._active())
 
     def submit(self, name: str, folder: Path) -> None:
         """Queue the job whose folder this is. Its `Failed` event reports what is wrong with it when its turn comes.
@@ -79,6 +86,7 @@ class Worker:
                 logger.error("Job %s is refused: %s", name, "its name is taken" if name in known else "closing")
                 return
             job = Job(name, JobFolder(folder), self._emit)
+            job.begin()
             # Reported before it can be taken, so that "queued" is a job's first event.
             job.report(Queued(name, len(known)))
             self._queue.append(job)
@@ -111,10 +119,13 @@ class Worker:
             self.cancel(name)
 
     def wait(self) -> bool:
-        """Sleep until there is something for `run_next`. False when the worker was closed."""
+        """Sleep until there is something for `run_next`. False when the worker was closed, or has lost its GPU: what
+        can be done then needs another process.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closed or self._free_asked)
-            return not self._closed
+            lost = self._runner.device_lost
+            self._changed.wait_for(lambda: self._queue or self._closed or self._free_asked or lost)
+            return not (self._closed or lost)
 
     def run_next(self) -> bool:
         """Run the oldest queued job to its end and emit its one terminal event. False when the queue was empty."""
@@ -141,12 +152,12 @@ class Worker:
         The imports take seconds and cannot be interrupted, but a waiting job can be cancelled at once.
         """
         try:
-            pipeline = job.folder.read_request().pipeline
-            if not adapter_is_imported(pipeline):
-                with self._changed:
-                    if job in self._queue:
-                        job.report(Loading(job.name, "libraries"))
-                find_adapter(pipeline)
+            for pipeline in pipelines_of(job.folder.read_request()):
+                if not adapter_is_imported(pipeline):
+                    with self._changed:
+                        if job in self._queue:
+                            job.report(Loading(job.name, "libraries"))
+                    find_adapter(pipeline)
         except Exception:  # whatever is wrong is met again, and reported, when the job runs
             logger.debug("Preparing job %s failed", job.name, exc_info=True)
 

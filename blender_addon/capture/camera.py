@@ -4,13 +4,12 @@
 It runs in a scene of its own that is removed afterward: the artist's scene, its settings and its Render Result stay.
 """
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import bpy
 
 from ..backend.contract import BadInput
+from ..backend.contract.scratch import scratch_folder
 
 LONG_SIDE = 1024
 SAMPLES = 32
@@ -43,8 +42,8 @@ def view_of_objects(context: bpy.types.Context, objects: Sequence[bpy.types.Obje
 
 
 def _render(studio: bpy.types.Scene, name: str) -> bpy.types.Image:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{bpy.path.clean_name(name)} view.png"
+    with scratch_folder() as folder:
+        path = folder / f"{bpy.path.clean_name(name)} view.png"
         studio.render.filepath = str(path)
         bpy.ops.render.render(scene=studio.name, write_still=True)
         image = bpy.data.images.load(str(path))

@@ -10,8 +10,10 @@ from mathutils.bvhtree import BVHTree
 
 from ..backend.contract import BadInput
 
-LARGEST_ANGLE = 75.0
-"""Degrees. Faces that are turned away further would be painted too coarsely."""
+LARGEST_ANGLE = 89.0
+"""Degrees. Of faces that are turned away further not even a line is seen."""
+RAYS = 320
+"""Rays across the part of the frame that the mesh takes: a face that one of them meets is shown."""
 _TOLERANCE = 1e-4
 
 
@@ -35,7 +37,8 @@ class View:
                    bool(seen.is_perspective))
 
     def visible(self, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-        """Which triangles the view shows, bool [F]: their middle inside the frame, before all else, turned toward it.
+        """Which triangles the view shows, bool [F]: turned toward it, and their middle or any other of their points
+        inside the frame and before all else.
 
         `vertices` [V, 3] in the world; triangles `faces` [F, 3] face where they are counter-clockwise.
         """
@@ -45,15 +48,45 @@ class View:
         toward = self._towards(middles)
         lengths = np.linalg.norm(normals, axis=1) * np.linalg.norm(toward, axis=1)
         facing = (normals * toward).sum(axis=1) > np.cos(np.radians(LARGEST_ANGLE)) * lengths
-        shown = facing & (lengths > 0) & self._inside(middles)
+        facing &= lengths > 0
         tree = BVHTree.FromPolygons(vertices.tolist(), faces.tolist(), all_triangles=True)
         reach = float(np.linalg.norm(np.ptp(vertices, axis=0)))
-        for index in np.flatnonzero(shown):
+        shown = np.zeros(len(faces), bool)
+        shown[self._met(tree, vertices.astype(np.float64), reach)] = True
+        shown &= facing
+        for index in np.flatnonzero(facing & ~shown & self._inside(middles)):  # smaller than what lies between two rays
             way = toward[index] if self.perspective else toward[index] * 2 * reach
             far = float(np.linalg.norm(way))
             start = middles[index] + way / far * _TOLERANCE * reach
             shown[index] = tree.ray_cast(Vector(start), Vector(way), far)[0] is None
         return shown
+
+    def _met(self, tree: BVHTree, vertices: np.ndarray, reach: float) -> list[int]:
+        """The triangles that rays through the frame meet first."""
+        clip = vertices @ self.window[:, :3].T + self.window[:, 3]
+        before = clip[clip[:, 3] > 0]
+        if not len(before):
+            return []
+        across = (before[:, :2] / before[:, 3:]).clip(-1.0, 1.0)
+        low, high = across.min(axis=0), across.max(axis=0)
+        if len(before) < len(clip):  # what reaches behind the eye may be anywhere in the frame
+            low, high = np.full(2, -1.0), np.full(2, 1.0)
+        steps = (np.arange(RAYS) + 0.5) / RAYS
+        places = low + np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) * (high - low)
+        starts, ways = self._rays(places, vertices.mean(axis=0), reach)
+        hits = (tree.ray_cast(Vector(start), Vector(way))[2] for start, way in zip(starts, ways, strict=True))
+        return sorted({index for index in hits if index is not None})
+
+    def _rays(self, places: np.ndarray, middle: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
+        """Starts and directions [N, 3] of rays through places [N, 2] of the frame, from before all of the mesh."""
+        flat = np.column_stack([places, np.zeros(len(places)), np.ones(len(places))]) @ np.linalg.inv(self.window).T
+        points = flat[:, :3] / flat[:, 3:]
+        if self.perspective:
+            eye = self._towards(np.zeros((1, 3)))[0]
+            return np.broadcast_to(eye, points.shape), points - eye
+        way = -self._towards(points)
+        along = ((points - middle) * way).sum(axis=1, keepdims=True)
+        return points - way * (along + 2.0 * reach), way
 
     def turned(self, vertices: np.ndarray) -> np.ndarray:
         """The world's vertices [V, 3] turned so that the view becomes the one from the front (-Y, Z up)."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a request reaches a worker and its events come back, whichever way the worker runs."""
 
-from .interface import Connection, WorkerSettings
+from ..backend.worker_client import WorkerSettings
+from .interface import Connection
 from .subprocess_connection import SubprocessConnection
 
 __all__ = ["Connection", "WorkerSettings", "connect"]

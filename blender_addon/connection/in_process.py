@@ -8,6 +8,7 @@ meanwhile.
 import importlib
 import importlib.util
 import logging
+import os
 from collections import deque
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..backend.contract import (
     StageProgress,
     Submit,
 )
-from .interface import WorkerSettings
+from ..backend.worker_client import WorkerSettings
 
 log = logging.getLogger(__name__)
 CURSOR_STEPS = 1000
@@ -42,6 +43,7 @@ class InProcessConnection:
         settings = self._settings
         if importlib.util.find_spec("torch") is None:
             raise _missing("There is no torch in Blender's Python")
+        os.environ.update(settings.hub_environment)
         try:
             # Not a plain import: the add-on must load where torch is missing.
             room: Any = importlib.import_module("..backend.worker", __package__)

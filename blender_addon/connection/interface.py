@@ -1,35 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the queue knows of a worker: how to reach it, and nothing about what it is."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from ..backend.contract import Event, Message
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """From the preferences: which worker, where and on which device. Another value means another worker.
-
-    `root` is the folder that contains `backend`; `models` the folder of the published weights; `devices` as torch names
-    them, or "auto"; `memory_mode` a `MemoryMode`, or "auto" for one that fits the free memory; `statistics` the file
-    with the run times of this machine; `pipelines` the folder of further pipelines that the artist allows to run.
-    `offline` forbids the worker the network. `in_process` asks for the worker inside Blender's own Python; `python` is
-    not used then.
-    """
-
-    python: Path
-    root: Path
-    models: Path
-    device: str = "auto"
-    second_device: str = ""
-    memory_mode: str = "auto"
-    compile: bool = False
-    statistics: Path | None = None
-    offline: bool = False
-    in_process: bool = False
-    pipelines: Path | None = None
 
 
 class Connection(Protocol):

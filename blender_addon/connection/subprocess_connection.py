@@ -22,8 +22,7 @@ from ..backend.contract import (
     message_from_json,
     message_to_json,
 )
-from ..backend.pipelines import registry
-from .interface import WorkerSettings
+from ..backend.worker_client import WorkerSettings, command_line, ending, environment
 from .pipe_reading import LineReader
 
 log = logging.getLogger(__name__)
@@ -32,11 +31,6 @@ BUDGET_SECONDS = 0.004
 LINES_AT_ONCE = 500
 LOG_LINES_KEPT = 200
 REAP_SECONDS = 1.0
-# -I keeps the artist's own Python settings and the current folder out; the add-on's folder comes last in the path, so
-# that none of its modules can hide an installed one.
-_BOOT = ("import runpy, sys; sys.path.append(sys.argv.pop(1)); "
-         "runpy.run_module('backend', run_name='__main__', alter_sys=True)")
-_FOREIGN = ("PYTHON", "PIP_", "CONDA_", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "_CE_CONDA")
 
 
 class SubprocessConnection:
@@ -124,8 +118,8 @@ class SubprocessConnection:
 
     def last_log_lines(self) -> list[str]:
         """The last lines that the child wrote to its standard error or, wrongly, to its standard output."""
-        ending = self._process.poll() if self._process else None
-        return [*self._log, *([_ending(ending)] if ending else [])]
+        status = self._process.poll() if self._process else None
+        return [*self._log, *([ending(status)] if status else [])]
 
     def _signal(self, number: int) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -171,32 +165,6 @@ class SubprocessConnection:
             return []
 
 
-def command_line(settings: WorkerSettings) -> list[str]:
-    """The child's whole command: an isolated, unbuffered Python that runs `backend worker`."""
-    command = [str(settings.python), "-I", "-u", "-X", "utf8", "-c", _BOOT, str(settings.root),
-               "worker", "--models", str(settings.models), "--device", settings.device,
-               "--memory-mode", settings.memory_mode]
-    if settings.second_device:
-        command += ["--second-device", settings.second_device]
-    if settings.compile:
-        command.append("--compile")
-    if settings.statistics is not None:
-        command += ["--statistics", str(settings.statistics)]
-    return command
-
-
-def environment(settings: WorkerSettings) -> dict[str, str]:
-    """Blender's environment without what belongs to another Python: it would reach the child's own children."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
-    kept["PYTHONNOUSERSITE"] = "1"
-    kept["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    if settings.offline:
-        kept["HF_HUB_OFFLINE"] = "1"
-    if settings.pipelines is not None:
-        kept[registry.VARIABLE] = str(settings.pipelines)
-    return kept
-
-
 def survive_broken_pipes() -> None:
     """Have a write to a pipe that nobody reads any more raise BrokenPipeError instead of ending this process.
 
@@ -213,15 +181,3 @@ def _own_group() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"The engine ended with exit code {code}."
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    if name == "SIGKILL":
-        return "The engine was stopped by the system (SIGKILL), probably for lack of memory."
-    return f"The engine was ended by {name}."

@@ -100,9 +100,11 @@ class Job:
         match event:
             case Queued():
                 self.stage = "Waiting"
-            case Downloading(_, file, received, of):
+            case Downloading(_, file, received, of, wait):
                 self.state, self.fraction = JobState.DOWNLOADING, received / of if of else 0.0
                 self.stage = f"Downloading {file}, {_megabytes(received)}{f' of {_megabytes(of)}' if of else ''} MB"
+                if wait > 0:
+                    self.stage = f"The model hub is busy. Next try in {wait:.0f} s"
             case Loading(_, what):
                 self.state, self.stage = JobState.LOADING, f"Loading {what}"
             case StageProgress():

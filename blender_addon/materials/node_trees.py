@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend.contract import MATERIAL_ROLES, Role
 from ..names import fitted
-from .viewport_color import linear, mean_color
+from .viewport_color import laid_over_color, linear, mean_color
 
 Maps = Mapping[Role, bpy.types.Image]
 """The images of one material by what they are for; `base_color` is always among them."""
@@ -63,6 +63,7 @@ def overlaid_material(name: str, maps: Maps, uv_layer: str, under: bpy.types.Mat
     is 1 and the old surface where it is 0 or outside the UV square."""
     material = plain_material(name) if under is None else copied_material(under, name)
     _lay_over(material.node_tree, maps, uv_layer)
+    material.diffuse_color = laid_over_color(maps["base_color"], material.diffuse_color)
     if under is not None:
         material[UNDER] = under
     return material

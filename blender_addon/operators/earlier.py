@@ -3,21 +3,21 @@
 
 import bpy
 
-from .. import history, jobs, recent
-from ..backend.contract import JobFolder
+from .. import history, jobs
 from ..delivery_note import ask_here
+from ..gallery import state
 from ..preferences import jobs_folder
 from .attempt import attempt
 
 
 class MESHWRIGHT_OT_refresh_history(bpy.types.Operator):
-    """Read the list of results from the disk"""
+    """Read the jobs on the disk"""
 
     bl_idname = "meshwright.refresh_history"
     bl_label = "Refresh History"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        recent.refresh()
+        state.refresh()
         return {"FINISHED"}
 
 
@@ -36,7 +36,7 @@ class MESHWRIGHT_OT_deliver_earlier(EarlierOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         def deliver() -> None:
-            folder = JobFolder(jobs_folder() / self.folder)
+            folder = history.job_folder(jobs_folder(), self.folder)
             ask_here(folder)
             jobs.restore(folder)
         return attempt(self, deliver)
@@ -55,8 +55,7 @@ class MESHWRIGHT_OT_delete_earlier(EarlierOperator, bpy.types.Operator):
         def delete() -> None:
             if jobs.find(self.folder):
                 jobs.remove(self.folder)
-            history.delete(jobs_folder(), self.folder)
-            recent.refresh()
+            state.delete(self.folder)
         return attempt(self, delete)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Switching between an object's material variants, and painting it once more."""
+"""Switching between the material variants of objects, and painting them once more."""
 
 import bpy
 
@@ -7,9 +7,12 @@ from .. import results
 from ..deliver.provenance import FOLDER
 from ..materials.node_trees import remove_material
 from ..materials.variants import (
+    common_keys,
     material_variants_of,
     remove_material_variant,
     show_material_variant,
+    show_variant,
+    shown_key,
     shown_material_variant,
 )
 from ..offered_tasks import OfferedTask
@@ -21,21 +24,20 @@ from .attempt import attempt
 
 
 class MaterialVariantOperator(bpy.types.Operator):
-    """An operator on the active object's material variants."""
+    """An operator on the material variants of the selected objects, and of those below selected empties."""
 
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        active = context.view_layer.objects.active
-        if active is None or not len(material_variants_of(active)):
+        if not results.textured_objects(context):
             cls.poll_message_set("Select an object with a material by Meshwright")
             return False
         return True
 
 
 class MESHWRIGHT_OT_show_material_variant(MaterialVariantOperator):
-    """Show this material variant. The others are kept"""
+    """Show this material variant on all selected objects that have it. The others are kept"""
 
     bl_idname = "meshwright.show_material_variant"
     bl_label = "Show Material Variant"
@@ -43,8 +45,9 @@ class MESHWRIGHT_OT_show_material_variant(MaterialVariantOperator):
     index: bpy.props.IntProperty(min=0, options={"HIDDEN", "SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        active = context.view_layer.objects.active
-        show_material_variant(active, min(self.index, len(material_variants_of(active)) - 1))
+        items = results.textured_objects(context)
+        keys = common_keys(items)
+        show_variant(items, keys[min(self.index, len(keys) - 1)])
         return {"FINISHED"}
 
 
@@ -55,8 +58,10 @@ class MESHWRIGHT_OT_compare_material_variants(MaterialVariantOperator):
     bl_label = "Before / After"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        active = context.view_layer.objects.active
-        show_material_variant(active, 0 if shown_material_variant(active) else len(material_variants_of(active)) - 1)
+        items = results.textured_objects(context)
+        after = not any(map(shown_material_variant, items))
+        for item in items:
+            show_material_variant(item, len(material_variants_of(item)) - 1 if after else 0)
         return {"FINISHED"}
 
 
@@ -70,16 +75,18 @@ class MESHWRIGHT_OT_remove_material_variant(MaterialVariantOperator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
-        if not shown_material_variant(context.view_layer.objects.active):
+        if not shown_material_variant(results.textured_objects(context)[0]):
             cls.poll_message_set("The original materials cannot be removed")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        active = context.view_layer.objects.active
-        for material in remove_material_variant(active, shown_material_variant(active)):
-            if FOLDER in material:
-                remove_material(material)
+        items = results.textured_objects(context)
+        key = shown_key(items[0])
+        for item in [item for item in items if shown_key(item) == key]:
+            for material in remove_material_variant(item, shown_material_variant(item)):
+                if FOLDER in material:
+                    remove_material(material)
         return {"FINISHED"}
 
 
@@ -94,7 +101,7 @@ class MESHWRIGHT_OT_refine_from_view(MaterialVariantOperator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
-        painter = results.painter_of(context.view_layer.objects.active)
+        painter = results.painter_of(results.textured_objects(context)[0])
         missing = backend_complaint() or (complaint(context, painter) if painter else
                                           "The task that painted this object cannot repaint single faces")
         if missing:
@@ -111,8 +118,8 @@ class MESHWRIGHT_OT_refine_from_view(MaterialVariantOperator):
 
 
 def _painter(context: bpy.types.Context) -> OfferedTask:
-    """What painted the active object, which `poll` has asked for."""
-    painter = results.painter_of(context.view_layer.objects.active)
+    """What painted the selected objects, which `poll` has asked for."""
+    painter = results.painter_of(results.textured_objects(context)[0])
     assert painter is not None
     return painter
 
@@ -128,13 +135,13 @@ class MESHWRIGHT_OT_reroll_material(MaterialVariantOperator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
-        if results.shown_material(context.view_layer.objects.active) is None:
+        if not results.shown_materials(results.textured_objects(context)):
             cls.poll_message_set("Show the material variant to repeat")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: results.reroll_material(context.view_layer.objects.active))
+        return attempt(self, lambda: results.reroll_materials(results.textured_objects(context)))
 
 
 CLASSES = (MESHWRIGHT_OT_show_material_variant, MESHWRIGHT_OT_compare_material_variants,

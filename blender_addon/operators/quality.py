@@ -3,10 +3,10 @@
 
 import bpy
 
-from ..backend.contract import JobFolder
 from ..deliver.provenance import FOLDER
 from ..deliver.quality import compare
 from ..deliver.quality.metrics import COMPONENTS
+from ..history import job_folder
 from ..preferences import jobs_folder
 from .attempt import attempt
 
@@ -28,7 +28,7 @@ class MESHWRIGHT_OT_compare_with_decimate(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         item = context.view_layer.objects.active
-        return attempt(self, lambda: compare(item, JobFolder(jobs_folder() / item[FOLDER])))
+        return attempt(self, lambda: compare(item, job_folder(jobs_folder(), str(item[FOLDER]))))
 
 
 CLASSES = (MESHWRIGHT_OT_compare_with_decimate,)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import bpy
 
 from ..backend.contract import Parameter
+from ..backend.pipelines import registry
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import property_names
 from ..properties import group_of, settings_of
@@ -29,6 +30,8 @@ def draw_advanced(layout: bpy.types.UILayout, context: bpy.types.Context, offere
         row.prop(settings, "random_seed", text="", icon="FILE_REFRESH")
     for number, (title, members) in enumerate(groups_of(offered)):
         _draw_group(body, context, offered, title, members, closed=number > 0)
+    if offered.spec.name == registry.WORKFLOW:
+        body.operator("meshwright.save_workflow", icon="FILE_TICK", text="Save as…").workflow = offered.task.name
     header, inner = body.panel("meshwright_result_settings", default_closed=True)
     header.label(text="Result")
     if inner is not None:

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..preferences import backend_complaint, runs_in_process
+from ..preferences import backend_complaint, runs_in_process, runs_on_server
 from ..properties import chosen_task
 from ..setup.operators import online_complaint, runtime_state
 from .now_strip import draw_now
@@ -40,7 +40,7 @@ class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
 
 def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context, complaint: str) -> None:
     box = layout.box()
-    if runs_in_process():
+    if runs_in_process() or runs_on_server():
         wrapped(box, complaint, region_width(context), "ERROR")
         box.operator("meshwright.open_preferences", icon="PREFERENCES")
         return

@@ -83,6 +83,7 @@ def _draw_current(box: bpy.types.UILayout, job: Job, listed: Sequence[Job], room
     icon = job_images.icon_of(job)
     if icon is not None and room.work:
         box.template_icon(icon, scale=room.work)
+        box.operator("meshwright.show_views", icon="IMAGE_REFERENCE").job = job.id
 
 
 def _draw_ended(box: bpy.types.UILayout, job: Job, width: float, brief: bool) -> None:

@@ -8,7 +8,8 @@ import bpy
 
 from .. import task_classes
 from ..backend.pipelines import registry
-from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines_folder
+from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines_folder, runs_on_server
+from ..server_access.panel import draw_server
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
 from .words import wrapped
@@ -46,6 +47,25 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
         name="Jobs", subtype="DIR_PATH",
         description="Folder of jobs and their results. Empty: the extension's own folder",
     )
+    jobs_gigabytes: bpy.props.FloatProperty(
+        name="Keep Jobs up to (GB)", default=10.0, min=0.0, soft_max=1000.0, precision=1,
+        description="The oldest jobs beyond this are deleted, but never results that were not in a scene yet. "
+                    "0: no limit",
+    )
+    jobs_days: bpy.props.IntProperty(
+        name="Keep Jobs for (Days)", default=0, min=0, soft_max=365,
+        description="Older jobs are deleted, but never results that were not in a scene yet. 0: no limit",
+    )
+    hub_address: bpy.props.StringProperty(
+        name="Model Hub",
+        description="Address of a mirror to download weights from, for example https://hub.example.org. "
+                    "Empty: huggingface.co",
+    )
+    hub_token: bpy.props.StringProperty(
+        name="Access Token", subtype="PASSWORD",
+        description="Your token for weights whose authors ask you to accept their terms on the hub's page. It is sent "
+                    "to the model hub only, and Blender saves it unencrypted with your preferences",
+    )
     device: bpy.props.StringProperty(
         name="Device", default="auto", search=_device_names, search_options={"SUGGESTION"},
         description="auto, cuda:0, mps or cpu",
@@ -71,7 +91,13 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
             ("PROCESS", "Separate Process", "With the Python of the AI engine. Blender stays usable"),
             ("BLENDER", "Blender's Own Python (for scripts)",
              "Needs torch in Blender's Python. Blender freezes until the job finishes"),
+            ("SERVER", "Server", "On another machine that runs Meshwright's server. Nothing is installed here"),
         ])
+    server: bpy.props.StringProperty(
+        name="Address", description="Address of the server, for example https://gpu.local or http://127.0.0.1:8000")
+    server_certificate: bpy.props.StringProperty(
+        name="Certificate", subtype="FILE_PATH",
+        description="Certificate of the authority that signed the server's own, if it is not a public one")
     run_pipelines: bpy.props.BoolProperty(
         name="Run Pipelines from a Folder", update=_use_pipelines,
         description="Offer the pipelines of a folder of your own, too")
@@ -94,9 +120,16 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
         column.label(text=f"The environment variable {PYTHON_VARIABLE} overrides this", icon="INFO")
     column.prop(preferences, "models_folder")
     column.prop(preferences, "jobs_folder")
+    column.prop(preferences, "jobs_gigabytes")
+    column.prop(preferences, "jobs_days")
+    column.separator()
+    column.prop(preferences, "hub_address")
+    column.prop(preferences, "hub_token")
     column.separator()
     for name in ("device", "second_device", "memory_mode", "compile_networks", "run_in"):
         column.prop(preferences, name)
+    if runs_on_server():
+        draw_server(column, preferences)
     if os.environ.get(IN_PROCESS_VARIABLE) == "1":
         column.label(text=f"The environment variable {IN_PROCESS_VARIABLE} overrides this", icon="INFO")
     column.separator()

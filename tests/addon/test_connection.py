@@ -93,6 +93,16 @@ def test_the_child_gets_neither_another_pythons_settings_nor_the_network(monkeyp
     assert environment(replace(fake_worker(), pipelines=Path("further")))[registry.VARIABLE] == "further"
 
 
+def test_the_hubs_address_and_token_reach_the_child_and_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://from-the-shell")
+    assert environment(fake_worker())["HF_ENDPOINT"] == "https://from-the-shell"
+    mirrored = replace(fake_worker(), hub="https://mirror", token="hf_secret")
+    assert environment(mirrored)["HF_ENDPOINT"] == "https://mirror"
+    assert environment(mirrored)["HF_TOKEN"] == "hf_secret"
+    assert "hf_secret" not in repr(mirrored) + " ".join(command_line(mirrored))
+    assert mirrored != replace(mirrored, token="hf_other"), "another token means another worker"
+
+
 def test_a_module_beside_the_backend_hides_no_library(tmp_path: Path) -> None:
     (tmp_path / "backend").mkdir()
     (tmp_path / "backend" / "__init__.py").touch()

@@ -134,9 +134,10 @@ def test_cancel_retry_remove(desk: Extension, scene: bpy.types.Scene) -> None:
     again = only_job(desk)
     assert again.request.seed == first.request.seed and again.request.parameters == first.request.parameters
     assert (again.folder.inputs / "image.png").read_bytes() == (first.folder.inputs / "image.png").read_bytes()
-    assert bpy.ops.meshwright.remove_job(job=first.id) == {"FINISHED"}
-    with pytest.raises(RuntimeError, match="no longer in the list"):
-        bpy.ops.meshwright.cancel_job(job=first.id)
+    with pytest.raises(RuntimeError, match="no longer in the list"):  # the new one took its place
+        bpy.ops.meshwright.remove_job(job=first.id)
+    assert bpy.ops.meshwright.cancel_job(job=again.id) == {"FINISHED"}
+    assert bpy.ops.meshwright.remove_job(job=again.id) == {"FINISHED"} and not desk.module("jobs").jobs()
     assert first.folder.path.is_dir(), "its folder stays"
 
 
@@ -243,14 +244,14 @@ def test_recover_brings_in_what_a_crash_left(desk: Extension, tmp_path: Path) ->
 
 
 def test_history_shows_delivers_and_deletes(desk: Extension, tmp_path: Path) -> None:
-    recent = desk.module("recent")
+    gallery = desk.module("gallery.state")
     folders = [finished_job(tmp_path / "jobs" / f"job-{number:02d}", subject=f"thing {number}").path
                for number in range(12)]
     for age, path in enumerate(folders):
         os.utime(path / "request.json", (1e9 - age, 1e9 - age))
     bpy.ops.meshwright.refresh_history()
-    assert [line.subject for line in recent.lines()] == [f"thing {number}" for number in range(10)]
-    assert recent.lines()[0].words.startswith("Generate Parts · ") and "MB" in recent.total_words()
+    assert [card.subject for card in gallery.matching()] == [f"thing {number}" for number in range(12)]
+    assert gallery.matching()[0].words.startswith("Generate Parts · ") and "MB" in gallery.total_words()
     assert bpy.ops.meshwright.deliver_earlier(folder="job-00") == {"FINISHED"}
     with pytest.raises(RuntimeError):
         bpy.ops.meshwright.delete_earlier(folder="job-00")
@@ -259,22 +260,22 @@ def test_history_shows_delivers_and_deletes(desk: Extension, tmp_path: Path) -> 
     assert len(bpy.data.objects["thing 0"].children) == 3
     assert bpy.ops.meshwright.delete_earlier(folder="job-00") == {"FINISHED"}
     assert not folders[0].exists() and desk.module("jobs").find("job-00") is None
-    assert [line.folder for line in recent.lines()] == [f"job-{number:02d}" for number in range(1, 11)]
+    assert [card.name for card in gallery.matching()] == [f"job-{number:02d}" for number in range(1, 12)]
     assert "thing 0" in bpy.data.objects, "what is in the scene stays"
     with pytest.raises(RuntimeError, match="not a job's folder"):
         bpy.ops.meshwright.delete_earlier(folder="job-00")
 
 
 def test_a_job_that_ends_is_in_the_history(desk: Extension, scene: bpy.types.Scene) -> None:
-    recent = desk.module("recent")
-    recent.refresh()
-    assert recent.lines() == () and recent.total_words() == "No results yet"
+    gallery = desk.module("gallery.state")
+    gallery.refresh()
+    assert gallery.matching() == () and gallery.total_words() == "No results yet"
     cube("seat", (-1, -1, 0), (1, 1, 0.2)).select_set(True)
     bpy.ops.meshwright.partpacker_split_parts()
     with pytest.raises(desk.module("backend.contract").MeshwrightError, match="engine is busy"):
         desk.module("jobs").end_worker()
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
-    assert [line.folder for line in recent.lines()] == [job.id] and job.request.seed == 0
+    assert [card.name for card in gallery.matching()] == [job.id] and job.request.seed == 0
     assert desk.module("jobs").device()
     desk.module("jobs").end_worker()
     assert not desk.module("jobs").device(), "no process holds the runtime's files"

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The built zip: what it carries, what its files import, that it comes and goes without a trace."""
 
+import functools
+import http.server
+import json
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
 from pathlib import Path
@@ -62,7 +66,7 @@ def test_what_the_zip_carries(extension_zip: Path) -> None:
     with zipfile.ZipFile(extension_zip) as archive:
         names, manifest = archive.namelist(), tomllib.loads(archive.read("blender_manifest.toml").decode())
     assert {"__init__.py", "LICENSE", "backend/__main__.py", "backend/pipelines/partpacker/spec.py",
-            "backend/requirements.txt", "setup/torch_builds.json"} <= set(names)
+            "backend/requirements.txt", "setup/torch_builds.json", "example.png", "CREDITS.md"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".draft")) or "/." in name]
     assert names == sorted(names) and "wheels" not in manifest
     assert set(manifest["permissions"]) == {"network", "files", "clipboard"}
@@ -91,6 +95,40 @@ def test_a_changed_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / wheel.file).write_bytes(b"something else")
     with pytest.raises(build_addon.BuildError, match="the lock says 0000"):
         build_addon.fetch(wheel)
+
+
+def test_a_zip_that_is_too_large_is_refused(extension_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert extension_zip.stat().st_size < build_addon.LARGEST == 60_000_000
+    monkeypatch.setattr(build_addon, "LARGEST", 1_000_000)
+    with pytest.raises(build_addon.BuildError, match="MB, more than 1"):
+        build_addon.check(extension_zip)
+
+
+def test_blender_subscribes_to_the_repository_and_installs_from_it(extension_zip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    build_addon.write_zip(folder / extension_zip.name, build_addon.own_platform(), [], "https://example.org/mesh")
+    index = build_addon.write_repository(folder, build_addon.blender_validator(None))
+    [entry] = json.loads(index.read_text())["data"]
+    assert (entry["id"], entry["website"]) == ("meshwright", "https://example.org/mesh") and len(entry["tags"]) >= 9
+    assert extension_zip.name in (folder / "index.html").read_text()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        script = f"""
+import os, sys, bpy
+bpy.context.preferences.system.use_online_access = True
+repositories = bpy.context.preferences.extensions.repos
+repositories.new(name="Meshwright", module="subscribed",
+                 remote_url="http://127.0.0.1:{server.server_port}/index.json")
+last = len(repositories) - 1
+bpy.ops.extensions.repo_sync(repo_index=last)
+bpy.ops.extensions.package_install(repo_index=last, pkg_id="meshwright", enable_on_install=True)
+os._exit(0 if "bl_ext.subscribed.meshwright" in sys.modules else 1)
+"""
+        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False,
+                               env={"BLENDER_USER_RESOURCES": str(tmp_path / "user"), "PATH": ""})
+        server.shutdown()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_a_spoiled_zip_is_refused(extension_zip: Path, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def drawn(extension: Extension, part: str, width: float = 300, height: float = 9
     context = SimpleNamespace(
         scene=bpy.context.scene, view_layer=bpy.context.view_layer,
         selected_objects=bpy.context.selected_objects, region=SimpleNamespace(width=width, height=height),
+        space_data=SimpleNamespace(shading=SimpleNamespace(type="SOLID", color_type="MATERIAL")),
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)))
     room = extension.module("panels.room").room_in(context)
     offered = {item.key: item for item in extension.module("offered_tasks").offered()}

@@ -139,7 +139,7 @@ def test_two_objects_are_painted_watched_and_painted_anew(easel: Extension) -> N
     for name in ("red", "left texture.001"):
         bpy.ops.meshwright.compare_material_variants()
         assert items[0].active_material.name == name
-    assert {"meshwright.compare_material_variants", "meshwright.reroll_material",
+    assert {"meshwright.compare_material_variants", "meshwright.reroll_material", "meshwright.show_textures",
             "meshwright.remove_material_variant"} <= set(
         drawn(easel, "material_variants"))
     bpy.ops.meshwright.remove_material_variant()

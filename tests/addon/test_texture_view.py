@@ -51,15 +51,33 @@ def test_a_crate_shows_its_near_sides(crate: bpy.types.Object, tmp_path: Path, a
 
 
 def test_what_stands_before_hides_what_is_behind(crate: bpy.types.Object, tmp_path: Path) -> None:
-    """Two plates, one behind the other and larger: where its middle is covered it is not painted."""
+    """Two plates, one behind the other, a third next to them: what is covered or outside the frame is left out."""
     mesh = bpy.data.meshes.new("plates")
     mesh.from_pydata([(-1, -1, -1), (1, -1, -1), (1, -1, 1), (-1, -1, 1), (-1, 1, -1), (1, 1, -1), (1, 1, 1),
                       (-1, 1, 1), (9, 1, -1), (9, 1, 1)], [], [(0, 1, 2, 3), (4, 5, 6, 7), (5, 8, 9, 6)])
     crate.data = mesh
     for view, expected in ((view_from(0, reach=10), [0, 2]), (view_from(180, reach=10), []),
-                           (view_from(0, reach=3), [0])):
+                           (view_from(0, reach=3), [0, 2]), (view_from(0, reach=1), [0])):
         shown = view.visible(*_triangles(mesh))
         assert sorted({int(index) // 2 for index in np.flatnonzero(shown)}) == expected
+
+
+@pytest.mark.parametrize("perspective", [False, True])
+def test_no_face_that_is_seen_in_part_is_left_out(scene: bpy.types.Scene, perspective: bool) -> None:
+    """Behind a smaller plate a larger one looks out on all sides, though its middle is hidden; a ball's faces are shown
+    up to its outline."""
+    mesh = bpy.data.meshes.new("plates")
+    mesh.from_pydata([(x * side, y, z * side) for side, y in ((1, -1), (1.5, 1))
+                      for x, z in ((-1, -1), (1, -1), (1, 1), (-1, 1))], [], [(0, 1, 2, 3), (4, 5, 6, 7)])
+    assert view_from(0, perspective=perspective).visible(*_triangles(mesh)).all()
+    bpy.ops.mesh.primitive_uv_sphere_add(segments=48, ring_count=24)
+    vertices, faces = _triangles(bpy.context.object.data)
+    view = view_from(20, 10, perspective=perspective, reach=2)
+    corners = vertices[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    toward = view._towards(corners.mean(axis=1))
+    cosine = (normals * toward).sum(axis=1) / np.linalg.norm(normals, axis=1) / np.linalg.norm(toward, axis=1)
+    assert (view.visible(vertices, faces) == (cosine > 0.02))[np.abs(cosine - 0.02) > 0.01].all()
 
 
 def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:

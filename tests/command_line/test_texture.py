@@ -183,7 +183,7 @@ def test_uvs_without_a_material_are_kept(tmp_path, suffix):
         (tmp_path / name.replace("model", "pair")).write_bytes(content)
     path = tmp_path / f"pair{suffix}"
     without_materials(path)
-    read = read_painted(path, "keep", False, pytest.fail)
+    read = read_painted(path, "keep", False, pytest.fail).nodes
     assert len(read) == 2
     box = painted_box()
     for node in read:

@@ -9,9 +9,9 @@ import trimesh
 from PIL import Image
 
 from backend.contract import MeshData
-from backend.geometry.file_textures import base_color
+from backend.geometry.mesh_files import Surface
 from backend.geometry.uv_layout import new_layout
-from backend.painting.texture_transfer import carried_over
+from backend.painting.texture_transfer import Shown, shown_in
 from backend.pipelines.flexisyncmvd import job
 from tests.flexisyncmvd.checkpoint_forms import write_set
 from tests.painting.boxes import painted_box
@@ -104,33 +104,39 @@ def test_a_new_layout_shows_the_same(texture, brought, tmp_path):
 def test_a_image_is_carried_from_layout_to_layout():
     box = painted_box()
     onto, size = new_layout(box.vertices, box.faces), 512
-    carried = carried_over(ramp(size), box.uvs, onto).astype(int)
+    faces = np.arange(12)
+    carried = shown_in([Shown(ramp(size), faces, box.uvs)], onto).astype(int)
     mixed = np.random.default_rng(3).dirichlet((4, 4, 4), (12, 50))
     for old, new, weights in zip(box.uvs, onto, mixed, strict=True):
         u, v = (weights @ old).T
         column, row = (np.floor(part * size).astype(int) for part in ((weights @ new)[:, 0], 1 - (weights @ new)[:, 1]))
         assert np.abs(carried[row, column, 0] - 255 * u).max() < 3
         assert np.abs(carried[row, column, 1] - 255 * (1 - v)).max() < 3
-    tiled = carried_over(ramp(size), box.uvs + np.array([2, -1], np.float32), onto)
+    tiled = shown_in([Shown(ramp(size), faces, box.uvs + np.array([2, -1], np.float32))], onto)
     assert np.abs(tiled - carried).max() <= 2, "the image repeats"
 
 
 def test_a_materials_tint_counts():
-    material = trimesh.visual.material.PBRMaterial(baseColorFactor=[0.5, 1.0, 0.0, 1.0])
-    material.baseColorTexture = Image.new("RGB", (4, 4), (255, 188, 90))
-    material.baseColorTexture.format = "PNG"  # as it has that was read from a file
-    mesh = trimesh.creation.box()
-    mesh.visual = trimesh.visual.TextureVisuals(np.zeros((len(mesh.vertices), 2)), material)
-    red, green, blue = base_color(mesh)[0, 0]
+    surface = Surface("", lambda: Image.new("RGB", (4, 4), (255, 188, 90)), (0.5, 1.0, 0.0))
+    red, green, blue = surface.base_color()[0, 0]
     assert 187 <= red <= 189 and green == 188 and blue == 0, "half the light is 188 of 255 in sRGB"
+
+
+def test_several_materials_of_a_mesh_show_in_one_image(texture, brought, tmp_path):
+    """A face with the image, then all others in plain red, linear 1 0 0."""
+    source = textured_obj(tmp_path / "crate.obj", ("paint", "other"))
+    ended = texture(source, "--prompt", "a chair", "--out", tmp_path / "out", "--cond-type", "tile")
+    assert ended.code == 0, ended.err
+    ((_, (image,)),) = brought
+    red = (image == (255, 0, 0)).all(axis=2)
+    assert 0.5 < red.mean() < 1 and len(np.unique(image[~red], axis=0)) > 50
 
 
 @pytest.mark.parametrize(("write", "why"), [
     (lambda path: box_obj(path), "Its material has no image of its colors"),
     (lambda path: textured_obj(path, ("other",)), "Its material has no image of its colors"),
     (lambda path: trimesh.creation.box().export(path), "It has no UVs"),
-    (lambda path: textured_obj(path, ("paint", "other")), "cannot be kept apart"),
-], ids=["no material", "a color", "no UVs", "two materials"])
+], ids=["no material", "a color", "no UVs"])
 def test_a_file_without_an_image_is_refused(texture, tmp_path, write, why):
     write(tmp_path / "crate.obj")
     ended = texture(tmp_path / "crate.obj", "--prompt", "a chair", "--out", tmp_path / "out", "--cond-type", "tile")

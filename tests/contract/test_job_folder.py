@@ -14,7 +14,9 @@ from backend.contract import (
     VERSION,
     Artifact,
     CancelledEvent,
+    Done,
     ErrorReport,
+    Failed,
     JobFolder,
     Loading,
     MeshwrightError,
@@ -64,6 +66,23 @@ def test_events_are_kept_in_order_and_a_cut_off_line_is_left_out(folder):
     with (folder.path / "events.jsonl").open("a") as file:
         file.write('{"event": "done", "jo')
     assert list(folder.events()) == events
+
+
+def test_a_line_that_was_cut_off_takes_no_other_with_it(folder):
+    kept = b'{"event": "loading", "job": "job", "what": "a"}\n'
+    (folder.path / "events.jsonl").write_bytes(kept + b'[[[\n{"event": "done", "j')
+    folder.append_event(CancelledEvent("job"))
+    assert list(folder.events()) == [Loading("job", "a"), CancelledEvent("job")]
+
+
+def test_a_job_ends_once(folder):
+    events = [Queued("job"), Done("job", Result(())), Failed("job", ErrorReport("a", "b", "c")), CancelledEvent("job")]
+    for event in events:
+        folder.append_event(event)
+    assert list(folder.events()) == events[:2]
+    folder.begin()
+    folder.append_event(events[2])
+    assert list(folder.events()) == events[2:3], "another run has an end of its own"
 
 
 def test_a_failed_write_leaves_the_old_file_whole(folder, monkeypatch):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from backend import contract
 from backend.contract import (
+    MAXIMUM_LINE_BYTES,
     Artifact,
     BadInput,
     Cancel,
@@ -24,6 +25,8 @@ from backend.contract import (
     FreeMemory,
     Loading,
     LogLine,
+    Ping,
+    Pong,
     Preview,
     Queued,
     Ready,
@@ -36,13 +39,16 @@ from backend.contract import (
     Submit,
     event_from_json,
     event_to_json,
+    item_of,
+    line_of,
     message_from_json,
     message_to_json,
 )
-from backend.contract.json_form import from_json, to_json
+from backend.contract.json_form import MAXIMUM_TEXT, from_json, to_json
 from backend.contract.result import ArtifactKind
 
-text = st.text(max_size=30)
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
+name = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", fullmatch=True)
 whole = st.integers(-(2**53), 2**53)
 number = st.floats(allow_nan=False, allow_infinity=False)
 value = st.booleans() | whole | number | text
@@ -60,12 +66,13 @@ requests = st.builds(
     Request, text, text, text, text, text, whole, parameters,
     st.dictionaries(text, st.lists(text, max_size=3).map(tuple), max_size=3), st.just(contract.VERSION))
 events = st.one_of(
-    st.builds(Queued, text, whole), st.builds(Downloading, text, text, whole, whole), st.builds(Loading, text, text),
-    st.builds(StageProgress, text, text, whole, whole, number, st.none() | number), st.builds(Preview, text, text),
-    st.builds(LogLine, text, text, text), st.builds(Done, text, results), st.builds(Failed, text, errors),
-    st.builds(CancelledEvent, text))
-messages = st.one_of(st.builds(Submit, text, text), st.builds(Cancel, text), st.builds(FreeMemory),
-                     st.builds(Shutdown), st.builds(Ready, text, whole, whole))
+    st.builds(Queued, name, whole), st.builds(Downloading, name, text, whole, whole), st.builds(Loading, name, text),
+    st.builds(StageProgress, name, text, whole, whole, number, st.none() | number), st.builds(Preview, name, text),
+    st.builds(LogLine, name, text, text), st.builds(Done, name, results), st.builds(Failed, name, errors),
+    st.builds(CancelledEvent, name))
+messages = st.one_of(st.builds(Submit, name, text), st.builds(Cancel, name), st.builds(FreeMemory),
+                     st.builds(Shutdown), st.builds(Ready, text, whole, whole, st.booleans()), st.builds(Ping, whole),
+                     st.builds(Pong, whole, st.lists(name, max_size=3).map(tuple)))
 
 
 def through_a_line(data):
@@ -97,7 +104,7 @@ def test_results(result):
 def test_every_kind_of_event_and_message_is_covered():
     assert set(contract.Event.__args__) == {
         Queued, Downloading, Loading, StageProgress, Preview, LogLine, Done, Failed, CancelledEvent}
-    assert set(contract.Message.__args__) == {Submit, Cancel, FreeMemory, Shutdown, Ready}
+    assert set(contract.Message.__args__) == {Submit, Cancel, FreeMemory, Shutdown, Ready, Ping, Pong}
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | text,
@@ -176,3 +183,35 @@ def test_a_report_is_one_readable_line():
     assert str(report) == "What. Advice."
     assert {field.name for field in fields(report)} == {"what", "why", "advice", "remedy", "details", "needs"}
     assert from_json(ErrorReport, to_json(report)) == report
+
+
+@given(events | messages)
+def test_a_line_holds_one_item_and_gives_it_back(item):
+    line = line_of(item)
+    assert line.isascii() and line.count(b"\n") == 1 and item_of(line) == item
+
+
+@pytest.mark.parametrize("line", [
+    "", "{", "[1, 2", "null", "\x00", b"\xff\xfe", "[" * 100_000, '{"a":' * 100_000, "1" * 5000,
+    '{"event": "stage", "job": "a", "stage": "s", "step": 1%s, "of": 2, "fraction": 0.5}' % ("0" * 400),
+    '{"event": "stage", "job": "a", "stage": "s", "step": 1, "of": 2, "fraction": 1e999}',
+    '{"event": "stage", "job": "a", "stage": "s", "step": 1, "of": 2, "fraction": NaN}',
+    '{"event": "stage", "job": "a", "stage": "s", "step": 9223372036854775809, "of": 2, "fraction": 0}',
+    '{"event": "loading", "job": "a", "what": "%s"}' % ("x" * 200_000),
+    r'{"event": "loading", "job": "a", "what": "\ud800"}', r'{"event": "preview", "job": "a", "file": "a\u0000b"}',
+    '{"event": "cancelled", "job": "../a"}', '{"message": "cancel", "job": ""}', '{"message": "pong", "number": true}',
+    '{"message": "submit", "job": "a", "folder": "%s"}' % ("x" * 5000), " " * (MAXIMUM_LINE_BYTES + 1),
+    '{"event": "done", "job": "a", "result": {"artifacts": %s}}' % ("[" * 900 + "]" * 900),
+])
+def test_one_guard_for_every_line(line):
+    """Whatever comes, it is BadInput with words of a bearable length: nothing else could be caught in one place."""
+    with pytest.raises(BadInput) as caught:
+        item_of(line)
+    assert caught.value.report.why and len(str(caught.value)) < 1000
+
+
+def test_what_is_written_can_be_read_whatever_the_text():
+    report = ErrorReport("a\0b \udcff", "x" * 300_000, "", details="\ud800" * 200_000)
+    (event,) = [item_of(line_of(Failed("a", report)))]
+    assert event.error.what == "a?b ?" and "[…]" in event.error.why
+    assert len(event.error.details) <= MAXIMUM_TEXT

@@ -19,7 +19,7 @@ from backend.pipelines.flexisyncmvd.training import export
 from backend.pipelines.flexisyncmvd.training.captions import MATERIALS, OBJECTS, caption_table, words
 from backend.pipelines.flexisyncmvd.training.color_kinds import COLORS, hsv_of, rgb_of
 from backend.pipelines.flexisyncmvd.training.metrics import color_share
-from backend.pipelines.flexisyncmvd.training.networks import fold_normalization, new_autoencoder
+from backend.pipelines.flexisyncmvd.training.networks import new_autoencoder
 from backend.pipelines.flexisyncmvd.training.paint import Paint, painted, random_paint
 from backend.pipelines.flexisyncmvd.training.presets import PRESETS
 from backend.pipelines.flexisyncmvd.training.procedural_meshes import scene_of, unwrapped_object
@@ -29,6 +29,7 @@ from backend.procedural.assembly import stack
 from backend.procedural.dataset import Split, object_at
 from backend.procedural.primitives import ObjectBatch
 from backend.procedural.surface_views import SurfaceViews, cast_views, fitting_scale
+from backend.training.image_autoencoder import fold_normalization
 from backend.training.vocabulary import read_vocabulary, write_vocabulary
 
 POSES = [(0.0, 0.0), (0.0, 45.0), (30.0, 180.0)]

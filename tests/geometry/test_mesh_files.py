@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh files in and out in Blender's frame."""
 
+import json
 import struct
 from dataclasses import replace
 
@@ -9,10 +10,8 @@ import pytest
 import trimesh
 
 from backend.contract import BadInput, MeshData
-from backend.geometry.file_textures import base_color
 from backend.geometry.joining import joined
-from backend.geometry.mesh_files import NamedMesh, read_nodes, read_parts, write_parts
-from backend.geometry.mesh_nodes import MeshNode
+from backend.geometry.mesh_files import MeshNode, NamedMesh, read_file, read_parts, write_parts
 from backend.geometry.trimesh_conversion import from_trimesh, to_trimesh
 from tests.painting.boxes import painted_box
 
@@ -158,13 +157,20 @@ def test_empty_files_and_letters(tmp_path, suffix, content):
         read_parts(tmp_path / f"a.{suffix}")
 
 
+MISSING_BUFFER = json.dumps({
+    "asset": {"version": "2.0"}, "buffers": [{"uri": "gone%20file.bin", "byteLength": 9}], "nodes": [{"mesh": 0}],
+    "bufferViews": [{"buffer": 0, "byteLength": 9}], "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+    "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
+})
+
+
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("a.obj", SQUARE + "f 1 2 99\n", "cannot be read"), ("a.obj", SQUARE + "f 0 1 2\n", "index 0"),
     ("a.obj", SQUARE + "f -6 -1 -2\n", "index -6 after 5 vertices"),
     ("a.obj", "v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "not a number"),
     ("a.obj", "v 1e300 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "infinite"), ("a.obj", SQUARE + "l 1 2\n", "no triangles"),
     ("a.ply", HEADER.format("ascii", 1) + "0 0 0\n1 0 0\n1 1 0\n0 1 0\n2 2 0\n3 0 1 9\n", "does not hold"),
-    ("a.gltf", '{"asset": {"version": "2.0"}, "buffers": [{"uri": "gone.bin", "byteLength": 9}]}', "gone.bin"),
+    ("a.gltf", MISSING_BUFFER, "refers to gone file.bin, which is not next to it"),
 ])
 def test_what_is_wrong_with_a_file_is_said(tmp_path, name, content, words):
     (tmp_path / name).write_text(content)
@@ -217,15 +223,14 @@ def test_a_color_is_linear_in_a_glb_file(tmp_path):
 def test_the_texture_travels_in_a_glb_file(tmp_path):
     given = dressed_box()
     write_parts(tmp_path / "box.glb", [NamedMesh("box", given)])
-    (node,) = read_nodes(tmp_path / "box.glb", materials=True)
-    assert np.array_equal(base_color(node.mesh), given.texture)
+    (node,) = read_file(tmp_path / "box.glb").nodes
+    assert np.array_equal(node.surfaces[0].base_color(), given.texture)
     assert node.placed().colors is not None, "colors and texture do not exclude each other"
 
 
 def test_merged_vertices_have_the_mean_color():
-    corners = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 1, 0], [0, 0, 1]],
-                              [[0, 1, 2], [3, 4, 5]], process=False)
-    corners.visual = trimesh.visual.ColorVisuals(corners, vertex_colors=[[0, 0, 0, 255]] * 3 + [[255, 51, 0, 255]] * 3)
-    mesh = MeshNode("two", corners, np.eye(4)).placed()
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 1, 0], [0, 0, 1.0]])
+    colors = np.array([[[0, 0, 0, 1.0]] * 3, [[1, 0.2, 0, 1.0]] * 3])
+    mesh = MeshNode("two", vertices, np.arange(6).reshape(2, 3), np.eye(4), colors=colors).placed()
     at_origin = mesh.colors[np.abs(mesh.vertices).sum(axis=1) == 0]
     assert np.allclose(at_origin, [[0.5, 0.1, 0, 1]])

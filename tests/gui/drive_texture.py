@@ -33,6 +33,7 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     yield 2.0
     window.photograph("2-look")
     window.say("looks", [look.name for look in bpy.data.objects["monkey"].meshwright_material_variants])
+    settings.flexisyncmvd_texture.prompt = task["second prompt"]
     with window.pointed():
         window.say("refined", list(bpy.ops.meshwright.refine_from_view()))
     yield from _watch(window, task["seconds"], "3-refining")

@@ -10,7 +10,7 @@ from PIL import Image
 from .photograph import Outcome, Session
 
 JOB_SECONDS, VISIT_SECONDS = 200, 480
-PROMPT = "a red wooden monkey"
+PROMPT, SECOND_PROMPT = "a red wooden monkey", "a blue wooden monkey"
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 
 
@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 def outcome(session: Session) -> Outcome:
     """One visit serves all tests: it takes a minute."""
     return session.visit(Path(__file__).with_name("drive_texture.py"), {
-        "prompt": PROMPT, "options": {"log_interval": 1}, "seconds": JOB_SECONDS}, VISIT_SECONDS)
+        "prompt": PROMPT, "second prompt": SECOND_PROMPT, "options": {"log_interval": 1},
+        "seconds": JOB_SECONDS}, VISIT_SECONDS)
 
 
 def test_the_views_are_seen_while_they_are_painted(outcome: Outcome) -> None:
@@ -44,10 +45,17 @@ def test_photos_show_color_where_there_was_gray(outcome: Outcome) -> None:
 
 
 def test_the_monkey_is_as_red_as_was_asked(outcome: Outcome) -> None:
-    for photo in ("2-look", "4-refined"):
-        red, green, blue = _pixels(outcome.photos[photo])[250:900, 380:1000].transpose(2, 0, 1)
-        painted = _colorful(outcome.photos[photo])[250:900, 380:1000]
-        assert ((red > 1.5 * green) & (red > 1.5 * blue))[painted].mean() > 0.8
+    red, green, blue = _pixels(outcome.photos["2-look"])[250:900, 380:1000].transpose(2, 0, 1)
+    painted = _colorful(outcome.photos["2-look"])[250:900, 380:1000]
+    assert ((red > 1.5 * green) & (red > 1.5 * blue))[painted].mean() > 0.8
+
+
+def test_refining_leaves_no_patch_of_the_old_color(outcome: Outcome) -> None:
+    red, green, blue = _pixels(outcome.photos["4-refined"])[250:900, 380:1000].transpose(2, 0, 1)
+    painted = _colorful(outcome.photos["4-refined"])[250:900, 380:1000]
+    assert ((blue > red) & (blue > 1.2 * green))[painted].mean() > 0.9
+    # Further from orange than the outline of the selection.
+    assert ((red > 2.5 * green) & (red > 1.5 * blue))[painted].mean() < 0.005
 
 
 def _pixels(path: Path) -> np.ndarray:

@@ -22,13 +22,14 @@ from backend.pipelines.hunyuan3d_paint.training.materials import (
     material_images,
     rgb_of,
 )
-from backend.pipelines.hunyuan3d_paint.training.networks import fold_normalization, new_autoencoder, new_denoiser
+from backend.pipelines.hunyuan3d_paint.training.networks import new_autoencoder, new_denoiser
 from backend.pipelines.hunyuan3d_paint.training.pool import POSES, centered, make_view_pool, maps_of
 from backend.pipelines.hunyuan3d_paint.training.presets import PRESETS
 from backend.pipelines.hunyuan3d_paint.training.recipe import train
 from backend.procedural.assembly import stack
 from backend.procedural.dataset import Split, object_at
 from backend.procedural.primitives import ObjectBatch
+from backend.training.image_autoencoder import fold_normalization
 
 SHORT = ["--preset", "smoke", "--autoencoder-steps", "2", "--denoiser-steps", "4"]
 

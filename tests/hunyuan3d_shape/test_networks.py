@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from backend.pipelines.common.block_streaming import stream_blocks
 from backend.pipelines.hunyuan3d_shape.attention import KeyValue
-from backend.pipelines.hunyuan3d_shape.image_condition import condition_tokens, encoder_pixels
+from backend.pipelines.hunyuan3d_shape.image_condition import condition_tokens, encoder_images
 from backend.pipelines.hunyuan3d_shape.mixture import MixtureOfExperts
 from backend.pipelines.hunyuan3d_shape.restricted_field import RestrictedField, kept_keys
 from backend.pipelines.hunyuan3d_shape.two_stream_denoiser import TwoStreamDenoiser
@@ -157,7 +157,7 @@ def test_views_are_told_apart_by_their_number_only(tiny_image_encoder):
 def test_the_middle_of_a_wide_image_is_seen():
     image = torch.full((1, 3, 30, 90), -1.0)
     image[..., 30:60] = 1.0
-    pixels = encoder_pixels(image, 30)
+    pixels = encoder_images(image, 30)
     assert pixels.shape == (1, 3, 30, 30)
     assert (pixels[0, 0] == pixels[0, 0, 0, 0]).all()
 

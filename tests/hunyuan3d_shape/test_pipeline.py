@@ -7,7 +7,8 @@ import torch
 
 from backend.contract import BadInput, MeshwrightError
 from backend.geometry.components import is_watertight
-from backend.pipelines.hunyuan3d_shape.image import BORDER, centered_on_white, object_box, prepare_view
+from backend.pipelines.common.image_preparation import check_image
+from backend.pipelines.hunyuan3d_shape.image import CENTERING, centered_on_white, prepare_view
 from backend.pipelines.hunyuan3d_shape.pipeline import HunyuanShapePipeline
 from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
 from backend.pipelines.hunyuan3d_shape.two_stream_denoiser import TwoStreamDenoiser
@@ -159,19 +160,30 @@ def test_faint_noise_does_not_make_the_object_small():
     clean = np.zeros((100, 100, 4), np.uint8)
     clean[40:60, 45:55] = 255
     noisy = clean.copy()
-    noisy[0, 0, 3] = noisy[99, 99, 3] = 9
-    assert object_box(noisy) == object_box(clean) == (40, 60, 45, 55)
-    white = centered_on_white(clean, object_box(clean))
-    assert white.shape == (100, 100, 3)
-    assert (white == 255).all()
+    clean[40:60, 45:55, :3] = 0
+    noisy = clean.copy()
+    noisy[0, 0, 3] = noisy[99, 99, 3] = 7
+    centered = centered_on_white(clean)
+    assert centered.shape == (100, 100, 3)
+    assert np.array_equal(centered_on_white(noisy), centered)
+    noisy[0, 0, 3] = 8
+    assert not np.array_equal(centered_on_white(noisy), centered)
+
+
+@pytest.mark.parametrize("alpha", [8, 9, 10])
+def test_the_faintest_image_that_passes_the_check_is_prepared(tiny_pipeline, cut_out, alpha):
+    faint = cut_out.copy()
+    faint[..., 3] = np.minimum(faint[..., 3], alpha)
+    check_image(faint)
+    assert (tiny_pipeline.prepare_views({"front": faint}) < 1).any()
 
 
 def test_the_object_fills_the_square_but_for_its_border():
     image = np.zeros((100, 60, 4), np.uint8)
     image[10:50, 20:40, 3] = 255  # black
-    black = (centered_on_white(image, object_box(image)) == 0).all(axis=-1)
+    black = (centered_on_white(image) == 0).all(axis=-1)
     rows, columns = np.flatnonzero(black.any(axis=1)), np.flatnonzero(black.any(axis=0))
-    assert len(rows) == int(100 * (1 - BORDER))
+    assert len(rows) == int(100 * (1 - CENTERING.border))
     assert len(columns) == len(rows) // 2
     assert abs((rows[0] + rows[-1]) - 99) <= 1
 

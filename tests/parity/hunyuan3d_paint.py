@@ -27,7 +27,7 @@ from backend.pipelines.hunyuan3d_paint.attention import (
 from backend.pipelines.hunyuan3d_paint.autoencoding import decode, encode, to_pixels
 from backend.pipelines.hunyuan3d_paint.block import PaintBlock
 from backend.pipelines.hunyuan3d_paint.conditions import Conditions
-from backend.pipelines.hunyuan3d_paint.reference_image import encoder_pixels, reference_view
+from backend.pipelines.hunyuan3d_paint.reference_image import encoder_image, reference_view
 from backend.pipelines.hunyuan3d_paint.rotary import position_values, rotary_table, voxel_indices
 from backend.pipelines.hunyuan3d_paint.sampling import Predictor, paint_scheduler, sample
 from backend.pipelines.hunyuan3d_paint.unet import PaintUNet, ReferenceUNet, published_name
@@ -307,7 +307,7 @@ def compare_image_preprocess(golden: Golden) -> Iterator[Comparison]:
     rgba, dino = Image.fromarray(golden.input("rgba").numpy()), golden.config["dino"]
     view = reference_view(rgba, golden.config["view_size"])
     yield Comparison("view", pixels_of(view), golden.output("view"), 0)
-    pixels = normalize_image(encoder_pixels(view, dino["size"]["shortest_edge"], dino["crop_size"]["height"]))
+    pixels = normalize_image(encoder_image(view, dino["size"]["shortest_edge"], dino["crop_size"]["height"]))
     for name in golden.outputs:
         every = int(name.partition("every")[2] or 1)
         if name.startswith("style512"):

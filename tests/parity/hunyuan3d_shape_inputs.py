@@ -17,7 +17,7 @@ from backend.pipelines.hunyuan3d_shape.surface_points import LONGEST_SIDE
 from .comparison import Comparison
 from .golden import Golden
 from .kinds import kind
-from .published.hunyuan3d_shape import original_box, original_sharpness, original_sigmas, original_view
+from .published.hunyuan3d_shape import original_centering, original_sharpness, original_sigmas, original_view
 
 DOUBLE = 1e-12
 """Tolerance of geometry in double precision."""
@@ -42,7 +42,7 @@ def scheduler_tables(golden: Golden) -> Iterator[Comparison]:
 def preprocess_single(golden: Golden) -> Iterator[Comparison]:
     size, border = golden.config["size"], golden.config["border_ratio"]
     rgba = golden.input("rgba").numpy()
-    centered = centered_on_white(rgba, original_box(rgba), border)
+    centered = centered_on_white(rgba, original_centering(border))
     yield Comparison("recenter_rgb_uint8", centered, golden.output("recenter_rgb_uint8"), 0.0)
     yield Comparison("rgba_512_uint8", resized(centered, 512), golden.output("rgba_512_uint8"), 0.0)
     yield Comparison("rgba_image", as_tensor(resized(centered, size)), golden.output("rgba_image"), 0.0)

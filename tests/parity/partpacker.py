@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -15,10 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
-from backend.pipelines.common import image_preparation
 from backend.pipelines.common.fourier_features import fourier_features
-from backend.pipelines.common.image_condition import condition_tokens, last_block_tokens, normalize_image
-from backend.pipelines.common.image_preparation import composite_on_white, recenter, resize_image
+from backend.pipelines.common.image_condition import image_tokens, normalize_image
+from backend.pipelines.common.image_preparation import Centering, composite_on_white, recenter, resize_image
 from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.attention import CrossAttention, SelfAttention
 from backend.pipelines.partpacker.autoencoder import PartPackerAutoencoder
@@ -28,6 +26,7 @@ from backend.pipelines.partpacker.denoiser import (
     PartPackerDenoiser,
     timestep_frequencies,
 )
+from backend.pipelines.partpacker.image_condition import condition_tokens
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 
 from .comparison import Comparison
@@ -118,12 +117,12 @@ def dit(golden: Golden) -> Iterator[Comparison]:
 def dinov2_cond(golden: Golden) -> Iterator[Comparison]:
     image_encoder = load_image_encoder(golden.config, golden.weights())
     image = golden.input("image01")
-    pixels = normalize_image(image)
-    yield Comparison("pixel_values", pixels, golden.output("pixel_values"))
-    yield Comparison("prenorm", last_block_tokens(image_encoder, pixels), golden.output("prenorm"))
+    yield Comparison("pixel_values", normalize_image(image), golden.output("pixel_values"))
+    before = image_tokens(image_encoder, image, last_norm=False).all
+    yield Comparison("prenorm", before, golden.output("prenorm"))
     yield Comparison("cond", condition_tokens(image_encoder, image), golden.output("cond"))
-    wrong = image_encoder.layernorm(last_block_tokens(image_encoder, pixels))
-    yield Comparison("with DINOv2's last norm", wrong, golden.output("with_final_layernorm_NOT_used"))
+    after = image_tokens(image_encoder, image).all
+    yield Comparison("with DINOv2's last norm", after, golden.output("with_final_layernorm_NOT_used"))
 
 
 @kind("partpacker", "vae_encode")
@@ -218,17 +217,15 @@ def _sigma_tables(golden: Golden) -> Iterator[Comparison]:
 
 @kind("partpacker", "preprocess")
 def preprocess(golden: Golden) -> Iterator[Comparison]:
-    """Images centered, resized and composited on white."""
-    with patch.object(image_preparation, "BORDER", golden.config["border_ratio"]):
-        yield from _prepared_images(golden)
+    """Images centered, resized and composited on white.
 
-
-def _prepared_images(golden: Golden) -> Iterator[Comparison]:
-    """Exact but for the float images, whose last bit depends on how the compositing is vectorized."""
+    Exact but for the float images, whose last bit depends on how the compositing is vectorized.
+    """
+    centering = Centering(golden.config["border_ratio"])
     first, last = map(int, re.findall(r"\d+\.\.\d+", golden.config["rows"])[0].split(".."))
     for name, expected in golden.with_prefix("out.").items():
         image, _, what = name.partition(".")
-        centered = recenter(golden.input(image).numpy())
+        centered = recenter(golden.input(image).numpy(), centering)
         if what == "recentered":
             yield Comparison(name, centered, expected, 0.0)
             continue
@@ -243,5 +240,5 @@ def _prepared_images(golden: Golden) -> Iterator[Comparison]:
         if name.endswith("_u8_sha256"):
             image, _, what = name.partition(".")
             mode, size, *_ = what.split("_")
-            resized = resize_image(recenter(golden.input(image).numpy()), int(size), RESIZE_OF[mode])
+            resized = resize_image(recenter(golden.input(image).numpy(), centering), int(size), RESIZE_OF[mode])
             yield Comparison(name, hashlib.sha256(resized.tobytes()).hexdigest(), expected, 0.0)

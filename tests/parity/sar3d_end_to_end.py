@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from backend.pipelines.common.image_condition import normalize_image
 from backend.pipelines.sar3d.generation import TokenGenerator
-from backend.pipelines.sar3d.image_views import encoder_pixels, square_on_white
+from backend.pipelines.sar3d.image_views import encoder_image, square_on_white
 from backend.pipelines.sar3d.sampling import SamplingSettings
 from backend.pipelines.sar3d.transformer import Condition
 from backend.pipelines.sar3d.triplane_decoder import TriplaneDecoder
@@ -29,7 +30,7 @@ def preprocess(golden: Golden) -> Iterator[Comparison]:
     squares = {name: square_on_white(golden.input(name).numpy()) for name in ("rgb", "rgba")}
     for name, square in squares.items():
         yield Comparison(f"{name}_256", square, golden.output(f"{name}_256"), 0)
-    pixels = encoder_pixels(squares["rgba"])[0]
+    pixels = normalize_image(encoder_image(squares["rgba"]))[0]
     yield Comparison("rgba_dino_pixels", pixels.half(), golden.output("rgba_dino_pixels"), HALF_ROUNDING)
 
 

@@ -48,6 +48,7 @@ from tests.pipelines.trials import (
     write_request,
 )
 from tests.pipelines.weight_faults import cut_off, damaged_copy, missing_tensor, not_numbers, weight_files, wrong_shape
+from tests.pretend_mps import pretend_mps
 
 TINY_WEIGHTS = WeightSet(TINY, "Tiny", "For tests", (), STARTER_LICENSE, 0.001,
                          {"full": 0.1, "balanced": 0.1, "low": 0.1}, bundled=True)
@@ -202,6 +203,12 @@ class PipelineContract:
         for mode in sorted(modes - {"full"}):
             resources = replace(FULL, memory_mode=mode)
             assert_alike(bench.clean(trial), bench.run_anew(trial, bench.folder(trial.weights), resources))
+
+    def test_it_runs_on_apple_silicon(self, bench: Bench, trial: Trial) -> None:
+        with pretend_mps() as recorder:
+            run = bench.run_anew(trial, bench.folder(trial.weights), Resources("mps", "mps"))
+        check_result(run, bench.task(trial))
+        assert recorder.operators or not bench.task(trial).needs_weights, "nothing ran on the GPU"
 
     def test_weights_that_are_not_numbers_are_refused(self, bench: Bench) -> None:
         for weights, file in self._weight_files(bench):

@@ -22,7 +22,8 @@ from tests.pipelines.trials import Trial, WatchedParameters
 from tests.pipelines.weight_faults import cut_off, missing_tensor, wrong_shape
 
 FOREIGN = Path(__file__).parents[1] / "foreign_pipelines"
-PIPELINES = sorted({*registry.specs(), *(path.parent.name for path in FOREIGN.glob("*/spec.py"))} - {registry.SHARED})
+PIPELINES = sorted({*registry.specs(), *(path.parent.name for path in FOREIGN.glob("*/spec.py"))}
+                   - {registry.SHARED, registry.WORKFLOW})
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)

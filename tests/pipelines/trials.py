@@ -15,6 +15,7 @@ from PIL import Image
 from backend.contract import Cancelled, JobFolder, MeshData, PipelineSpec, Request, Resources, Result, TaskSpec
 from backend.contract.parameter import Value
 from backend.worker.adapter import Adapter
+from backend.worker.devices import attention_within_memory
 from backend.worker.job import Job
 from backend.worker.progress import JobProgress
 from backend.worker.time_left import Estimate
@@ -148,7 +149,8 @@ def run_trial(adapter: Adapter, model: Any, request: Request, folder: JobFolder,
               progress: WatchedProgress) -> Run:
     """Run as `JobRunner` does."""
     watched = WatchedParameters(request.parameters)
-    result = adapter.run(model, replace(request, parameters=watched), folder, resources, progress)
+    with attention_within_memory(resources.device):
+        result = adapter.run(model, replace(request, parameters=watched), folder, resources, progress)
     progress.check()
     files = {path.name: path.read_bytes() for path in sorted(folder.outputs.iterdir())}
     return Run(request, folder, result, files, progress, frozenset(watched.read))

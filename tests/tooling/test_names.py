@@ -16,8 +16,8 @@ from backend.pipelines import registry
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = ("backend", "blender_addon", "wheels")
-SPECS = [spec for spec in registry.specs().values() if spec.tasks]
-"""Without the shared models, which the registry itself offers."""
+SPECS = [spec for spec in registry.specs().values() if spec.name not in (registry.SHARED, registry.WORKFLOW)]
+"""Without the shared models and the workflows, which the registry itself offers."""
 OWN = tuple(REPOSITORY / "backend" / room / name for name in (spec.name for spec in SPECS)
             for room in ("pipelines", "weights/starter"))
 CONTRACT_WORDS = {word for words in (Delivery, MeshNeed, Role, Selection, ArtifactKind, InputKind)

@@ -19,9 +19,10 @@ BELOW: dict[str, tuple[str, ...]] = {
     "pipelines/common": ("contract", "geometry"),
     "pipelines/<name>": ("contract", "geometry", "painting", "pipelines/common"),
     "pipelines/<name>/training": ("contract", "geometry", "painting", "procedural", "training", "pipelines/common"),
-    "pipelines": ("contract", "pipelines/common"),
+    "workflows": ("contract", "geometry"),
+    "pipelines": ("contract", "pipelines/common", "workflows"),
     "weights": ("contract", "pipelines"),
-    "worker": ("contract", "pipelines", "weights"),
+    "worker": ("contract", "pipelines", "pipelines/common", "weights", "workflows"),
 }
 """What the modules of each room may import besides their own room; "pipelines" is the registry, which finds the specs.
 Rooms that are not named here may import all."""

@@ -20,14 +20,21 @@ class RecordingProgress:
 
     def __init__(self, cancel_when: Callable[[int], bool] = lambda received: False) -> None:
         self.reports: list[tuple[float, str, int, int]] = []
+        self.waits: list[float] = []
+        self.remarks: list[str] = []
         self.cancel_when = cancel_when
         self.cancelled_at = 0.0
 
-    def downloading(self, file: str, received: int, of: int) -> None:
+    def downloading(self, file: str, received: int, of: int, wait: float = 0.0) -> None:
         self.reports.append((time.monotonic(), file, received, of))
+        if wait:
+            self.waits.append(wait)
         if self.cancel_when(received):
             self.cancelled_at = self.cancelled_at or time.monotonic()
             raise Cancelled
+
+    def warn(self, text: str) -> None:
+        self.remarks.append(text)
 
     def check(self) -> None:
         """Looking up the catalogue goes on."""
@@ -39,7 +46,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         server.files = {"acme/model/flow.pt": ServedFile(FLOW), "acme/encoder/config.json": ServedFile(CONFIG)}
         monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
         monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setattr("backend.weights.transfer._PAUSE", 0.01)
+        monkeypatch.setattr("backend.weights.patience.PAUSES", (0.01,) * 5)
         yield server
 
 

@@ -3,6 +3,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,8 +15,9 @@ class ServedFile:
     """One file and how the server misbehaves with it.
 
     `cuts`: bytes after which the connection is closed, one for each download request in turn, then no more.
-    `catalogue_size` and `catalogue_sha256` are what HEAD tells when it is not the truth.
-    `block_seconds` slows each 16 KiB; `silent` makes the server stop half-way until `resume` is set.
+    `catalogue_size` and `catalogue_sha256` are what HEAD says when it is not the truth. `blob` makes it a small file,
+    which the hub knows by its git blob. `block_seconds` slows each 16 KiB; `silent` makes the server stop half-way
+    until `resume` is set. `head` and `get` answer in ways of their own.
     """
 
     content: bytes
@@ -27,6 +29,13 @@ class ServedFile:
     ranges: bool = True
     block_seconds: float = 0.0
     silent: bool = False
+    blob: bool = False
+    head: "Answer | None" = None
+    get: "Answer | None" = None
+
+
+Answer = Callable[["Handler", ServedFile, int], bool]
+"""Answers a request for a file from a byte on in a way of its own; False leaves that to the server."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -37,13 +46,18 @@ class _Server(ThreadingHTTPServer):
 
 
 class HubServer:
-    """Use as a context manager; `files` maps "owner/name/file" to what is served, `requests` is what came in."""
+    """Use as a context manager; `files` maps "owner/name/file" to what is served, `requests` is what came in.
+
+    `earlier` has the files of other revisions than the newest, which is `newest`.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, ServedFile] = {}
+        self.newest = COMMIT
+        self.earlier: dict[str, dict[str, ServedFile]] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.resume = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self}))
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "HubServer":
@@ -60,7 +74,7 @@ class HubServer:
         return [headers for method, path, headers in self.requests if method == "GET" and path.endswith(name)]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: HubServer
 
@@ -69,14 +83,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         served = self._served()
-        if served is None:
+        if served is None or (served.head and served.head(self, served, 0)):
             return
         size = len(served.content) if served.catalogue_size is None else served.catalogue_size
         self.send_response(200)
         self.send_header("X-Linked-Size", str(size))
-        self.send_header("X-Linked-Etag",
-                         f'"{served.catalogue_sha256 or hashlib.sha256(served.content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag" if served.blob else "X-Linked-Etag", f'"{_checksum(served)}"')
+        asked = self.path.strip("/").split("/")[3]
+        self.send_header("X-Repo-Commit", asked if asked in self.hub.earlier else self.hub.newest)
         self.send_header("Content-Length", str(size))
         self.end_headers()
 
@@ -86,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         asked = self.headers.get("Range") if served.ranges else None
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        if served.get and served.get(self, served, start):
+            return
         body = served.content[start:]
         self.send_response(206 if asked else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -109,9 +125,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _served(self) -> ServedFile | None:
         self.hub.requests.append((self.command, self.path, dict(self.headers)))
-        owner, name, _, _, *rest = self.path.strip("/").split("/")
-        served = self.hub.files.get("/".join([owner, name, *rest]))
+        owner, name, _, revision, *rest = self.path.strip("/").split("/")
+        known = revision in ("main", self.hub.newest)
+        files = self.hub.files if known else self.hub.earlier.get(revision, {})
+        served = files.get("/".join([owner, name, *rest]))
         status, code = (served.status, served.error_code) if served else (404, "EntryNotFound")
+        if not known and revision not in self.hub.earlier:
+            status, code = 404, "RevisionNotFound"
         if status == 200:
             return served
         self.send_response(status)
@@ -120,3 +140,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
         return None
+
+
+def _checksum(served: ServedFile) -> str:
+    if served.catalogue_sha256:
+        return served.catalogue_sha256
+    if served.blob:
+        return hashlib.sha1(b"blob %d\0" % len(served.content) + served.content).hexdigest()
+    return hashlib.sha256(served.content).hexdigest()

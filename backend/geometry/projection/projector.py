@@ -117,22 +117,25 @@ class Projector:
     def render(self, texture: Tensor, background: float = 1.0) -> Tensor:
         """Return the views [V, C + 1, S, S] of a texture [C, H, W]; the last channel is alpha, 0 or 1.
 
-        Every pixel takes its texel's value; background pixels hold ``background`` and alpha 0.
+        Every pixel takes its texel's value; background pixels hold ``background`` and alpha 0. A texture that lies on
+        another device than the projector is brought here, and its views back.
         """
+        device, texture = texture.device, texture.to(self.device)
         alpha = self.mask
         colors = texture.flatten(1)[:, self.texels.clamp(min=0).long()].transpose(0, 1)
         colors = torch.where(alpha[:, None], colors, background)
-        return torch.cat([colors, alpha[:, None].to(colors.dtype)], dim=1)
+        return torch.cat([colors, alpha[:, None].to(colors.dtype)], dim=1).to(device)
 
     def bake(self, views: Tensor, exponent: float) -> Baked:
         """Blend views [V, C, S, S] into one texture (docs/algorithms/flexisyncmvd.md, section 4), in float32.
 
         A view's weight at a texel is its cosine to the power of ``exponent`` where it sees the texel; the exponent 0
         counts as 1. Texels that no view sees take the nearest seen one's value. A view that sees nothing has no weight;
-        if none sees anything, texture and weight are 0.
+        if none sees anything, texture and weight are 0. Both are on the device of the views.
         """
+        home = views.device
         pixels = views.shape[-1] * views.shape[-2]
-        views = views.float().flatten(2).contiguous()
+        views = views.to(self.device).float().flatten(2).contiguous()
         channels, device = views.shape[1], self.device
         means = torch.empty(len(self._seeds.place), channels, device=device)
         kernels.launch(
@@ -152,4 +155,4 @@ class Projector:
         )
         if self._any_seen:
             texture = texture[:, self._fill.long()]
-        return Baked(texture.view(channels, *self.texture_size), weight.view(self.texture_size))
+        return Baked(texture.view(channels, *self.texture_size).to(home), weight.view(self.texture_size).to(home))

@@ -67,7 +67,7 @@ def area_weighted_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
     Summed on the CPU, where the order of the sum is always the same.
     """
-    positions, corners = vertices.double().cpu(), faces.long().cpu()
+    positions, corners = vertices.cpu().double(), faces.cpu().long()
     a, b, c = positions[corners].unbind(1)
     area_vectors = torch.linalg.cross(b - a, c - a)
     sums = torch.zeros_like(positions)

@@ -23,7 +23,7 @@ def check_grid_memory(resolution: int, device: torch.device, *, dense: bool = Fa
 
 
 def _free_bytes(device: torch.device) -> int:
-    if device.type != "cuda":
+    if device.type != "cuda":  # Apple's GPUs share the computer's memory
         return psutil.virtual_memory().available
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + kept

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image's way from a file to what the image encoder sees (docs/algorithms/partpacker.md, section 2).
+"""The image's way from a file to what the image encoder sees.
 
 Images are RGBA uint8 `[H, W, 4]` with straight (not premultiplied) alpha; the encoder sees RGB on white.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,15 +14,37 @@ import torch
 from torch import Tensor
 
 from ...contract import BadInput
-from .image_files import LARGEST_SIDE, RgbaArray, read_image
+from .image_files import FAINTEST, LARGEST_SIDE, RgbaArray, read_image
 
 ResizeMode = Literal["area", "linear"]
 
 INTERPOLATION = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
-BORDER = 0.1
 SMALLEST_SIDE = 16
-FAINTEST = 8
-"""Alpha of 255 below which nothing is seen."""
+CUT_OUT, CUT_OUT_BORDER = 0.02, 0.05
+"""Shares of an image's pixels, and of its border's, that are transparent at least where an object was cut out: rounded
+corners and single pixels are less."""
+
+
+@dataclass(frozen=True)
+class Centering:
+    """How a cut-out object is placed in a square: as the model saw it in training.
+
+    Attributes:
+        border: share of the square's side that the object's longer side leaves free.
+        faintest: alpha of 255 from which a pixel belongs to the object.
+        last_lost: whether the object's last row and column are cut off, as some published tools do.
+        scaling: of the object to a square as large as the image: computed in floating point and truncated, or with
+            8 bit throughout. With "none" pixels stay as they are and the square is as large as the object needs.
+    """
+
+    border: float = 0.1
+    faintest: int = 1
+    last_lost: bool = True
+    scaling: Literal["float", "8 bit", "none"] = "float"
+
+
+DEFAULT_CENTERING = Centering()
+"""Where a pipeline publishes no way of its own (docs/algorithms/partpacker.md, section 2)."""
 
 
 def load_image(path: Path) -> RgbaArray:
@@ -50,41 +73,54 @@ def check_image(rgba: RgbaArray, name: str = "The image") -> None:
 
 
 def has_transparency(rgba: RgbaArray) -> bool:
-    """Whether the alpha channel says anything; a fully opaque one is an image without a cut-out."""
-    return bool((rgba[..., 3] < 255).any())
+    """Whether the alpha channel is that of a cut-out object, by the shares of `CUT_OUT`; else it is an image with its
+    background.
+    """
+    hidden = rgba[..., 3] < 128
+    border = np.concatenate([hidden[0], hidden[-1], hidden[:, 0], hidden[:, -1]])
+    return bool(hidden.mean() >= CUT_OUT and border.mean() >= CUT_OUT_BORDER)
 
 
 def prepare_image(rgba: RgbaArray, size: int, resize: ResizeMode = "area") -> Tensor:
     """Cut-out `[H, W, 4]` -> float32 `[1, 3, size, size]` in [0, 1], the object centered on white.
 
-    "area" is what the published web app does, "linear" what the published command line does.
+    "area" is what the published web app does, "linear" what the published command line does
+    (docs/algorithms/partpacker.md, section 2).
     """
     return composite_on_white(resize_image(recenter(rgba), size, resize))
 
 
-def recenter(rgba: RgbaArray) -> RgbaArray:
-    """The visible part in the middle of a transparent square `[S, S, 4]`, S the longer side, a tenth left free.
+def recenter(rgba: RgbaArray, centering: Centering = DEFAULT_CENTERING) -> RgbaArray:
+    """The visible part of a cut-out `[H, W, 4]` in the middle of a transparent square `[S, S, 4]`.
 
-    S is 4096 at most: the square of a panorama would need gigabytes.
-    As published, the visible part's last row and column are lost and sizes are rounded down; where that would leave
-    nothing of a foreground of one pixel's width, one row or column is kept.
+    S is the longer side, 4096 at most: the square of a panorama would need gigabytes. Sizes are rounded down; one row
+    and one column at least are kept. An image of which nothing is seen is returned as it is.
     """
-    seen = rgba[..., 3] > 0
+    seen = rgba[..., 3] >= centering.faintest
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows) == 0:
         return rgba
+    kept = 0 if centering.last_lost else 1
+    height, width = (max(int(places[-1] - places[0]) + kept, 1) for places in (rows, columns))
+    visible = rgba[rows[0] : rows[0] + height, columns[0] : columns[0] + width]
+    if centering.scaling == "none":
+        return _in_the_middle(visible, round(max(height, width) / (1 - centering.border)))
     side = min(max(rgba.shape[:2]), LARGEST_SIDE)
-    top, left = rows[0], columns[0]
-    height, width = max(int(rows[-1] - top), 1), max(int(columns[-1] - left), 1)
-    scale = int(side * (1 - BORDER)) / max(height, width)
-    new_height, new_width = max(int(height * scale), 1), max(int(width * scale), 1)
-    visible = rgba[top : top + height, left : left + width].astype(np.float32) / 255
-    canvas = np.zeros((side, side, 4), np.float32)
-    y, x = (side - new_height) // 2, (side - new_width) // 2
-    canvas[y : y + new_height, x : x + new_width] = cv2.resize(
-        visible, (new_width, new_height), interpolation=cv2.INTER_AREA
-    )
-    return (canvas * 255).astype(np.uint8)
+    scale = int(side * (1 - centering.border)) / max(height, width)
+    size = max(int(width * scale), 1), max(int(height * scale), 1)
+    if centering.scaling == "8 bit":
+        return _in_the_middle(np.asarray(cv2.resize(visible, size, interpolation=cv2.INTER_AREA), np.uint8), side)
+    scaled = cv2.resize(visible.astype(np.float32) / 255, size, interpolation=cv2.INTER_AREA)
+    return _in_the_middle((scaled * 255).astype(np.uint8), side)
+
+
+def _in_the_middle(rgba: RgbaArray, side: int) -> RgbaArray:
+    """`[H, W, 4]` in a transparent square `[side, side, 4]`."""
+    height, width = rgba.shape[:2]
+    square = np.zeros((side, side, 4), np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = rgba
+    return square
 
 
 def resize_image(rgba: RgbaArray, size: int, resize: ResizeMode) -> RgbaArray:

@@ -5,11 +5,11 @@ import torch
 
 
 class Pace:
-    """Lets the host run at most one step ahead of a CUDA device.
+    """Lets the host run at most one step ahead of a CUDA device, and not at all ahead of Apple's.
 
     Work on a GPU is queued, and Python would report the last step while the GPU is at the tenth. `step()` waits for
     the step before the one just queued: the queue never runs dry, and what is reported is at most one step early.
-    On other devices work is done when the call returns, and `step()` does nothing.
+    Apple's GPUs queue work too; there `step()` waits for all of it. On the CPU work is done when the call returns.
     """
 
     def __init__(self, device: torch.device | str) -> None:
@@ -18,6 +18,8 @@ class Pace:
 
     def step(self) -> None:
         """Mark the end of a queued step and wait for the one before."""
+        if self._device.type == "mps":
+            torch.mps.synchronize()
         if self._device.type != "cuda":
             return
         event = torch.cuda.Event()

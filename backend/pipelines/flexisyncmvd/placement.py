@@ -4,6 +4,7 @@
 import torch
 
 from ...contract import Resources
+from ...geometry.library_devices import warp_runs_on
 from ..common.memory import begin_offload, offloads
 from .lean_blocks import make_lean
 from .pipeline import FlexiSyncMVDPipeline
@@ -17,9 +18,10 @@ def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDP
     pipeline.set_progress_bar_config(disable=True)
     if resources.device == "cpu":
         return pipeline
-    order_for_tensor_cores(pipeline)
     if resources.device.startswith("cuda"):
-        make_blocks_lean(pipeline)
+        order_for_tensor_cores(pipeline)
+        if warp_runs_on(resources.device):
+            make_blocks_lean(pipeline)
     if not offloads(resources):
         return pipeline.to(resources.device)
     begin_offload(pipeline, resources)
@@ -27,7 +29,7 @@ def place(pipeline: FlexiSyncMVDPipeline, resources: Resources) -> FlexiSyncMVDP
 
 
 def make_blocks_lean(pipeline: FlexiSyncMVDPipeline) -> None:
-    """Save passes over memory in networks of half precision."""
+    """Save passes over memory in networks of half precision, with kernels of warp."""
     for network in (pipeline.unet, pipeline.controlnet, pipeline.vae):
         if network is not None and network.dtype == torch.float16:
             make_lean(network)

@@ -20,7 +20,7 @@ from ...painting.surface_fill import fill_surface
 from ...painting.view_bake import bake_views
 from ..common.attention import fastest_attention
 from ..common.finiteness import finite
-from ..common.image_condition import normalize_image
+from ..common.image_condition import image_tokens
 from ..common.rrdbnet import RRDBNet, enlarge
 from ..common.saved_network import read_saved
 from .attention import MATERIALS
@@ -28,7 +28,7 @@ from .autoencoding import FACTOR, decode, encode, to_pixels
 from .conditions import Conditions
 from .control_maps import control_maps
 from .random_draws import Draws
-from .reference_image import encoder_pixels, pixels_of, reference_view
+from .reference_image import encoder_image, pixels_of, reference_view
 from .rotary import position_values, voxel_indices
 from .sampling import Predictor, sample
 from .scene import PaintScene
@@ -122,8 +122,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         """What guides the network, for one pass with all branches or one pass for each, the unguided one first."""
         device, views = self._execution_device, len(positions)
         reference = reference_view(image, settings.view_size)
-        pixels = normalize_image(encoder_pixels(reference)).to(device, self.image_encoder.dtype)
-        tokens = self.image_encoder(pixels).last_hidden_state.to(self.unet.dtype)
+        tokens = image_tokens(self.image_encoder, encoder_image(reference).to(device)).all.to(self.unet.dtype)
         reports.check()
         colors = pixels_of(reference).to(device) / 255.0
         side = settings.view_size // FACTOR
@@ -131,7 +130,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         latent = encode(self.vae, colors.permute(2, 0, 1)[None], noise)
         features = self.reference_unet(latent.to(self.reference_unet.dtype))
         reports.stage("prepare", 2, 3)
-        voxels = self.voxels(positions, side)
+        voxels = self.voxels(positions.to(device), side)
         branches = [(1.0, tokens)] if settings.guidance == 1 else [(0.0, torch.zeros_like(tokens)), (1.0, tokens)]
         passes = [branches] if settings.together else [[branch] for branch in branches]
         return [
@@ -155,7 +154,8 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
             encoded = []
             for view, of_view in zip(maps, noise, strict=True):
                 reports.check()
-                encoded.append(encode(self.vae, view.permute(2, 0, 1)[None] / 255.0, of_view[None]))
+                colors = view.to(noise.device).permute(2, 0, 1)[None] / 255.0
+                encoded.append(encode(self.vae, colors, of_view[None]))
             latents.append(torch.cat(encoded))
         reports.stage("prepare", 3, 3)
         return torch.cat(latents, dim=1).to(self.unet.dtype)
@@ -203,7 +203,7 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         size, textures = settings.texture_size, []
         if shown.face.shape[-1] != views.shape[1]:
             shown = rasterize_views(scene.mesh, scene.cameras, views.shape[1], cull=False)
-        albedo, mr = views.unflatten(0, (len(MATERIALS), -1))
+        albedo, mr = views.to(scene.mesh.device).unflatten(0, (len(MATERIALS), -1))
         images = torch.cat([albedo, mr[..., :2]], dim=-1)
         bake = replace(settings.bake, margin=settings.bake.margin * views.shape[1] // PIXELS_PER_MARGIN)
         weights = [pose.weight for pose in scene.poses]

@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..common.image_condition import middle
+
 PREPARED_SIZE = 512
 ENCODER_EDGE, ENCODER_SIZE = 256, 224
 """DINOv2's image: the shorter edge, and the square that is cut from its middle."""
@@ -21,15 +23,13 @@ def reference_view(image: Image.Image, size: int) -> Image.Image:
     return prepared.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
 
 
-def encoder_pixels(view: Image.Image, edge: int = ENCODER_EDGE, size: int = ENCODER_SIZE) -> Tensor:
-    """The middle of a square RGB view for the image encoder, float32 `[1, 3, size, size]` in [0, 1], not normalized.
+def encoder_image(view: Image.Image, edge: int = ENCODER_EDGE, size: int = ENCODER_SIZE) -> Tensor:
+    """The middle of a square RGB view for the image encoder, float32 `[1, 3, size, size]` in [0, 1].
 
     The view is scaled to `edge` pixels a side first.
     """
     scaled = view.resize((edge, edge), Image.Resampling.BICUBIC)
-    border = (edge - size) // 2
-    cut = scaled.crop((border, border, border + size, border + size))
-    return pixels_of(cut).permute(2, 0, 1)[None].float() / 255.0
+    return middle(pixels_of(scaled).permute(2, 0, 1), size)[None].float() / 255.0
 
 
 def pixels_of(image: Image.Image) -> Tensor:

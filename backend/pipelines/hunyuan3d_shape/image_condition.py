@@ -6,15 +6,15 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import Dinov2Model
 
-MEAN = (0.485, 0.456, 0.406)
-STANDARD_DEVIATION = (0.229, 0.224, 0.225)
+from ..common.image_condition import image_tokens, middle
+
 VIEW_PERIOD = 10000.0
 VIEWS = ("front", "left", "back", "right")
 """Views by their number; each next one is seen after the object was turned a quarter clockwise."""
 
 
-def encoder_pixels(images: Tensor, size: int) -> Tensor:
-    """`[B, 3, H, W]` RGB in [-1, 1] -> float32 `[B, 3, size, size]`, normalized as DINOv2 expects.
+def encoder_images(images: Tensor, size: int) -> Tensor:
+    """`[B, 3, H, W]` RGB in [-1, 1] -> float32 `[B, 3, size, size]` in [0, 1], as DINOv2 is given them.
 
     The shorter side becomes `size`, bilinear with antialias, and the middle is cut out.
     """
@@ -24,19 +24,15 @@ def encoder_pixels(images: Tensor, size: int) -> Tensor:
     resized = functional.interpolate(
         images, (size * height // shorter, size * width // shorter), mode="bilinear", antialias=True
     )
-    top, left = (round((side - size) / 2) for side in resized.shape[-2:])
-    cropped = resized[..., top : top + size, left : left + size]
-    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
-    deviation = torch.tensor(STANDARD_DEVIATION, device=images.device).view(3, 1, 1)
-    return (cropped - mean) / deviation
+    return middle(resized, size)
 
 
 def view_code(views: Tensor, width: int) -> Tensor:
     """Float32 `[V, width]` of view numbers `[V]`: sines, then cosines; 0 front, 1 left, 2 back, 3 right."""
     half = width // 2
-    frequencies = VIEW_PERIOD ** (-torch.arange(half, dtype=torch.float64, device=views.device) / half)
-    angles = views.double()[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
+    frequencies = VIEW_PERIOD ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = views.cpu().double()[:, None] * frequencies  # not every device has float64
+    return torch.cat([angles.sin(), angles.cos()], dim=1).float().to(views.device)
 
 
 def condition_tokens(image_encoder: Dinov2Model, images: Tensor, size: int, views: Tensor | None = None) -> Tensor:
@@ -50,8 +46,7 @@ def condition_tokens(image_encoder: Dinov2Model, images: Tensor, size: int, view
     Returns:
         `[B, T, W]`, T = 1 + (size / 14)^2 tokens for each view, the views one after the other.
     """
-    pixels = encoder_pixels(images.flatten(0, -4), size).to(image_encoder.dtype)
-    tokens = image_encoder(pixels).last_hidden_state
+    tokens = image_tokens(image_encoder, encoder_images(images.flatten(0, -4), size)).all
     if views is None:
         return tokens
     tokens = tokens.unflatten(0, (-1, len(views)))

@@ -21,7 +21,6 @@ from ...contract import BadInput, MeshData
 from ...contract.reports import StageReport, ignore
 from ..common.attention import fastest_attention
 from ..common.finiteness import finite
-from ..common.image_condition import condition_tokens
 from ..common.image_preparation import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
 from ..common.memory import available_device, running_device
 from ..common.sampler import guided, paced, set_flow_timesteps, starting_noise
@@ -29,6 +28,7 @@ from ..common.saved_network import read_saved
 from ..common.surface_extraction import no_surface, sample_field, surface_of
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
+from .image_condition import condition_tokens
 
 VOLUMES = 2
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer, Dinov2Model
 
 from ...contract import MeshwrightError
-from .image_views import SQUARE, encoder_pixels
+from ..common.image_condition import ImageTokens, image_tokens
+from .image_views import SQUARE, encoder_image
 from .transformer import Condition
 
 logger = logging.getLogger(__name__)
@@ -58,18 +59,17 @@ def count_tokens(prompt: str, tokenizer: CLIPTokenizer) -> int:
 @torch.no_grad()
 def image_condition(square: NDArray[np.uint8], image_encoder: Dinov2Model) -> Condition:
     """The condition of an image uint8 `[256, 256, 3]`: patches as tokens, the class token pooled."""
-    return split_class_token(image_features(square, image_encoder))
+    return pooled_condition(image_features(square, image_encoder))
 
 
-def image_features(square: NDArray[np.uint8], image_encoder: Dinov2Model) -> Tensor:
-    """DINOv2's normalized output float32 `[1, 1 + T, Dc]`, the class token first."""
-    pixels = encoder_pixels(square).to(image_encoder.device, image_encoder.dtype)
-    return image_encoder(pixels).last_hidden_state.float()
+def image_features(square: NDArray[np.uint8], image_encoder: Dinov2Model) -> ImageTokens:
+    """DINOv2's tokens of a square, `[1, 1 + T, Dc]`."""
+    return image_tokens(image_encoder, encoder_image(square).to(image_encoder.device))
 
 
-def split_class_token(features: Tensor) -> Condition:
-    """The condition of DINOv2's output `[B, 1 + T, Dc]`."""
-    return Condition(features[:, 0], features[:, 1:])
+def pooled_condition(tokens: ImageTokens) -> Condition:
+    """The condition of DINOv2's tokens, float32: the patches, and the class token for all of them."""
+    return Condition(tokens.class_token.float(), tokens.patches.float())
 
 
 def blank_square(value: int) -> NDArray[np.uint8]:
@@ -98,9 +98,9 @@ def null_image_condition(folder: Path, image_encoder: Dinov2Model) -> Condition:
     """
     published = published_array(folder, "empty_dino_embedding.npy")
     if published is not None:
-        return split_class_token(published[None].to(image_encoder.device))
+        return pooled_condition(ImageTokens(published[None].to(image_encoder.device)))
     candidates = {name: image_features(blank_square(value), image_encoder) for name, value in BLANKS.items()}
-    distances = {name: fingerprint_distance(features[0]) for name, features in candidates.items()}
+    distances = {name: fingerprint_distance(features.all[0]) for name, features in candidates.items()}
     nearest = min(distances, key=lambda name: distances[name])
     logger.info("the condition of no image is that of a %s one, %.4f from the published", nearest, distances[nearest])
     if distances[nearest] > NULL_IMAGE_TOLERANCE:
@@ -109,12 +109,13 @@ def null_image_condition(folder: Path, image_encoder: Dinov2Model) -> Condition:
             "work less well; put empty_dino_embedding.npy of the model's code repository into %s.",
             nearest, distances[nearest], folder,
         )
-    return split_class_token(candidates[nearest])
+    return pooled_condition(candidates[nearest])
 
 
 def fingerprint_distance(features: Tensor) -> float:
     """The largest difference of DINOv2's output `[1 + T, Dc]` from the published one, where that is known."""
-    known = [(features[row, : len(values)].cpu(), torch.tensor(values)) for row, values in NULL_IMAGE_ROWS.items()]
+    features = features.float().cpu()
+    known = [(features[row, : len(values)], torch.tensor(values)) for row, values in NULL_IMAGE_ROWS.items()]
     return max(float((found - expected).abs().max()) for found, expected in known)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...contract.reports import CountReport, ignore
 from ..common.finiteness import not_finite
-from ..common.pacing import Pace
+from ..common.sampler import paced
 from .quantizer import ResidualQuantizer
 from .sampling import SamplingSettings, draw
 from .scale_steps import ScaleSteps
@@ -77,11 +77,8 @@ class TokenGenerator:
         with torch.cuda.device(self.device) if self._pool is not None else nullcontext():
             self.begin(condition, null)
             self._uniform.copy_(uniform_numbers(seeds, self.layout.total))
-            pace = Pace(self.device)
-            for scale in range(len(self.layout.sides)):
+            for scale in paced(range(len(self.layout.sides)), self.device, report):
                 self._advance(scale)
-                pace.step()
-                report(scale + 1, len(self.layout.sides))
             if not self._finite:
                 raise not_finite("The probabilities of the tokens", "input", "Try full precision")
             return Generated(self.tokens.clone(), self.latent.clone())

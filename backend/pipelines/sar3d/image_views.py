@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ..common.image_condition import normalize_image
-from ..common.image_files import RgbaArray
+from ..common.image_condition import middle
+from ..common.image_preparation import Centering
 
 SQUARE = 256
 """Side of the square that images are scaled to."""
 SEEN = 224
 """Side of its middle, which is all that the encoder sees."""
-OBJECT_SHARE = 0.8
-"""The object's longer side as a share of the square, as in the images that the model was made for."""
+CENTERING = Centering(border=0.2, last_lost=False, scaling="none")
+"""How large objects are in the images that the model was made for."""
 
 
 def square_on_white(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -28,22 +28,6 @@ def square_on_white(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(square.resize((SQUARE, SQUARE), Image.Resampling.BICUBIC))
 
 
-def crop_to_object(rgba: RgbaArray) -> RgbaArray:
-    """The visible part of a cut-out `[H, W, 4]` in the middle of a transparent square that it fills to four fifths."""
-    seen = rgba[..., 3] > 0
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    visible = rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = visible.shape[:2]
-    side = round(max(height, width) / OBJECT_SHARE)
-    square = np.zeros((side, side, 4), np.uint8)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = visible
-    return square
-
-
-def encoder_pixels(square: NDArray[np.uint8]) -> Tensor:
-    """What DINOv2 sees of a square `[256, 256, 3]`: its normalized middle, float32 `[1, 3, 224, 224]`."""
-    margin = (SQUARE - SEEN) // 2
-    middle = square[margin : margin + SEEN, margin : margin + SEEN]
-    pixels = torch.from_numpy(middle.copy()).permute(2, 0, 1)[None]
-    return normalize_image(pixels.float() / 255)
+def encoder_image(square: NDArray[np.uint8]) -> Tensor:
+    """What DINOv2 sees of a square `[256, 256, 3]`: its middle, float32 `[1, 3, 224, 224]` in [0, 1]."""
+    return middle(torch.from_numpy(square.copy()).permute(2, 0, 1), SEEN)[None].float() / 255

@@ -27,9 +27,9 @@ from ...contract import (
 )
 from ...geometry.flexicubes import Split
 from ..common.background import cut_out_input
-from ..common.image_preparation import has_transparency
+from ..common.image_preparation import has_transparency, recenter
 from .conditions import count_tokens, text_length
-from .image_views import crop_to_object, square_on_white
+from .image_views import CENTERING, square_on_white
 from .model import Model, PublishedModel, StarterModel
 from .pipeline import Sar3dPipeline, SurfaceSettings
 from .spec import CAPTIONER
@@ -99,7 +99,7 @@ def _square(
 ) -> tuple[NDArray[np.uint8], tuple[Artifact, ...]]:
     """The image as the encoder is given it, also shown to the artist; and the mask where one was made."""
     image, masks = cut_out_input(request, folder, resources, progress)
-    square = square_on_white(crop_to_object(image) if has_transparency(image) else image)
+    square = square_on_white(recenter(image, CENTERING) if has_transparency(image) else image)
     Image.fromarray(square).save(folder.outputs / "image.png")
     progress.preview("image.png")
     return square, masks

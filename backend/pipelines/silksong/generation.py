@@ -3,7 +3,8 @@
 
 On a GPU the step is recorded once per cache length as a CUDA graph and replayed; sampling and grammar are part of it,
 so that nothing waits for Python between two tokens. The host looks at what came out `TOKENS_PER_REPORT` tokens at a
-time, while the next ones are under way.
+time, while the next ones are under way. That is why this is not the samplers' `paced` loop: nobody knows how many steps
+there will be, and what a step's report says is read one step later.
 """
 
 from collections.abc import Callable, Sequence

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from backend.contract import MeshData
 from backend.pipelines.common.image_files import RgbaArray
+from backend.pipelines.common.image_preparation import Centering
 from backend.pipelines.hunyuan3d_shape.attention import KeyValue
-from backend.pipelines.hunyuan3d_shape.image import Box, as_tensor, centered_on_white, resized
+from backend.pipelines.hunyuan3d_shape.image import as_tensor, centered_on_white, resized
 from backend.pipelines.hunyuan3d_shape.restricted_field import LATER_LEVELS, RestrictedField
 from backend.pipelines.hunyuan3d_shape.scheduler import ShapeScheduler
 
@@ -29,14 +30,13 @@ def original_sigmas(scheduler: ShapeScheduler, steps: int) -> Tensor:
     return torch.cat([times, times.new_ones(steps + 1 - len(times))])
 
 
-def original_box(rgba: RgbaArray) -> Box:
+def original_centering(border: float) -> Centering:
     """The original counts every pixel that is not fully transparent, and loses the last row and column."""
-    rows, columns = np.nonzero(rgba[..., 3])
-    return Box(int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max()))
+    return Centering(border, faintest=1, last_lost=True, scaling="8 bit")
 
 
 def original_view(rgba: RgbaArray, size: int, border: float) -> Tensor:
-    return as_tensor(resized(centered_on_white(rgba, original_box(rgba), border), size))
+    return as_tensor(resized(centered_on_white(rgba, original_centering(border)), size))
 
 
 def original_sharpness(mesh: trimesh.Trimesh) -> np.ndarray:

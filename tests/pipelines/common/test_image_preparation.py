@@ -9,7 +9,9 @@ import torch
 from PIL import Image
 
 from backend.contract import BadInput
+from backend.geometry.srgb import srgb_to_linear
 from backend.pipelines.common.image_preparation import (
+    Centering,
     has_transparency,
     load_image,
     prepare_image,
@@ -23,8 +25,8 @@ from .images import gradient
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16", "F"])
 def test_every_color_mode_becomes_rgba(tmp_path, mode):
     if mode in ("I;16", "F"):
-        scale = 65535 / 255 if mode == "I;16" else 1 / 255
-        values = np.asarray(gradient().convert("L")) * scale
+        gray = np.asarray(gradient().convert("L")) / 255
+        values = gray * 65535 if mode == "I;16" else srgb_to_linear(gray)
         image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.float32))
     else:
         image = gradient().convert(mode)
@@ -58,11 +60,13 @@ def test_first_frame_of_an_animation(tmp_path):
 
 
 def test_transparency_of_a_palette_is_kept(tmp_path):
-    image = gradient().convert("P")
+    image = gradient()
+    image.paste((0, 0, 0), (0, 0, 64, 10))
+    image = image.convert("P")
     image.info["transparency"] = image.getpixel((0, 0))
     image.save(tmp_path / "indexed.png")
     rgba = load_image(tmp_path / "indexed.png")
-    assert rgba[0, 0, 3] == 0
+    assert (rgba[:9, :, 3] == 0).all() and (rgba[20:, :, 3] == 255).any()
     assert has_transparency(rgba)
 
 
@@ -154,6 +158,35 @@ def test_recenter_leaves_a_tenth_free_and_keeps_the_middle(cut_out):
     assert rows.max() - rows.min() + 1 == 72
     assert abs((rows.min() + rows.max()) / 2 - 39.5) <= 1
     assert abs((columns.min() + columns.max()) / 2 - 39.5) <= 1
+
+
+@pytest.mark.parametrize("border", [0.0, 0.15, 0.5])
+@pytest.mark.parametrize("scaling", ["float", "8 bit"])
+def test_the_border_is_an_argument(cut_out, border, scaling):
+    rows, columns = np.nonzero(recenter(cut_out, Centering(border, scaling=scaling))[..., 3])
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == int(80 * (1 - border))
+    assert abs((rows.min() + rows.max()) / 2 - 39.5) <= 1
+
+
+@pytest.mark.parametrize("last_lost", [False, True])
+def test_without_scaling_the_square_follows_the_object(last_lost):
+    image = np.zeros((40, 60, 4), np.uint8)
+    image[3:19, 5:13] = np.random.default_rng(0).integers(1, 256, (16, 8, 4))
+    square = recenter(image, Centering(0.2, last_lost=last_lost, scaling="none"))
+    height, width = (15, 7) if last_lost else (16, 8)
+    assert square.shape == (round(height / 0.8), round(height / 0.8), 4)
+    top, left = ((len(square) - length) // 2 for length in (height, width))
+    assert np.array_equal(square[top : top + height, left : left + width], image[3 : 3 + height, 5 : 5 + width])
+    assert np.count_nonzero(square[..., 3]) == height * width
+
+
+def test_fainter_pixels_than_the_faintest_do_not_count():
+    image = np.zeros((40, 40, 4), np.uint8)
+    image[10:20, 10:20] = 255
+    noisy = image.copy()
+    noisy[0, 0, 3] = 7
+    assert np.array_equal(recenter(noisy, Centering(faintest=8)), recenter(image))
+    assert not np.array_equal(recenter(noisy), recenter(image))
 
 
 @pytest.mark.parametrize("visible", [np.s_[5:6, 5:6], np.s_[5:6, 2:40], np.s_[2:40, 5:6], np.s_[3:40, 3:5]])

@@ -75,6 +75,7 @@ def network_mask(rgba: RgbaArray, model: BackgroundModel, check: Callable[[], No
 def _opened(model: BackgroundModel, check: Callable[[], None]) -> Any:
     import onnxruntime  # takes a second to import and is needed for opaque images only
 
+    onnxruntime.disable_telemetry_events()
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
 

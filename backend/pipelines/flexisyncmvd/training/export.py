@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
 from ....training.model_card import metrics_table, sizes_in_words
+from ....training.two_stage_run import AUTOENCODER, DENOISER, NORMALIZED
 from ....training.vocabulary import read_vocabulary
 from ..checkpoint.plan import BASE, CONTROLNETS
 from ..schedule import ddpm_scheduler
@@ -27,7 +28,7 @@ from .captions import MATERIALS
 from .color_kinds import COLORS
 from .networks import new_autoencoder, new_denoiser
 from .presets import PRESETS, Preset
-from .recipe import AUTOENCODER, DENOISER, NORMALIZED, TOKENIZER
+from .recipe import TOKENIZER
 
 logger = logging.getLogger(__name__)
 

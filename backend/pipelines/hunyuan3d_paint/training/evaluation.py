@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from ...common.image_condition import image_tokens
 from ..attention import MATERIALS
 from ..conditions import Conditions
 from ..sampling import Predictor, paint_scheduler, sample
@@ -66,7 +67,7 @@ def paint(
     device = generator.device
     front = held_out.of(torch.tensor([index], device=device))[:1]
     lit = centered(lit_images(front, materials[[index]]), front.mask)
-    tokens = model.image_encoder(encoder_images((lit * 255.0).round().byte())).last_hidden_state
+    tokens = image_tokens(model.image_encoder, encoder_images((lit * 255.0).round().byte())).all
     features = model.reference_unet(encode(autoencoder, lit).float())
     voxels = {count: indices[index][None].int() for count, indices in pool.voxels.items()}
     image = torch.cat([torch.zeros_like(tokens), tokens])

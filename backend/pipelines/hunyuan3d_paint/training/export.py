@@ -18,12 +18,12 @@ from safetensors.torch import load_file
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser
 from ....training.model_card import metrics_table
+from ....training.two_stage_run import AUTOENCODER, DENOISER, NORMALIZED
 from ..pipeline import Hunyuan3DPaintPipeline
 from ..sampling import paint_scheduler
 from .evaluation import HUE_TOLERANCE
 from .networks import new_autoencoder, new_denoiser
 from .presets import PRESETS, Preset
-from .recipe import AUTOENCODER, DENOISER, NORMALIZED
 
 logger = logging.getLogger(__name__)
 

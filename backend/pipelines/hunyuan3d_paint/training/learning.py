@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ...common.image_condition import normalize_image
+from ...common.image_condition import middle
 from ..attention import MATERIALS
 from ..reference_image import ENCODER_SIZE
 from ..sampling import paint_scheduler
@@ -73,8 +73,7 @@ class DenoiserLearning:
 
 
 def encoder_images(pixels: Tensor) -> Tensor:
-    """Fronts uint8 `[B, 3, S, S]` as the image encoder's input, about as the pipeline cuts them."""
+    """Fronts uint8 `[B, 3, S, S]` for the image encoder, in [0, 1], about as the pipeline cuts them."""
     edge = ENCODER_SIZE * 256 // 224
-    border = (edge - ENCODER_SIZE) // 2
     scaled = interpolate(pixels.float() / 255.0, (edge, edge), mode="bicubic", align_corners=False).clamp(0.0, 1.0)
-    return normalize_image(scaled[..., border : border + ENCODER_SIZE, border : border + ENCODER_SIZE])
+    return middle(scaled, ENCODER_SIZE)

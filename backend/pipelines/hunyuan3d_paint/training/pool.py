@@ -13,7 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from ....procedural.primitives import ObjectBatch
 from ....procedural.surface import sample_surface
 from ....procedural.surface_views import SurfaceViews, cast_views, from_rig, to_rig
-from ...common.image_preparation import BORDER
+from ...common.image_preparation import DEFAULT_CENTERING
 from ..control_maps import normal_colors, position_colors
 from ..rig import ALWAYS, CANDIDATES, HALF_WIDTH, RADIUS
 from ..rotary import position_values, voxel_indices
@@ -150,7 +150,7 @@ def centered(images: Tensor, mask: Tensor) -> Tensor:
         first, last = seen.argmax(dim=1), size - 1 - seen.flip(1).argmax(dim=1)
         bounds.append(((first + last + 1.0) / size - 1.0, (last - first + 1.0) / size))
     (x, width), (y, height) = bounds
-    zoom = torch.maximum(width, height) / (1.0 - BORDER)
+    zoom = torch.maximum(width, height) / (1.0 - DEFAULT_CENTERING.border)
     zeros = torch.zeros_like(zoom)
     map_back = torch.stack([torch.stack([zoom, zeros, x], dim=1), torch.stack([zeros, zoom, y], dim=1)], dim=1)
     grid = affine_grid(map_back, list(images.shape), align_corners=False)

@@ -18,7 +18,7 @@ from ....procedural.primitives import ObjectBatch, union_distance
 from ....procedural.rendering import on_white, render, surface_normals
 from ....procedural.surface import farthest_points, sample_salient, sample_surface
 from ..autoencoder import ShapeAutoencoder
-from ..image import BORDER
+from ..image import CENTERING
 from ..pipeline import HALF_SIDE
 from ..surface_points import LONGEST_SIDE, POINTS_PER_TOKEN
 from .presets import Preset
@@ -112,7 +112,8 @@ def view_cameras(objects: ObjectBatch, views: int, generator: torch.Generator) -
         numbers = torch.rand(len(objects), 5, generator=generator, device=device)
         elevation = ELEVATION[0] + numbers[:, 0] * (ELEVATION[1] - ELEVATION[0])
         far = DISTANCE[0] + numbers[:, 1] * (DISTANCE[1] - DISTANCE[0])
-        placed = frame(objects, *place_cameras(front + 90.0 * view, elevation, far), generator, 1.0 - BORDER)
+        placed = frame(objects, *place_cameras(front + 90.0 * view, elevation, far), generator,
+                       1.0 - CENTERING.border)
         half = placed.window[:, 2:] * (1.0 + 0.015 * (2.0 * numbers[:, 2:3] - 1.0))
         center = placed.window[:, :2] + 0.01 * half * (2.0 * numbers[:, 3:] - 1.0)
         cameras.append(Cameras(placed.eye, placed.axes, torch.cat([center, half], dim=1)))

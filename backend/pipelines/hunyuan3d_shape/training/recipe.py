@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -15,12 +14,8 @@ from torch import Tensor, nn
 
 from ....procedural.dataset import Split
 from ....procedural.primitives import ObjectBatch
-from ....training.command import (
-    build_run_parser,
-    run_stages,
-    with_options,
-)
-from ....training.two_stage_run import TwoStageRun
+from ....training.shape_run import ShapeRun
+from ....training.two_stage_run import train_two_stages, two_stage_parser
 from ..autoencoder import ShapeAutoencoder
 from .evaluation import HeldOut, autoencoder_metrics, denoiser_metrics, true_inside
 from .learning import (
@@ -37,7 +32,7 @@ from .presets import PRESETS, Preset
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the training command's options."""
     description = "Train the shape autoencoder and the denoiser on procedural objects."
-    parser = build_run_parser("hunyuan3d_shape", description, PRESETS, ("autoencoder", "denoiser"))
+    parser = two_stage_parser("hunyuan3d_shape", description, PRESETS)
     parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
     parser.add_argument("--image-encoder", help="folder or name of a pretrained DINOv2, which then stays frozen")
     return parser
@@ -45,19 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def train(arguments: Sequence[str]) -> int:
     """Run the training command; return its exit status."""
-    options = build_parser().parse_args(arguments)
-    run = Run(options, effective_preset(options))
-    stages = {"autoencoder": run.train_autoencoder, "denoiser": run.train_denoiser}
-    return run_stages(stages.values() if options.stage == "all" else [stages[options.stage]])
+    return train_two_stages(Run, build_parser(), PRESETS, arguments)
 
 
-def effective_preset(options: argparse.Namespace) -> Preset:
-    """Return the preset with the options that replace some of its numbers."""
-    lengths = {"autoencoder_stage": options.autoencoder_steps, "denoiser_stage": options.denoiser_steps}
-    return with_options(PRESETS[options.preset], options, lengths)
-
-
-class Run(TwoStageRun):
+class Run(ShapeRun):
     """One call of the command."""
 
     preset: Preset
@@ -98,7 +84,7 @@ class Run(TwoStageRun):
     def denoiser_metrics(self, model: nn.Module, autoencoder: ShapeAutoencoder) -> dict[str, float]:
         return denoiser_metrics(cast(ConditionedDenoiser, model), autoencoder, self.held_out, self.preset)
 
-    def _trained_autoencoder(self, path: Path) -> ShapeAutoencoder:
-        autoencoder: ShapeAutoencoder = super()._trained_autoencoder(path)
+    def normalized_autoencoder(self) -> ShapeAutoencoder:
+        autoencoder: ShapeAutoencoder = super().normalized_autoencoder()
         autoencoder.register_to_config(scale_factor=1.0)
         return autoencoder

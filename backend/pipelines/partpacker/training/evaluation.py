@@ -11,8 +11,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from ....procedural.primitives import ObjectBatch, union_distance
-from ...common.image_condition import condition_tokens
 from ..autoencoder import PartPackerAutoencoder
+from ..image_condition import condition_tokens
 from .learning import TIME_SHIFT, ConditionedDenoiser
 from .pool import encoder_input
 from .presets import Preset

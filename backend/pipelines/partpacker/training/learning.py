@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from ....procedural.primitives import ObjectBatch
-from ...common.image_condition import condition_tokens
 from ..autoencoder import PartPackerAutoencoder
 from ..denoiser import PartPackerDenoiser
+from ..image_condition import condition_tokens
 from .pool import encoder_input, field_points, field_target
 from .presets import Preset
 

@@ -16,12 +16,8 @@ from ....procedural.cameras import random_cameras
 from ....procedural.dataset import Split
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import on_white, render
-from ....training.command import (
-    build_run_parser,
-    run_stages,
-    with_options,
-)
-from ....training.two_stage_run import TwoStageRun
+from ....training.shape_run import ShapeRun
+from ....training.two_stage_run import train_two_stages, two_stage_parser
 from ..autoencoder import PartPackerAutoencoder
 from .evaluation import HeldOut, autoencoder_metrics, denoiser_metrics, true_inside
 from .learning import (
@@ -38,7 +34,7 @@ from .presets import PRESETS, Preset
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the training command's options."""
     description = "Train PartPacker's autoencoder and denoiser on procedural objects."
-    parser = build_run_parser("partpacker", description, PRESETS, ("autoencoder", "denoiser"))
+    parser = two_stage_parser("partpacker", description, PRESETS)
     parser.add_argument("--no-compile", action="store_true", help="do not compile the networks' blocks on a GPU")
     parser.add_argument("--image-encoder", help="folder or name of a pretrained DINOv2, which then stays frozen")
     return parser
@@ -46,19 +42,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def train(arguments: Sequence[str]) -> int:
     """Run the training command; return its exit status."""
-    options = build_parser().parse_args(arguments)
-    run = Run(options, effective_preset(options))
-    stages = {"autoencoder": run.train_autoencoder, "denoiser": run.train_denoiser}
-    return run_stages(stages.values() if options.stage == "all" else [stages[options.stage]])
+    return train_two_stages(Run, build_parser(), PRESETS, arguments)
 
 
-def effective_preset(options: argparse.Namespace) -> Preset:
-    """Return the preset with the options that replace some of its values."""
-    lengths = {"autoencoder_stage": options.autoencoder_steps, "denoiser_stage": options.denoiser_steps}
-    return with_options(PRESETS[options.preset], options, lengths)
-
-
-class Run(TwoStageRun):
+class Run(ShapeRun):
     """One call of the command."""
 
     preset: Preset

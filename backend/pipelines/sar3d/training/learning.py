@@ -12,8 +12,8 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Dinov2Config, Dinov2Model
 
 from ....procedural.primitives import ObjectBatch
-from ...common.image_condition import normalize_image
-from ..conditions import split_class_token
+from ...common.image_condition import image_tokens
+from ..conditions import pooled_condition
 from ..fields import COLOR_MARGIN
 from ..image_views import SEEN
 from ..quantizer import Quantized, ResidualQuantizer
@@ -116,7 +116,7 @@ class ConditionedTransformer(nn.Module):
         """The condition of token ids `[B, T]`, or of images uint8 `[B, 3, N, N]`."""
         if given.is_floating_point() or given.dtype == torch.uint8:
             pixels = functional.interpolate(given.float() / 255, size=(SEEN, SEEN), mode="bicubic").clamp(0, 1)
-            return split_class_token(self.encoder(normalize_image(pixels)).last_hidden_state.float())
+            return pooled_condition(image_tokens(self.encoder, pixels))
         output = self.encoder(given)
         return Condition(output.pooler_output.float(), output.last_hidden_state.float())
 

@@ -23,7 +23,8 @@ from ....procedural.families import FAMILIES
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import render
 from ....training.metrics_file import build_metrics_parser, write_metrics
-from ..image_views import crop_to_object, square_on_white
+from ...common.image_preparation import recenter
+from ..image_views import CENTERING, square_on_white
 from ..model import StarterModel, with_flexicubes
 from ..pipeline import Sar3dPipeline, SurfaceSettings
 from ..triplane_decoder import TriplaneDecoder
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
         truth = objects[number : number + 1]
         with torch.no_grad():
             image = render(truth, random_cameras(truth, camera_generator), IMAGE_SIZE)[0].cpu().numpy()
-        square = square_on_white(crop_to_object(image))
+        square = square_on_white(recenter(image, CENTERING))
         shown, image_seconds = generated(flexicubes, density.decoder, {"image": square}, number, options)
         overlap = float(intersection_over_union(shown, held_out.inside[number : number + 1]))
         rows.append({"prompt": text, "category_right": right, "family": list(FAMILIES)[int(truth.family[0])],

@@ -15,20 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ....procedural.cameras import random_cameras
-from ....procedural.dataset import Split, draw_objects
-from ....procedural.primitives import ObjectBatch
+from ....procedural.dataset import Split
 from ....procedural.rendering import on_white, render
-from ....training.command import (
-    build_run_parser,
-    deadline,
-    own_generator,
-    own_share,
-    run_stages,
-    start_processes,
-    with_options,
-)
+from ....training.command import build_run_parser, chosen_stages, preset_of, run_stages
+from ....training.recipe_run import RecipeRun
 from ....training.schedule import StageSettings
-from ....training.stage import Stage
 from ....training.vocabulary import read_vocabulary, write_vocabulary
 from .captions import every_prompt, prompts_of, test_prompts
 from .evaluation import HeldOut, autoencoder_metrics, generate, intersection_over_union, silhouette_matches
@@ -59,49 +50,31 @@ def build_parser() -> argparse.ArgumentParser:
 def train(arguments: Sequence[str]) -> int:
     """Run the training command; return its exit status."""
     options = build_parser().parse_args(arguments)
-    run = Run(options)
+    run = Run(options, preset_of(options, PRESETS, STAGES))
     stages = {"autoencoder": run.train_autoencoder, "text": run.train_text, "image": run.train_image}
-    return run_stages(stages.values() if options.stage == "all" else [stages[options.stage]])
+    return run_stages(chosen_stages(options, stages))
 
 
-def effective_preset(options: argparse.Namespace) -> Preset:
-    """Return the preset with the options that replace some of its numbers."""
-    lengths = {f"{stage}_stage": getattr(options, f"{stage}_steps") for stage in STAGES}
-    return with_options(PRESETS[options.preset], options, lengths)
+class Run(RecipeRun):
+    """One call of the command: the objects of this process and the stages that learn from them."""
 
+    preset: Preset
 
-class Run:
-    """One call of the command: the data on this process's device and the stages that use it."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.deadline = options, deadline(options)
-        self.preset = effective_preset(options)
-        self.accelerator = start_processes(options)
-        self.device = self.accelerator.device
-        began = time.monotonic()
-        everything = ObjectBatch.from_arrays(draw_objects(Split.TRAINING, self.preset.objects, options.seed),
-                                             self.device)
-        self.objects = everything[own_share(len(everything), self.accelerator)]
-        logger.info("%d objects drawn in %.1f s, of which %d for this process on %s", len(everything),
-                    time.monotonic() - began, len(self.objects), self.device)
-
-    def _generator(self, number: int) -> torch.Generator:
-        return own_generator(number, self.options.seed, self.accelerator)
+    def __init__(self, options: argparse.Namespace, preset: Preset) -> None:
+        super().__init__(options, preset)
+        self.objects = self.own_objects()
 
     @cached_property
     def held_out(self) -> HeldOut:
         """The objects of the evaluations, made when the first one comes."""
-        arrays = draw_objects(Split.HELD_OUT, self.preset.evaluation_objects, self.options.seed)
-        return HeldOut.of(ObjectBatch.from_arrays(arrays, self.device), self.preset.evaluation_grid)
+        return HeldOut.of(self.drawn(Split.HELD_OUT, self.preset.evaluation_objects), self.preset.evaluation_grid)
 
     def train_autoencoder(self) -> bool:
         """Train the autoencoder; return whether its last step is done."""
         autoencoder = GridAutoencoder(self.preset)
-        return self._train(
-            "autoencoder", autoencoder, self.preset.autoencoder_stage,
-            AutoencoderLearning(self.objects, self.preset),
-            lambda: autoencoder_metrics(autoencoder, self.held_out, self.preset),
-        )
+        stage = self.stage("autoencoder", autoencoder, self.preset.autoencoder_stage)
+        return self.run(stage, AutoencoderLearning(self.objects, self.preset),
+                        lambda: autoencoder_metrics(autoencoder, self.held_out, self.preset))
 
     @cached_property
     def autoencoder(self) -> GridAutoencoder:
@@ -144,13 +117,13 @@ class Run:
     def train_image(self) -> bool:
         """Train image encoder and transformer on rendered images; return whether all is done."""
         began, size = time.monotonic(), self.preset.image_size
-        given = render_pool(self.objects, size, self.preset.views, self._generator(5))
+        given = render_pool(self.objects, size, self.preset.views, self.generator(5))
         logger.info("%d images rendered in %.1f s", given.shape[0] * given.shape[1], time.monotonic() - began)
         nothing = torch.full((3, size, size), 255, dtype=torch.uint8, device=self.device)
         set_seed(self.options.seed + 2)
         model = new_image_model(self.preset)
         objects = self.held_out.objects
-        shown = on_white(render(objects, random_cameras(objects, self._generator(6)), size))
+        shown = on_white(render(objects, random_cameras(objects, self.generator(6)), size))
 
         def evaluate() -> dict[str, float]:
             made = generate(model, self.autoencoder.decoder, shown, nothing, self.preset)
@@ -164,17 +137,5 @@ class Run:
         evaluate: Callable[[], dict[str, float]],
     ) -> bool:
         quantizer = self.autoencoder.decoder.quantize
-        return self._train(name, model, settings,
-                           TransformerLearning(self.tokens, given, nothing, quantizer, settings.batch), evaluate)
-
-    def _train(
-        self, name: str, module: torch.nn.Module, settings: StageSettings, learning: Callable,
-        evaluate: Callable[[], dict[str, float]],
-    ) -> bool:
-        stage = Stage(self.accelerator, module, settings, self.options.out / name, self.options.seed)
-        if self.options.resume:
-            stage.resume()
-        done = stage.run(learning, evaluate, self.deadline, self.options.stop_at)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.free_memory()
-        return done
+        learning = TransformerLearning(self.tokens, given, nothing, quantizer, settings.batch)
+        return self.run(self.stage(name, model, settings), learning, evaluate)

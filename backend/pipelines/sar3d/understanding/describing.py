@@ -53,7 +53,8 @@ def _language_model(model: PublishedModel, request: Request, progress: Progress)
 
 def _by_tokens(model: PublishedModel, writer: TokenLanguageModel, views: MeshViews, progress: Progress) -> str:
     quantizer = model.quantizer(progress)
-    latent = model.encoder(progress)(views.encoder_input())
+    encoder = model.encoder(progress)
+    latent = encoder(views.encoder_input().to(next(encoder.parameters()).device))
     progress.stage("tokens", 1, 1)
     tokens = quantizer.layout.join(quantizer.quantize(latent).indices)[0, : tokens_read(quantizer.layout)]
     return writer.describe(quantizer.unit_codes()[tokens], lambda done, of: progress.stage("caption", done, of))

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ....contract import BadInput, MeshData
 from ....geometry.frames import blender_to_y_up, y_up_to_blender
+from ....geometry.library_devices import warp_device
 from ....geometry.projection.cameras import orbit_cameras
 from ....geometry.projection.rasterizer import Fragments, rasterize
 from ...common.image_condition import normalize_image
@@ -58,7 +59,11 @@ class MeshViews:
 def render_views(
     mesh: MeshData, size: int, device: torch.device | str, poses: Sequence[tuple[float, float]] = POSES
 ) -> MeshViews:
-    """Views of the mesh, scaled and moved into the cube of side 0.9. Raises BadInput for a mesh without extent."""
+    """Views of the mesh, scaled and moved into the cube of side 0.9, rendered where warp can for networks on `device`.
+
+    Raises BadInput for a mesh without extent.
+    """
+    device = warp_device(device)
     vertices = torch.from_numpy(in_cube(mesh)).to(device)
     rig = torch.from_numpy(np.ascontiguousarray(blender_to_y_up(vertices.cpu().numpy()))).to(device)
     cameras = orbit_cameras(poses, distance=DISTANCE, field_of_view=FIELD_OF_VIEW, device=device)

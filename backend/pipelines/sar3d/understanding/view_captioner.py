@@ -59,17 +59,19 @@ class ViewCaptioner:
         return self._text(written[0])
 
     def _surest_caption(self, views: list[Image.Image], report: Callable[[int, int], None]) -> str:
-        output = self._generate(self.processor(images=views, return_tensors="pt"), report)
+        # On Apple's GPUs transformers 5.23 looks for layers that the cache of a model with two stacks does not have.
+        cached = self.model.device.type != "mps"
+        output = self._generate(self.processor(images=views, return_tensors="pt"), report, cached)
         sureness = self.model.compute_transition_scores(output.sequences, output.scores, normalize_logits=True)
         likely = sureness.masked_fill(~sureness.isfinite(), 0).mean(dim=1)
         return self._text(output.sequences[int(likely.argmax())])
 
-    def _generate(self, inputs: Any, report: Callable[[int, int], None]) -> Any:
+    def _generate(self, inputs: Any, report: Callable[[int, int], None], cached: bool = True) -> Any:
         inputs = {name: value.to(self.model.device, self.model.dtype if value.is_floating_point() else None)
                   for name, value in inputs.items()}
         return self.model.generate(
-            **inputs, max_new_tokens=MOST_NEW_TOKENS, do_sample=False, return_dict_in_generate=True, output_scores=True,
-            logits_processor=[Finite()], stopping_criteria=[Watched(report, MOST_NEW_TOKENS)],
+            **inputs, use_cache=cached, max_new_tokens=MOST_NEW_TOKENS, do_sample=False, return_dict_in_generate=True,
+            output_scores=True, logits_processor=[Finite()], stopping_criteria=[Watched(report, MOST_NEW_TOKENS)],
         )
 
     def _text(self, tokens: torch.Tensor) -> str:

@@ -17,8 +17,8 @@ from diffusers import DiffusionPipeline
 
 from ....contract import BadInput
 from ....procedural.dataset import Split
-from ....training.command import build_run_parser, deadline, run_stages, start_processes, with_options
-from ....training.stage import Stage
+from ....training.command import build_run_parser, run_stages, with_options
+from ....training.recipe_run import RecipeRun
 from ..checkpoint import PUBLISHED_FILE, load_published
 from ..pipeline import SilksongPipeline
 from ..point_encoder import SilksongConditioner
@@ -52,9 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 def train(arguments: Sequence[str]) -> int:
     """Run the training command; return its exit status."""
     options = build_parser().parse_args(arguments)
-    until = deadline(options)
-    run = Run(options)
-    return run_stages([lambda: run.train(until)])
+    return run_stages([Run(options, effective_preset(options)).train])
 
 
 def effective_preset(options: argparse.Namespace) -> Preset:
@@ -87,13 +85,13 @@ def trained_networks(folder: Path) -> tuple[SilksongConditioner, SilksongTransfo
     return networks
 
 
-class Run:
+class Run(RecipeRun):
     """One call of the command: the data, the networks and the stage that trains them."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self.preset = effective_preset(options)
-        self.accelerator = start_processes(options)
+    preset: Preset
+
+    def __init__(self, options: argparse.Namespace, preset: Preset) -> None:
+        super().__init__(options, preset)
         networks = trained_networks(options.weights) if options.weights else new_networks(self.preset)
         self.learner = SilksongLearner(*networks)
         most = min(self.preset.rule.most_tokens, self.learner.transformer.config.max_tokens - 1)
@@ -133,11 +131,9 @@ class Run:
             return HeldOut.of(self.held_out_meshes, count, rule, dense=False)
         return HeldOut.of(map(DrawnObjects(Split.HELD_OUT, self.options.seed), itertools.count()), count, rule, True)
 
-    def train(self, until: float) -> bool:
+    def train(self) -> bool:
         """Train; return whether the last step is done."""
         pool, settings = self.pool(), self.preset.stage
-        stage = Stage(self.accelerator, self.learner, settings, self.options.out / STAGE, self.options.seed)
-        if self.options.resume:
-            stage.resume()
-        learning = SilksongLearning(pool, self.preset, self.accelerator.device, lambda: stage.step / settings.steps)
-        return stage.run(learning, lambda: held_out_metrics(self.learner, self.held_out), until, self.options.stop_at)
+        stage = self.stage(STAGE, self.learner, settings)
+        learning = SilksongLearning(pool, self.preset, self.device, lambda: stage.step / settings.steps)
+        return self.run(stage, learning, lambda: held_out_metrics(self.learner, self.held_out))
