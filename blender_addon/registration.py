@@ -41,7 +41,7 @@ def register() -> None:
     variants.register()
     opened_file.register()  # before the queue, whose handler asks which file is open
     jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=state.refresh,
-                  show=_show)
+                  show=_show, jobs_folder=preferences.jobs_folder())
     deliver.preview.register()
     job_images.register()
     page.register()
