@@ -40,9 +40,10 @@ def register() -> None:
     task_classes.register(CLASSES, preferences.pipelines_folder())
     variants.register()
     opened_file.register()  # before the queue, whose handler asks which file is open
-    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=state.refresh,
+    jobs.register(deliver.delivering, deliver.blocked, preferences.worker_settings, ended=state.refresh,
                   show=_show, jobs_folder=preferences.jobs_folder())
     deliver.preview.register()
+    deliver.interruption.register()
     job_images.register()
     page.register()
     state.register()
@@ -54,6 +55,7 @@ def unregister() -> None:
     state.unregister()
     page.unregister()
     job_images.unregister()
+    deliver.interruption.unregister()
     deliver.preview.unregister()
     jobs.unregister()
     opened_file.unregister()

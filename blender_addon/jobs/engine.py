@@ -14,8 +14,9 @@ import bpy
 
 from ..backend.contract import ErrorReport, JobFolder, MeshwrightError, Request
 from ..connection import WorkerSettings
+from .deliveries import Deliver
 from .job import Job, JobState
-from .queue import IDLE_SECONDS, JobQueue, Report
+from .queue import IDLE_SECONDS, JobQueue
 from .supervisor import Limits, Supervisor
 from .waiting_list import WaitingList
 
@@ -29,7 +30,7 @@ _drawn: tuple[object, ...] = ()
 _drawn_at = 0.0
 
 
-def register(deliver: Callable[[JobFolder], Report], blocked: Callable[[], str],
+def register(deliver: Deliver, blocked: Callable[[], str],
              worker_settings: Callable[[], WorkerSettings | None], limits: Limits | None = None,
              ended: Callable[[], None] | None = None,
              show: Callable[[Sequence[Job]], None] | None = None, jobs_folder: Path | None = None) -> None:

@@ -3,9 +3,7 @@
 
 import logging
 import time
-import traceback
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from ..backend.contract import (
     TERMINAL_EVENTS,
@@ -24,6 +22,8 @@ from ..backend.contract import (
     Submit,
 )
 from ..connection import WorkerSettings
+from .deliveries import DELIVERED_NOTE as DELIVERED_NOTE
+from .deliveries import Deliver, Deliveries
 from .job import Job, JobState
 from .outcome import End, keep_end, proven_end
 from .supervisor import Limits, Supervisor
@@ -31,26 +31,8 @@ from .waiting_list import WaitingList
 
 log = logging.getLogger(__name__)
 
-ACTIVE_SECONDS, IDLE_SECONDS = 0.1, 1.0
+SLICING_SECONDS, ACTIVE_SECONDS, IDLE_SECONDS = 0.01, 0.1, 1.0
 _LOST = ErrorReport("The engine lost this job.", "It no longer knows it.", "Start the job again.", Remedy.RETRY)
-DELIVERED_NOTE = "delivered.json"
-"""Lies in the folder of a job whose result was put into a scene at least once."""
-
-
-class Report(Protocol):
-    """What a delivery returns: remarks that the artist should read, and what is in the scene now."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Remarks, in order."""
-
-    @property
-    def objects(self) -> Sequence[str]:
-        """Names of the objects that were made or changed, the main one first."""
-
-    @property
-    def title(self) -> str:
-        """What they are, in a few words: "6 parts"."""
 
 
 class JobQueue:
@@ -59,10 +41,10 @@ class JobQueue:
     `waiting` keeps what has not ended on the disk; None keeps it in memory only.
     """
 
-    def __init__(self, deliver: Callable[[JobFolder], Report], blocked: Callable[[], str],
+    def __init__(self, deliver: Deliver, blocked: Callable[[], str],
                  worker_settings: Callable[[], WorkerSettings | None], limits: Limits,
                  supervisor: Supervisor, waiting: WaitingList | None = None) -> None:
-        self._deliver, self._blocked, self._worker_settings = deliver, blocked, worker_settings
+        self._deliveries, self._worker_settings = Deliveries(deliver, blocked), worker_settings
         self._limits, self._supervisor, self._waiting = limits, supervisor, waiting
         self._jobs: list[Job] = []
         self._active: Job | None = None
@@ -189,7 +171,9 @@ class JobQueue:
         self._deliver_one()
         self._start_next()
         self._forget_ended()
-        if any(not job.ended and (self.pause is None or job.state is not JobState.QUEUED) for job in self._jobs):
+        if self._deliveries.under_way:
+            return SLICING_SECONDS
+        if self._busy():
             return ACTIVE_SECONDS
         return IDLE_SECONDS if self._supervisor.watching else None
 
@@ -201,10 +185,14 @@ class JobQueue:
 
     def end_worker(self) -> None:
         """End the worker, within two seconds. Raises MeshwrightError while any job goes on."""
-        if not all(job.ended for job in self._jobs):
+        if self._busy():
             raise MeshwrightError("The engine is busy.", "A job is running or waiting.",
                                   "Cancel it, or wait for it to finish.")
         self._supervisor.shutdown()
+
+    def _busy(self) -> bool:
+        """Whether any job goes on by itself; in a paused queue those that wait do not."""
+        return any(not job.ended and (self.pause is None or job.state is not JobState.QUEUED) for job in self._jobs)
 
     def _receive(self) -> None:
         try:
@@ -277,25 +265,7 @@ class JobQueue:
             self._supervisor.terminate()
 
     def _deliver_one(self) -> None:
-        job = next((job for job in self._jobs if job.state is JobState.DELIVERING), None)
-        if job is None:
-            return
-        if reason := self._blocked():
-            job.stage = reason
-            return
-        try:
-            report = self._deliver(job.folder)
-        except MeshwrightError as error:
-            job.error = error.report
-        except Exception as error:  # whatever Blender's API raises must not stop the queue; it is reported
-            log.exception("Delivering %s failed", job.id)
-            job.error = ErrorReport("The result could not be added to the scene.", f"{type(error).__name__}: {error}",
-                                    "It is kept. Deliver it again from the list of jobs.", None, traceback.format_exc())
-        else:
-            job.notes += [note for note in report.notes if note not in job.notes]
-            job.delivered, job.objects, job.title = True, tuple(report.objects), report.title
-            _note_delivery(job)
-        job.state, job.stage = JobState.DONE, "Done" if job.delivered else "Not delivered"
+        self._deliveries.step(self._jobs)
 
     def _start_next(self) -> None:
         if self._active is None and self.pause is None:
@@ -345,10 +315,3 @@ def _unfinished(folder: JobFolder) -> Job | None:
     except MeshwrightError as error:
         log.warning("A job of an earlier session is left out: %s", error)
     return None
-
-
-def _note_delivery(job: Job) -> None:
-    try:
-        job.folder.write_note(DELIVERED_NOTE, {"at": time.time()})
-    except MeshwrightError as error:
-        log.warning("The delivery of %s is not noted: %s", job.id, error)

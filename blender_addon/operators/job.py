@@ -4,7 +4,7 @@
 import bpy
 
 from .. import history, jobs
-from ..backend.contract import MeshwrightError
+from ..backend.contract import JobFolder, MeshwrightError
 from ..delivery_note import ask_here
 from ..preferences import jobs_folder
 from ..remedies import apply_remedy
