@@ -41,9 +41,10 @@ def register() -> None:
     task_classes.register(CLASSES, preferences.pipelines_folder())
     variants.register()
     opened_file.register()  # before the queue, whose handler asks which file is open
-    jobs.register(deliver.deliver, deliver.blocked, preferences.worker_settings, ended=state.refresh,
-                  show=_show)
+    jobs.register(deliver.delivering, deliver.blocked, preferences.worker_settings, ended=state.refresh,
+                  show=_show, jobs_folder=preferences.jobs_folder())
     deliver.preview.register()
+    deliver.interruption.register()
     job_images.register()
     status_bar.register()
     page.register(state.show)
@@ -57,6 +58,7 @@ def unregister() -> None:
     state.unregister()
     page.unregister()
     job_images.unregister()
+    deliver.interruption.unregister()
     deliver.preview.unregister()
     jobs.unregister()
     opened_file.unregister()

@@ -87,6 +87,14 @@ class InProcessConnection:
     terminate = close
     kill = close
 
+    def mute(self) -> bool:
+        """Never: it speaks within `poll`."""
+        return False
+
+    def exit_status(self) -> int | None:
+        """None: it is no process of its own."""
+        return None
+
     def last_log_lines(self) -> list[str]:
         """Nothing: its log goes where Blender's own goes, and into the job's folder."""
         return []

@@ -30,5 +30,11 @@ class Connection(Protocol):
     def kill(self) -> None:
         """End the worker at once."""
 
+    def mute(self) -> bool:
+        """True when the worker runs but can never answer again."""
+
+    def exit_status(self) -> int | None:
+        """How its process ended: the exit code, a signal as a negative number; None while it runs or is none."""
+
     def last_log_lines(self) -> list[str]:
-        """The last lines of its log, oldest first, and how it ended where that is known."""
+        """The last lines of its log, oldest first."""

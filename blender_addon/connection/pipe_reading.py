@@ -10,8 +10,12 @@ import sys
 from collections import deque
 from typing import IO
 
+from ..backend.contract import MAXIMUM_LINE_BYTES
+
 CHUNK_BYTES = 65536
-MAXIMUM_LINE_BYTES = 4 * 1024 * 1024
+CHUNKS_AT_ONCE = 64
+"""More than a pipe holds, so that all that an ended child said is read; less than would hold Blender up."""
+_SHOWN_BYTES = 200
 _LINE_END = re.compile(rb"[\r\n]+")  # a progress bar that redraws itself ends its lines with \r
 
 if sys.platform == "win32":
@@ -43,13 +47,18 @@ else:
 
 
 class LineReader:
-    """Whole lines of text from the reading end of a pipe; half a line waits for its rest."""
+    """Whole lines of text from the reading end of a pipe; half a line waits for its rest.
+
+    Of a line that is longer than any message only the beginning comes, with "…": noise must not fill the memory.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._partial = bytearray()
         self._lines: deque[str] = deque()
-        self._ended = False
+        self._too_long = False
+        self.ended = False
+        """Whether the other end was closed."""
 
     def next_line(self) -> str | None:
         """The next line that is not empty, without its end; None when no whole one has come yet."""
@@ -57,7 +66,9 @@ class LineReader:
 
     def has_line(self) -> bool:
         """Whether a whole line has come."""
-        while not self._lines and not self._ended:
+        for _ in range(CHUNKS_AT_ONCE):
+            if self._lines or self.ended:
+                break
             chunk = read_available(self._stream.fileno())
             if chunk is None:
                 break
@@ -66,12 +77,18 @@ class LineReader:
 
     def _take(self, chunk: bytes) -> None:
         head, *others = _LINE_END.split(chunk)
-        self._partial += head
+        self._extend(head)
         if not chunk:
-            self._ended, others = True, [b""]
+            self.ended, others = True, [b""]
         for piece in others:
             if self._partial.strip():
-                self._lines.append(self._partial.decode("utf-8", "replace"))
-            self._partial = bytearray(piece)
-        if len(self._partial) > MAXIMUM_LINE_BYTES:  # no message is that long: noise must not fill the memory
-            self._partial.clear()
+                self._lines.append(self._partial.decode("utf-8", "replace") + ("…" if self._too_long else ""))
+            self._partial, self._too_long = bytearray(piece), False
+
+    def _extend(self, piece: bytes) -> None:
+        if self._too_long:
+            return
+        self._partial += piece
+        if len(self._partial) > MAXIMUM_LINE_BYTES:
+            self._too_long = True
+            del self._partial[_SHOWN_BYTES:]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker as a child process with its own Python: JSON lines over pipes, no ports, no pickle, no threads."""
 
-import json
 import logging
 import os
 import signal
@@ -18,11 +17,10 @@ from ..backend.contract import (
     Message,
     Remedy,
     Shutdown,
-    event_from_json,
-    message_from_json,
-    message_to_json,
+    item_of,
+    line_of,
 )
-from ..backend.worker_client import WorkerSettings, command_line, ending, environment
+from ..backend.worker_client import WorkerSettings, command_line, environment
 from .pipe_reading import LineReader
 
 log = logging.getLogger(__name__)
@@ -67,7 +65,7 @@ class SubprocessConnection:
 
     def send(self, message: Message) -> None:
         """Queue one line and write as much as the pipe takes now; `poll` writes the rest."""
-        self._unsent += json.dumps(message_to_json(message)).encode() + b"\n"
+        self._unsent += line_of(message)
         self._write()
 
     def poll(self) -> list[Event | Message]:
@@ -89,6 +87,10 @@ class SubprocessConnection:
         if self._process is None or self._closed:
             return False
         return self._process.poll() is None or self._output.has_line()
+
+    def mute(self) -> bool:
+        """True when the child runs and can never say anything more: it has closed its standard output."""
+        return self.alive() and self._output.ended and not self._output.has_line()
 
     def close(self) -> None:
         """Say goodbye and end the child's input, which it takes as the order to end."""
@@ -118,8 +120,11 @@ class SubprocessConnection:
 
     def last_log_lines(self) -> list[str]:
         """The last lines that the child wrote to its standard error or, wrongly, to its standard output."""
-        status = self._process.poll() if self._process else None
-        return [*self._log, *([ending(status)] if status else [])]
+        return list(self._log)
+
+    def exit_status(self) -> int | None:
+        """The child's exit code, a signal as a negative number; None while it runs."""
+        return self._process.poll() if self._process else None
 
     def _signal(self, number: int) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -154,13 +159,9 @@ class SubprocessConnection:
 
     def _understood(self, line: str) -> list[Event | Message]:
         try:
-            data: Any = json.loads(line)
-            if isinstance(data, dict) and "event" in data:
-                return [event_from_json(data)]
-            return [message_from_json(data)]
-        except (ValueError, RecursionError) as error:  # BadInput is a ValueError too
-            reason = error.report.why if isinstance(error, BadInput) else "no JSON"
-            log.warning("The worker said something that is no message (%s): %.200s", reason, line)
+            return [item_of(line)]
+        except BadInput as error:  # all that `item_of` raises: no line takes its neighbors with it
+            log.warning("The worker said something that is no message (%s): %.200s", error.report.why, line)
             self._log.append(line[:1000])
             return []
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mesh artifacts of a job folder, read and checked once, with the material maps that belong to each."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,22 @@ class ArrivedMesh:
 
 def read_meshes(folder: JobFolder, result: Result) -> list[ArrivedMesh]:
     """All mesh artifacts in the result's order. Raises MeshwrightError for a bad file, or when there is none."""
-    found = [_read(folder, artifact, result) for artifact in result.artifacts if artifact.kind == "mesh"]
+    steps = reading_meshes(folder, result)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: list[ArrivedMesh] = end.value
+            return found
+
+
+def reading_meshes(folder: JobFolder, result: Result) -> Generator[None, None, list[ArrivedMesh]]:
+    """`read_meshes` in steps of one file."""
+    found = []
+    for artifact in result.artifacts:
+        if artifact.kind == "mesh":
+            found.append(_read(folder, artifact, result))
+            yield
     if not found:
         raise MeshwrightError("This job has no mesh.", "Its result names none.", "Start it again.", Remedy.RETRY)
     return found

@@ -5,8 +5,6 @@ The rest position (location) never changes. The drivers are Blender's "simple ex
 which Blender evaluates itself: they work without the add-on, in a file opened with automatic scripts off.
 """
 
-from collections.abc import Sequence
-
 import bpy
 import numpy as np
 
@@ -24,17 +22,20 @@ def directions(centers: np.ndarray, middle: np.ndarray) -> np.ndarray:
     return away
 
 
-def add_slider(root: bpy.types.Object, parts: Sequence[bpy.types.Object], away: np.ndarray) -> None:
-    """Give the empty the slider and each part its drivers; `away` [P, 3] is the way at a slider of 1."""
+def add_slider(root: bpy.types.Object) -> None:
+    """Give the empty the slider."""
     root[PROPERTY] = 0.0
     root.id_properties_ui(PROPERTY).update(
         min=0.0, max=LIMIT, soft_min=0.0, soft_max=LIMIT, step=0.05, precision=2, default=0.0,
         description="Move the parts apart. 0 is the assembled object",
     )
-    for part, vector in zip(parts, away, strict=True):
-        for axis in range(3):
-            if abs(vector[axis]) > 1e-6:
-                _drive(part, axis, root, float(vector[axis]))
+
+
+def follow(root: bpy.types.Object, part: bpy.types.Object, way: np.ndarray) -> None:
+    """Have the part move with the empty's slider; `way` [3] is how far at a slider of 1."""
+    for axis in range(3):
+        if abs(way[axis]) > 1e-6:
+            _drive(part, axis, root, float(way[axis]))
 
 
 def follow_slider(new: bpy.types.Object, part: bpy.types.Object) -> None:

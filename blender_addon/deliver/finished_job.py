@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every deliverer gets and gives."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import bpy
 
@@ -35,3 +36,7 @@ class Delivered:
     shown: tuple[bpy.types.Object, ...]
     title: str
     notes: tuple[str, ...] = ()
+
+
+Steps: TypeAlias = Generator[None, None, Delivered]
+"""A delivery in small steps. Nothing of it is in the scene before the last one."""

@@ -38,6 +38,8 @@ def _packed(folder: JobFolder, artifact: Artifact, name: str) -> bpy.types.Image
     try:
         image = bpy.data.images.load(str(path))
         image.pack()
+        if 0 in image.size[:]:  # Blender loads and packs whatever there is
+            raise RuntimeError(f"{path.name} is no image")
     except RuntimeError as error:
         if image is not None:
             bpy.data.images.remove(image)

@@ -6,11 +6,11 @@ import numpy as np
 
 from ..backend.contract import VARIANT_GROUP
 from ..names import fitted
-from .arrived_mesh import ArrivedMesh, combined_bounds, read_meshes
+from .arrived_mesh import ArrivedMesh, combined_bounds, read_meshes, reading_meshes
 from .clearance import free_placement
-from .finished_job import Delivered, FinishedJob
+from .finished_job import Delivered, FinishedJob, Steps
 from .mesh_objects import material_of, new_mesh
-from .part_tree import build_tree, unused_name
+from .part_tree import building_tree, unused_name
 from .placement import Placement, in_place
 from .provenance import SIZE, attach
 from .scene import hide_targets
@@ -28,23 +28,23 @@ def deliver_object(job: FinishedJob) -> Delivered:
     return Delivered(tuple(objects), shown, objects[0].name)
 
 
-def deliver_parts(job: FinishedJob) -> Delivered:
+def deliver_parts(job: FinishedJob) -> Steps:
     """One collection, one empty, one named object a part."""
-    meshes = read_meshes(job.folder, job.result)
+    meshes = yield from reading_meshes(job.folder, job.result)
     place = free_placement(job.note, *combined_bounds(meshes), job.scene, job.view_layer)
-    return _tree(job, meshes, place, by_group=False)
+    return (yield from _tree(job, meshes, place, by_group=False))
 
 
-def deliver_groups(job: FinishedJob) -> Delivered:
+def deliver_groups(job: FinishedJob) -> Steps:
     """The selected objects' meshes in their places, sorted into a collection for each group; the objects are hidden."""
-    meshes = read_meshes(job.folder, job.result)
-    delivered = _tree(job, meshes, in_place(*combined_bounds(meshes)), by_group=True)
+    meshes = yield from reading_meshes(job.folder, job.result)
+    delivered = yield from _tree(job, meshes, in_place(*combined_bounds(meshes)), by_group=True)
     hide_targets(job.note, job.view_layer)
     return delivered
 
 
-def _tree(job: FinishedJob, meshes: list[ArrivedMesh], place: Placement, by_group: bool) -> Delivered:
-    root, parts = build_tree(job, meshes, place, by_group)
+def _tree(job: FinishedJob, meshes: list[ArrivedMesh], place: Placement, by_group: bool) -> Steps:
+    root, parts = yield from building_tree(job, meshes, place, by_group)
     objects = (root, *parts)
     return Delivered(objects, objects, f"{len(parts)} part{'s' if len(parts) > 1 else ''}")
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parts as an object tree: one collection, one empty, one object a part."""
 
+from collections.abc import Generator
+
 import bpy
 import numpy as np
 
 from ..names import fitted, numbered_subject, part_name
 from .arrived_mesh import ArrivedMesh
-from .explode import add_slider, directions
+from .explode import add_slider, directions, follow
 from .finished_job import FinishedJob
 from .mesh_objects import material_of, new_mesh
 from .placement import Placement
@@ -15,16 +17,18 @@ from .provenance import PART, SIZE, attach
 _COLLECTION = "Meshwright · "
 
 
-def build_tree(job: FinishedJob, parts: list[ArrivedMesh], place: Placement,
-               by_group: bool) -> tuple[bpy.types.Object, list[bpy.types.Object]]:
-    """(the empty, the part objects in the order of `parts`), linked into a new collection of the scene.
+Tree = tuple[bpy.types.Object, list[bpy.types.Object]]
 
-    Part meshes are in meters with their origin at their own bounds' middle, so every object's scale is 1.
-    `by_group` makes one sub-collection for each group of artifacts.
+
+def building_tree(job: FinishedJob, parts: list[ArrivedMesh], place: Placement,
+                  by_group: bool) -> Generator[None, None, Tree]:
+    """(the empty, the part objects in the order of `parts`), linked into a new collection, in steps of one part.
+
+    The scene gets the collection in the last step. Part meshes are in meters with their origin at their own bounds'
+    middle, so every object's scale is 1. `by_group` makes one sub-collection for each group of artifacts.
     """
     subject = unused_subject(job.request.subject, len(parts))
     collection = bpy.data.collections.new(fitted(_COLLECTION + subject))
-    job.scene.collection.children.link(collection)
     root = bpy.data.objects.new(fitted(subject), None)
     root.empty_display_type = "PLAIN_AXES"
     low = np.min([place.local(part.low) for part in parts], axis=0)
@@ -35,15 +39,18 @@ def build_tree(job: FinishedJob, parts: list[ArrivedMesh], place: Placement,
     attach(root, {**job.provenance, SIZE: size})
     collection.objects.link(root)
     homes = _group_collections(subject, parts, collection) if by_group else {}
+    add_slider(root)
+    ways = directions(np.array([place.local(part.center) for part in parts]), (low + high) / 2)
     objects = []
-    for number, part in enumerate(parts, 1):
+    for number, (part, way) in enumerate(zip(parts, ways, strict=True), 1):
         made = _part_object(part_name(subject, number, len(parts)), part, place, job)
         made.parent = root
         attach(made, {**job.provenance, PART: part.artifact.name})
         homes.get(part.artifact.group, collection).objects.link(made)
+        follow(root, made, way)
         objects.append(made)
-    centers = np.array([place.local(part.center) for part in parts])
-    add_slider(root, objects, directions(centers, (low + high) / 2))
+        yield
+    job.scene.collection.children.link(collection)
     return root, objects
 
 

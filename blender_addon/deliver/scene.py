@@ -7,6 +7,8 @@ import bpy
 
 from ..delivery_note import DeliveryNote
 
+Selection = tuple[list[bpy.types.Object], bpy.types.Object | None]
+"""The selected objects and the active one."""
 HOLDING = {"UNDO", "UNDO_GROUPED", "BLOCKING", "GRAB_CURSOR", "GRAB_CURSOR_X", "GRAB_CURSOR_Y"}
 """Options of a modal operator that has the artist's hand: an undo step in the middle of it would make it final. Others,
 of add-ons that only watch the keyboard, run all day."""
@@ -87,14 +89,14 @@ def hide_targets(note: DeliveryNote, view_layer: bpy.types.ViewLayer) -> None:
     hide(filter(None, (target.reference.find(bpy.data.objects) for target in note.targets)), view_layer)
 
 
-def selected(view_layer: bpy.types.ViewLayer) -> tuple[list[bpy.types.Object], bpy.types.Object | None]:
+def selected(view_layer: bpy.types.ViewLayer) -> Selection:
     """The selected objects of the view layer, and its active one."""
     listed = [item for item in view_layer.objects.selected if item]  # None for one that was just removed
     return listed, view_layer.objects.active
 
 
-def hand_on_selection(before: tuple[list[bpy.types.Object], bpy.types.Object | None],
-                      shown: Sequence[bpy.types.Object], view_layer: bpy.types.ViewLayer) -> None:
+def hand_on_selection(before: Selection, shown: Sequence[bpy.types.Object],
+                      view_layer: bpy.types.ViewLayer) -> None:
     """Keep the artist's selection: only what took the place of selected objects, which are hidden now, is selected.
 
     `before` is what `selected` returned before the delivery. Where nothing was selected or active, `shown` is.

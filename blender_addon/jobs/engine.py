@@ -8,14 +8,17 @@ import atexit
 import logging
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import bpy
 
-from ..backend.contract import JobFolder, Request
+from ..backend.contract import ErrorReport, JobFolder, MeshwrightError, Request
 from ..connection import WorkerSettings
-from .job import Job
-from .queue import IDLE_SECONDS, JobQueue, Report
+from .deliveries import Deliver
+from .job import Job, JobState
+from .queue import IDLE_SECONDS, JobQueue
 from .supervisor import Limits, Supervisor
+from .waiting_list import WaitingList
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +30,21 @@ _drawn: tuple[object, ...] = ()
 _drawn_at = 0.0
 
 
-def register(deliver: Callable[[JobFolder], Report], blocked: Callable[[], str],
+def register(deliver: Deliver, blocked: Callable[[], str],
              worker_settings: Callable[[], WorkerSettings | None], limits: Limits | None = None,
              ended: Callable[[], None] | None = None,
-             show: Callable[[Sequence[Job]], None] | None = None) -> None:
+             show: Callable[[Sequence[Job]], None] | None = None, jobs_folder: Path | None = None) -> None:
     """Make the queue; see `JobQueue` for the callables. No worker is started before the first job.
 
-    `ended` is called after a step in which jobs ended, `show` after each step with all jobs.
+    `ended` is called after a step in which jobs ended, `show` after each step with all jobs. In `jobs_folder` jobs that
+    have not ended are kept for the next session; those of an earlier one are in the queue at once, which is paused.
     """
     global _queue, _ended, _show
     _ended, _show = ended, show
     limits = limits or Limits()
-    _queue = JobQueue(deliver, blocked, worker_settings, limits, Supervisor(limits))
+    waiting = WaitingList(jobs_folder) if jobs_folder is not None else None
+    _queue = JobQueue(deliver, blocked, worker_settings, limits, Supervisor(limits), waiting)
+    _queue.take_over()
     bpy.app.handlers.load_post.append(_after_load)
     atexit.register(_queue.shutdown)
 
@@ -62,6 +68,22 @@ def submit(request: Request, folder: JobFolder) -> Job:
 def restore(folder: JobFolder) -> Job:
     """Deliver a finished job of an earlier session. Raises MeshwrightError when it is not finished."""
     return _watched(_running_queue().restore(folder))
+
+
+def paused() -> ErrorReport | None:
+    """Why no waiting job is started until `resume`, None while they are."""
+    return _running_queue().pause
+
+
+def resume() -> None:
+    """Start waiting jobs again, as if no worker had died."""
+    _running_queue().resume()
+    _after_load(None)
+
+
+def restart_worker() -> None:
+    """End a worker that does not answer; its job runs again, unless its result is there already."""
+    _running_queue().restart_worker()
 
 
 def deliver_again(name: str) -> Job:
@@ -130,11 +152,16 @@ def poll_once() -> float | None:
 
 
 def wait(name: str, timeout: float) -> Job:
-    """For scripts without a window: poll until the job has ended. Raises TimeoutError after `timeout` seconds."""
+    """For scripts without a window: poll until the job has ended.
+
+    Raises TimeoutError after `timeout` seconds, and MeshwrightError when the queue is paused before the job started.
+    """
     end = time.monotonic() + timeout
     while (job := find(name)) is not None and not job.ended:
         if time.monotonic() > end:
             raise TimeoutError(f"Job {name} has not ended after {timeout:g} seconds: {job.stage}")
+        if (reason := paused()) is not None and job.state is JobState.QUEUED:
+            raise MeshwrightError(reason.what, reason.why, reason.advice, reason.remedy, reason.details)
         time.sleep(min(poll_once() or 0.0, 0.02))
     if job is None:
         raise KeyError(name)
@@ -173,7 +200,8 @@ def _after_load(_file: object) -> None:
 def _redraw_if_changed(at_once: bool) -> None:
     """Have the 3D viewports show the jobs' new state, at most five times a second."""
     global _drawn, _drawn_at
-    state = tuple((job.id, job.state, job.stage, round(job.fraction, 3), job.delivered) for job in jobs())
+    state = (paused(), *((job.id, job.state, job.stage, round(job.fraction, 3), job.delivered, job.silent)
+                         for job in jobs()))
     if state == _drawn or (not at_once and time.monotonic() - _drawn_at < REDRAW_SECONDS):
         return
     _drawn, _drawn_at = state, time.monotonic()

@@ -39,6 +39,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+MOST_NOTES = 50
 ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 
@@ -47,7 +48,8 @@ class Job:
     """`stage` says in the artist's words what happens now; `fraction` is the whole job's share done, in [0, 1];
     `seconds_left` is None while unknown. `preview` is the file that shows the work so far, reported `preview_count`
     times; the same one may have been overwritten. `objects` are the names of what was delivered, `title` says what
-    they are. `notes` are remarks that the artist should read with the result.
+    they are. `notes` are remarks that the artist should read with the result. `silent` while its worker does not
+    answer.
     """
 
     request: Request
@@ -65,6 +67,7 @@ class Job:
     title: str = ""
     delivered: bool = False
     cancelling: bool = False
+    silent: bool = False
 
     @property
     def id(self) -> str:
@@ -91,6 +94,11 @@ class Job:
         self.state, self.stage, self.error = JobState.FAILED, "Failed", error
         self.seconds_left = None
 
+    def wait_again(self) -> None:
+        """Go back into the queue, as if it had never started."""
+        self.state, self.stage, self.fraction, self.seconds_left = JobState.QUEUED, "Waiting", 0.0, None
+        self.preview, self.notes = None, []
+
     def end_cancelled(self) -> None:
         """End as the artist asked."""
         self.state, self.stage, self.seconds_left = JobState.CANCELLED, "Cancelled", None
@@ -101,7 +109,7 @@ class Job:
             case Queued():
                 self.stage = "Waiting"
             case Downloading(_, file, received, of, wait):
-                self.state, self.fraction = JobState.DOWNLOADING, received / of if of else 0.0
+                self.state, self.fraction = JobState.DOWNLOADING, _share(received / of if of else 0.0)
                 self.stage = f"Downloading {file}, {_megabytes(received)}{f' of {_megabytes(of)}' if of else ''} MB"
                 if wait > 0:
                     self.stage = f"The model hub is busy. Next try in {wait:.0f} s"
@@ -109,12 +117,12 @@ class Job:
                 self.state, self.stage = JobState.LOADING, f"Loading {what}"
             case StageProgress():
                 self.state, self.stage = JobState.RUNNING, f"{self._label(event.stage)} {event.step}/{event.of}"
-                self.fraction, self.seconds_left = event.fraction, event.seconds_left
+                self.fraction, self.seconds_left = _share(event.fraction), event.seconds_left
             case Preview(_, file):
                 self.preview = self.folder.outputs / Path(file).name
                 self.preview_count += 1
             case LogLine(_, text, level):
-                if level == "warning":
+                if level == "warning" and text not in self.notes and len(self.notes) < MOST_NOTES:
                     self.notes.append(text)
             case Done(_, result):
                 self._finish(result)
@@ -131,7 +139,7 @@ class Job:
 
     def _finish(self, result: Result) -> None:
         self.result, self.fraction, self.seconds_left = result, 1.0, None
-        self.notes += [note for note in result.notes if note not in self.notes]
+        self.notes += [note for note in result.notes if note not in self.notes][:MOST_NOTES]
         if self.cancelling:
             self.end_cancelled()
         elif result.artifacts:
@@ -145,6 +153,10 @@ class Job:
         except MeshwrightError:
             return stage
         return next((known.label for known in stages if known.name == stage), stage)
+
+
+def _share(fraction: float) -> float:
+    return min(max(fraction, 0.0), 1.0)
 
 
 def _megabytes(size: int) -> str:

@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..backend.contract import VERSION, Event, MeshwrightError, Message, Ready, Remedy
+from ..backend.contract import VERSION, Event, MeshwrightError, Message, Pong, Ready, Remedy
+from ..backend.contract.engine_end import end_of_engine
 from ..connection import Connection, WorkerSettings, connect
+from .pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Supervisor:
         self._settings: WorkerSettings | None = None
         self._started_at = 0.0
         self._greeting: Ready | None = None
+        self._pulse = Pulse()
         self._deaths: deque[float] = deque()
         self._ordered_to_end = False
         self._leaving: list[tuple[Connection, float]] = []
@@ -51,6 +54,21 @@ class Supervisor:
     def device(self) -> str:
         """The running worker's device in words, "" when none runs."""
         return self._greeting.device if self._greeting else ""
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the worker that runs has got as far as its greeting."""
+        return self._greeting is not None
+
+    @property
+    def silent(self) -> bool:
+        """True when the running worker has stopped answering, or cannot answer any more."""
+        return self._connection is not None and self.greeted and (self._pulse.silent or self._connection.mute())
+
+    @property
+    def last_ping(self) -> int:
+        """The number of the last ping: a pong with a higher one is the answer to a later ping."""
+        return self._pulse.number
 
     def ready(self, settings: WorkerSettings) -> bool:
         """True when a worker with these settings takes jobs; starts one when there is none, and replaces another one.
@@ -72,20 +90,27 @@ class Supervisor:
         if self._connection is not None:
             self._connection.send(message)
 
-    def poll(self) -> list[Event]:
-        """Events that have come. Raises MeshwrightError once when the worker has died or never answered."""
+    def poll(self) -> list[Event | Pong]:
+        """Events, and answers to pings, that have come. Raises MeshwrightError once when the worker has died or never
+        answered.
+        """
         self._see_off()
         if self._connection is None:
             return []
-        events: list[Event] = []
+        items: list[Event | Pong] = []
         for item in self._connection.poll():
             if isinstance(item, Ready):
                 self._greet(item)
+            elif isinstance(item, Pong):
+                self._pulse.hear(item)
+                items.append(item)
             elif not isinstance(item, Message):
-                events.append(item)
-        if not events:
+                items.append(item)
+        if not items:
             self._check_life(self._connection)
-        return events
+        if self._greeting is not None and self._greeting.heartbeat:
+            self._pulse.step(self.send)
+        return items
 
     def terminate(self) -> None:
         """End the worker politely; `poll` notices. That is no death to worry about."""
@@ -122,6 +147,7 @@ class Supervisor:
         connection = self._connect(settings)
         connection.start()
         self._connection, self._started_at, self._ordered_to_end = connection, time.monotonic(), False
+        self._pulse = Pulse()
 
     def _greet(self, greeting: Ready) -> None:
         if greeting.version != VERSION:
@@ -139,14 +165,14 @@ class Supervisor:
             what = f"The engine did not answer within {self._limits.start:g} seconds."
         else:
             return
+        status = connection.exit_status()  # before the kill, which would be the reason of every end
         connection.kill()
         self._connection = self._greeting = None
         if not self._ordered_to_end:
             self._deaths.append(time.monotonic())
-        lines = connection.last_log_lines()
-        log.error("%s %s", what, lines[-1] if lines else "")
-        raise MeshwrightError(what, _reason(lines), "Try again. If it happens again, open the log.",
-                              Remedy.RETRY, "\n".join(lines))
+        report = end_of_engine(what, status, connection.last_log_lines())
+        log.error("%s %s", report, report.details.rpartition("\n")[2])
+        raise MeshwrightError(report.what, report.why, report.advice, report.remedy, report.details)
 
     def _check_deaths(self) -> None:
         now = time.monotonic()
@@ -155,8 +181,8 @@ class Supervisor:
         if len(self._deaths) >= self._limits.deaths:
             raise MeshwrightError("The engine keeps crashing.",
                                   f"It stopped {len(self._deaths)} times within {self._limits.death_window:g} seconds.",
-                                  "Open the log, or check the engine in the preferences, then retry.",
-                                  Remedy.RETRY)
+                                  "Open the log of a failed job, or check the engine in the preferences, then resume.",
+                                  Remedy.OPEN_PREFERENCES)
 
     def _see_off(self) -> None:
         staying = []
@@ -167,8 +193,4 @@ class Supervisor:
             else:
                 connection.kill()
         self._leaving = staying
-
-
-def _reason(lines: list[str]) -> str:
-    return " ".join(lines[-2:])[-400:] or "It wrote nothing to its log."
 

@@ -4,7 +4,7 @@
 import bpy
 
 from .. import history, jobs
-from ..backend.contract import MeshwrightError
+from ..backend.contract import JobFolder, MeshwrightError
 from ..delivery_note import ask_here
 from ..preferences import jobs_folder
 from ..remedies import apply_remedy
@@ -138,14 +138,49 @@ class MESHWRIGHT_OT_recover_results(bpy.types.Operator):
     bl_label = "Recover Results"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        found = history.undelivered(jobs_folder())
+        found = [entry.folder for entry in history.undelivered(jobs_folder()) if not _runs(entry.folder.path.name)]
+        faults = [fault for folder in found if (fault := _recover(folder))]
         self.report({"INFO"}, f"{len(found) or 'No'} finished {'result' if len(found) == 1 else 'results'} found")
+        if faults:
+            self.report({"WARNING"}, "\n".join([f"{len(faults)} could not be added:", *faults]))
+        return {"FINISHED"}
 
-        def recover() -> None:
-            for entry in found:
-                ask_here(entry.folder)
-                jobs.restore(entry.folder)
-        return attempt(self, recover)
+
+def _recover(folder: JobFolder) -> str:
+    """Deliver a finished job of an earlier session into this file. Returns why it cannot be, or "": one result does
+    not keep the others back."""
+    try:
+        ask_here(folder)
+        jobs.restore(folder)
+    except MeshwrightError as error:
+        return f"{folder.path.name}: {error}"
+    return ""
+
+
+def _runs(name: str) -> bool:
+    """Whether the job is about to be delivered anyway."""
+    job = jobs.find(name)
+    return job is not None and not job.ended
+
+
+class MESHWRIGHT_OT_resume_queue(bpy.types.Operator):
+    """Start the waiting jobs"""
+
+    bl_idname = "meshwright.resume_queue"
+    bl_label = "Resume Queue"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return attempt(self, jobs.resume)
+
+
+class MESHWRIGHT_OT_restart_engine(bpy.types.Operator):
+    """End the engine that is not responding and run its job again"""
+
+    bl_idname = "meshwright.restart_engine"
+    bl_label = "Restart Engine"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return attempt(self, jobs.restart_worker)
 
 
 class MESHWRIGHT_OT_open_preferences(bpy.types.Operator):
@@ -163,4 +198,5 @@ class MESHWRIGHT_OT_open_preferences(bpy.types.Operator):
 CLASSES = (MESHWRIGHT_OT_cancel_job, MESHWRIGHT_OT_retry_job, MESHWRIGHT_OT_remove_job, MESHWRIGHT_OT_deliver_again,
            MESHWRIGHT_OT_open_log, MESHWRIGHT_OT_open_job_folder, MESHWRIGHT_OT_copy_error,
            MESHWRIGHT_OT_apply_remedy, MESHWRIGHT_OT_free_memory, MESHWRIGHT_OT_recover_results,
+           MESHWRIGHT_OT_resume_queue, MESHWRIGHT_OT_restart_engine,
            MESHWRIGHT_OT_open_preferences)

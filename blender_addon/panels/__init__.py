@@ -3,6 +3,7 @@
 
 from . import (
     caption_panel,
+    engine_panel,
     history_panel,
     main_panel,
     material_variants_panel,
@@ -11,5 +12,13 @@ from . import (
     task_row,
 )
 
-CLASSES = (*task_row.CLASSES, *main_panel.CLASSES, *result_panel.CLASSES, *quality_panel.CLASSES,
-           *material_variants_panel.CLASSES, *caption_panel.CLASSES, *history_panel.CLASSES)
+CLASSES = (
+    *task_row.CLASSES,
+    *engine_panel.CLASSES,  # above the tab's first panel, which has the same place
+    *main_panel.CLASSES,
+    *result_panel.CLASSES,
+    *quality_panel.CLASSES,
+    *material_variants_panel.CLASSES,
+    *caption_panel.CLASSES,
+    *history_panel.CLASSES,
+)

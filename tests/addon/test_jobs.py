@@ -204,7 +204,8 @@ def test_a_worker_that_dies_takes_one_job_with_it(bench: Bench) -> None:
     bench.until(lambda: job.ended and waiting.ended)
     assert (job.state, waiting.state) == (JobState.FAILED, JobState.DONE)
     assert job.error.remedy is Remedy.RETRY
-    assert "SIGKILL" in job.error.why and f"at work on {job.id}" in job.error.details
+    assert job.error.why == "The system ended it (SIGKILL), most likely because the memory was full."
+    assert f"at work on {job.id}" in job.error.details, "what it logged is behind the log's button only"
     assert job.folder.read_error() == job.error
     assert f"at work on {job.id}" in job.folder.log.read_text()
     assert len(bench.started) == 2
@@ -216,8 +217,9 @@ def test_a_worker_that_never_answers_is_given_up(tmp_path: Path) -> None:
     job = bench.submit()
     bench.queue.poll_once()
     process = bench.process
-    assert 0.4 < bench.until(lambda: job.ended, 5) < 2
-    assert job.error.what == "The engine did not answer within 0.5 seconds."
+    assert 0.4 < bench.until(lambda: bench.queue.pause, 5) < 2
+    assert bench.queue.pause.what == "The engine did not answer within 0.5 seconds."
+    assert job.state is JobState.QUEUED
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     bench.queue.shutdown()
@@ -225,20 +227,36 @@ def test_a_worker_that_never_answers_is_given_up(tmp_path: Path) -> None:
 
 def test_a_worker_that_cannot_start_says_why(bench: Bench) -> None:
     bench.settings = fake_worker("broken")
-    job = bench.run()
-    assert job.error.what == "The engine could not start."
-    assert "No module named 'torch'" in job.error.why
+    job = bench.submit()
+    bench.until(lambda: bench.queue.pause)
+    assert bench.queue.pause.what == "The engine could not start."
+    assert bench.queue.pause.why == "A library of the engine is missing: torch."
+    assert bench.queue.pause.remedy is Remedy.OPEN_PREFERENCES
+    assert job.state is JobState.QUEUED, "it is not the job's fault"
 
 
-def test_the_circuit_breaker_opens_and_a_retry_closes_it(bench: Bench) -> None:
-    bench.settings = fake_worker("broken")
-    listed = [bench.submit() for _ in range(6)]
-    bench.until(lambda: all(job.ended for job in listed))
+def test_after_repeated_crashes_the_queue_pauses_and_keeps_its_jobs(bench: Bench) -> None:
+    crashing, kept = [bench.submit("dies") for _ in range(3)], [bench.submit() for _ in range(7)]
+    bench.until(lambda: bench.queue.pause)
+    assert bench.queue.poll_once() in (None, IDLE_SECONDS), "nothing to hurry for"
     assert len(bench.started) == HASTY.deaths, "no fourth start"
-    assert [job.error.what for job in listed[3:]] == ["The engine keeps crashing."] * 3
-    assert "3 times within 60 seconds" in listed[3].error.why and listed[3].error.remedy is Remedy.RETRY
-    assert bench.run().error.what == "The engine could not start.", "the artist's own retry is a new try"
-    assert len(bench.started) == HASTY.deaths + 1
+    assert {job.state for job in crashing} == {JobState.FAILED}
+    assert {job.state for job in kept} == {JobState.QUEUED}
+    assert bench.queue.pause.what == "The engine keeps crashing."
+    assert "3 times within 60 seconds" in bench.queue.pause.why
+    bench.queue.resume()
+    bench.until(lambda: all(job.ended for job in kept))
+    assert {job.state for job in kept} == {JobState.DONE} and len(bench.started) == HASTY.deaths + 1
+
+
+def test_an_engine_that_cannot_start_costs_no_job(bench: Bench) -> None:
+    bench.settings = fake_worker("broken")
+    listed = [bench.submit() for _ in range(3)]
+    bench.until(lambda: bench.queue.pause)
+    bench.settings = fake_worker()
+    bench.queue.resume()
+    bench.until(lambda: all(job.ended for job in listed))
+    assert bench.delivery.delivered == [job.id for job in listed]
 
 
 def test_old_deaths_are_forgotten() -> None:
@@ -256,15 +274,20 @@ def test_old_deaths_are_forgotten() -> None:
 
 def test_a_worker_of_another_version_is_refused(bench: Bench) -> None:
     bench.settings = fake_worker("old")
-    job = bench.run()
-    assert "version 99 of the protocol" in job.error.why and job.error.remedy is Remedy.OPEN_PREFERENCES
+    bench.submit()
+    bench.until(lambda: bench.queue.pause)
+    assert "version 99 of the protocol" in bench.queue.pause.why
+    assert bench.queue.pause.remedy is Remedy.OPEN_PREFERENCES
 
 
-def test_without_a_runtime_the_job_says_what_to_do(bench: Bench) -> None:
+def test_without_a_runtime_the_queue_says_what_to_do_and_waits(bench: Bench) -> None:
     bench.settings = None
-    job = bench.run()
-    assert job.error.remedy is Remedy.OPEN_PREFERENCES
+    job = bench.submit()
     assert bench.queue.poll_once() is None
+    assert bench.queue.pause.remedy is Remedy.OPEN_PREFERENCES
+    bench.settings = fake_worker()
+    bench.queue.resume()
+    bench.until(lambda: job.delivered)
 
 
 def test_an_idle_worker_that_dies_is_replaced_by_the_next_job(bench: Bench) -> None:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A worker that speaks the protocol with the standard library alone and misbehaves on demand.
 
-`--device` says how it starts: normal, silent (never greets), broken (ends at once), old (speaks another version).
+`--device` says how it starts: normal, silent (never greets), broken (ends at once), old (speaks another version),
+beating (answers pings between jobs).
 A job's `subject` says how it goes: noise (garbage on stdout), dies (SIGKILL in mid-job), endless (until cancelled),
-stubborn (takes neither cancel nor SIGTERM), flood (many events); any other word ends well.
+stubborn (takes neither cancel nor SIGTERM), flood (many events), mute (finishes and dies without a word), liar (says
+failed, and has finished), boaster (says done, and has nothing), forgetful (finishes and never says so), freezes
+(stops), closes (its output, then goes on); any other word ends well.
 """
 
 import json
@@ -53,12 +56,24 @@ def run(job, folder):
             stage(job, 2, 4)
         say(event="cancelled", job=job)
         return
+    if how == "freezes":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if how == "closes":
+        os.close(1)
+        time.sleep(600)
     part = {"name": "part", "kind": "mesh", "file": "part.npz", "role": "mesh"}
     result = {"artifacts": [part], "notes": ["a remark"]}
     if how == "nothing":
         result = {"artifacts": []}
-    (folder / "result.json").write_text(json.dumps(result))
-    say(event="done", job=job, result=result)
+    if how != "boaster":
+        (folder / "result.json").write_text(json.dumps(result))
+    if how == "mute":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "liar":
+        say(event="failed", job=job, error={"what": "Nothing came of it.", "why": "", "advice": ""})
+    elif how != "forgetful":
+        say(event="done", job=job, result=result)
+        say(event="failed", job=job, error={"what": "Nothing came of it.", "why": "", "advice": ""})
 
 
 def main():
@@ -67,11 +82,14 @@ def main():
         sys.exit("No module named 'torch'")
     if device == "silent":
         time.sleep(600)
-    say(message="ready", device=device, process=os.getpid(), version=99 if device == "old" else 2)
+    say(message="ready", device=device, process=os.getpid(), version=99 if device == "old" else 2,
+        heartbeat=device == "beating")
     for line in iter(sys.stdin.buffer.raw.readline, b""):
         message = json.loads(line)
         if message["message"] == "shutdown":
             return
+        if message["message"] == "ping":
+            say(message="pong", number=message["number"], jobs=[])
         if message["message"] == "submit":
             run(message["job"], Path(message["folder"]))
 
