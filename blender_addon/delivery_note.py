@@ -14,6 +14,7 @@ import numpy as np
 from . import opened_file
 from .backend.contract import Delivery, JobFolder, MeshData, Request
 from .backend.contract.json_form import from_json, to_json
+from .backend.contract.plain_name import check_file_name
 from .backend.pipelines import registry
 from .opened_file import OpenedFile
 
@@ -84,6 +85,11 @@ class MaterialPlacement:
     masked: bool = False
     remark: str = ""
     corners: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises BadInput for a file that could lie elsewhere."""
+        if self.new_uvs:
+            check_file_name(self.new_uvs)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def with_configuration(arguments: Sequence[str]) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise BadInput(f"The configuration {path} cannot be read.", str(error),
                        "Check the path, and that the file is YAML.") from error
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):

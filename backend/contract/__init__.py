@@ -37,7 +37,7 @@ from .message import (
     message_to_json,
 )
 from .parameter import Choice, Parameter
-from .pipeline_spec import DOWNLOAD_WEIGHTS, PipelineSpec
+from .pipeline_spec import PipelineSpec
 from .progress import Progress
 from .request import MAXIMUM_SEED, Request, given
 from .resources import MEMORY_MODES, MemoryMode, Resources
@@ -47,17 +47,22 @@ from .spec_rules import check_spec
 from .task_spec import Delivery, InputSpec, MeshNeed, Preset, Selection, StageSpec, TaskSpec
 from .version import VERSION
 from .weight_set import Component, WeightFile, WeightSet
+from .weights_tasks import DOWNLOAD_WEIGHTS, IMPORT_WEIGHTS, REMOVE_WEIGHTS, VERIFY_WEIGHTS, WEIGHTS_TASKS
 from .whole_file import replace_whole, write_text_whole
 
 __all__ = [
     "DOWNLOAD_WEIGHTS",
+    "IMPORT_WEIGHTS",
     "MATERIAL_ROLES",
     "MAXIMUM_LINE_BYTES",
     "MAXIMUM_SEED",
     "MEMORY_MODES",
+    "REMOVE_WEIGHTS",
     "TERMINAL_EVENTS",
     "VARIANT_GROUP",
+    "VERIFY_WEIGHTS",
     "VERSION",
+    "WEIGHTS_TASKS",
     "Artifact",
     "BadInput",
     "Cancel",

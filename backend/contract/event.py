@@ -6,7 +6,7 @@ from typing import Any
 
 from .error import ErrorReport
 from .json_form import Tagged
-from .plain_name import check_job_name
+from .plain_name import check_file_name, check_job_name
 from .result import Result
 
 
@@ -64,6 +64,10 @@ class Preview:
 
     job: str
     file: str
+
+    def __post_init__(self) -> None:
+        """Raises BadInput for a file that could lie elsewhere."""
+        check_file_name(self.file)
 
 
 @dataclass(frozen=True)

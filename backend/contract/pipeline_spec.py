@@ -9,25 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .error import BadInput
-from .parameter import Parameter
 from .task_spec import TaskSpec
 from .weight_set import Component, WeightSet
+from .weights_tasks import WEIGHTS_TASKS
 
 Named = TypeVar("Named", TaskSpec, WeightSet)
-
-DOWNLOAD_WEIGHTS = TaskSpec(
-    name="download_weights",
-    label="Download Weights",
-    description="Fetch a published checkpoint, after its license was accepted",
-    delivery="text",
-    inputs=(),
-    parameters=(Parameter("accepted_licenses", "text", "", "Accepted licenses",
-                          "Names of the licenses that the artist was shown and accepted, one a line", multiline=True),),
-    stages=(),
-    needs_weights=False,
-    seeded=False,
-)
-"""Every pipeline has this task; the worker does it itself."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +28,7 @@ class PipelineSpec:
 
     def task(self, name: str) -> TaskSpec:
         """The task of that name. Raises BadInput."""
-        return _named((*self.tasks, DOWNLOAD_WEIGHTS), name, f"{self.label} has no task")
+        return _named((*self.tasks, *WEIGHTS_TASKS), name, f"{self.label} has no task")
 
     def weight_set(self, name: str) -> WeightSet:
         """The set of weights of that name. Raises BadInput."""

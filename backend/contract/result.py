@@ -8,6 +8,7 @@ from typing import Any, Literal
 from .error import ErrorReport
 from .json_form import from_json, to_json
 from .parameter import Value
+from .plain_name import check_file_name
 
 ArtifactKind = Literal["mesh", "image", "text", "scene"]
 Role = Literal["mesh", "scene", "base_color", "metallic", "roughness", "normal", "caption", "preview", "mask"]
@@ -40,6 +41,10 @@ class Artifact:
     color: tuple[float, ...] | None = None
     group: str = ""
     properties: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises BadInput for a file that could lie elsewhere."""
+        check_file_name(self.file)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..contract import (
-    DOWNLOAD_WEIGHTS,
     TERMINAL_EVENTS,
     VERSION,
+    WEIGHTS_TASKS,
     BadInput,
     CancelledEvent,
     Done,
@@ -213,7 +213,7 @@ class RelayedJob:
 def _check_local_files(request: Request) -> None:
     """Raises MeshwrightError for options that name files of this computer."""
     task: Any = registry.spec(request.pipeline).task(request.task)
-    for parameter in task.parameters if task is not DOWNLOAD_WEIGHTS else ():
+    for parameter in task.parameters if task not in WEIGHTS_TASKS else ():
         if parameter.kind == "file" and request.parameters.get(parameter.name):
             raise MeshwrightError(f"{parameter.label} cannot be used with a server.", "It is a file of this computer.",
                                   "Leave it empty, or run on this computer.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..contract import (
     DOWNLOAD_WEIGHTS,
+    WEIGHTS_TASKS,
     BadInput,
     CancelledEvent,
     ErrorReport,
@@ -78,8 +79,8 @@ class Jobs:
         """
         spec = registry.spec(pipeline)
         wanted = spec.task(task)
-        if wanted is DOWNLOAD_WEIGHTS and not self._downloads:
-            raise Refusal(403, "This server downloads no weights.", "Whoever runs it chooses them.",
+        if wanted in WEIGHTS_TASKS and not (self._downloads and wanted is DOWNLOAD_WEIGHTS):
+            raise Refusal(403, f"This server does not offer {wanted.label}.", "Whoever runs it chooses them.",
                           "Ask them, or choose other weights.")
         if sum(map(len, inputs.values())) > self.limits.files:
             raise BadInput("The job has too many input files.", f"At most {self.limits.files} are taken.",

@@ -106,6 +106,13 @@ def remember(path: Path, folder: Path, sha256: str, published: str = "", revisio
     _change(folder, lambda old: _Record({**old.files, path.relative_to(folder).as_posix(): known}, old.revisions))
 
 
+def forget(path: Path, folder: Path) -> None:
+    """Have the file checked from its first byte the next time."""
+    name = path.relative_to(folder).as_posix()
+    _change(folder, lambda old: _Record({known: file for known, file in old.files.items() if known != name},
+                                        old.revisions))
+
+
 def kept_revision(folder: Path, repository: str) -> str | None:
     """The revision of the repository that the folder's files are of, or will be when their download goes on."""
     return _read(folder).revisions.get(repository)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..contract import (
-    DOWNLOAD_WEIGHTS,
+    WEIGHTS_TASKS,
     BadInput,
     Cancelled,
     CancelledEvent,
@@ -36,6 +36,7 @@ from .models import ModelStore
 from .progress import JobProgress
 from .settings import AUTO, Settings
 from .time_left import Estimate, Statistics, TimedRun
+from .weights_tasks import perform_weights_task
 from .workflow_steps import WorkflowSteps
 
 PACKAGE = __name__.rpartition(".worker.")[0]
@@ -92,8 +93,8 @@ class JobRunner:
         request, spec = _read(job)
         logger.info("%s by %s with weights %s, seed %d, %s", request.task, request.pipeline, request.weights,
                     request.seed, dict(request.parameters))
-        if request.task == DOWNLOAD_WEIGHTS.name:
-            return self._download(job, request, spec)
+        if request.task in {task.name for task in WEIGHTS_TASKS}:
+            return perform_weights_task(job, request, spec, self._settings.models, self._models)
         resources = self._resources(request, spec)
         try:
             return self._attempt(job, request, spec, resources)
@@ -174,18 +175,6 @@ class JobRunner:
                 return find_adapter(spec.name).load(weights, folder, resources, progress)
 
         return self._models.get(spec, weights, resources, load)
-
-    def _download(self, job: Job, request: Request, spec: PipelineSpec) -> Result:
-        from ..weights.download import download  # the hub's library takes a second to import
-
-        weights = spec.weight_set(request.weights)
-        progress = JobProgress(job, DOWNLOAD_WEIGHTS, Estimate(DOWNLOAD_WEIGHTS, request.parameters, None))
-        accepted = str(request.parameters["accepted_licenses"])
-        with progress.outside_stages("downloading"):
-            folder = download(spec, weights, self._settings.models, accepted, progress)
-        self._models.forget(spec, weights)
-        shared = f", shared models in {folder.parents[1] / registry.SHARED}" if weights.components else ""
-        return Result((), progress.seconds, (*progress.notes, f"{weights.label} weights are in {folder}{shared}."))
 
 
 def _demand_folder(job: Job) -> None:

@@ -2,6 +2,7 @@
 """A finished job becomes a new material of the objects that were captured. No vertex, normal or old UV changes."""
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import bpy
@@ -20,6 +21,7 @@ from .images import packed_maps
 from .provenance import FOLDER, attach
 
 MOST_CHARACTERS = 30
+_PLURAL = {"is": "are", "was": "were", "has": "have"}
 
 
 def deliver_material(job: FinishedJob) -> Delivered:
@@ -29,6 +31,7 @@ def deliver_material(job: FinishedJob) -> Delivered:
     MeshwrightError for maps that are missing or cannot be read.
     """
     painted, notes, name = [], [], _variant_name(job)
+    gone: dict[str, dict[str, str]] = {}
     for target, placement, file in zip(job.note.targets, job.note.materials, captured_files(job.request), strict=True):
         artifacts = maps_for(job.result, file)
         if "base_color" not in artifacts:
@@ -40,12 +43,22 @@ def deliver_material(job: FinishedJob) -> Delivered:
         if item is None or fault:
             for image in maps.values():
                 image.use_fake_user = True
-            notes.append(f"{target.reference.name} {fault}. Its texture is saved as image {maps['base_color'].name}.")
+            gone.setdefault(fault, {})[target.reference.name] = maps["base_color"].name
             continue
         _paint(job, item, placement, maps, name)
         painted.append(item)
         notes += [placement.remark] if placement.remark else []
-    return Delivered(tuple(painted), (), "material", tuple(notes))
+    return Delivered(tuple(painted), (), "material", (*(_lost(*item) for item in gone.items()), *notes))
+
+
+def _lost(fault: str, images: Mapping[str, str]) -> str:
+    """One sentence about the objects that cannot take their textures, and the images that hold these, by object."""
+    *names, last = images
+    if not names:
+        return f"{last} {fault}. Its texture is saved as image {images[last]}."
+    verb, _, rest = fault.replace("no longer exists", "no longer exist").partition(" ")
+    words = f"{_PLURAL.get(verb, verb)} {rest}"
+    return f"{', '.join(names)} and {last} {words}. Their textures are saved as images {', '.join(images.values())}."
 
 
 def _unfit(item: bpy.types.Object, placement: MaterialPlacement, folder: JobFolder) -> str:

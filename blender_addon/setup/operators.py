@@ -215,3 +215,4 @@ def stop() -> None:
         _state.installation.kill()
         _state.installation = None
     _state.removal = None
+    _state.unlock()

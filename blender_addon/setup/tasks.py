@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..backend.contract import ErrorReport, MeshwrightError, Remedy
+from ..backend.contract import ErrorReport, MeshwrightError, Remedy, unwritable_folder
 from .accelerator import Accelerator, current_platform, detect, pick_build, read_table
 from .installation import Installation, check_steps, installation_steps, require_space
 from .removal import Removal
 from .runtime import REQUIREMENTS, Condition, Plan, condition, make_plan, python_of, read_requirements
+from .runtime_lock import RuntimeLock
 from .uv_binary import find_uv
 
 
@@ -26,6 +27,7 @@ class RuntimeState:
     last_lines: tuple[str, ...] = ()
     installation: Installation | None = None
     removal: Removal | None = None
+    lock: RuntimeLock | None = None
 
     @property
     def busy(self) -> bool:
@@ -50,6 +52,7 @@ class RuntimeState:
         try:
             require_space(plan, folder)
             steps = installation_steps(plan, folder, find_uv(folder), REQUIREMENTS)
+            self.lock = RuntimeLock(folder)
         except OSError as error:
             raise MeshwrightError(f"The folder {folder} cannot be written.", error.strerror or str(error),
                                   "Choose another folder for the engine.", Remedy.CHOOSE_FOLDER) from error
@@ -62,8 +65,13 @@ class RuntimeState:
         self._begin(Installation(folder, plan, steps, stamped=python is None), folder)
 
     def remove(self, folder: Path) -> None:
-        """Begin to delete what an installation made in the folder."""
+        """Begin to delete what an installation made in the folder. Raises MeshwrightError while another Blender changes
+        it."""
         self.look(folder)
+        try:
+            self.lock = RuntimeLock(folder)
+        except OSError as error:
+            raise unwritable_folder(folder, error) from error
         self.error, self.removal = None, Removal(folder)
 
     def cancel(self) -> None:
@@ -77,7 +85,15 @@ class RuntimeState:
             self._poll_installation(self.installation, installed)
         elif self.removal is not None:
             self._poll_removal(self.removal)
+        if not self.busy:
+            self.unlock()
         return self.busy
+
+    def unlock(self) -> None:
+        """Let other Blenders change the runtime."""
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
 
     def _begin(self, installation: Installation, folder: Path) -> None:
         self.folder, self.error, self.last_lines, self.installation = folder, None, (), installation

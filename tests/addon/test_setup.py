@@ -4,6 +4,7 @@
 import dataclasses
 import importlib.machinery
 import os
+import subprocess
 import sys
 import time
 import zipfile
@@ -21,6 +22,7 @@ from blender_addon.setup.installation import Installation, check_steps, installa
 from blender_addon.setup.panel import draw_runtime
 from blender_addon.setup.removal import Removal, size_of
 from blender_addon.setup.runtime import Condition, Plan, Stamp, condition, python_of, read_stamp, write_stamp
+from blender_addon.setup.runtime_lock import RuntimeLock
 
 H200 = "NVIDIA H200, 580.95.05, 9.0, 143771\n"
 PLAN = Plan(("torch==2.13.0", "pillow==13.0.0"), "cpu", 1000)
@@ -284,6 +286,39 @@ def test_a_removal_works_in_pieces(folder: Path) -> None:
     assert looks > 100
     assert not list(folder.iterdir())
     assert (outside / "file").exists(), "a link is removed, not what it leads to"
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+import tests.addon.conftest
+from blender_addon.setup.runtime_lock import RuntimeLock
+
+lock = RuntimeLock(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_one_blender_at_a_time_changes_a_runtime(folder: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", _HOLDER, str(folder)], cwd=Path(__file__).parents[2],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdin is not None
+    assert holder.stdout.readline() == b"held\n"
+    state = tasks.RuntimeState()
+    with pytest.raises(MeshwrightError, match="Another Blender"):
+        state.remove(folder)
+    assert not state.busy
+    holder.kill()
+    holder.wait(10)
+    holder.stdin.close()
+    state.remove(folder)
+    with pytest.raises(MeshwrightError, match="Another Blender"):
+        RuntimeLock(folder)
+    while state.poll(lambda python: None):
+        time.sleep(0.01)
+    RuntimeLock(folder).release()
+    assert not list(folder.iterdir())
 
 
 def test_the_environment_is_cleaned_but_ways_out_are_kept() -> None:

@@ -252,3 +252,15 @@ def test_another_object_goes_on_where_one_has_gone(scene: bpy.types.Scene, tmp_p
     bpy.data.objects.remove(items[0])
     report = deliver(folder)
     assert report.objects == ("right",) and "left no longer exists" in report.notes[0]
+
+
+def test_objects_that_are_gone_are_one_sentence(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    items = [hero(name) for name in ("left", "middle", "right")]
+    paints = [painted_mesh(item, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")[1] for item in items]
+    folder = finished_texture(tmp_path / "job-1", items, paints, tmp_path)
+    for item in items:
+        bpy.data.objects.remove(item)
+    assert deliver(folder).notes == (
+        "left, middle and right no longer exist. Their textures are saved as images left texture, middle texture, "
+        "right texture.",)
+    assert all(bpy.data.images[f"{name} texture"].use_fake_user for name in ("left", "middle", "right"))

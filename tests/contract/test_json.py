@@ -45,16 +45,17 @@ from backend.contract import (
     message_to_json,
 )
 from backend.contract.json_form import MAXIMUM_TEXT, from_json, to_json
+from backend.contract.plain_name import is_plain_name
 from backend.contract.result import ArtifactKind
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
-name = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", fullmatch=True)
+name = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,98}", fullmatch=True).filter(is_plain_name)
 whole = st.integers(-(2**53), 2**53)
 number = st.floats(allow_nan=False, allow_infinity=False)
 value = st.booleans() | whole | number | text
 parameters = st.dictionaries(text, value, max_size=4)
 artifacts = st.builds(
-    Artifact, text, st.sampled_from(typing.get_args(ArtifactKind)), text, st.sampled_from(typing.get_args(Role)), text,
+    Artifact, text, st.sampled_from(typing.get_args(ArtifactKind)), name, st.sampled_from(typing.get_args(Role)), text,
     st.none() | st.tuples(number, number, number), text, parameters)
 errors = st.builds(ErrorReport, text, text, text, st.none() | st.sampled_from(Remedy), text,
                    st.dictionaries(text, text, max_size=2))
@@ -67,7 +68,7 @@ requests = st.builds(
     st.dictionaries(text, st.lists(text, max_size=3).map(tuple), max_size=3), st.just(contract.VERSION))
 events = st.one_of(
     st.builds(Queued, name, whole), st.builds(Downloading, name, text, whole, whole), st.builds(Loading, name, text),
-    st.builds(StageProgress, name, text, whole, whole, number, st.none() | number), st.builds(Preview, name, text),
+    st.builds(StageProgress, name, text, whole, whole, number, st.none() | number), st.builds(Preview, name, name),
     st.builds(LogLine, name, text, text), st.builds(Done, name, results), st.builds(Failed, name, errors),
     st.builds(CancelledEvent, name))
 messages = st.one_of(st.builds(Submit, name, text), st.builds(Cancel, name), st.builds(FreeMemory),

@@ -144,4 +144,4 @@ def test_a_file_that_is_none_of_its_kind_is_refused(client: Client, slot: str, n
 def test_weights_are_downloaded_only_where_the_server_allows_it(client: Client) -> None:
     answer = client.put(f"/v1/jobs/{uuid.uuid4().hex}", json={"pipeline": "pottery", "task": "download_weights",
                                                               "weights": "glazed"})
-    assert answer.status_code == 403 and answer.json()["what"] == "This server downloads no weights."
+    assert answer.status_code == 403 and answer.json()["what"] == "This server does not offer Download Weights."

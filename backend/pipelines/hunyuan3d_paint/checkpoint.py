@@ -104,5 +104,5 @@ def read_scheduler(path: Path) -> UniPCMultistepScheduler:
         raise absent(path)
     try:
         return paint_scheduler(json.loads(path.read_text("utf-8")))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise damaged(path, error) from error

@@ -18,7 +18,7 @@ def read_configuration(path: Path, expected: Variant) -> Variant:
         raise absent(path)
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise PUBLISHED.error(f"{path.name} cannot be read.", "It is damaged.", str(error)) from error
     scheduler = _at(content, "scheduler", "target", default="")
     schedule = "consistency" if "Consistency" in str(scheduler) else "flow" if scheduler else expected.schedule

@@ -90,7 +90,7 @@ def read_config(folder: Path, name: str = "config.json", origin: Origin = PUBLIS
         raise origin.error(f"{label} is not there.", f"The folder {folder} does not hold it.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise origin.error(f"{label} cannot be read.", "It is damaged.", str(error)) from error
     if not isinstance(config, dict):
         raise origin.error(f"{label} cannot be read.", "It holds no configuration.")

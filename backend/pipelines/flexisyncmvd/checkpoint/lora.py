@@ -133,7 +133,7 @@ def _take_alphas(stored: Stored, layers: Mapping[str, _Matrices]) -> None:
     """PEFT writes alpha into the header and not next to the matrices."""
     try:
         header = json.loads(stored.remarks.get(_HEADER, "{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise stored.origin.error(f"{stored.name} cannot be read.", "Its header is damaged.", str(error)) from error
     for stem, matrices in layers.items():
         network, _, layer = stem.partition(".")

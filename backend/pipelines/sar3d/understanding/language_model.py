@@ -88,7 +88,7 @@ def load_language_model(
     try:
         settings = json.loads((folder / "config.json").read_text("utf-8"))
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _no_language_model(folder, str(error)) from error
     for own_class in ("architectures", "model_type"):
         settings.pop(own_class, None)
