@@ -47,7 +47,7 @@ from .spec_rules import check_spec
 from .task_spec import Delivery, InputSpec, MeshNeed, Preset, Selection, StageSpec, TaskSpec
 from .version import VERSION
 from .weight_set import Component, WeightFile, WeightSet
-from .whole_file import replace_whole, write_text_whole
+from .whole_file import replace_preview, replace_whole, write_text_whole
 
 __all__ = [
     "DOWNLOAD_WEIGHTS",
@@ -114,6 +114,7 @@ __all__ = [
     "line_of",
     "message_from_json",
     "message_to_json",
+    "replace_preview",
     "replace_whole",
     "unwritable_folder",
     "write_text_whole",
