@@ -10,6 +10,7 @@ from .accelerator import Accelerator, current_platform, detect, pick_build, read
 from .installation import Installation, check_steps, installation_steps, require_space
 from .removal import Removal
 from .runtime import REQUIREMENTS, Condition, Plan, condition, make_plan, python_of, read_requirements
+from .system_check import require_system
 from .uv_binary import find_uv
 
 
@@ -38,7 +39,8 @@ class RuntimeState:
         self.condition, self.words = condition(folder)
 
     def plan(self) -> Plan:
-        """What would be installed here. Looks at the GPU: up to five seconds. Raises MeshwrightError."""
+        """What would be installed here. Looks at the system and the GPU: up to five seconds. Raises MeshwrightError."""
+        require_system()
         self.accelerator = detect()
         plan = make_plan(pick_build(self.accelerator, current_platform(), read_table()))
         self.note = plan.note
@@ -56,7 +58,11 @@ class RuntimeState:
         self._begin(Installation(folder, plan, steps), folder)
 
     def check(self, folder: Path, python: Path | None = None) -> None:
-        """Begin to import everything once: with the folder's own Python, or with one that the artist chose."""
+        """Begin to import everything once: with the folder's own Python, or with one that the artist chose.
+
+        Raises MeshwrightError where the system lacks what it needs.
+        """
+        require_system()
         plan = Plan(read_requirements(REQUIREMENTS), "", 0)
         steps = check_steps(plan, python or python_of(folder))
         self._begin(Installation(folder, plan, steps, stamped=python is None), folder)
