@@ -28,7 +28,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ADDON, BACKEND, WHEELS = HERE / "blender_addon", HERE / "backend", HERE / "wheels"
-PLATFORMS = ("linux-x64", "windows-x64", "macos-arm64", "macos-x64")
+PLATFORMS = ("linux-x64", "windows-x64", "macos-arm64")
+"""Where torch has a build: none is made for Intel Macs any more."""
 LARGEST = 60_000_000
 """Bytes of a zip. What is larger does not belong into it."""
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: builds must not differ by their hour

@@ -3,6 +3,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["relay"]:
@@ -15,6 +16,10 @@ if __name__ == "__main__":
     # An operator that torch lacks for Apple's GPUs then runs on the CPU, slowly, instead of ending the job. Read when
     # torch loads; `tests/pretend_mps.py` knows of no such operator in any pipeline.
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    # Compiled kernels lie with the engine, not in the home folder, whose path a compiler may not be able to read.
+    engine = Path(sys.prefix).parent
+    if (engine / "runtime.json").is_file():
+        os.environ.setdefault("WARP_CACHE_PATH", str(engine / "warp"))
     # What transformers says while it loads concerns programmers: which of two classes it takes without torchvision.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(main(sys.argv[1:]))

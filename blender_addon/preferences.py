@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import bpy
+import numpy as np
 
 from .backend.pipelines import registry
 from .connection import WorkerSettings
@@ -21,6 +22,8 @@ from .server_access.token_file import token_file
 ADDON: str = __package__
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"
 IN_PROCESS_VARIABLE = "MESHWRIGHT_IN_PROCESS"
+OLDEST_NUMPY = (1, 25)
+"""What scipy and scikit-image are built for. Blender 4.2 has 1.24, newer ones 1.26."""
 
 
 def own() -> bpy.types.AddonPreferences:
@@ -129,14 +132,26 @@ def backend_complaint() -> str:
     if runs_on_server():
         return server_complaint()
     if runs_in_process():
-        return "" if torch_is_importable() else "Blender's own Python has no torch: run jobs in a separate process"
+        return in_process_complaint()
     return "" if backend_python() else "Install the AI engine first: see the top of this tab"
 
 
 @functools.cache
-def torch_is_importable() -> bool:
-    """Whether this Python has torch. Looks at the disk once a session."""
-    return importlib.util.find_spec("torch") is not None
+def in_process_complaint() -> str:
+    """Why jobs cannot run in this Python, or "". Looks at the disk once a session."""
+    if numpy_version() < OLDEST_NUMPY:
+        needed = ".".join(map(str, OLDEST_NUMPY))
+        return (f"Blender {bpy.app.version_string} brings a numpy before {needed}, which the engine needs: "
+                "run jobs in a separate process")
+    if importlib.util.find_spec("torch") is None:
+        return "Blender's own Python has no torch: run jobs in a separate process"
+    return ""
+
+
+def numpy_version() -> tuple[int, int]:
+    """Major and minor of this Python's numpy."""
+    major, minor = np.__version__.split(".")[:2]
+    return int(major), int(minor)
 
 
 def worker_settings() -> WorkerSettings | None:

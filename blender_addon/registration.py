@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, status_bar, task_classes
+from . import (
+    deliver,
+    earlier_files,
+    job_images,
+    jobs,
+    opened_file,
+    operators,
+    panels,
+    preferences,
+    status_bar,
+    task_classes,
+)
 from .backend.contract.scratch import remove_dead_scratch
 from .backend.pipelines import registry
 from .gallery import page, state
@@ -40,6 +51,7 @@ def register() -> None:
     registry.use_workflows(preferences.workflows_folder())
     task_classes.register(CLASSES, preferences.pipelines_folder())
     variants.register()
+    earlier_files.register()
     opened_file.register()  # before the queue, whose handler asks which file is open
     jobs.register(deliver.delivering, deliver.blocked, preferences.worker_settings, ended=state.refresh,
                   show=_show, jobs_folder=preferences.jobs_folder())
@@ -62,6 +74,7 @@ def unregister() -> None:
     deliver.preview.unregister()
     jobs.unregister()
     opened_file.unregister()
+    earlier_files.unregister()
     setup_operators.stop()
     server_operators.stop()
     variants.unregister()

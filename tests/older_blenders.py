@@ -26,6 +26,7 @@ INSTALL_SECONDS, SUITE_SECONDS = 900, 900
 SELECTION = (
     "test_package.py",  # the zip, its installation, registration, what is left behind
     "test_capture.py", "test_deliver.py", "test_replacement.py",
+    "test_api_names.py", "test_older_files.py",  # where versions differ
     "test_operators.py", "test_remesh.py", "test_texture_run.py",  # jobs through the real worker
 )
 LIBRARIES = ("pytest", "pytest-timeout", "pillow", "psutil")

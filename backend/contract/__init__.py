@@ -48,7 +48,7 @@ from .task_spec import Delivery, InputSpec, MeshNeed, Preset, Selection, StageSp
 from .version import VERSION
 from .weight_set import Component, WeightFile, WeightSet
 from .weights_tasks import DOWNLOAD_WEIGHTS, IMPORT_WEIGHTS, REMOVE_WEIGHTS, VERIFY_WEIGHTS, WEIGHTS_TASKS
-from .whole_file import replace_whole, write_text_whole
+from .whole_file import replace_preview, replace_whole, write_text_whole
 
 __all__ = [
     "DOWNLOAD_WEIGHTS",
@@ -119,6 +119,7 @@ __all__ = [
     "line_of",
     "message_from_json",
     "message_to_json",
+    "replace_preview",
     "replace_whole",
     "unwritable_folder",
     "write_text_whole",

@@ -31,7 +31,8 @@ def serve(settings: Settings) -> NoReturn:
     channel.send(replace(worker.ready(), heartbeat=True))
     while worker.wait():
         worker.run_next()
-    # Everything is written. The interpreter's own way out would take apart torch and diffusers, for seconds.
+    channel.finish()
+    # The interpreter's own way out would take apart torch and diffusers, for seconds.
     os._exit(0)
 
 

@@ -4,10 +4,10 @@
 import io
 import os
 import sys
-import threading
 from collections.abc import Iterator
 
 from ..contract import MAXIMUM_LINE_BYTES, Event, Message, line_of
+from .sender import Sender
 
 CHUNK_BYTES = 65536
 
@@ -28,17 +28,20 @@ class Channel:
         os.dup2(null, 0)
         os.close(null)
         sys.stdout = sys.stderr
-        self._lock = threading.Lock()
+        self._sender = Sender(self._write)
 
     def send(self, item: Event | Message) -> None:
-        """Write one line, from any thread. The end of the parent is noticed by `lines`, not here."""
+        """Have one line sent, from any thread, without waiting. The end of the parent is noticed by `lines`."""
+        self._sender.send(item)
+
+    def finish(self) -> None:
+        """Wait for the last lines to be sent, but not for long: for the end of the process."""
+        self._sender.finish()
+
+    def _write(self, item: Event | Message) -> None:
         line = memoryview(line_of(item))
-        with self._lock:
-            try:
-                while line:
-                    line = line[self._output.write(line):]
-            except OSError:  # EPIPE; Windows has other codes for the same
-                return
+        while line:
+            line = line[self._output.write(line):]
 
     def lines(self) -> Iterator[bytes]:
         """Lines as they arrive; ends when the other side has closed its end or has ended.

@@ -33,7 +33,7 @@ def baked_texture(item: bpy.types.Object, which: MeshSource, uv_layer: str, name
         raise BadInput(f"{name} has no texture to follow.", "It has no material.",
                        "Give it one, or follow something else than the texture so far.")
     with _studio(item, which) as studio:
-        images = _images([material.node_tree for material in studio.mesh.materials if material])
+        images = _images([material.node_tree for material in studio.mesh.materials if material and material.node_tree])
         widest = max((max(image.size) for image in images), default=USUAL)
         side = min(max(widest, SMALLEST), LARGEST)
         studio.image.scale(side, side)

@@ -5,6 +5,8 @@ An image that lies unchanged in a file, on disk or packed, is taken byte for byt
 depth reach the worker as they are. Everything else (painted, generated, rendered, floating point) is written as PNG.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -54,17 +56,27 @@ def _suffix(content: bytes) -> str | None:
 
 def _rendered(image: bpy.types.Image, path: Path, scene: bpy.types.Scene) -> str:
     """The Render Result as the artist sees it, with its transparency."""
-    copied = scene.render.image_settings
-    kept = copied.file_format, copied.color_mode, copied.color_depth
     try:
-        copied.file_format, copied.color_mode, copied.color_depth = "PNG", "RGBA", "8"
-        image.save_render(str(path), scene=scene)
+        with _output_as_png(scene.render.image_settings):
+            image.save_render(str(path), scene=scene)
     except RuntimeError as error:
         raise BadInput("There is no rendered image.", str(error).strip(), "Render one first (F12).") from error
-    finally:
-        copied.file_format, copied.color_mode = kept[:2]
-        copied.color_depth = kept[2]
     return path.name
+
+
+@contextmanager
+def _output_as_png(settings: bpy.types.ImageFormatSettings) -> Iterator[None]:
+    """The scene's output is PNG with alpha meanwhile. From 5.0 on a kind of media comes before its formats."""
+    names = (*(("media_type",) if hasattr(settings, "media_type") else ()), "file_format", "color_mode", "color_depth")
+    kept = [(name, getattr(settings, name)) for name in names]
+    as_png = {"media_type": "IMAGE", "file_format": "PNG", "color_mode": "RGBA", "color_depth": "8"}
+    try:
+        for name in names:
+            setattr(settings, name, as_png[name])
+        yield
+    finally:
+        for name, value in kept:
+            setattr(settings, name, value)
 
 
 def _from_pixels(image: bpy.types.Image, path: Path) -> str:

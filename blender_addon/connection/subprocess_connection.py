@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from ..backend.contract import (
     BadInput,
@@ -21,6 +21,7 @@ from ..backend.contract import (
     line_of,
 )
 from ..backend.worker_client import WorkerSettings, command_line, environment
+from ..process_tree import ProcessTree
 from .pipe_reading import LineReader
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,14 @@ class SubprocessConnection:
     def start(self) -> None:
         """Start the child. Raises MeshwrightError when its Python cannot be run. Call it in the main thread."""
         try:
-            self._process = subprocess.Popen(
+            self._tree = ProcessTree(
                 command_line(self._settings), cwd=self._settings.root, env=environment(self._settings),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, **_own_group())
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
         except OSError as error:
             raise MeshwrightError("The engine's Python cannot be started.",
                                   f"{self._settings.python}: {error.strerror or error}.",
                                   "Install the engine in the preferences.", Remedy.OPEN_PREFERENCES) from error
+        self._process = self._tree.process
         survive_broken_pipes()
         self._input = cast(IO[bytes], self._process.stdin)
         if sys.platform != "win32":  # there a small message into a pipe that the child reads all the time goes through
@@ -101,13 +103,14 @@ class SubprocessConnection:
 
     def terminate(self) -> None:
         """SIGTERM to the child and what it started; on Windows this is already `kill`."""
-        self._signal(signal.SIGTERM)
+        if self._process is not None:
+            self._tree.end(force=False)
 
     def kill(self) -> None:
         """SIGKILL to the child and what it started; its last words are read and the pipes closed."""
         if self._process is None:
             return
-        self._signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+        self._tree.end(force=True)
         try:
             self._process.wait(REAP_SECONDS)
         except subprocess.TimeoutExpired:  # stuck in a driver; the system takes it away when that returns
@@ -125,17 +128,6 @@ class SubprocessConnection:
     def exit_status(self) -> int | None:
         """The child's exit code, a signal as a negative number; None while it runs."""
         return self._process.poll() if self._process else None
-
-    def _signal(self, number: int) -> None:
-        if self._process is None or self._process.poll() is not None:
-            return
-        if sys.platform == "win32":
-            self._process.terminate()
-            return
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            log.debug("The worker had ended before signal %d", number)
 
     def _write(self) -> None:
         if not self._unsent or self._input.closed:
@@ -176,9 +168,3 @@ def survive_broken_pipes() -> None:
     if sys.platform != "win32" and signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
-
-def _own_group() -> dict[str, Any]:
-    """Keep a Ctrl-C in Blender's terminal from the child, and the child's window from the artist."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    return {"start_new_session": True}

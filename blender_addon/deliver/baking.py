@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend.contract import BadInput, MeshwrightError
 from ..capture.unwrapping import smart_uvs
-from ..materials.node_trees import colored_material
+from ..materials.node_trees import colored_material, copied_material
 from ..names import fitted
 from .scene import hide, unhide
 
@@ -98,11 +98,7 @@ def _has_map(material: bpy.types.Material) -> bool:
 def _copied(material: bpy.types.Material | None, name: str) -> bpy.types.Material:
     if material is None:
         return colored_material(name, None)
-    copy = material.copy()
-    copy.name = fitted(material.name, " baked")
-    if bpy.app.version < (5, 0, 0):  # from 5.0 on materials always have nodes
-        copy.use_nodes = True
-    return copy
+    return copied_material(material, fitted(material.name, " baked"))
 
 
 def _image_node(material: bpy.types.Material, image: bpy.types.Image, uv_layer: str) -> bpy.types.Node:

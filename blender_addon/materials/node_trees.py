@@ -130,7 +130,8 @@ def material_under(material: bpy.types.Material) -> bpy.types.Material | None:
 
 def remove_material(material: bpy.types.Material) -> None:
     """Delete a material, and those of its images that nothing else uses."""
-    images = {node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE" and node.image}
+    nodes = material.node_tree.nodes if material.node_tree else ()
+    images = {node.image for node in nodes if node.type == "TEX_IMAGE" and node.image}
     bpy.data.materials.remove(material)
     for image in images:
         if not image.users:
@@ -146,13 +147,25 @@ def plain_material(name: str) -> bpy.types.Material:
 
 
 def copied_material(under: bpy.types.Material, name: str) -> bpy.types.Material:
-    """A copy of the material under this name, with nodes."""
+    """A copy of the material under this name, with nodes: those of the surface that a material without nodes shows."""
     material = under.copy()
     material.name = name
     if bpy.app.version < (5, 0, 0) and not material.use_nodes:
         material.use_nodes = True
-        _shader(material).inputs["Base Color"].default_value = under.diffuse_color
+        _show_plain_surface(material)
     return material
+
+
+def _show_plain_surface(material: bpy.types.Material) -> None:
+    """Replace its nodes, which were not in use, by a surface of the viewport's color, roughness and metallic."""
+    tree = material.node_tree
+    tree.nodes.clear()
+    shader, output = tree.nodes.new("ShaderNodeBsdfPrincipled"), tree.nodes.new("ShaderNodeOutputMaterial")
+    output.location = _ROW, 0
+    tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+    shader.inputs["Base Color"].default_value = material.diffuse_color
+    shader.inputs["Roughness"].default_value = material.roughness
+    shader.inputs["Metallic"].default_value = material.metallic
 
 
 def _shader(material: bpy.types.Material) -> bpy.types.Node:

@@ -5,12 +5,12 @@ A file needs neither threads nor non-blocking pipes, is the same on every system
 """
 
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from ..process_tree import ProcessTree
 
 _PATIENCE = 2.0  # seconds between asking a child to end and ending it
 _KEPT = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_HTTP_TIMEOUT",
@@ -33,22 +33,17 @@ class ChildProcess:
         self._position = log.stat().st_size if log.is_file() else 0
         self._rest = b""
         self._asked_to_end: float | None = None
-        if sys.platform == "win32":
-            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-        else:
-            flags = 0
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
+            self._tree = ProcessTree(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder,
-                env={**clean_environment(os.environ), **extra}, start_new_session=not flags,
-                creationflags=flags,
+                env={**clean_environment(os.environ), **extra},
             )
 
     def poll(self) -> tuple[list[str], int | None]:
         """The lines that are new, and the exit status once the process has ended."""
-        status = self._process.poll()  # before reading, so that nothing written before the end is missed
+        status = self._tree.process.poll()  # before reading, so that nothing written before the end is missed
         if status is None and self._asked_to_end is not None and time.monotonic() > self._asked_to_end + _PATIENCE:
-            self._signal(force=True)
+            self._tree.end(force=True)
         with self._log.open("rb") as file:
             file.seek(self._position)
             fresh = file.read()
@@ -63,17 +58,9 @@ class ChildProcess:
         """Ask the process and its children to end; `poll` kills them when they have not after two seconds."""
         if self._asked_to_end is None:
             self._asked_to_end = time.monotonic()
-            self._signal(force=False)
+            self._tree.end(force=False)
 
     def kill(self) -> None:
         """End it now and wait: for Blender's own end."""
-        self._signal(force=True)
-        self._process.wait()
-
-    def _signal(self, force: bool) -> None:
-        if self._process.poll() is not None:
-            return
-        if os.name == "nt":
-            self._process.kill() if force else self._process.terminate()
-            return
-        os.killpg(self._process.pid, signal.SIGKILL if force else signal.SIGTERM)
+        self._tree.end(force=True)
+        self._tree.process.wait()

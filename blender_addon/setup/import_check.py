@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run by the backend's Python, not by Blender's: import what is named, compute once on the GPU, tell it as JSON.
+"""Run by the engine's Python, not by Blender's: import what is named, run one kernel of torch and one of warp.
 
-    python -I import_check.py torch diffusers ...
+    python -I import_check.py ADDON torch diffusers ...
 
-The last line on stdout is {"python", "versions": {name: version}, "device", "failures": {name: reason}}; the exit
-status is 0 only when nothing failed.
+ADDON is the folder that contains `backend`. The last line on stdout is {"python", "versions": {name: version},
+"device", "failures": {name: reason}}; the exit status is 0 only when nothing failed. A GPU that warp cannot use is no
+failure: next to the device it is said where rendering and baking run then.
 """
 
 import importlib
 import importlib.metadata
 import json
-import os
+import logging
 import sys
 import time
+from typing import Any
+
+SIDE = 512
 
 
 def check(names: list[str]) -> dict[str, object]:
@@ -28,26 +32,42 @@ def check(names: list[str]) -> dict[str, object]:
     device = "unknown"
     if "torch" in versions:
         try:
-            device = compute_once()
-        except RuntimeError as error:
-            failures["GPU"] = str(error)
+            device = run_kernels("warp-lang" in versions)
+        except Exception as error:  # noqa: BLE001 - a driver that does not fit ends in errors of many kinds
+            failures["GPU"] = f"{type(error).__name__}: {error}"
     return {"python": sys.version.split()[0], "versions": versions, "device": device, "failures": failures}
 
 
-def compute_once() -> str:
-    """Multiply two matrices where the backend will compute; returns the device's name and the seconds it took."""
+def run_kernels(with_warp: bool) -> str:
+    """The device's name, the seconds that both kernels took, and where warp's ran if that is another device.
+
+    Raises RuntimeError for a wrong result.
+    """
     torch = importlib.import_module("torch")
-    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     begin = time.monotonic()
-    matrix = torch.ones((512, 512), device=device)
-    if (matrix @ matrix).sum().item() != 512.0**3:
+    matrix = torch.ones((SIDE, SIDE), device=device)
+    if (matrix @ matrix).sum().item() != SIDE**3:
         raise RuntimeError(f"a product of matrices on {device} is wrong")
-    name = torch.cuda.get_device_name() if device == "cuda" else device
-    return f"{name} ({time.monotonic() - begin:.2f} s)"
+    apart = run_warp(torch, device) if with_warp else ""
+    name = torch.cuda.get_device_name() if device == "cuda:0" else device
+    return f"{name} ({time.monotonic() - begin:.2f} s){apart}"
+
+
+def run_warp(torch: Any, device: str) -> str:
+    """Sort numbers with warp where the engine would for networks on `device`; "" if that is the same device."""
+    library_devices = importlib.import_module("backend.geometry.library_devices")
+    sorting = importlib.import_module("backend.geometry.projection.sorting")
+    where = library_devices.warp_device(device)
+    ordered, _ = sorting.sort_keys(torch.arange(SIDE - 1, -1, -1, device=where), SIDE)
+    if not torch.equal(ordered, torch.arange(SIDE, device=where)):
+        raise RuntimeError(f"warp's sorting on {where} is wrong")
+    return "" if where == torch.device(device) else f"; rendering and baking on {where}"
 
 
 if __name__ == "__main__":
-    os.environ["NUMBA_DISABLE_JIT"] = "1"  # rembg's imports would compile for a minute what the backend never calls
-    report = check(sys.argv[1:])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # on stderr: why warp does not use a GPU
+    sys.path.append(sys.argv[1])
+    report = check(sys.argv[2:])
     sys.stdout.write(json.dumps(report) + "\n")
     sys.exit(bool(report["failures"]))

@@ -13,8 +13,9 @@ from typing import Literal
 
 from ..backend.contract import ErrorReport, MeshwrightError, Remedy
 from .child_process import ChildProcess
+from .known_failures import explain
 from .removal import size_of
-from .runtime import CHECK_SCRIPT, CheckReport, Plan, Stamp, python_of, read_check, read_stamp, write_stamp
+from .runtime import ADDON, CHECK_SCRIPT, CheckReport, Plan, Stamp, python_of, read_check, read_stamp, write_stamp
 
 State = Literal["running", "done", "failed", "cancelled"]
 RESERVE = 1_000_000_000
@@ -49,7 +50,7 @@ def installation_steps(plan: Plan, folder: Path, uv: Path, requirements: Path) -
 
 def check_steps(plan: Plan, python: Path) -> tuple[Step, ...]:
     """Only the import check."""
-    return (Step("check", "Checking", (str(python), "-I", str(CHECK_SCRIPT), *plan.checked), 0.05),)
+    return (Step("check", "Checking", (str(python), "-I", str(CHECK_SCRIPT), str(ADDON), *plan.checked), 0.05),)
 
 
 class Installation:
@@ -154,6 +155,7 @@ class Installation:
         self._lines, self._wanted, self._arrived = [], {}, {}
         # The cache and the Python stay in the artist's folder. Without colors and moving bars uv prints plain lines.
         extra = {"UV_CACHE_DIR": str(self._folder / "cache"), "UV_PYTHON_INSTALL_DIR": str(self._folder / "python"),
+                 "WARP_CACHE_PATH": str(self._folder / "warp"),
                  "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
         self._child = ChildProcess(self._steps[self._index].command, self._log, self._folder, extra)
 
@@ -190,7 +192,7 @@ class Installation:
     def _fail(self, why: str) -> None:
         label = self._steps[max(self._index, 0)].label
         self.state = "failed"
-        self.error = ErrorReport(
+        self.error = explain(f"{label} failed.", [*self._lines, why]) or ErrorReport(
             f"{label} failed.", why,
             "Check the network and the disk, then repair: downloaded files are kept. The log is in the engine's folder."
             if self.installs else "Repair the engine, or choose another Python.",

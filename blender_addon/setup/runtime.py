@@ -5,6 +5,7 @@
     <folder>/python/       the Python that uv fetched for it
     <folder>/cache/        uv's cache: what makes an interrupted installation go on, and a repair fast
     <folder>/bin/          uv itself
+    <folder>/warp/         kernels that warp has compiled for this computer
     <folder>/runtime.json  the stamp
     <folder>/installation.log, check.log
 """
@@ -24,11 +25,12 @@ from .accelerator import TorchBuild
 PYTHON_VERSION = "3.11"
 """What uv is asked for: the version that the tests run with."""
 
-OWN_NAMES = ("env", "python", "cache", "bin", "runtime.json", "installation.log", "check.log")
+OWN_NAMES = ("env", "python", "cache", "bin", "warp", "runtime.json", "installation.log", "check.log")
 """All that an installation makes, and all that a removal removes."""
 
 CHECK_SCRIPT = Path(__file__).with_name("import_check.py")
-REQUIREMENTS = Path(__file__).parents[1] / "backend" / "requirements.txt"
+ADDON = Path(__file__).parents[1]
+REQUIREMENTS = ADDON / "backend" / "requirements.txt"
 _STAMP = "runtime.json"
 _MODULES = {"pillow": "PIL", "scikit-image": "skimage", "opencv-python-headless": "cv2", "python-fcl": "fcl",
             "warp-lang": "warp", "fast-simplification": "fast_simplification", "PyYAML": "yaml"}

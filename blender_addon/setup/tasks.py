@@ -11,6 +11,7 @@ from .installation import Installation, check_steps, installation_steps, require
 from .removal import Removal
 from .runtime import REQUIREMENTS, Condition, Plan, condition, make_plan, python_of, read_requirements
 from .runtime_lock import RuntimeLock
+from .system_check import require_system
 from .uv_binary import find_uv
 
 
@@ -40,7 +41,8 @@ class RuntimeState:
         self.condition, self.words = condition(folder)
 
     def plan(self) -> Plan:
-        """What would be installed here. Looks at the GPU: up to five seconds. Raises MeshwrightError."""
+        """What would be installed here. Looks at the system and the GPU: up to five seconds. Raises MeshwrightError."""
+        require_system()
         self.accelerator = detect()
         plan = make_plan(pick_build(self.accelerator, current_platform(), read_table()))
         self.note = plan.note
@@ -59,7 +61,11 @@ class RuntimeState:
         self._begin(Installation(folder, plan, steps), folder)
 
     def check(self, folder: Path, python: Path | None = None) -> None:
-        """Begin to import everything once: with the folder's own Python, or with one that the artist chose."""
+        """Begin to import everything once: with the folder's own Python, or with one that the artist chose.
+
+        Raises MeshwrightError where the system lacks what it needs.
+        """
+        require_system()
         plan = Plan(read_requirements(REQUIREMENTS), "", 0)
         steps = check_steps(plan, python or python_of(folder))
         self._begin(Installation(folder, plan, steps, stamped=python is None), folder)

@@ -236,7 +236,7 @@ def test_a_dead_child_ends_no_program_in_which_broken_pipes_are_deadly(tmp_path:
     """As in Blender 4.2 and 4.3, whose Python leaves SIGPIPE at its default. The bpy module ignores it."""
     package = tmp_path / "zipped"
     package.mkdir()
-    for name in ("connection", "backend"):
+    for name in ("connection", "process_tree.py", "bound_child.py", "backend"):
         (package / name).symlink_to(REPOSITORY / ("" if name == "backend" else "blender_addon") / name)
     child = tmp_path / "child.sh"  # no Python, which would set the signal itself
     child.write_text("#!/bin/sh\ngrep SigIgn /proc/self/status >&2\n")

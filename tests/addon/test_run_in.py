@@ -55,7 +55,7 @@ def test_without_torch_the_button_says_so(desk: Extension, monkeypatch: pytest.M
     preferences = desk.module("preferences")
     monkeypatch.setenv("MESHWRIGHT_IN_PROCESS", "1")
     assert bpy.ops.meshwright.partpacker_generate_parts.poll()
-    monkeypatch.setattr(preferences, "torch_is_importable", lambda: False)
+    monkeypatch.setattr(preferences, "in_process_complaint", lambda: "Blender's own Python has no torch")
     assert "has no torch" in refusal("partpacker_generate_parts")
     assert preferences.worker_settings() is None
     monkeypatch.setenv("MESHWRIGHT_IN_PROCESS", "0")

@@ -374,4 +374,4 @@ def test_a_full_disk_while_installing(folder: Path, requirements: Path, tmp_path
     run = begin(folder, tmp_path / "uv", requirements)
     drive(run)
     assert run.state == "failed" and run.error is not None
-    assert "No space left on device" in run.error.why
+    assert run.error.why == "The disk is full." and run.error.remedy is Remedy.CHOOSE_FOLDER

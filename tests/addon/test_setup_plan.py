@@ -25,12 +25,17 @@ TOO_OLD = "Tesla K80, 470.256.02, 3.7, 11441\n"
 
 @pytest.mark.parametrize(("smi", "platform", "build", "words"), [
     (H200, "linux-x64", "cu130", ""),
-    (H200.replace("580.95.05", "560.94"), "windows-x64", "cu126", ""),
-    (ANCIENT, "linux-x64", "cu126", ""),
+    (H200.replace("580.95.05", "560.94"), "windows-x64", "cu126", "on the CPU: update the driver to 580"),
+    (ANCIENT, "linux-x64", "cu126", "need compute capability 7.5"),
+    (ANCIENT.replace("535.183.01", "581.15"), "windows-x64", "cu126", "need compute capability 7.5"),
+    ("NVIDIA GeForce RTX 3060, 566.36, 8.6, 12288\n", "windows-x64", "cu126", "update the driver to 580"),
+    ("NVIDIA GeForce RTX 5070, 572.16, 12.0, 12227\n", "windows-x64", "cpu", "update it to 580"),
+    ("NVIDIA GB10, 580.95.05, 12.1, [N/A]\n", "linux-x64", "cu130", ""),
+    ("NVIDIA GeForce GTX 970, 391.35, [N/A], 4096\n", "windows-x64", "cpu", "does not say what it can do"),
     (NEW_CARD_OLD_DRIVER, "linux-x64", "cpu", "update it to 580"),
     (NEW_CARD_OLD_DRIVER.replace("570.86.10", "581.15"), "windows-x64", "cu130", ""),
     (TOO_OLD, "linux-x64", "cpu", "compute capability 3.7"),
-    (H200 + ANCIENT.replace("535.183.01", "580.95.05"), "linux-x64", "cu126", ""),
+    (H200 + ANCIENT.replace("535.183.01", "580.95.05"), "linux-x64", "cu126", "on the CPU for NVIDIA GeForce GTX 1080"),
     (H200 + TOO_OLD.replace("470.256.02", "580.95.05"), "linux-x64", "cu130", "Not used: Tesla K80"),
 ])
 def test_the_driver_and_the_gpu_pick_the_build(smi: str, platform: str, build: str, words: str) -> None:
@@ -54,10 +59,41 @@ def test_machines_that_torch_has_left() -> None:
     assert "CPU" in pick_build(Accelerator("amd"), "windows-x64", read_table()).note
 
 
+@pytest.mark.parametrize(("adapters", "kind", "note"), [
+    (["AMD Radeon RX 7900 XTX"], "amd", "no build for AMD Radeon RX 7900 XTX here"),
+    (["Intel(R) Arc(TM) A770 Graphics"], "cpu", "no build for Intel(R) Arc(TM) A770"),
+    (["Intel(R) UHD Graphics", "NVIDIA GeForce RTX 4070"], "nvidia", "RTX 4070 was found, but its driver"),
+    ([], "cpu", ""),
+])
+def test_gpus_that_are_not_used_are_named(adapters: list[str], kind: str, note: str) -> None:
+    found = accelerator._without_nvidia(adapters)
+    picked = pick_build(found, "windows-x64", read_table())
+    assert (found.kind, picked.name) == (kind, "cpu") and note in picked.note and bool(note) == bool(picked.note)
+
+
+def test_the_table_says_what_the_pinned_warp_can_do() -> None:
+    """Every GPU of every row is one that warp has code for, or one that the note names."""
+    import warp as wp
+
+    table, major = read_table(), wp.get_cuda_toolkit_version()[0]
+    assert round(table.warp["compute"] * 10) == min(wp.get_cuda_supported_archs())
+    assert (major, table.warp["driver"]) == (13, "580"), "the oldest driver of CUDA 13"
+    for row in table.builds:
+        if row["accelerator"] != "nvidia":
+            continue
+        for compute in sorted({*row["compute"], table.warp["compute"]}):
+            for driver in (row["driver"], table.warp["driver"]):
+                gpu = Gpu("GPU", max(driver, row["driver"], key=accelerator._numbers), compute, 8192)
+                note = " ".join(accelerator._why_not_warp((gpu,), row, table.warp))
+                runs = compute * 10 >= min(wp.get_cuda_supported_archs()) and (
+                    accelerator._numbers(gpu.driver) >= accelerator._numbers(table.warp["driver"]))
+                assert runs == (not note), (gpu, note)
+
+
 def test_nvidia_smi_is_read_and_its_complaints_are_not() -> None:
     assert parse_nvidia_smi(H200) == (Gpu("NVIDIA H200", "580.95.05", 9.0, 143771),)
     for complaint in ("", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
-                      "No devices were found\n", "A, B, [N/A], [N/A]\n"):
+                      "No devices were found\n", "A, B, [N/A], [N/A]\n", "A, [N/A], 9.0, 1\n"):
         assert parse_nvidia_smi(complaint) == ()
 
 
@@ -94,7 +130,7 @@ def test_room_on_the_disk(tmp_path: Path) -> None:
 def test_the_wheels_in_the_zip_serve_every_python() -> None:
     wheels = tomllib.loads((REPOSITORY / "wheels" / "wheels.lock").read_text(encoding="utf-8"))["wheel"]
     served = [platform for wheel in wheels for platform in wheel["platforms"]]
-    assert sorted(served) == ["linux-x64", "macos-arm64", "macos-x64", "windows-x64"]
+    assert sorted(served) == ["linux-x64", "macos-arm64", "windows-x64"]
     for wheel in wheels:
         name, version, python, abi, _ = wheel["file"].removesuffix(".whl").split("-")
         assert (name, version, python, abi) == (wheel["name"], wheel["version"], "py3", "none")

@@ -20,7 +20,7 @@ from ...contract import (
     Resources,
     Result,
     WeightSet,
-    replace_whole,
+    replace_preview,
 )
 from ...geometry.frames import blender_to_y_up
 from ...painting.alpha import paint_alpha
@@ -179,7 +179,7 @@ class _Previews:
 
 def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
     """Blender may be reading the last one: the file is there whole or not at all."""
-    with replace_whole(folder.outputs / SHEET) as draft:
+    with replace_preview(folder.outputs / SHEET) as draft:
         sheet.save(draft)
     progress.preview(SHEET)
 

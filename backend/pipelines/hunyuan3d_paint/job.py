@@ -20,6 +20,7 @@ from ...contract import (
     Result,
     Role,
     WeightSet,
+    replace_preview,
 )
 from ...geometry.frames import blender_to_y_up
 from ...painting.alpha import paint_alpha
@@ -121,9 +122,8 @@ class _Previews:
     def __call__(self, images: Tensor) -> None:
         sheet = contact_sheet(images.permute(0, 3, 1, 2) / 255.0)
         # Blender may be reading the last one: the file is there whole or not at all.
-        draft = self._folder.outputs / f"draft.{SHEET}"
-        sheet.save(draft)
-        draft.replace(self._folder.outputs / SHEET)
+        with replace_preview(self._folder.outputs / SHEET) as draft:
+            sheet.save(draft)
         self._progress.preview(SHEET)
 
 

@@ -167,7 +167,7 @@ def _preview(pipeline: HunyuanShapePipeline, folder: JobFolder, progress: Progre
                 pipeline.evaluate_field(pipeline.decode(latent), resolution, "hierarchical")
             )
             mesh.with_vertices(y_up_to_blender(mesh.vertices)).write(folder.outputs / PREVIEW_FILE)
-        except MeshwrightError as error:
+        except (MeshwrightError, OSError) as error:
             logger.info("No preview: %s", error)
         else:
             progress.preview(PREVIEW_FILE)
