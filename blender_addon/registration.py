@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, task_classes
+from . import deliver, job_images, jobs, menus, opened_file, operators, panels, preferences, task_classes
 from .backend.contract.scratch import remove_dead_scratch
 from .backend.pipelines import registry
 from .gallery import page, state
@@ -22,6 +22,7 @@ CLASSES = (
     *server_operators.CLASSES,
     *operators.CLASSES,
     *panels.CLASSES,
+    *menus.CLASSES,
 )
 
 
@@ -47,10 +48,12 @@ def register() -> None:
     page.register(state.show)
     state.register()
     setup_operators.register(jobs.end_worker)
+    menus.register()
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    menus.unregister()
     state.unregister()
     page.unregister()
     job_images.unregister()

@@ -2,6 +2,7 @@
 """Thin operators: each asks `submission`, `jobs`, `capture` or `deliver` to do one thing."""
 
 from . import (
+    asset,
     baking,
     caption,
     earlier,
@@ -31,6 +32,7 @@ CLASSES = (
     *baking.CLASSES,
     *caption.CLASSES,
     *seeing.CLASSES,
+    *asset.CLASSES,
     *weights.CLASSES,
     *workflow.CLASSES,
 )

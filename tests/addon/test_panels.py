@@ -62,6 +62,10 @@ class Layout:
         self.words += [name, text or ""]
         return _Checked(set(known.keys()))
 
+    def menu(self, name: str, icon_value: int = 0) -> None:
+        assert hasattr(bpy.types, name) and isinstance(icon_value, int)
+        self.words.append(name)
+
     def _icon(self, icon: str) -> None:
         known = bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
         assert icon in known, icon
