@@ -8,6 +8,7 @@ import bpy
 from . import deliver, job_images, jobs, menus, opened_file, operators, panels, preferences, task_classes
 from .backend.contract.scratch import remove_dead_scratch
 from .backend.pipelines import registry
+from .capture import rendered
 from .gallery import page, state
 from .materials import variants
 from .panels import preferences_box
@@ -49,10 +50,12 @@ def register() -> None:
     state.register()
     setup_operators.register(jobs.end_worker)
     menus.register()
+    rendered.register()
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    rendered.unregister()
     menus.unregister()
     state.unregister()
     page.unregister()

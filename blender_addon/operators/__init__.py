@@ -5,6 +5,7 @@ from . import (
     asset,
     baking,
     caption,
+    cut_out,
     earlier,
     gallery,
     image,
@@ -33,6 +34,7 @@ CLASSES = (
     *caption.CLASSES,
     *seeing.CLASSES,
     *asset.CLASSES,
+    *cut_out.CLASSES,
     *weights.CLASSES,
     *workflow.CLASSES,
 )
