@@ -15,7 +15,7 @@ from ..offered_tasks import offered
 from ..properties import image_slots, set_image
 from .attempt import attempt
 
-EXAMPLE = Path(__file__).parents[1] / "example.png"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "chair.png"
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".hdr")
 
 

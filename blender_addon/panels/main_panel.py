@@ -3,10 +3,9 @@
 
 import bpy
 
-from ..preferences import backend_complaint, runs_in_process, runs_on_server
+from ..preferences import backend_complaint
 from ..properties import settings_of
-from ..setup.operators import online_complaint, runtime_state
-from .words import region_width, wrapped
+from .setup_box import draw_setup
 
 JOBS_ORDER, FIRST_TASK_ORDER, RESULT_ORDER, HISTORY_ORDER = 1, 2, 1000, 2000
 """Places of the panels below the first: what runs is in sight before any task, results come after the tasks, and
@@ -28,29 +27,10 @@ class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         if complaint := backend_complaint():
-            _draw_first_run(layout, context, complaint)
+            draw_setup(layout, context, complaint)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(settings_of(context.scene), "subject")
-
-
-def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context, complaint: str) -> None:
-    box = layout.box()
-    if runs_in_process() or runs_on_server():
-        wrapped(box, complaint, region_width(context), "ERROR")
-        box.operator("meshwright.open_preferences", icon="PREFERENCES")
-        return
-    wrapped(box, "One-time setup: install the AI engine (about 3.5 GB on disk).", region_width(context), "INFO")
-    installation = runtime_state().installation
-    if installation is not None:
-        box.progress(factor=installation.fraction, text=installation.words)
-        box.operator("meshwright.cancel_runtime", icon="X")
-        return
-    column = box.column()
-    column.scale_y = 1.4
-    column.operator("meshwright.install_runtime", icon="IMPORT")
-    wrapped(box, online_complaint(bpy.app.online_access, bpy.app.online_access_override), region_width(context))
-    box.operator("meshwright.open_preferences", text="Advanced Setup…", icon="PREFERENCES")
 
 
 CLASSES = (MESHWRIGHT_PT_main,)
