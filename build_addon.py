@@ -92,7 +92,7 @@ def sources() -> Iterator[tuple[str, Path]]:
             if path.is_file() and not hidden and path.suffix != ".pyc" and inside.name != "blender_manifest.toml":
                 yield prefix + inside.as_posix(), path
     yield "LICENSE", HERE / "LICENSE"
-    yield "example.png", HERE / "examples" / "chair.png"  # what *Try an Example* takes
+    yield "examples/chair.png", HERE / "examples" / "chair.png"  # what *Try an Example* takes
 
 
 def manifest_text(target: str, wheels: list[Wheel], website: str = "") -> str:

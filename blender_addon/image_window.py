@@ -29,9 +29,15 @@ def show_views(context: bpy.types.Context, path: Path, subject: str) -> bpy.type
     if context.window is None:
         raise BadInput("There is no window to show the views in.", "Blender runs without one.", f"Open {path}.")
     image = _image(path, subject)
+    show_image(context, image)
+    return image
+
+
+def show_image(context: bpy.types.Context, image: bpy.types.Image) -> bpy.types.SpaceImageEditor:
+    """Show any image in an Image Editor that is open, or else in a new window; that editor."""
     editor = _open_editor(context) or _new_editor(context)
     editor.image = image
-    return image
+    return editor
 
 
 def refresh(path: Path) -> None:

@@ -105,6 +105,14 @@ def set_image(scene: bpy.types.Scene, path: str, image: bpy.types.Image | None) 
     setattr(getattr(settings_of(scene), owner), name, image)
 
 
+def mask_path(offered: OfferedTask, wanted: InputSpec) -> str:
+    """Where the mask of an image slot is kept, "" where the task takes none: that of "image" is "mask", of any other
+    the one with its name and "_mask"."""
+    name = "mask" if wanted.name == "image" else f"{wanted.name}_mask"
+    mask = next((slot for slot in offered.task.inputs if slot.name == name and slot.kind == "image"), None)
+    return image_path(offered, mask) if mask else ""
+
+
 def settings_classes(groups: Mapping[OfferedTask, type[bpy.types.PropertyGroup]]) -> tuple[type, type]:
     """The class of the images that tasks share, and that of all settings, which holds the groups of the tasks."""
     wanted = {_image_property_name(slot): slot for offered in groups for slot in reversed(offered.task.inputs)

@@ -10,6 +10,7 @@ from . import (
     earlier_files,
     job_images,
     jobs,
+    menus,
     opened_file,
     operators,
     panels,
@@ -19,6 +20,7 @@ from . import (
 )
 from .backend.contract.scratch import remove_dead_scratch
 from .backend.pipelines import registry
+from .capture import rendered
 from .gallery import page, state
 from .materials import variants
 from .panels import preferences_box
@@ -33,6 +35,7 @@ CLASSES = (
     *server_operators.CLASSES,
     *operators.CLASSES,
     *panels.CLASSES,
+    *menus.CLASSES,
 )
 
 
@@ -62,6 +65,8 @@ def register() -> None:
     page.register(state.show)
     state.register()
     setup_operators.register(jobs.end_worker)
+    menus.register()
+    rendered.register()
 
 
 def unregister() -> None:

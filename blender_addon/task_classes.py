@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bpy
 
-from . import offered_tasks, properties
+from . import offered_tasks, properties, shortcuts
 from .backend.pipelines import registry
 from .operators.task import operator_class
 from .parameter_groups import group_class
@@ -29,6 +29,7 @@ def register(static: Collection[type], folder: Path | None) -> None:
 def unregister() -> None:
     """Take them out of Blender; files keep what they saved."""
     global _registered
+    shortcuts.withdraw()
     if _registered:
         properties.detach()
     for cls in reversed(_registered):
@@ -48,6 +49,7 @@ def use_folder(folder: Path | None) -> None:
     for cls in _registered:
         bpy.utils.register_class(cls)
     properties.attach(settings[1])
+    shortcuts.offer(groups)
 
 
 def registered() -> tuple[type, ...]:

@@ -11,6 +11,7 @@ import bpy
 from ..backend.contract import BadInput
 from ..backend.contract.scratch import scratch_folder
 
+STUDIO = "Meshwright studio"
 LONG_SIDE = 1024
 SAMPLES = 32
 
@@ -22,7 +23,7 @@ def view_of_objects(context: bpy.types.Context, objects: Sequence[bpy.types.Obje
     nothing to look with, or nothing to see.
     """
     scene = context.scene
-    studio = bpy.data.scenes.new("Meshwright studio")
+    studio = bpy.data.scenes.new(STUDIO)
     made: list[bpy.types.Object] = []
     try:
         for item in objects:

@@ -2,8 +2,10 @@
 """Thin operators: each asks `submission`, `jobs`, `capture` or `deliver` to do one thing."""
 
 from . import (
+    asset,
     baking,
     caption,
+    cut_out,
     earlier,
     gallery,
     image,
@@ -33,6 +35,8 @@ CLASSES = (
     *baking.CLASSES,
     *caption.CLASSES,
     *seeing.CLASSES,
+    *asset.CLASSES,
+    *cut_out.CLASSES,
     *weights.CLASSES,
     *workflow.CLASSES,
 )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the image comes from: a dropped file, the clipboard, the Render Result, the camera's view."""
+"""Where the image comes from: a dropped file, the clipboard, the Render Result, the camera's view, the viewport, an
+example."""
 
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import bpy
 from ..backend.contract import BadInput
 from ..capture import view_of_objects
 from ..capture.clipboard import paste_image
+from ..capture.rendered import has_render
+from ..capture.viewport import viewport_image
 from ..offered_tasks import offered
 from ..properties import image_slots, set_image
 from .attempt import attempt
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "chair.png"
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".hdr")
 
 
@@ -34,11 +38,8 @@ def use_image_file(context: bpy.types.Context, path: Path, slot: str) -> None:
 
 
 def use_render_result(context: bpy.types.Context, slot: str) -> None:
-    """Choose the Render Result for a slot; it is captured as it is when the job starts. Raises BadInput."""
-    image = next((item for item in bpy.data.images if item.type == "RENDER_RESULT"), None)
-    if image is None:
-        raise BadInput("There is no rendered image.", "Nothing was rendered yet.", "Render one first (F12).")
-    set_image(context.scene, slot, image)
+    """Choose the Render Result for a slot; it is captured as it is when the job starts."""
+    set_image(context.scene, slot, next(item for item in bpy.data.images if item.type == "RENDER_RESULT"))
 
 
 class ImageOperator(bpy.types.Operator):
@@ -99,6 +100,13 @@ class MESHWRIGHT_OT_use_render_result(ImageOperator):
     bl_label = "Use Render Result"
     bl_options = {"REGISTER", "UNDO"}
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not has_render():
+            cls.poll_message_set("Nothing was rendered yet: render an image first (F12)")
+            return False
+        return super().poll(context)
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, lambda: use_render_result(context, self.chosen_slot))
 
@@ -123,6 +131,35 @@ class MESHWRIGHT_OT_capture_view(ImageOperator):
         return attempt(self, capture)
 
 
+class MESHWRIGHT_OT_capture_viewport(ImageOperator):
+    """Use what this 3D viewport shows, without overlays and background"""
+
+    bl_idname = "meshwright.capture_viewport"
+    bl_label = "Viewport"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not isinstance(context.space_data, bpy.types.SpaceView3D):
+            cls.poll_message_set("Only a 3D viewport shows the scene")
+            return False
+        return super().poll(context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return attempt(self, lambda: set_image(context.scene, self.chosen_slot, viewport_image(context)))
+
+
+class MESHWRIGHT_OT_try_example(ImageOperator):
+    """Use the image of a chair that comes with Meshwright"""
+
+    bl_idname = "meshwright.try_example"
+    bl_label = "Try an Example"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return attempt(self, lambda: use_image_file(context, EXAMPLE, self.chosen_slot))
+
+
 class MESHWRIGHT_FH_image(bpy.types.FileHandler):
     bl_idname = "MESHWRIGHT_FH_image"
     bl_label = "Use in Meshwright"
@@ -135,4 +172,4 @@ class MESHWRIGHT_FH_image(bpy.types.FileHandler):
 
 
 CLASSES = (MESHWRIGHT_OT_drop_image, MESHWRIGHT_OT_paste_image, MESHWRIGHT_OT_use_render_result,
-           MESHWRIGHT_OT_capture_view, MESHWRIGHT_FH_image)
+           MESHWRIGHT_OT_capture_view, MESHWRIGHT_OT_capture_viewport, MESHWRIGHT_OT_try_example, MESHWRIGHT_FH_image)

@@ -4,9 +4,10 @@
 import bpy
 
 from ..backend.contract import InputSpec, Parameter
+from ..capture.rendered import has_render
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import chosen_weights, property_names, text_of, text_property
-from ..properties import group_of, image_at, image_path, settings_of
+from ..properties import group_of, image_at, image_path, mask_path, settings_of
 from ..task_inputs import unusable
 from .words import fits, region_width, wrapped
 
@@ -62,17 +63,32 @@ def _draw_slot(column: bpy.types.UILayout, context: bpy.types.Context, offered: 
         slot.template_icon(image.preview_ensure().icon_id, scale=scale)
     if wanted.required:
         _draw_sources(slot.row(align=True), path, named=True)
+        if image is None:
+            slot.operator("meshwright.try_example", icon="IMAGE_DATA").slot = path
+        elif mask := mask_path(offered, wanted):
+            _draw_cut_out(slot.row(align=True), context, path, mask)
     if not usable:
         wrapped(column, f"{weights.label if weights else ''} weights cannot use {wanted.label}",
                 region_width(context), "INFO")
 
 
+def _draw_cut_out(row: bpy.types.UILayout, context: bpy.types.Context, path: str, mask: str) -> None:
+    """What of a photograph is the object, and how to correct it."""
+    buttons = [row.operator("meshwright.cut_out", icon="CLIPUV_HLT")]
+    if image_at(context.scene, mask) is not None:
+        buttons.append(row.operator("meshwright.paint_mask", text="", icon="BRUSH_DATA"))
+    for button in buttons:
+        button.image, button.mask = path, mask
+
+
 def _draw_sources(row: bpy.types.UILayout, path: str, named: bool) -> None:
     """Where an image can come from, other than a file."""
     for operator, text, icon in (("capture_view", "Camera", "CAMERA_DATA"),
+                                 ("capture_viewport", "View", "VIEW3D"),
                                  ("use_render_result", "Render", "RENDER_RESULT"),
                                  ("paste_image", "Paste", "PASTEDOWN")):
-        row.operator(f"meshwright.{operator}", text=text if named else "", icon=icon).slot = path
+        if operator != "use_render_result" or has_render():
+            row.operator(f"meshwright.{operator}", text=text if named else "", icon=icon).slot = path
 
 
 def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask,

@@ -12,6 +12,7 @@ from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines
 from ..server_access.panel import draw_server
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
+from .shortcuts_box import draw_shortcuts
 from .words import wrapped
 
 _DEVICES = ("auto", "cuda:0", "cuda:1", "mps", "cpu")
@@ -135,6 +136,7 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
     column.separator()
     _draw_pipelines(column, preferences)
     _draw_shared_models(layout)
+    draw_shortcuts(layout)
 
 
 def _draw_pipelines(column: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:

@@ -32,6 +32,7 @@ class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
             layout.operator("meshwright.show_next_variant", icon="ARROW_LEFTRIGHT")
         if ORIGINAL in result:
             layout.operator("meshwright.bake_normals", icon="NORMALS_FACE")
+        layout.operator("meshwright.mark_as_asset", icon="ASSET_MANAGER")
         wrapped(layout, provenance_words(result), region_width(context))
 
 

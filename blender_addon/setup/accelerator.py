@@ -174,6 +174,11 @@ def pick_build(accelerator: Accelerator, on: str, table: Table) -> TorchBuild:
                           "Use a computer with Linux, Windows (x64) or Apple silicon.")
 
 
+def builds_of(on: str, table: Table) -> tuple[TorchBuild, ...]:
+    """All builds for a platform; none where torch has none."""
+    return tuple(_build(row) for row in table.builds if on in row["platforms"])
+
+
 def _fits(row: dict[str, Any], gpu: Gpu) -> bool:
     return _has_code(row, gpu) and _numbers(gpu.driver) >= _numbers(row["driver"])
 

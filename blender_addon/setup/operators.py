@@ -8,8 +8,9 @@ import bpy
 
 from .. import preferences
 from ..backend.contract import MeshwrightError
-from .accelerator import detect
+from .accelerator import current_platform, detect
 from .diagnostics import report
+from .estimate import estimate_words, fitting_words
 from .removal import size_of
 from .runtime import Condition
 from .tasks import RuntimeState
@@ -111,9 +112,10 @@ class MESHWRIGHT_OT_install_runtime(_RuntimeOperator):
         except MeshwrightError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.plan_words = "\n".join((
-            f"GPU: {_state.accelerator}", f"torch for {plan.build}, {plan.disk_bytes / 1e9:.1f} GB on disk",
-            f"Folder: {runtime_folder()}", *([plan.note] if plan.note else [])))
+        assert _state.accelerator is not None, "a plan has looked at the GPU"
+        lines = (f"GPU: {_state.accelerator}", fitting_words(_state.accelerator), f"torch for {plan.build}",
+                 estimate_words(_state.accelerator, current_platform()), f"Folder: {runtime_folder()}", plan.note)
+        self.plan_words = "\n".join(filter(None, lines))
         return context.window_manager.invoke_props_dialog(self, width=520, confirm_text=self.bl_label)
 
     def draw(self, _context: bpy.types.Context) -> None:
@@ -187,7 +189,8 @@ class MESHWRIGHT_OT_copy_diagnostics(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.window_manager.clipboard = report(runtime_folder(), _state.accelerator or detect(),
-                                                  {"Blender": bpy.app.version_string}, _state.last_lines)
+                                                  {"Blender": bpy.app.version_string},
+                                                  (*([str(_state.error)] if _state.error else ()), *_state.last_lines))
         self.report({"INFO"}, "Diagnostics copied")
         return {"FINISHED"}
 

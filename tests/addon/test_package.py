@@ -66,7 +66,7 @@ def test_what_the_zip_carries(extension_zip: Path) -> None:
     with zipfile.ZipFile(extension_zip) as archive:
         names, manifest = archive.namelist(), tomllib.loads(archive.read("blender_manifest.toml").decode())
     assert {"__init__.py", "LICENSE", "backend/__main__.py", "backend/pipelines/partpacker/spec.py",
-            "backend/requirements.txt", "setup/torch_builds.json", "example.png", "CREDITS.md"} <= set(names)
+            "backend/requirements.txt", "setup/torch_builds.json", "examples/chair.png", "CREDITS.md"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".draft")) or "/." in name]
     assert names == sorted(names) and "wheels" not in manifest
     assert set(manifest["permissions"]) == {"network", "files", "clipboard"}

@@ -47,9 +47,9 @@ class Layout:
         assert value in data.bl_rna.properties[name].enum_items
         self.words += [value, text]
 
-    def menu(self, name: str, text: str = "", icon: str = "NONE") -> None:
+    def menu(self, name: str, text: str = "", icon: str = "NONE", icon_value: int = 0) -> None:
         self._icon(icon)
-        assert hasattr(bpy.types, name)
+        assert hasattr(bpy.types, name) and isinstance(icon_value, int)
         self.words.append(name)
 
     def template_ID(self, data: Any, name: str, open: str = "") -> None:
@@ -118,8 +118,30 @@ def test_first_run_offers_the_runtime(extension: Extension, scene: bpy.types.Sce
                                       monkeypatch: pytest.MonkeyPatch) -> None:
     words = drawn(extension, "main")
     assert {"meshwright.install_runtime", "meshwright.open_preferences"} <= set(words)
+    assert "GB download" in " ".join(words) and "minutes" in " ".join(words)
     monkeypatch.setenv("MESHWRIGHT_PYTHON", "/usr/bin/python3")
     assert "meshwright.install_runtime" not in drawn(extension, "main")
+
+
+def test_the_setup_has_its_buttons_in_their_order_and_keeps_its_failure(
+        extension: Extension, scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = bpy.context.preferences.system
+    monkeypatch.setattr(system, "use_online_access", False)
+    words = drawn(extension, "main")
+    assert words.index("extensions.userpref_allow_online") < words.index("meshwright.install_runtime")
+    system.use_online_access = True
+    assert "extensions.userpref_allow_online" not in drawn(extension, "main")
+    state = extension.module("setup.operators").runtime_state()
+    report = extension.module("backend.contract").ErrorReport
+    monkeypatch.setattr(state, "error", report("The packages could not be installed.", "No route to host: 443.",
+                                               "Check the connection."))
+    words = drawn(extension, "main")
+    assert {"meshwright.repair_runtime", "Retry", "meshwright.copy_diagnostics", "Copy Report"} <= set(words)
+    text = " ".join(words)
+    assert "The packages could not be installed." in text and "Check the connection." in text and "443" not in text
+    bpy.ops.meshwright.copy_diagnostics()
+    if copied := bpy.context.window_manager.clipboard:  # there is none without a window
+        assert "443" in copied
 
 
 def test_every_task_has_its_options_and_its_button(extension: Extension, scene: bpy.types.Scene) -> None:

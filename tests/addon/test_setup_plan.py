@@ -13,6 +13,7 @@ import pytest
 from backend.contract import MeshwrightError, Remedy
 from blender_addon.setup import accelerator, runtime
 from blender_addon.setup.accelerator import Accelerator, Gpu, parse_nvidia_smi, pick_build, read_table
+from blender_addon.setup.estimate import estimate_words, fitting_words
 from blender_addon.setup.installation import require_space
 
 from .test_setup import H200, PLAN, write_program
@@ -135,3 +136,15 @@ def test_the_wheels_in_the_zip_serve_every_python() -> None:
         name, version, python, abi, _ = wheel["file"].removesuffix(".whl").split("-")
         assert (name, version, python, abi) == (wheel["name"], wheel["version"], "py3", "none")
         assert re.fullmatch(r"[0-9a-f]{64}", wheel["sha256"])
+
+
+def test_an_estimate_comes_before_the_installation() -> None:
+    rtx = Accelerator("nvidia", (Gpu("RTX 3060", "580.10", 8.6, 12288),))
+    assert estimate_words(rtx, "linux-x64") == "3.5 GB download, 9 GB on disk, about 8 minutes at 100 Mbit/s"
+    assert estimate_words(Accelerator("cpu"), "windows-x64") == (
+        "1 GB download, 3.5 GB on disk, about 3 minutes at 100 Mbit/s")
+    assert estimate_words(None, "linux-x64") == (
+        "1 to 6 GB download, 3.5 to 20 GB on disk, about 3 to 15 minutes at 100 Mbit/s")
+    assert estimate_words(None, "macos-x64") == "", "there is no engine for it"
+    assert "PartPacker" in fitting_words(rtx) and fitting_words(Accelerator("cpu")) == ""
+    assert fitting_words(Accelerator("nvidia", (Gpu("GT 710", "580.10", 8.6, 100),))) == ""

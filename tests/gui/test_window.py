@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real Blender window: the built extension's panel is drawn, its button pressed, and parts arrive in the scene."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from .photograph import REPOSITORY, SIZE, Outcome, Session
+from .photograph import SIZE, Outcome, Session
 
 JOB_SECONDS, VISIT_SECONDS = 240, 420
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
@@ -17,11 +16,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def outcome(session: Session) -> Outcome:
     """One visit serves all tests: it takes a minute."""
-    image = session.folder / "input" / "chair.png"
-    image.parent.mkdir()
-    shutil.copy(REPOSITORY / "examples" / "chair.png", image)
-    return session.visit(Path(__file__).with_name("drive_generate.py"),
-                         {"image": str(image), "seconds": JOB_SECONDS}, VISIT_SECONDS)
+    return session.visit(Path(__file__).with_name("drive_generate.py"), {"seconds": JOB_SECONDS}, VISIT_SECONDS)
 
 
 def test_panel_is_drawn_without_python_errors(outcome: Outcome) -> None:
@@ -32,6 +27,7 @@ def test_panel_is_drawn_without_python_errors(outcome: Outcome) -> None:
 
 
 def test_pressing_the_button_queues_one_job_that_ends_well(outcome: Outcome) -> None:
+    assert outcome.said["example"], "no Try an Example in the sidebar"
     assert outcome.said["button"], "no Generate Parts button in the sidebar"
     assert outcome.said["jobs"] == 1
     assert outcome.said["state"] == "done", outcome.said["failure"]
@@ -43,6 +39,13 @@ def test_parts_arrive_as_named_objects_under_one_empty(outcome: Outcome) -> None
     parts = [name for name, kind in objects.items() if kind == "MESH"]
     assert len(parts) >= 2
     assert all(name.startswith("chair.part.") for name in parts)
+
+
+def test_the_viewport_is_an_image_source(outcome: Outcome) -> None:
+    assert outcome.said["captured"] == ["FINISHED"]
+    capture = outcome.said["capture"]
+    assert max(capture["size"]) == 1024 and 0.02 < capture["shown"] < 0.9, "the object alone, without background"
+    assert capture["colors"] > 0.1, "the parts' colors"
 
 
 def test_photos_show_the_window_and_what_changed_in_it(outcome: Outcome) -> None:
