@@ -24,6 +24,7 @@ from .api import EVERYWHERE, PUBLIC, errors, native_routes
 from .engines import Engines
 from .job_store import JobStore
 from .jobs import Jobs
+from .page_routes import page_routes
 from .publishing import Publisher
 from .refusal import Refusal
 from .security import Gate
@@ -66,7 +67,8 @@ def build_app(settings: ServerSettings, engines: Engines) -> ASGIApp:
                       {"name": "results", "description": "What came of it"}])
     _answer_errors_as_data(app)
     host = Host(jobs, publisher, settings.worker.models, start_id)
-    routers = [native_routes(jobs, publisher, settings, lambda: engines.device, start_id), *_services(host)]
+    routers = [native_routes(jobs, publisher, settings, lambda: engines.device, start_id), *_services(host),
+               page_routes()]
     for router in routers:
         app.include_router(router)
     _describe_token(app)
