@@ -34,7 +34,11 @@ def serve(options: argparse.Namespace) -> int:
 
 def engines_of(settings: ServerSettings) -> Engines:
     """One engine here, or Ray's."""
-    return LocalEngine(settings.worker)
+    if settings.ray is None:
+        return LocalEngine(settings.worker)
+    from .ray_engines import RayEngines  # Ray takes seconds to import
+
+    return RayEngines(settings)
 
 
 class _Announcing(uvicorn.Server):

@@ -21,7 +21,7 @@ from tests.server.running import REPOSITORY, TOKEN, Client, Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SHOTS = os.environ.get("MESHWRIGHT_PAGE_SHOTS", "")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
+pytestmark = [pytest.mark.heavy, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
 
 
 class Browser:
