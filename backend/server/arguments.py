@@ -43,6 +43,12 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     _add_ray(parser)
 
 
+def add_mcp(parser: argparse.ArgumentParser) -> None:
+    """Options of `mcp`, besides those of `serve`."""
+    add_serve(parser)
+    parser.add_argument("--http", action="store_true", help="speak over HTTP at /mcp, with the token, not over stdio")
+
+
 def add_relay(parser: argparse.ArgumentParser) -> None:
     """Options of `relay`."""
     parser.add_argument("--url", required=True, help="the server's address, as https://gpu.studio.example:8000")

@@ -27,7 +27,7 @@ def serve(options: argparse.Namespace) -> int:
         build_app(settings, engines_of(settings)), host=settings.host, port=settings.port, log_config=None,
         ssl_certfile=settings.certificate, ssl_keyfile=settings.key, access_log=False, server_header=False,
         timeout_graceful_shutdown=2)
-    server = _Announcing(config, settings)
+    server = Announcing(config, settings)
     server.run()
     return 0 if server.started else 1
 
@@ -41,7 +41,7 @@ def engines_of(settings: ServerSettings) -> Engines:
     return RayEngines(settings)
 
 
-class _Announcing(uvicorn.Server):
+class Announcing(uvicorn.Server):
     """Says on the standard output where it serves, once it does: the port may be one that the system chose."""
 
     def __init__(self, config: uvicorn.Config, settings: ServerSettings) -> None:
