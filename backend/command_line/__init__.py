@@ -44,6 +44,10 @@ def _run(arguments: Sequence[str]) -> int:
         from ..server.command import serve as serve_http  # FastAPI and uvicorn, which no other command needs
 
         return serve_http(options)
+    if options.command == "mcp":
+        from ..server.agent_command import serve_agents
+
+        return serve_agents(options)
     if "task" in options and (slot := source_slot(options.task)) and slot.required and not named_files(options):
         parser.error(f"{options.command} needs files to work on")
     # Imported here and not above, so that the worker does not wait for trimesh.

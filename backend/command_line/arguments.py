@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..contract import MEMORY_MODES, PipelineSpec, TaskSpec
 from ..pipelines import registry
-from ..server.arguments import add_relay, add_serve
+from ..server.arguments import add_mcp, add_relay, add_serve
 from ..worker.settings import AUTO, Settings
 from .task_arguments import add_task, in_help, text_flags
 
 HOME = Path.home() / ".cache" / "meshwright"
-OWN_COMMANDS = ("worker", "serve", "relay", "download", "remove", "train", "specs")
+OWN_COMMANDS = ("worker", "serve", "relay", "mcp", "download", "remove", "train", "specs")
 _NEGATIVE = re.compile(r"-\.?\d")
 
 
@@ -48,6 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_serve(serve)
     _add_worker_options(serve)
     add_relay(every.add_parser("relay", help="pass a worker's messages on to a server (Blender starts this)"))
+    agents = every.add_parser("mcp", help="offer the tasks to an assistant, by the Model Context Protocol")
+    add_mcp(agents)
+    _add_worker_options(agents)
     for (pipeline, task), (first, *others) in _names_by_task():
         command = every.add_parser(first, aliases=others, help=in_help(f"{task.description} ({pipeline.label})"),
                                    description=task.description, conflict_handler="resolve")

@@ -22,8 +22,10 @@ from ..contract.json_form import to_json
 from ..pipelines import registry
 from .api import EVERYWHERE, PUBLIC, errors, native_routes
 from .engines import Engines
-from .job_store import JobStore
+from .job_store import JobStore, Record
 from .jobs import Jobs
+from .metrics import Metrics
+from .page_routes import page_routes
 from .publishing import Publisher
 from .refusal import Refusal
 from .security import Gate
@@ -44,7 +46,14 @@ def build_app(settings: ServerSettings, engines: Engines) -> ASGIApp:
     """The application, with the token's check before everything."""
     records, start_id = JobStore(settings.data / "jobs"), uuid.uuid4().hex[:6]
     publisher = Publisher(_object_store(settings), records)
-    jobs = Jobs(records, engines, settings.limits, settings.worker.models, settings.downloads, publisher.publish)
+    metrics = Metrics()
+
+    def ended(record: Record) -> None:
+        metrics.count(record)
+        publisher.publish(record)
+
+    jobs = Jobs(records, engines, settings.limits, settings.worker.models, settings.downloads, ended)
+    metrics.watch(lambda: jobs.waiting)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +75,8 @@ def build_app(settings: ServerSettings, engines: Engines) -> ASGIApp:
                       {"name": "results", "description": "What came of it"}])
     _answer_errors_as_data(app)
     host = Host(jobs, publisher, settings.worker.models, start_id)
-    routers = [native_routes(jobs, publisher, settings, lambda: engines.device, start_id), *_services(host)]
+    routers = [native_routes(jobs, publisher, settings, lambda: engines.device, start_id), *_services(host),
+               metrics.routes(), page_routes()]
     for router in routers:
         app.include_router(router)
     _describe_token(app)

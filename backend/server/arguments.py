@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..contract import BadInput
+from ..pipelines import registry
 from ..worker_client import WorkerSettings
 from .settings import MEGABYTE, Limits, RaySettings, ServerSettings, StoreSettings
 
@@ -42,6 +43,12 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     _add_ray(parser)
 
 
+def add_mcp(parser: argparse.ArgumentParser) -> None:
+    """Options of `mcp`, besides those of `serve`."""
+    add_serve(parser)
+    parser.add_argument("--http", action="store_true", help="speak over HTTP at /mcp, with the token, not over stdio")
+
+
 def add_relay(parser: argparse.ArgumentParser) -> None:
     """Options of `relay`."""
     parser.add_argument("--url", required=True, help="the server's address, as https://gpu.studio.example:8000")
@@ -70,7 +77,8 @@ def server_settings(options: argparse.Namespace, version: str, named: Mapping[st
     worker = WorkerSettings(
         python=Path(sys.executable), root=Path(__file__).resolve().parents[2], models=options.models.absolute(),
         device=options.device, second_device=second, memory_mode=options.memory_mode, compile=options.compile,
-        statistics=options.statistics.absolute(), background_model=options.background_model)
+        statistics=options.statistics.absolute(), background_model=options.background_model,
+        pipelines=Path(further).absolute() if (further := os.environ.get(registry.VARIABLE)) else None)
     ray = None
     if options.ray is not None or options.most_engines > 1:
         gpus = options.gpus_per_engine if options.gpus_per_engine is not None else 2 if options.multi else \

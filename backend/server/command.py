@@ -27,17 +27,21 @@ def serve(options: argparse.Namespace) -> int:
         build_app(settings, engines_of(settings)), host=settings.host, port=settings.port, log_config=None,
         ssl_certfile=settings.certificate, ssl_keyfile=settings.key, access_log=False, server_header=False,
         timeout_graceful_shutdown=2)
-    server = _Announcing(config, settings)
+    server = Announcing(config, settings)
     server.run()
     return 0 if server.started else 1
 
 
 def engines_of(settings: ServerSettings) -> Engines:
     """One engine here, or Ray's."""
-    return LocalEngine(settings.worker)
+    if settings.ray is None:
+        return LocalEngine(settings.worker)
+    from .ray_engines import RayEngines  # Ray takes seconds to import
+
+    return RayEngines(settings)
 
 
-class _Announcing(uvicorn.Server):
+class Announcing(uvicorn.Server):
     """Says on the standard output where it serves, once it does: the port may be one that the system chose."""
 
     def __init__(self, config: uvicorn.Config, settings: ServerSettings) -> None:

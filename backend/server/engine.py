@@ -43,6 +43,10 @@ class EngineLost(Exception):
     """The worker could not be started, or died before its job ended. The text says how."""
 
 
+class EngineUnreachable(EngineLost):
+    """Nothing is heard of the engine; it may still be at work. Its claim says whether it is."""
+
+
 class Engine:
     """Starts its worker with the first job and keeps it. `run` is called for one job at a time."""
 

@@ -28,11 +28,12 @@ def glb_of(record: Record, result: Result) -> Path:
     path = record.folder.path / GLB
     if not path.is_file():
         with replace_whole(path) as draft:
-            write_parts(draft, _parts(record, result))
+            write_parts(draft, parts_of(record, result))
     return path
 
 
-def _parts(record: Record, result: Result) -> list[NamedMesh]:
+def parts_of(record: Record, result: Result) -> list[NamedMesh]:
+    """What the GLB holds, in Blender's frame."""
     folder = record.folder
     maps: dict[str, dict[str, Path]] = defaultdict(dict)
     for artifact in result.artifacts:

@@ -27,7 +27,7 @@ from ..contract import (
 from ..contract.parameter import Value
 from ..pipelines import registry
 from ..weights.location import locate
-from .engine import EngineLost
+from .engine import EngineLost, EngineUnreachable
 from .engines import Engines
 from .event_file import drop_torn_line, last_event
 from .input_files import checked_inputs
@@ -190,6 +190,9 @@ class Jobs:
                     break
                 try:
                     await self._engines.run(record.model, record.id, record.folder.path, record.note.attempt)
+                except EngineUnreachable as error:
+                    logger.warning("An engine is out of reach: %s", error, extra=extra)
+                    await self._take_up(record)
                 except EngineLost as error:
                     logger.warning("An engine was lost: %s", error, extra=extra)
                     self._next_attempt(record, str(error))
@@ -206,7 +209,7 @@ class Jobs:
             self._end(record)
 
     async def _take_up(self, record: Record) -> None:
-        """After a restart: wait while an engine of a cluster still works on it, then prepare another attempt."""
+        """Wait while an engine that is out of reach still works on it, then prepare another attempt."""
         while await record.claim.goes_on():
             if last_event(record.folder) is not None:
                 return

@@ -21,8 +21,8 @@ TOKEN = "a-token-for-tests-0123456789"
 class Server:
     """A child process, whose port the system chose; it can be killed and started again at the same port."""
 
-    def __init__(self, data: Path, *words: str, **variables: str) -> None:
-        self.data, self.port = data, 0
+    def __init__(self, data: Path, *words: str, command: str = "serve", **variables: str) -> None:
+        self.data, self.port, self._command = data, 0, command
         self._words, self._variables = words, variables
         self.start()
 
@@ -34,7 +34,7 @@ class Server:
         self.log = self.data / "server.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "backend", "serve", "--data", str(self.data), "--port", str(self.port),
+                [sys.executable, "-m", "backend", self._command, "--data", str(self.data), "--port", str(self.port),
                  "--device", "cpu", "--models", str(self.data / "models"), "--statistics",
                  str(self.data / "statistics.json"), *self._words],
                 cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)

@@ -145,3 +145,13 @@ def test_weights_are_downloaded_only_where_the_server_allows_it(client: Client) 
     answer = client.put(f"/v1/jobs/{uuid.uuid4().hex}", json={"pipeline": "pottery", "task": "download_weights",
                                                               "weights": "glazed"})
     assert answer.status_code == 403 and answer.json()["what"] == "This server does not offer Download Weights."
+
+
+def test_metrics_count_what_ended(client: Client) -> None:
+    client.finish(client.submit("pottery", "throw", parameters={"prompt": "x"}))
+    lines = client.get("/metrics").text.splitlines()
+    found = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines
+             if not line.startswith("#")}
+    assert found['meshwright_jobs_total{state="done",task="pottery/throw"}'] >= 1
+    assert found['meshwright_stage_seconds_count{stage="fire",task="pottery/throw"}'] >= 1
+    assert found["meshwright_jobs_waiting"] == 0
