@@ -42,7 +42,8 @@ class Target:
     """An object as it was at capture: world bounds (low, high) and world matrix, row by row.
 
     `standing` [3, 3], row by row, took its mesh from its own frame to the one that it was captured in: as it stands in
-    the scene, turned and scaled, but not moved.
+    the scene, turned and scaled, but not moved. `origin` [3] was subtracted there from a mesh far from it. `shape` is a
+    checksum of its mesh without modifiers, 0 for none.
     """
 
     reference: Reference
@@ -50,15 +51,17 @@ class Target:
     high: tuple[float, ...]
     matrix: tuple[float, ...]
     standing: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    origin: tuple[float, ...] = (0.0, 0.0, 0.0)
+    shape: int = 0
 
     def as_it_stands(self, vertices: np.ndarray) -> np.ndarray:
         """Vertices [V, 3] of the object's own frame in that of the captured mesh."""
-        standing: np.ndarray = vertices @ self._standing.T
+        standing: np.ndarray = vertices @ self._standing.T - self.origin
         return standing.astype(np.float32)
 
     def own(self, mesh: MeshData) -> MeshData:
         """A mesh in the frame of the captured one, in the object's own, facing alike."""
-        moved = mesh.with_vertices(mesh.vertices @ np.linalg.inv(self._standing).T)
+        moved = mesh.with_vertices((mesh.vertices.astype(np.float64) + self.origin) @ np.linalg.inv(self._standing).T)
         return moved.mirrored() if np.linalg.det(self._standing) < 0 else moved
 
     @property
@@ -76,7 +79,8 @@ class MaterialPlacement:
         slots: the material slots that change.
         masked: whether the old surface stays where the maps are transparent.
         remark: what the artist should read with the result.
-        corners: a checksum of the mesh's corners, which a new UV layer must fit.
+        corners: a checksum of the mesh's corners, which the UVs must fit; 0 for none.
+        layout: a checksum of the UVs of a layer that the mesh has; 0 for none.
     """
 
     uv_layer: str
@@ -85,6 +89,7 @@ class MaterialPlacement:
     masked: bool = False
     remark: str = ""
     corners: int = 0
+    layout: int = 0
 
     def __post_init__(self) -> None:
         """Raises BadInput for a file that could lie elsewhere."""

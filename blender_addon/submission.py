@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import bpy
+import numpy as np
 
 from . import jobs, opened_file
 from .backend.contract import (
@@ -118,7 +119,8 @@ def _write_job(context: bpy.types.Context, offered: OfferedTask, meshes: Sequenc
     try:
         captured = capture_inputs(context, offered, meshes, folder)
         request = replace(request, inputs=captured.inputs).validated(spec)
-        replace(_note(context, offered, meshes), materials=captured.materials).write(folder)
+        note = _note(context, offered, meshes, captured.origin)
+        replace(note, materials=captured.materials).write(folder)
         folder.write_request(request)
     except MeshwrightError:
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -126,8 +128,9 @@ def _write_job(context: bpy.types.Context, offered: OfferedTask, meshes: Sequenc
     return request, folder
 
 
-def _note(context: bpy.types.Context, offered: OfferedTask, meshes: Sequence[bpy.types.Object]) -> DeliveryNote:
-    """Where the result goes."""
+def _note(context: bpy.types.Context, offered: OfferedTask, meshes: Sequence[bpy.types.Object],
+          origin: np.ndarray) -> DeliveryNote:
+    """Where the result goes; `origin` as the meshes were captured with."""
     settings, delivery = settings_of(context.scene), offered.task.delivery
     fit = delivery in PLACED and settings.placement == "SELECTED"
     if fit and not context.selected_objects:
@@ -138,7 +141,8 @@ def _note(context: bpy.types.Context, offered: OfferedTask, meshes: Sequence[bpy
         delivery=delivery, scene=reference(context.scene), file=opened_file.current(),
         cursor=tuple(context.scene.cursor.location),
         size=settings.size, fit=fit, clear=settings.keep_clear, select=settings.select_result,
-        frame=settings.frame_result, targets=tuple(map(target_of, context.selected_objects if fit else meshes)),
+        frame=settings.frame_result, targets=tuple(target_of(item, None if fit else origin)
+                                             for item in (context.selected_objects if fit else meshes)),
         image=image.name if image else "", transfer=Transfer(
             settings.keep_materials, settings.keep_uvs, settings.keep_weights, settings.mesh_source))
 

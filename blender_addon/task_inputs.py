@@ -3,7 +3,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
@@ -12,7 +12,7 @@ import numpy as np
 from .backend.contract import InputSpec, JobFolder, MeshNeed, given
 from .backend.contract.parameter import Value
 from .capture import capture_image, capture_mesh
-from .capture.mesh import Frame
+from .capture.mesh import Frame, far_origin
 from .capture.painted_mesh import Scope, UVChoice, painted_mesh
 from .capture.view import View
 from .deliver.provenance import FOLDER, SUBJECT
@@ -28,10 +28,12 @@ SUBJECT_WIDTH = 30
 
 @dataclass(frozen=True)
 class Captured:
-    """Files in a job's `inputs/` by input, and how each mesh takes a material, where the task delivers one."""
+    """Files in a job's `inputs/` by input, how each mesh takes a material, where the task delivers one, and what was
+    subtracted from the meshes' vertices, float64 [3]."""
 
     inputs: Mapping[str, tuple[str, ...]]
     materials: tuple[MaterialPlacement, ...] = ()
+    origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
 
 def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -97,28 +99,30 @@ def capture_inputs(context: bpy.types.Context, offered: OfferedTask, meshes: Seq
     wanted = offered.task.mesh_input
     if wanted is None:
         return Captured(inputs)
+    origin = far_origin(meshes, _frame(offered)) if meshes else np.zeros(3)
     names = tuple(f"{wanted.name}.{number:03d}.npz" for number in range(1, len(meshes) + 1))
     needs = wanted.needs_with(parameter_values(group_of(context.scene, offered), offered.task))
     if needs or offered.task.delivery == "material":
-        materials = tuple(_capture_painted(context, offered, needs, item, folder.inputs / name)
+        materials = tuple(_capture_painted(context, offered, needs, item, folder.inputs / name, origin)
                        for item, name in zip(meshes, names, strict=True))
-        return Captured({**inputs, wanted.name: names}, materials if offered.task.delivery == "material" else ())
+        material = offered.task.delivery == "material"
+        return Captured({**inputs, wanted.name: names}, materials if material else (), origin)
     for item, name in zip(meshes, names, strict=True):
-        capture_mesh(item, folder.inputs / name, settings_of(context.scene).mesh_source, _frame(offered))
-    return Captured({**inputs, wanted.name: names})
+        capture_mesh(item, folder.inputs / name, settings_of(context.scene).mesh_source, _frame(offered), origin)
+    return Captured({**inputs, wanted.name: names}, (), origin)
 
 
 def _capture_painted(context: bpy.types.Context, offered: OfferedTask, needs: frozenset[MeshNeed],
-                     item: bpy.types.Object, path: Path) -> MaterialPlacement:
+                     item: bpy.types.Object, path: Path, origin: np.ndarray) -> MaterialPlacement:
     """Write a mesh with what the task needs of it in addition to its faces; how it takes a material."""
     settings = settings_of(context.scene)
     scope: Scope = settings.paint_scope if "selection" in needs else "OBJECT"
     view = View.of(context) if scope == "VIEW" else None
     choice: UVChoice = settings.paint_uvs if offered.task.delivery == "material" else "AUTO"
-    mesh, material = painted_mesh(item, settings.mesh_source, scope, choice, path.with_suffix(".uvs.npy"), view,
-                               "texture" in needs)
     if _frame(offered) == "standing":
-        mesh = replace(mesh, vertices=mesh.vertices - np.array(item.matrix_world.translation, np.float32))
+        origin = origin + np.array(item.matrix_world.translation, np.float64)
+    mesh, material = painted_mesh(item, settings.mesh_source, scope, choice, path.with_suffix(".uvs.npy"), view,
+                                  "texture" in needs, origin)
     mesh.write(path)
     return material
 
@@ -134,6 +138,9 @@ def _other_selection(context: bpy.types.Context) -> str:
     surfaces = [item.name for item in context.selected_objects if item.type in CONVERTIBLE]
     if surfaces:
         return f"Convert {surfaces[0]} with Object › Convert › Mesh."
+    instancing = [item.name for item in context.selected_objects if item.type == "EMPTY" and item.instance_collection]
+    if instancing:
+        return f"Make the instances of {instancing[0]} real (Object › Apply › Make Instances Real), and select them."
     inside = [item.name for item in context.selected_objects
               if item.type == "EMPTY" and any(child.type == "MESH" for child in item.children_recursive)]
     return f"Select the objects below {inside[0]} (Select › Select Grouped › Children)." if inside else ""

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m backend`: everything without Blender. Exit codes: 0, 1 for an error (on stderr), 130 after Ctrl-C."""
+"""`python -m backend`: everything without Blender. Exit codes: 0, 1 for an error (on stderr), 130 after Ctrl-C,
+143 after SIGTERM.
+"""
 
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -20,6 +23,9 @@ from .task_arguments import named_files, source_slot
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code. Wrong usage exits with 2 and the usage, as argparse does."""
     remove_dead_scratch()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end a batch
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(arguments)
     except MeshwrightError as error:

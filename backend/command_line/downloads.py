@@ -37,7 +37,7 @@ def download_weights(options: argparse.Namespace) -> int:
     if isinstance(outcome, Failed):
         sys.stderr.write(outcome.error.lines)
         return 1
-    return INTERRUPTED
+    return session.exit_code or INTERRUPTED
 
 
 def remove_weights(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from ..contract import BadInput, InputSpec, JobFolder, MeshNeed, TaskSpec
 from ..geometry.joining import joined
 from ..geometry.mesh_files import MESH_SUFFIXES, placed_meshes, read_file
 from ..pipelines.common.image_files import IMAGE_SUFFIXES, read_image
+from .result_names import safe_name, unique_name
 
 if TYPE_CHECKING:  # it brings torch along, which not every task waits for
     from ..painting.painted_files import PaintedNode, UVChoice
@@ -46,22 +47,19 @@ class MeshReading:
 
 
 def named_sources(paths: Sequence[Path], slot: InputSpec) -> dict[str, Path]:
-    """Every file under a name of its own. Raises BadInput when a path is missing or a folder holds none."""
+    """Every file under a name of its own, which any file system can hold. Whether a file is there is seen when its turn
+    comes. Raises BadInput when a folder holds none.
+    """
     suffixes = IMAGE_SUFFIXES if slot.kind == "image" else MESH_SUFFIXES
-    files: list[Path] = []
+    named: dict[str, Path] = {}
+    taken: set[str] = set()
     for path in paths:
-        _demand(path)
         found = _files_in(path, suffixes) if path.is_dir() else [path]
         if not found:
             raise BadInput(f"The folder {path} holds nothing to work on.", f"Looked for {', '.join(suffixes)}.",
                            "Choose another folder.")
-        files += found
-    named: dict[str, Path] = {}
-    for file in files:
-        name, number = file.stem, 2
-        while name in named:
-            name, number = f"{file.stem}-{number}", number + 1
-        named[name] = file
+        for file in found:
+            named[unique_name(safe_name(file.stem, slot.kind), taken)] = file
     return named
 
 
@@ -74,7 +72,7 @@ def _files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 def name_without_source(task: TaskSpec, images: Mapping[str, Path], texts: Sequence[str]) -> str:
     """A name for the one result of a task that works on no file: after its first image, or the first words given."""
     for path in images.values():
-        return path.stem
+        return safe_name(path.stem, "image")
     words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40].rstrip("-") for text in texts]
     return next(filter(None, words), task.name)
 
@@ -89,15 +87,21 @@ def check_images(given: Mapping[str, Path]) -> None:
 
 
 def place_image(source: Path, folder: JobFolder, number: int) -> Placed:
-    """Bring the image, the job's `number`-th, into its inputs."""
+    """Bring the image, the job's `number`-th, into its inputs. Raises BadInput."""
+    _demand(source)
     stem = re.sub("[^A-Za-z0-9_-]", "-", source.stem).strip("-_")[:60] or "image"
     name = (stem if number == 1 else f"{stem}.{number:03d}") + source.suffix.lower()
-    shutil.copy(source, folder.inputs / name)
+    try:
+        shutil.copy(source, folder.inputs / name)
+    except OSError as error:
+        raise BadInput(f"{source.name} cannot be read.", f"{error.strerror or error}.",
+                       "Check the path and its rights.") from error
     return Placed((name,))
 
 
 def place_meshes(source: Path, folder: JobFolder, number: int, reading: MeshReading) -> Placed:
     """Bring the meshes of the file, the job's `number`-th, into its inputs. Raises BadInput."""
+    _demand(source)
     if reading.needs & {"uvs", "texture"}:
         return _place_painted(source, folder, number, reading)
     found = read_file(source)

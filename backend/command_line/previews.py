@@ -10,7 +10,9 @@ from ..geometry.mesh_files import NamedMesh, write_parts
 
 
 class KeptPreviews:
-    """Copies every preview into `target`, numbered: `views.001.png`, `views.002.png`. Meshes become GLB files."""
+    """Copies every preview into `target`, numbered: `views.001.png`, `views.002.png`. Meshes become GLB files. Those of
+    an earlier run go when the first one comes.
+    """
 
     def __init__(self, folder: JobFolder, target: Path) -> None:
         self._folder, self._target = folder, target
@@ -23,6 +25,8 @@ class KeptPreviews:
         self._seen[event.file] += 1
         shown, number = self._folder.outputs / event.file, self._seen[event.file]
         try:
+            if self._seen.total() == 1 and self._target.exists():
+                shutil.rmtree(self._target)
             self._target.mkdir(parents=True, exist_ok=True)
             if shown.suffix == ".npz":
                 part = NamedMesh(shown.stem, MeshData.read(shown))

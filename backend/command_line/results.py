@@ -25,12 +25,15 @@ from ..contract.mesh_metrics import COMPONENTS, MESH_METRICS
 from ..geometry.joining import joined
 from ..geometry.mesh_files import SINGLE_PRECISION, NamedMesh, write_parts
 from .inputs import Placed
+from .result_folder import SUMMARY, replaced_files
+from .task_arguments import FORMATS
 
 
 def write_results(
     result: Result, folder: JobFolder, task: TaskSpec, name: str, target: Path, file_format: str, placed: Placed
 ) -> tuple[str, ...]:
-    """Write into `target` every mesh as `<artifact>.<format>`, all other artifacts as they are, and result.json.
+    """Write into `target` every mesh as `<artifact>.<format>`, all other artifacts as they are, and result.json, in
+    place of what an earlier run wrote there.
 
     Where meshes are delivered in groups, each group becomes `<name>_volume0.obj` and so on, and one GLB holds them
     all. Where the meshes of the input got material maps, `<name>.glb` holds them all with their materials. Returns
@@ -44,21 +47,21 @@ def write_results(
         remarks = (f"It is far from the origin, where {file_format.upper()} files lose their shape: it was written "
                    f"{', '.join(f'{value:g}' for value in placed.origin)} m closer to it.",)
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        if task.delivery == "groups":
-            _write_groups(meshes, parts, name, target)
-        else:
-            for part in parts:
-                write_parts(target / f"{part.name}.{file_format}", [part])
-        if placed.nodes and any(file in maps for file in placed.files):
-            from ..painting.painted_files import write_painted  # it brings torch along, which not every task waits for
+        with replaced_files(target, FORMATS) as draft:
+            if task.delivery == "groups":
+                _write_groups(meshes, parts, name, draft)
+            else:
+                for part in parts:
+                    write_parts(draft / f"{part.name}.{file_format}", [part])
+            if placed.nodes and any(file in maps for file in placed.files):
+                from ..painting.painted_files import write_painted  # it brings torch, which not every task waits for
 
-            remarks += write_painted(target / f"{name}.glb", placed.nodes,
-                                     [maps.get(file, {}) for file in placed.files])
-        for artifact in result.artifacts:
-            if artifact.kind != "mesh":
-                shutil.copy(folder.outputs / artifact.file, target / artifact.file)
-        write_text_whole(target / "result.json", json.dumps(result.to_json(), ensure_ascii=False, indent=1))
+                remarks += write_painted(draft / f"{name}.glb", placed.nodes,
+                                         [maps.get(file, {}) for file in placed.files])
+            for artifact in result.artifacts:
+                if artifact.kind != "mesh":
+                    shutil.copy(folder.outputs / artifact.file, draft / artifact.file)
+            write_text_whole(draft / SUMMARY, json.dumps(result.to_json(), ensure_ascii=False, indent=1))
     except OSError as error:
         raise unwritable_folder(target, error) from error
     return remarks

@@ -2,6 +2,7 @@
 """A task on every given file, or several together: prepares the job folders, runs them, writes the results, sums up."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,8 +25,10 @@ from .inputs import (
 from .previews import KeptPreviews
 from .progress_bar import ProgressBar
 from .results import keep_log, result_of_file, summary, write_results
-from .session import INTERRUPTED, Outcome, Session
+from .session import Outcome, Session
 from .task_arguments import check_missing, given_batch, given_images, given_parameters, named_files, source_slot
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS_LACK = (Remedy.DOWNLOAD, Remedy.ACCEPT_LICENSE)
 Sources = Mapping[str, Path | None]
@@ -42,7 +45,7 @@ def run_task(options: argparse.Namespace) -> int:
             failures |= _run_batch(session, options, dict(sources[first : first + batch]))
             if session.interrupted:
                 sys.stderr.write("Interrupted.\n")
-                return INTERRUPTED
+                return session.exit_code
     if failures:
         lines = [f"  {source or name}: {failures[name]}\n" for name, source in sources if name in failures]
         sys.stderr.write(f"{len(failures)} of {len(sources)} failed:\n" + "".join(lines))
@@ -103,6 +106,9 @@ def _placed(
             placed[name] = _place(options, name, source, folder, number)
         except MeshwrightError as error:
             failures[name] = error.report
+            continue
+        except Exception as error:  # noqa: BLE001 - a file that breaks a library must not end the batch
+            failures[name] = _broken(name, error)
             continue
         for remark in placed[name].remarks:
             _report(name, remark)
@@ -175,4 +181,12 @@ def _finish(
             keep_log(folder, target)
     except MeshwrightError as unwritable:
         return unwritable.report
+    except Exception as broken:  # noqa: BLE001 - nor may a result that breaks one
+        return _broken(name, broken)
     return error
+
+
+def _broken(name: str, error: Exception) -> ErrorReport:
+    logger.debug("%s failed", name, exc_info=error)
+    return ErrorReport(f"{name} cannot be worked on.", f"{type(error).__name__}: {error}.",
+                       "Save the file again in another program, and report this error.")

@@ -20,6 +20,7 @@ from .event import (
     event_from_json,
     event_to_json,
 )
+from .far_origin import middle_if_far
 from .job_folder import JobFolder
 from .license import License
 from .line import MAXIMUM_LINE_BYTES, item_of, line_of
@@ -119,6 +120,7 @@ __all__ = [
     "line_of",
     "message_from_json",
     "message_to_json",
+    "middle_if_far",
     "replace_preview",
     "replace_whole",
     "unwritable_folder",

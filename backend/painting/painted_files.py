@@ -16,10 +16,10 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ..contract import BadInput, MeshData, replace_whole
+from ..contract import BadInput, MeshData, middle_if_far, replace_whole
 from ..geometry.appearance import Maps, material_of, png_images, split_at_seams, surface_factors
 from ..geometry.frames import BLENDER_TO_Y_UP
-from ..geometry.mesh_files import MeshNode, Surface, middle_if_far, placed_meshes, read_file
+from ..geometry.mesh_files import MeshNode, Surface, placed_meshes, read_file
 from ..geometry.mesh_files.gltf.reading import GltfPlace
 from ..geometry.mesh_files.gltf.repainted import Repaint, repainted
 from ..geometry.uv_layout import FEW_FACES, new_layout, uv_fault

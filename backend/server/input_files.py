@@ -68,8 +68,8 @@ def _with_uvs(path: Path, wanted: InputSpec, request: Request) -> list[tuple[str
         return []
     from ..painting.painted_files import read_painted  # it brings torch along, which other tasks do not wait for
 
-    painted = read_painted(path, "auto", "texture" in needs, lambda _: None)
-    return [(node.node.name, node.mesh) for node in painted.nodes]
+    found = read_painted(path, "auto", "texture" in needs, lambda _: None)
+    return [(node.node.name, node.mesh) for node in found.nodes]
 
 
 def _check(path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from .camera import view_of_objects
 from .image import capture_image
-from .mesh import capture_mesh, target_of, triangles
+from .mesh import capture_mesh, target_of
+from .triangulation import triangles
 
 __all__ = ["capture_image", "capture_mesh", "target_of", "triangles", "view_of_objects"]

@@ -7,6 +7,7 @@ It runs in a scene of its own that is removed afterward: the artist's scene, its
 from collections.abc import Sequence
 
 import bpy
+import numpy as np
 
 from ..backend.contract import BadInput
 from ..backend.contract.scratch import scratch_folder
@@ -14,6 +15,10 @@ from ..backend.contract.scratch import scratch_folder
 STUDIO = "Meshwright studio"
 LONG_SIDE = 1024
 SAMPLES = 32
+PLAIN_VIEWS = ("Standard", "Un-tone-mapped", "sRGB", "Rec.709")
+"""Views without a tone curve, as color configurations call them."""
+FAINTEST = 0.03
+"""Alpha below which nothing is seen."""
 
 
 def view_of_objects(context: bpy.types.Context, objects: Sequence[bpy.types.Object]) -> bpy.types.Image:
@@ -23,6 +28,7 @@ def view_of_objects(context: bpy.types.Context, objects: Sequence[bpy.types.Obje
     nothing to look with, or nothing to see.
     """
     scene = context.scene
+    _demand_seen(objects)
     studio = bpy.data.scenes.new(STUDIO)
     made: list[bpy.types.Object] = []
     try:
@@ -48,6 +54,13 @@ def _render(studio: bpy.types.Scene, name: str) -> bpy.types.Image:
         studio.render.filepath = str(path)
         bpy.ops.render.render(scene=studio.name, write_still=True)
         image = bpy.data.images.load(str(path))
+        pixels = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(pixels)
+        if not (pixels[3::4] > FAINTEST).any():
+            bpy.data.images.remove(image)
+            raise BadInput("The camera sees nothing of the selected objects.",
+                           "They are out of its view, have no faces, or are invisible to cameras.",
+                           "Aim the camera at them (View › Cameras), or select others.")
         image.pack()
         image.filepath = ""  # the temporary file goes; the packed copy is the image
     return image
@@ -65,12 +78,29 @@ def _settings(scene: bpy.types.Scene, studio: bpy.types.Scene) -> None:
     render.film_transparent = True
     render.use_compositing = render.use_sequencer = False
     render.image_settings.file_format, render.image_settings.color_mode = "PNG", "RGBA"
-    studio.view_settings.view_transform = "Standard"
+    _show_plainly(studio)
     studio.frame_set(scene.frame_current)
     if render.engine == "CYCLES":
         studio.cycles.device = scene.cycles.device
         studio.cycles.samples = SAMPLES
         studio.cycles.use_denoising = False
+
+
+def _show_plainly(studio: bpy.types.Scene) -> None:
+    """Without a tone curve, if the color configuration has such a view; a studio's own has names of its own."""
+    for name in PLAIN_VIEWS:
+        try:
+            studio.view_settings.view_transform = name
+        except TypeError:  # there is none of that name
+            continue
+        return
+
+
+def _demand_seen(objects: Sequence[bpy.types.Object]) -> None:
+    hidden = [item.name for item in objects if item.hide_render]
+    if len(hidden) == len(objects):
+        raise BadInput(f"{hidden[0]} cannot be seen.", "It is disabled in renders.",
+                       "Enable it in renders (the camera in the Outliner), or select another object.")
 
 
 def _viewport_camera(context: bpy.types.Context, made: list[bpy.types.Object]) -> bpy.types.Object:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mesh with the UVs that its texture will use: the artist's own layer where it can carry one, else a new one.
 
-Nothing on the artist's object changes here. A new layer is tried on a copy, saved beside the job's inputs, and added to
-the mesh when the texture arrives.
+Nothing on the artist's object changes here. A new layer is tried on a copy, saved next to the job's inputs, and added
+to the mesh when the texture arrives.
 """
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,8 @@ from mathutils import Matrix
 from ..backend.contract import BadInput, MeshData
 from ..delivery_note import MaterialPlacement, MeshSource
 from .current_texture import baked_texture
+from .instances import has_instances
+from .state import corner_checksum, flush_edits, uv_checksum
 from .unwrapping import smart_uvs
 from .uv_layout import MOST_OVERLAPPING, shared_area, uv_layout
 from .view import View
@@ -45,8 +46,10 @@ def capture_painted(source: bpy.types.Object, path: Path, which: MeshSource, sco
 
 
 def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choice: UVChoice, new_uvs: Path,
-                 view: View | None = None, textured: bool = False) -> tuple[MeshData, MaterialPlacement]:
-    """The object's mesh with UVs and the faces to paint, and how to deliver its texture.
+                 view: View | None = None, textured: bool = False,
+                 origin: np.ndarray | None = None) -> tuple[MeshData, MaterialPlacement]:
+    """The object's mesh in the world, as seen from `origin` (float64 [3]), with UVs and the faces to paint, and how to
+    deliver its texture.
 
     A new UV layer for the object's own mesh goes to the file `new_uvs` (npy, float32 [L, 2]). With the scope "VIEW" the
     faces that `view` shows are painted, and the mesh is turned so that it is seen as from the front. With `textured` it
@@ -54,7 +57,8 @@ def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choi
     cannot bake.
     """
     _check_can_change(source)
-    source.update_from_editmode()  # faces selected just now count
+    flush_edits()  # faces selected just now count, too
+    unreal = _instances_remark(source) if which == "EVALUATED" else ""
     with _copy_of(source) as copy:
         mesh, masked = copy.data, scope in ("FACES", "VIEW")
         triangles = _Triangles.of(mesh, len(copy.material_slots))
@@ -77,23 +81,17 @@ def painted_mesh(source: bpy.types.Object, which: MeshSource, scope: Scope, choi
             _check_room(source, faults)
             uvs = smart_uvs(mesh, MARGIN)
         name = str(layer.name) if uvs is None else _add_layer(mesh, uvs)
-        captured, corners = _captured(copy, source.name, which, name), corner_checksum(mesh)
+        captured = _captured(copy, source.name, which, name, np.zeros(3) if origin is None else origin)
+        corners, layout = corner_checksum(mesh), uv_checksum(mesh.uv_layers[name])
         if textured:
             captured = replace(captured, texture=baked_texture(copy, which, name, source.name))
     if view is not None and shown is not None:
         captured = replace(captured, vertices=view.turned(captured.vertices), selection=shown > 0)
     if uvs is None:
-        return captured, MaterialPlacement(name, "", slots, masked)
+        return captured, MaterialPlacement(name, "", slots, masked, unreal, corners, layout)
     np.save(new_uvs, uvs)
-    remark = f"{source.name} got a new UV map beside its own: {', '.join(faults)}." if layer and faults else ""
-    return captured, MaterialPlacement(NEW_LAYER, new_uvs.name, slots, masked, remark, corners)
-
-
-def corner_checksum(mesh: bpy.types.Mesh) -> int:
-    """Of the vertices of all corners in their order: UVs fit no mesh with another one. Only in Object Mode."""
-    corners = np.empty(len(mesh.loops), np.int32)
-    mesh.loops.foreach_get("vertex_index", corners)
-    return zlib.crc32(corners.tobytes())
+    remark = f"{source.name} got a new UV map next to its own: {', '.join(faults)}." if layer and faults else ""
+    return captured, MaterialPlacement(NEW_LAYER, new_uvs.name, slots, masked, f"{remark} {unreal}".strip(), corners)
 
 
 def _check_can_change(source: bpy.types.Object) -> None:
@@ -105,6 +103,13 @@ def _check_can_change(source: bpy.types.Object) -> None:
     if source.data.library and not source.material_slots:
         raise BadInput(f"The mesh of {source.name} is linked from another file and has no material slot.",
                        "A texture needs one, which can only be added in that file.", local)
+
+
+def _instances_remark(source: bpy.types.Object) -> str:
+    """What is said of instances, which have no UVs of their own."""
+    if not has_instances(source):
+        return ""
+    return f"The instances of {source.name} were not painted: add a Realize Instances node to its geometry nodes."
 
 
 def _check_room(source: bpy.types.Object, faults: tuple[str, ...]) -> None:
@@ -213,8 +218,8 @@ def _corner_uvs(layer: bpy.types.MeshUVLoopLayer, triangles: _Triangles) -> np.n
     return corners
 
 
-def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str) -> MeshData:
-    """What views shall see of the copy `source` of the object `name`."""
+def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str, origin: np.ndarray) -> MeshData:
+    """What views shall see of the copy `source` of the object `name`, as seen from `origin`."""
     with _seen(source, which) as mesh:
         triangles = _Triangles.of(mesh, len(source.material_slots))
         kept, painted = mesh.uv_layers.get(layer), _marks(mesh)[triangles.polygon] > 0
@@ -222,7 +227,7 @@ def _captured(source: bpy.types.Object, name: str, which: MeshSource, layer: str
             raise BadInput(f"The modifiers of {name} leave nothing that can be painted.",
                            f"After them there are none of the faces, or no UV map {layer}.",
                            "Choose Without Modifiers, or apply them.")
-        placed, uvs = _placed(mesh, source.matrix_world), _corner_uvs(kept, triangles)
+        placed, uvs = _placed(mesh, source.matrix_world) - origin, _corner_uvs(kept, triangles)
     if not np.isfinite(placed).all():
         raise BadInput(f"{name} has invalid vertex positions (NaN or infinite).", "Its shape is undefined.",
                        "Delete these vertices or apply the modifiers that make them.")
@@ -242,11 +247,11 @@ def _seen(source: bpy.types.Object, which: MeshSource) -> Iterator[bpy.types.Mes
 
 
 def _placed(mesh: bpy.types.Mesh, matrix: Matrix) -> np.ndarray:
-    """Vertices float32 [V, 3] in the world."""
+    """Vertices float64 [V, 3] in the world."""
     vertices = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.vertices.foreach_get("co", vertices)
     world = np.array(matrix, np.float64)
-    placed: np.ndarray = (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
+    placed: np.ndarray = vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]
     return placed
 
 

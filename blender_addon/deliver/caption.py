@@ -8,6 +8,7 @@ import bpy
 from ..backend.contract import JobFolder, MeshwrightError, Remedy
 from .finished_job import Delivered, FinishedJob
 from .provenance import CAPTION
+from .since import changes_since
 
 
 def deliver_text(job: FinishedJob) -> Delivered:
@@ -23,6 +24,7 @@ def deliver_text(job: FinishedJob) -> Delivered:
             notes.append(f"{target.reference.name} no longer exists.")
             continue
         item[CAPTION] = text  # the provenance of the object itself stays
+        notes += [f"{item.name} was edited since it was described."] if changes_since(target, item) else []
         described.append(item)
     return Delivered(tuple(described), (), f"caption of {job.request.subject}", tuple(notes))
 

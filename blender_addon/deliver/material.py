@@ -10,7 +10,8 @@ import numpy as np
 
 from ..backend.contract import JobFolder, MeshwrightError, Remedy
 from ..backend.pipelines import registry
-from ..capture.painted_mesh import MOST_LAYERS, corner_checksum
+from ..capture.painted_mesh import MOST_LAYERS
+from ..capture.state import corner_checksum, uv_checksum
 from ..delivery_note import MaterialPlacement, captured_files
 from ..materials.node_trees import Maps, composed, material_under, overlaid_material, texture_material
 from ..materials.variants import add_material_variant
@@ -66,10 +67,13 @@ def _unfit(item: bpy.types.Object, placement: MaterialPlacement, folder: JobFold
     layers = item.data.uv_layers
     if item.library:
         return "is linked from another file now"
+    if placement.corners and corner_checksum(item.data) != placement.corners:
+        return "was edited since"
     if not placement.new_uvs:
-        return "" if placement.uv_layer in layers else f"has no UV map {placement.uv_layer} any more"
-    if corner_checksum(item.data) != placement.corners:
-        return "was edited meanwhile"
+        layer = layers.get(placement.uv_layer)
+        if layer is None:
+            return f"has no UV map {placement.uv_layer} any more"
+        return "has other UVs now" if placement.layout and uv_checksum(layer) != placement.layout else ""
     uvs = np.load(folder.inputs / placement.new_uvs)
     if _layer_with(item.data, uvs):
         return ""

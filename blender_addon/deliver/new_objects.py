@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results that are new in the scene: one object, named parts under an empty, or parts sorted into collections."""
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 
@@ -14,6 +16,7 @@ from .part_tree import building_tree, unused_name
 from .placement import Placement, in_place
 from .provenance import SIZE, attach
 from .scene import hide_targets
+from .since import changes_since
 from .variants import mark_variants
 
 
@@ -38,9 +41,13 @@ def deliver_parts(job: FinishedJob) -> Steps:
 def deliver_groups(job: FinishedJob) -> Steps:
     """The selected objects' meshes in their places, sorted into a collection for each group; the objects are hidden."""
     meshes = yield from reading_meshes(job.folder, job.result)
-    delivered = yield from _tree(job, meshes, in_place(*combined_bounds(meshes)), by_group=True)
+    targets = job.note.targets
+    origin = targets[0].origin if targets else (0.0, 0.0, 0.0)
+    delivered = yield from _tree(job, meshes, in_place(*combined_bounds(meshes), origin), by_group=True)
+    known = [(target, target.reference.find(bpy.data.objects)) for target in targets]
+    notes = [words for target, item in known if item for words in changes_since(target, item)]
     hide_targets(job.note, job.view_layer)
-    return delivered
+    return replace(delivered, notes=(*delivered.notes, *notes))
 
 
 def _tree(job: FinishedJob, meshes: list[ArrivedMesh], place: Placement, by_group: bool) -> Steps:

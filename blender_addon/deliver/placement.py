@@ -33,9 +33,11 @@ def placement(note: DeliveryNote, low: np.ndarray, high: np.ndarray) -> Placemen
     return Placement(_foot(low, high), note.size / max(float(extent.max()), 1e-9), np.array(note.cursor, np.float64))
 
 
-def in_place(low: np.ndarray, high: np.ndarray) -> Placement:
-    """Where the result already is in the world, with its location at the middle of the bounds' bottom."""
-    return Placement(_foot(low, high), 1.0, _foot(low, high))
+def in_place(low: np.ndarray, high: np.ndarray, origin: tuple[float, ...]) -> Placement:
+    """Where the result already is as seen from `origin` in the world, with its location at the middle of the bounds'
+    bottom.
+    """
+    return Placement(_foot(low, high), 1.0, _foot(low, high) + origin)
 
 
 def target_bounds(targets: tuple[Target, ...]) -> tuple[np.ndarray, np.ndarray]:

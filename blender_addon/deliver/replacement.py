@@ -19,8 +19,9 @@ from .mesh_objects import material_of, new_mesh
 from .provenance import ORIGINAL, attach
 from .quality import attach_metrics
 from .scene import hide_targets
+from .since import changes_since
 from .transfer import transfer_data
-from .transforms import stand_like
+from .transforms import stand_like, stand_where
 from .variants import mark_variants
 
 
@@ -38,6 +39,7 @@ def deliver_replacement(job: FinishedJob) -> Delivered:
     if old and not homes:
         notes.append(f"The collection of {old.name} is linked or excluded. The result is in the scene's collection.")
     objects = [_new_object(job, arrived, number, target, homes) for number, arrived in enumerate(meshes, 1)]
+    notes += changes_since(target, old) if target and old else []
     _place(job, objects, target, old)
     for made, arrived in zip(objects, meshes, strict=True):
         if arrived.maps or not made.data.materials:
@@ -79,6 +81,8 @@ def _place(job: FinishedJob, objects: list[bpy.types.Object], target: Target | N
         for made in objects:
             follow_slider(made, old)
         stand_like(objects, old, job.view_layer)
+        if target and changes_since(target, old):  # an applied scale is in its vertices now
+            stand_where(objects, target)
         transfer_data(old, objects, job.note.transfer, job.scene, job.view_layer)
         return
     for made in objects:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import bpy
 import numpy as np
+from mathutils import Matrix
+
+from ..delivery_note import Target
 
 _TRANSFORMS = ("rotation_mode", "location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale",
                "delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale")
@@ -23,3 +26,11 @@ def stand_like(objects: Sequence[bpy.types.Object], old: bpy.types.Object, view_
     for made in objects:
         if not np.allclose(made.matrix_world, old.matrix_world, rtol=1e-5, atol=1e-6):
             made.matrix_world = old.matrix_world
+
+
+def stand_where(objects: Sequence[bpy.types.Object], target: Target) -> None:
+    """Put the objects where the target stood when it was captured."""
+    matrix = Matrix(np.reshape(target.matrix, (4, 4)))
+    for made in objects:
+        if not np.allclose(made.matrix_world, matrix, rtol=1e-5, atol=1e-6):
+            made.matrix_world = matrix

@@ -80,7 +80,8 @@ def textured(item: bpy.types.Object, paint: MaterialPlacement, tmp_path: Path, s
 def test_own_uvs_are_used_and_nothing_changes(crate: bpy.types.Object, tmp_path: Path) -> None:
     before = arrays(crate.data)
     captured, paint = painted_mesh(crate, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")
-    assert paint == MaterialPlacement("UVMap", slots=(0,)) and not (tmp_path / "uvs.npy").exists()
+    assert paint == MaterialPlacement("UVMap", slots=(0,), corners=paint.corners, layout=paint.layout)
+    assert paint.corners and paint.layout and not (tmp_path / "uvs.npy").exists()
     assert len(captured.faces) > 12, "the bevel is seen"
     assert captured.uvs.shape == (len(captured.faces), 3, 2) and captured.selected.all()
     assert captured.vertices.min(axis=0) == pytest.approx([0, 1, 2], abs=1e-5), "world frame"
@@ -121,7 +122,7 @@ def test_overlapping_uvs_get_a_new_layer_beside_the_old_one(crate: bpy.types.Obj
     before, selected = arrays(crate.data), list(bpy.context.selected_objects)
     captured, paint = painted_mesh(crate, "EVALUATED", "OBJECT", "AUTO", tmp_path / "uvs.npy")
     assert (paint.uv_layer, paint.new_uvs, paint.slots) == (NEW_LAYER, "uvs.npy", (0,))
-    assert "new UV map beside its own: 100% of the used UV area is shared by several faces" in paint.remark
+    assert "new UV map next to its own: 100% of the used UV area is shared by several faces" in paint.remark
     assert_kept(before, crate.data)
     assert list(crate.data.uv_layers.keys()) == ["UVMap"] and list(bpy.context.selected_objects) == selected
     assert len(bpy.data.objects) == 1 and len(bpy.data.meshes) == 1 and len(bpy.data.scenes) == 1
@@ -192,7 +193,7 @@ def test_an_object_edited_or_deleted_meanwhile_loses_nothing(crate: bpy.types.Ob
     crate.shape_key_clear()
     crate.data.clear_geometry()
     painted, notes = textured(crate, paint, tmp_path)
-    assert not painted and "was edited meanwhile. Its texture is saved as image crate texture" in notes[0]
+    assert not painted and "was edited since. Its texture is saved as image crate texture" in notes[0]
     assert bpy.data.images["crate texture"].use_fake_user
 
 
@@ -202,7 +203,7 @@ def test_new_uvs_are_not_laid_on_other_faces_of_the_same_number(crate: bpy.types
     crate.data.flip_normals()
     layers = list(crate.data.uv_layers.keys())
     painted, notes = textured(crate, paint, tmp_path)
-    assert not painted and "was edited meanwhile" in notes[0]
+    assert not painted and "was edited since" in notes[0]
     assert list(crate.data.uv_layers.keys()) == layers
 
 

@@ -239,7 +239,7 @@ def test_what_happens_to_the_object_meanwhile(crate: bpy.types.Object, tmp_path:
     if moment == "renamed":
         assert report.objects == ("box",) and crate.active_material.name == "box texture"
         return
-    words = {"deleted": "no longer exists", "subdivided": "was edited meanwhile", "own map gone": "has no UV map"}
+    words = {"deleted": "no longer exists", "subdivided": "was edited since", "own map gone": "has no UV map"}
     assert not report.objects and f"crate {words[moment]}" in report.notes[0]
     assert "Its texture is saved as image crate texture" in report.notes[0]
     assert bpy.data.images["crate texture"].packed_file and bpy.data.images["crate texture"].use_fake_user

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.contract import BadInput
-from backend.geometry.mesh_files import NamedMesh, middle_if_far, read_file, read_parts, write_parts
+from backend.contract import BadInput, middle_if_far
+from backend.geometry.mesh_files import NamedMesh, read_file, read_parts, write_parts
 from backend.geometry.mesh_files.polygons import triangulated
 from backend.geometry.trimesh_conversion import from_trimesh, to_trimesh
 

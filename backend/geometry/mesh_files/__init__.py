@@ -3,9 +3,9 @@
 
 from .named_mesh import NamedMesh
 from .nodes import MeshFile, MeshNode
-from .reading import MESH_SUFFIXES, middle_if_far, placed_meshes, read_file, read_parts
+from .reading import MESH_SUFFIXES, placed_meshes, read_file, read_parts
 from .surfaces import Surface
 from .writing import SINGLE_PRECISION, write_parts
 
-__all__ = ["MESH_SUFFIXES", "SINGLE_PRECISION", "MeshFile", "MeshNode", "NamedMesh", "Surface", "middle_if_far",
+__all__ = ["MESH_SUFFIXES", "SINGLE_PRECISION", "MeshFile", "MeshNode", "NamedMesh", "Surface",
            "placed_meshes", "read_file", "read_parts", "write_parts"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...contract import BadInput, MeshData
+from ...contract import BadInput, MeshData, middle_if_far
 from .gltf.reading import read_gltf
 from .named_mesh import NamedMesh
 from .nodes import Floats, MeshFile, MeshNode
@@ -22,9 +22,6 @@ from .stl import read_stl
 from .unreadable import WHOLE, Unreadable
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
-FAR = 100.0
-"""Farther from the origin than so many times its size, a mesh is moved there before it becomes single precision, which
-keeps seven digits of a coordinate."""
 
 
 def read_file(path: Path, materials: bool = False) -> MeshFile:
@@ -67,13 +64,6 @@ def placed_meshes(nodes: Sequence[MeshNode]) -> tuple[list[MeshData], Floats]:
     """
     origin = middle_if_far(np.concatenate([node.bounds() for node in nodes]))
     return [node.placed(origin) for node in nodes], origin
-
-
-def middle_if_far(points: Floats) -> Floats:
-    """The middle of the points' bounds, float64 [3], if it is far from 0, else 0."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    middle = (low + high) / 2
-    return np.round(middle) if np.abs(middle).max() > FAR * np.linalg.norm(high - low) else np.zeros(3)
 
 
 def _read(path: Path, materials: bool) -> MeshFile:
