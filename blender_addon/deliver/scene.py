@@ -119,8 +119,8 @@ def select_only(objects: Iterable[bpy.types.Object], active: bpy.types.Object,
     view_layer.objects.active = active
 
 
-def push_undo(message: str, job: str) -> None:
-    """One undo step, for a job's result. A timer has no window in its context, and the undo system asks for one."""
+def push_undo(message: str, job: str = "") -> None:
+    """One undo step, perhaps a job's result. A timer has no window in its context, and the undo system asks for one."""
     global _last_step
     windows = bpy.context.window_manager.windows
     with bpy.context.temp_override(window=bpy.context.window or (windows[0] if windows else None)):

@@ -37,7 +37,7 @@ def show_instead(name: str, other: str, scene: bpy.types.Scene) -> None:
     for item, index in variants:
         if shown_material_variant(item) != index:
             show_material_variant(item, index)
-    push_undo("Meshwright: compare results", name)
+    push_undo("Meshwright: compare results")
 
 
 def _objects(name: str, scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:

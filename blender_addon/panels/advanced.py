@@ -30,8 +30,6 @@ def draw_advanced(layout: bpy.types.UILayout, context: bpy.types.Context, offere
         row.prop(settings, "random_seed", text="", icon="FILE_REFRESH")
     for number, (title, members) in enumerate(groups_of(offered)):
         _draw_group(body, context, offered, title, members, closed=number > 0)
-    if offered.spec.name == registry.WORKFLOW:
-        body.operator("meshwright.save_workflow", icon="FILE_TICK", text="Save as…").workflow = offered.task.name
     header, inner = body.panel("meshwright_result_settings", default_closed=True)
     header.label(text="Result")
     if inner is not None:
@@ -40,6 +38,13 @@ def draw_advanced(layout: bpy.types.UILayout, context: bpy.types.Context, offere
         if offered.task.mesh_input:
             column.prop(settings, "mesh_source")
         draw_delivery_settings(inner, settings, offered)
+    if offered.spec.name == registry.WORKFLOW:
+        body.operator("meshwright.save_workflow", icon="FILE_TICK", text="Save as…").workflow = offered.task.name
+
+
+def is_central_prompt(parameter: Parameter) -> bool:
+    """Whether it is drawn above the button: a prompt that the artist writes, not one that is there already."""
+    return parameter.multiline and not parameter.advanced and parameter.default == ""
 
 
 def groups_of(offered: OfferedTask) -> list[tuple[str, Sequence[Parameter]]]:
@@ -47,7 +52,7 @@ def groups_of(offered: OfferedTask) -> list[tuple[str, Sequence[Parameter]]]:
     advanced first. A group of more than eight is cut into equal parts."""
     groups: dict[str, list[Parameter]] = {}
     for parameter in sorted(offered.task.parameters, key=lambda known: known.advanced):
-        if parameter.advanced or not parameter.multiline:
+        if not is_central_prompt(parameter):
             groups.setdefault(parameter.group or "Options", []).append(parameter)
     cut: list[tuple[str, Sequence[Parameter]]] = []
     for title, members in groups.items():

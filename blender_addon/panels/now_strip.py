@@ -75,15 +75,16 @@ def _draw_current(box: bpy.types.UILayout, job: Job, listed: Sequence[Job], room
         row.label(text=stage_words(job, listed), icon="TIME")
     else:
         row.progress(factor=job.fraction, text=progress_words(job))
+    icon = job_images.icon_of(job)
+    if icon is not None:
+        row.operator("meshwright.show_views", text="", icon="IMAGE_REFERENCE").job = job.id
     row.operator("meshwright.cancel_job", text="", icon="X").job = job.id
     if job.state not in (JobState.QUEUED, JobState.DELIVERING):
         words = column.row()
         words.active = False
         words.label(text=stage_words(job, listed))
-    icon = job_images.icon_of(job)
     if icon is not None and room.work:
         box.template_icon(icon, scale=room.work)
-        box.operator("meshwright.show_views", icon="IMAGE_REFERENCE").job = job.id
 
 
 def _draw_ended(box: bpy.types.UILayout, job: Job, width: float, brief: bool) -> None:

@@ -9,7 +9,7 @@ from ..parameter_groups import PRESET, WEIGHTS, chosen_weights
 from ..preferences import backend_complaint
 from ..properties import group_of, settings_of
 from ..task_inputs import complaint, selected_meshes
-from .advanced import draw_advanced
+from .advanced import draw_advanced, is_central_prompt
 from .delivery_settings import draw_scope
 from .input_slots import draw_further_images, draw_image_slots, draw_prompt
 from .room import Room
@@ -28,7 +28,7 @@ def draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, offered: O
         draw_scope(layout, settings_of(context.scene), offered)
     draw_image_slots(layout, context, offered, room.input)
     for parameter in task.parameters:
-        if parameter.multiline and not parameter.advanced:
+        if is_central_prompt(parameter):
             draw_prompt(layout, context, offered, parameter)
     _draw_quality(layout, context, offered)
     _draw_button(layout, context, offered)
