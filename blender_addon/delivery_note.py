@@ -149,18 +149,24 @@ class DeliveryNote:
 
 
 def ask_here(folder: JobFolder) -> None:
-    """Have a job's result go into the file that is open now, as the artist asks.
+    """Have a job's result go into the file that is open now, as the artist asks. Raises MeshwrightError when the folder
+    cannot be written."""
+    note = DeliveryNote.read(folder)
+    if (here := asked_here(note)) != note:
+        here.write(folder)
+
+
+def asked_here(note: DeliveryNote) -> DeliveryNote:
+    """The note as if the job had been asked from the file that is open now.
 
     Objects that another file has are no longer looked for: one that happens to have the same name is left alone.
-    Raises MeshwrightError when the folder cannot be written.
     """
-    note = DeliveryNote.read(folder)
     if note.file is None or note.file.is_open:
-        return
+        return note
     if note.file.last_path or note.file.is_of_this_session:
         targets = tuple(replace(target, reference=_lost(target.reference)) for target in note.targets)
         note = replace(note, scene=None, superseded=None, targets=targets)
-    replace(note, file=opened_file.current()).write(folder)
+    return replace(note, file=opened_file.current())
 
 
 def captured_files(request: Request) -> tuple[str, ...]:

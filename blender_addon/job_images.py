@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images of running jobs as icons: what the worker shows of the work so far. Nothing of it is in the file."""
+"""Images of jobs as icons: their input, and what the worker shows of the work so far. Nothing of it is in the file."""
 
 import logging
 import time
@@ -19,6 +19,7 @@ from .jobs import Job
 log = logging.getLogger(__name__)
 
 SIDE = 512
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".exr")
 SECONDS_BETWEEN = 0.3
 
 
@@ -31,6 +32,7 @@ class _Shown:
 
 
 _shown: dict[str, _Shown] = {}
+_thumbnails: set[str] = set()
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
@@ -41,6 +43,7 @@ def show(jobs: Sequence[Job]) -> None:
     """
     if rendering():
         return
+    _follow_inputs(jobs)
     followed = [job for job in jobs if job.preview is not None and not job.shows_mesh
                 and not job.ended and not job.cancelling]
     for name in set(_shown) - {job.id for job in followed}:
@@ -56,6 +59,12 @@ def icon_of(job: Job) -> int | None:
     return int(_icons[job.id].icon_id) if _icons is not None and job.id in _icons else None
 
 
+def thumbnail_of(job: Job) -> int | None:
+    """The icon of the image that the job is given, None where it is given none."""
+    name = _thumbnail_name(job)
+    return int(_icons[name].icon_id) if _icons is not None and name in _icons else None
+
+
 def register() -> None:
     """Make room for icons."""
     global _icons
@@ -67,8 +76,28 @@ def unregister() -> None:
     global _icons
     for name in list(_shown):
         _release(name)
+    _thumbnails.clear()
     bpy.utils.previews.remove(_icons)
     _icons = None
+
+
+def _follow_inputs(jobs: Sequence[Job]) -> None:
+    """Blender reads a thumbnail when it is drawn first."""
+    assert _icons is not None
+    named = {_thumbnail_name(job): job for job in jobs}
+    for name in _thumbnails - named.keys():
+        if name in _icons:
+            del _icons[name]
+    for name in named.keys() - _thumbnails:
+        files = [file for slot in named[name].request.inputs.values() for file in slot if file.endswith(IMAGES)]
+        if files:
+            _icons.load(name, str(named[name].folder.inputs / files[0]), "IMAGE")
+    _thumbnails.clear()
+    _thumbnails.update(named)
+
+
+def _thumbnail_name(job: Job) -> str:
+    return f"{job.id} input"
 
 
 def _update(job: Job, shown: _Shown) -> None:

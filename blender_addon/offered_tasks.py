@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every task of every pipeline, in the order of the panels, with the one name that its Blender classes share."""
+"""Every task of every pipeline, in the order of the tab, with the one name that its Blender classes share."""
 
+import functools
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from .backend.contract import Delivery, PipelineSpec, TaskSpec, WeightSet
+import bpy
+
+from .backend.contract import DOWNLOAD_WEIGHTS, Delivery, PipelineSpec, Request, TaskSpec, WeightSet
 from .backend.pipelines import registry
 
 LONGEST_KEY = 49
 """Blender's class names have at most 63 characters, and "MESHWRIGHT_OT_" takes 14."""
+PLAIN_ICON = "PLAY"
 _DIGEST = 8
 _ORDER: dict[Delivery, int] = {"parts": 0, "object": 1, "material": 2, "replace": 3, "groups": 4, "text": 5}
 """Generators first, then what works on a mesh that is there. Workflows, which are made of these, come last."""
@@ -19,7 +23,7 @@ _ORDER: dict[Delivery, int] = {"parts": 0, "object": 1, "material": 2, "replace"
 
 @dataclass(frozen=True, eq=False)
 class OfferedTask:
-    """A task of a pipeline. `key` names its property group, its operator and its panel; `label` is what the artist
+    """A task of a pipeline. `key` names its property group and its operator; `label` is what the artist
     reads there. Both are unique among all."""
 
     spec: PipelineSpec
@@ -45,13 +49,35 @@ def refresh(reserved: Collection[str]) -> None:
 
 
 def offered() -> tuple[OfferedTask, ...]:
-    """All tasks, in the order of their panels."""
+    """All tasks, in their order in the tab."""
     return _offered
 
 
 def find(pipeline: str, task: str) -> OfferedTask | None:
     """The task of that name of the pipeline of that name; None when there is none."""
     return next((item for item in _offered if (item.spec.name, item.task.name) == (pipeline, task)), None)
+
+
+def label_of(request: Request) -> str:
+    """What the artist calls the task of a job; its name where this version does not have it."""
+    known = find(request.pipeline, request.task)
+    return known.label if known else DOWNLOAD_WEIGHTS.label if request.task == DOWNLOAD_WEIGHTS.name else request.task
+
+
+def icon_of(request: Request) -> str:
+    """Blender's icon of the task of a job."""
+    known = find(request.pipeline, request.task)
+    return blender_icon(known.task) if known else "IMPORT" if request.task == DOWNLOAD_WEIGHTS.name else PLAIN_ICON
+
+
+def blender_icon(task: TaskSpec) -> str:
+    """The task's icon; a plain one where it has none, or names one that this Blender does not have."""
+    return task.icon if task.icon in _icons() else PLAIN_ICON
+
+
+@functools.cache
+def _icons() -> frozenset[str]:
+    return frozenset(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys())
 
 
 def identifier(name: str) -> str:

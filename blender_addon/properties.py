@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the panels edit: `Scene.meshwright`, saved with the file."""
 
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 
 import bpy
 
 from .backend.contract import MAXIMUM_SEED, InputSpec
-from .offered_tasks import OfferedTask, identifier
+from .offered_tasks import OfferedTask, blender_icon, identifier, offered
 from .parameter_groups import image_property, property_names
 
 NAME = "meshwright"
-IMAGES = "images"
+IMAGES, TASK = "images", "task"
 _SHARED: Mapping[str, object] = {
     "subject": bpy.props.StringProperty(
         name="Name", description="Name of the result. Empty: the name of the image or of the object"),
@@ -63,12 +64,18 @@ _SHARED: Mapping[str, object] = {
         ]),
 }
 """Settings that several tasks share."""
-RESERVED = frozenset({*_SHARED, IMAGES, *dir(bpy.types.PropertyGroup)})
+RESERVED = frozenset({*_SHARED, IMAGES, TASK, *dir(bpy.types.PropertyGroup)})
 
 
 def settings_of(scene: bpy.types.Scene) -> bpy.types.PropertyGroup:
     """The scene's settings."""
     return getattr(scene, NAME)
+
+
+def chosen_task(scene: bpy.types.Scene) -> OfferedTask:
+    """The task that the tab shows; the first one where the file names one that there is no more."""
+    key = getattr(settings_of(scene), TASK)
+    return next((item for item in offered() if item.key == key), offered()[0])
 
 
 def group_of(scene: bpy.types.Scene, offered: OfferedTask) -> bpy.types.PropertyGroup:
@@ -105,7 +112,7 @@ def settings_classes(groups: Mapping[OfferedTask, type[bpy.types.PropertyGroup]]
     images = type("MESHWRIGHT_PG_images", (bpy.types.PropertyGroup,), {"__annotations__": {
         name: image_property(name, slot.label, slot.description) for name, slot in wanted.items()}})
     settings = type("MESHWRIGHT_PG_settings", (bpy.types.PropertyGroup,), {"__annotations__": {
-        **_SHARED, IMAGES: bpy.props.PointerProperty(type=images),
+        **_SHARED, TASK: _task_property(groups), IMAGES: bpy.props.PointerProperty(type=images),
         **{offered.key: bpy.props.PointerProperty(type=group) for offered, group in groups.items()}}})
     return images, settings
 
@@ -124,6 +131,13 @@ def image_slots(tasks: Sequence[OfferedTask]) -> dict[str, InputSpec]:
     """Every image slot of these tasks by its path, in their order."""
     return {image_path(offered, wanted): wanted for offered in tasks for wanted in offered.task.inputs
             if wanted.kind == "image"}
+
+
+def _task_property(tasks: Iterable[OfferedTask]) -> object:
+    """Files keep the number of the choice: it depends on the task's key alone."""
+    items = [(item.key, item.label, item.task.description, blender_icon(item.task), zlib.crc32(item.key.encode()) >> 1)
+             for item in tasks]
+    return bpy.props.EnumProperty(name="Task", description="What to do", items=items)
 
 
 def _image_property_name(wanted: InputSpec) -> str:

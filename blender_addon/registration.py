@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, task_classes
+from . import deliver, job_images, jobs, opened_file, operators, panels, preferences, status_bar, task_classes
 from .backend.contract.scratch import remove_dead_scratch
 from .backend.pipelines import registry
 from .gallery import page, state
@@ -26,9 +26,10 @@ CLASSES = (
 
 
 def _show(listed: Sequence[jobs.Job]) -> None:
-    """Previews of the work so far: meshes in the scene, images in the list of jobs."""
+    """The work so far: meshes in the scene, images in the tab, progress in the status bar."""
     deliver.preview.show(listed)
     job_images.show(listed)
+    status_bar.follow(listed)
 
 
 def register() -> None:
@@ -44,6 +45,7 @@ def register() -> None:
                   show=_show)
     deliver.preview.register()
     job_images.register()
+    status_bar.register()
     page.register(state.show)
     state.register()
     setup_operators.register(jobs.end_worker)
@@ -51,6 +53,7 @@ def register() -> None:
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    status_bar.unregister()
     state.unregister()
     page.unregister()
     job_images.unregister()

@@ -25,7 +25,7 @@ from .backend.contract.parameter import Value
 from .backend.pipelines import registry
 from .capture import target_of
 from .deliver.provenance import SIZE
-from .delivery_note import DeliveryNote, Transfer, ask_here, reference
+from .delivery_note import DeliveryNote, Transfer, asked_here, reference
 from .offered_tasks import OfferedTask
 from .parameter_groups import chosen_weights
 from .preferences import jobs_folder
@@ -82,8 +82,7 @@ def submit_again(earlier: JobFolder, seed: int | None = None, parameters: Mappin
     request = request.validated(registry.spec(request.pipeline))
     folder = JobFolder.create(jobs_folder() / request.job)
     shutil.copytree(earlier.inputs, folder.inputs, dirs_exist_ok=True)
-    ask_here(earlier)
-    note = DeliveryNote.read(earlier)
+    note = asked_here(DeliveryNote.read(earlier))
     if note.delivery == "material" and seed is not None:
         note = replace(note, rerolled=earlier.path.name)
     if superseded is not None and note.delivery != "text":  # a described object is not what the job made

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Blender classes that are made from the pipelines' specs: settings, operators and panels of every task.
+"""The Blender classes that are made from the pipelines' specs: settings and operators of every task.
 
 They are made again when the folder of further pipelines changes.
 """
@@ -12,7 +12,6 @@ import bpy
 from . import offered_tasks, properties
 from .backend.pipelines import registry
 from .operators.task import operator_class
-from .panels.task_panel import panel_class
 from .parameter_groups import group_class
 
 _registered: tuple[type, ...] = ()
@@ -45,8 +44,7 @@ def use_folder(folder: Path | None) -> None:
     offered_tasks.refresh(_reserved)
     groups = {offered: group_class(offered) for offered in offered_tasks.offered()}
     settings = properties.settings_classes(groups)
-    _registered = (*groups.values(), *settings, *map(operator_class, groups),
-                   *(panel_class(offered, number) for number, offered in enumerate(groups)))
+    _registered = (*groups.values(), *settings, *map(operator_class, groups))
     for cls in _registered:
         bpy.utils.register_class(cls)
     properties.attach(settings[1])

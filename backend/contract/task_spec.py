@@ -82,6 +82,7 @@ class TaskSpec:
         presets: named choices of quality, the fastest first.
         optional_components: shared models that the task uses where they are installed, without needing them.
         seeded: False for a task that does not depend on a seed.
+        icon: Blender's name of its icon in the row of tasks; a task without one is in the menu next to that row.
         suffix: stands behind the subject in the name of a mesh that replaces another; "" means the task's name.
     """
 
@@ -99,6 +100,7 @@ class TaskSpec:
     needs_weights: bool = True
     seeded: bool = True
     suffix: str = ""
+    icon: str = ""
 
     def input(self, name: str) -> InputSpec:
         """The input of that name. Raises BadInput."""

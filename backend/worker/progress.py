@@ -2,7 +2,7 @@
 """`contract.Progress` for a job that runs: events at a bearable rate, the whole job's share, time left, cancelling."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..contract import Cancelled, Downloading, Event, Loading, LogLine, Preview, StageProgress, TaskSpec
@@ -22,7 +22,7 @@ class JobProgress:
         self, job: Job, task: TaskSpec, estimate: Estimate, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._job, self._estimate, self._clock = job, estimate, clock
-        self._shares = _normalized(estimate.seconds or {stage.name: stage.share for stage in task.stages})
+        self._names = frozenset(stage.name for stage in task.stages)
         self._done: dict[str, float] = {}
         self._current = ""
         self._fraction = 0.0
@@ -64,11 +64,12 @@ class JobProgress:
     def stage(self, name: str, step: int, of: int) -> None:
         """Report a step; a stage's first and last always. Raises KeyError for a stage that the task's spec lacks."""
         self.check()
+        if name not in self._names:
+            raise KeyError(name)
         first = name not in self._done
         self._count_seconds(name, begins=step == 0)
         self._done[name] = min(step / of, 1.0) if of else 1.0
-        done = sum(self._shares[stage] * share for stage, share in self._done.items())
-        self._fraction = min(max(self._fraction, done), 1.0)
+        self._fraction = max(self._fraction, self._estimate.fraction(self._done))
         left = self._estimate.left(self._done, self.seconds)
         event = StageProgress(self._job.name, name, step, of, self._fraction, left)
         self._send(event, always=first or step == of)
@@ -93,8 +94,3 @@ class JobProgress:
         if always or now - self._last_sent >= SECONDS_BETWEEN_EVENTS:
             self._last_sent = now
             self._job.report(event)
-
-
-def _normalized(shares: Mapping[str, float]) -> dict[str, float]:
-    total = sum(shares.values()) or 1.0
-    return {name: share / total for name, share in shares.items()}

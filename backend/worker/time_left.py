@@ -69,27 +69,53 @@ class Statistics:
 
 
 class Estimate:
-    """Expected seconds of every stage of one job, scaled from an earlier run with perhaps other options."""
+    """Expected seconds of every stage of one job, scaled from an earlier run with perhaps other options.
+
+    A stage that the earlier run skipped counts nothing until it runs. Without an earlier run the job's own pace says
+    how long the rest takes, once enough of it is done.
+
+    Attributes:
+        shares: each stage's share of the whole job's time; they sum to 1.
+    """
 
     def __init__(self, task: TaskSpec, parameters: Mapping[str, Value], earlier: TimedRun | None) -> None:
         self.seconds: dict[str, float] | None = None
-        if earlier is not None and all(stage.name in earlier.seconds for stage in task.stages):
+        self._order = [stage.name for stage in task.stages]
+        if earlier is not None and any(name in earlier.seconds for name in self._order):
             self.seconds = {
-                stage.name: earlier.seconds[stage.name] * _growth(stage, earlier.parameters, parameters)
+                stage.name: earlier.seconds.get(stage.name, 0.0) * _growth(stage, earlier.parameters, parameters)
                 for stage in task.stages
             }
+        self.shares = _normalized(self.seconds or {stage.name: stage.share for stage in task.stages})
+
+    def fraction(self, done: Mapping[str, float]) -> float:
+        """The whole job's share done, given each stage's in [0, 1]; a stage that was skipped is done."""
+        skipped = self._skipped(done)
+        return min(sum(self.shares[name] * (1.0 if name in skipped else done.get(name, 0.0))
+                       for name in self._order), 1.0)
 
     def left(self, done: Mapping[str, float], spent: Mapping[str, float]) -> float | None:
         """Seconds left, given each stage's share done in [0, 1] and the seconds spent on it; None when unknown."""
         if self.seconds is None:
-            return None
-        total = 0.0
+            fraction = self.fraction(done)
+            return sum(spent.values()) * (1 - fraction) / fraction if fraction >= TRUSTED_SHARE else None
+        total, skipped = 0.0, self._skipped(done)
         for name, expected in self.seconds.items():
             share = done.get(name, 0.0)
             if share >= TRUSTED_SHARE:
                 expected = spent[name] / share
-            total += expected * (1 - share)
+            total += 0.0 if name in skipped else expected * (1 - share)
         return total
+
+    def _skipped(self, done: Mapping[str, float]) -> set[str]:
+        """Stages that did nothing although a later one has begun."""
+        begun = max((self._order.index(name) for name in done), default=0)
+        return {name for name in self._order[:begun] if name not in done}
+
+
+def _normalized(shares: Mapping[str, float]) -> dict[str, float]:
+    total = sum(shares.values()) or 1.0
+    return {name: share / total for name, share in shares.items()}
 
 
 def _growth(stage: StageSpec, old: Mapping[str, Value], new: Mapping[str, Value]) -> float:

@@ -65,7 +65,7 @@ def deliver(folder: JobFolder) -> DeliveryReport:
     if note.frame:
         frame(made.objects, scene)
     message = f"Meshwright: {made.title}"
-    push_undo(message)
+    push_undo(message, request.job)
     names = tuple(item.name for item in made.objects)
     return DeliveryReport(names, (*result.notes, *remarks, *made.notes), made.title, message)
 

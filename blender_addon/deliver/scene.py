@@ -11,6 +11,8 @@ HOLDING = {"UNDO", "UNDO_GROUPED", "BLOCKING", "GRAB_CURSOR", "GRAB_CURSOR_X", "
 """Options of a modal operator that has the artist's hand: an undo step in the middle of it would make it final. Others,
 of add-ons that only watch the keyboard, run all day."""
 
+_last_step = ("", 0)
+
 
 def blocked() -> str:
     """Why nothing may be put into the scene at the moment, or "": the queue waits and tries again."""
@@ -115,8 +117,20 @@ def select_only(objects: Iterable[bpy.types.Object], active: bpy.types.Object,
     view_layer.objects.active = active
 
 
-def push_undo(message: str) -> None:
-    """One undo step. A timer has no window in its context, and the undo system asks for one."""
+def push_undo(message: str, job: str = "") -> None:
+    """One undo step, perhaps a job's result. A timer has no window in its context, and the undo system asks for one."""
+    global _last_step
     windows = bpy.context.window_manager.windows
     with bpy.context.temp_override(window=bpy.context.window or (windows[0] if windows else None)):
         bpy.ops.ed.undo_push(message=message)
+    _last_step = job, _last_operator()
+
+
+def nothing_since(job: str) -> bool:
+    """Whether the artist has done nothing that Blender keeps a record of since this job's result came."""
+    return _last_step == (job, _last_operator())
+
+
+def _last_operator() -> int:
+    operators = bpy.context.window_manager.operators
+    return int(operators[-1].as_pointer()) if operators else 0

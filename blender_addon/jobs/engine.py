@@ -74,6 +74,16 @@ def cancel(name: str) -> None:
     _running_queue().cancel(name)
 
 
+def cancel_all() -> None:
+    """Stop every job that runs or waits."""
+    _running_queue().cancel_all()
+
+
+def move(name: str, step: int) -> None:
+    """Have a waiting job run later, or earlier where `step` is negative. Raises MeshwrightError for an unknown one."""
+    _running_queue().move(name, step)
+
+
 def remove(name: str) -> None:
     """Take an ended job out of the list; its folder stays. Raises MeshwrightError while it goes on."""
     _running_queue().remove(name)

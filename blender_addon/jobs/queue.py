@@ -130,6 +130,21 @@ class JobQueue:
             job.end_cancelled()
             self._active = None if job is self._active else self._active
 
+    def cancel_all(self) -> None:
+        """Stop every job that runs or waits, the waiting ones first."""
+        for job in reversed(self._jobs):
+            if not job.ended:
+                self.cancel(job.id)
+
+    def move(self, name: str, step: int) -> None:
+        """Have a waiting job change places with the one that waits `step` places behind it, before it if negative."""
+        waiting = [job for job in self._jobs if job.state is JobState.QUEUED and job is not self._active]
+        job = self._known(name)
+        place = waiting.index(job) + step if job in waiting else -1
+        if 0 <= place < len(waiting):
+            here, there = self._jobs.index(job), self._jobs.index(waiting[place])
+            self._jobs[here], self._jobs[there] = self._jobs[there], self._jobs[here]
+
     def remove(self, name: str) -> None:
         """Take an ended job out of the list; its folder stays. Raises MeshwrightError while it goes on."""
         job = self._known(name)

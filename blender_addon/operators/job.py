@@ -43,7 +43,11 @@ class MESHWRIGHT_OT_retry_job(JobOperator, bpy.types.Operator):
     bl_label = "Retry"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, lambda: submit_again(self.found().folder))
+        def retry() -> None:
+            job = self.found()
+            submit_again(job.folder)
+            jobs.remove(job.id)
+        return attempt(self, retry)
 
 
 class MESHWRIGHT_OT_remove_job(JobOperator, bpy.types.Operator):

@@ -16,6 +16,14 @@ def draw_delivery_settings(layout: bpy.types.UILayout, settings: bpy.types.Prope
         draw(layout, settings, offered)
 
 
+def draw_scope(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, offered: OfferedTask) -> None:
+    """Which faces the task works on, where it can work on some."""
+    if offered.task.mesh_input and "selection" in offered.task.mesh_input.needs:
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "paint_scope")
+
+
 def _draw_place(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, _offered: OfferedTask) -> None:
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
@@ -35,11 +43,9 @@ def _draw_transfer(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup
             body.prop(settings, name)
 
 
-def _draw_paint(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, offered: OfferedTask) -> None:
+def _draw_paint(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, _offered: OfferedTask) -> None:
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
-    if offered.task.mesh_input and "selection" in offered.task.mesh_input.needs:
-        column.prop(settings, "paint_scope")
     column.prop(settings, "paint_uvs")
 
 

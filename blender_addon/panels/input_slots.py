@@ -10,38 +10,61 @@ from ..properties import group_of, image_at, image_path, settings_of
 from ..task_inputs import unusable
 from .words import fits, region_width, wrapped
 
-PREVIEW_SCALE = 7.0
-SHOWN_LINES = 8
+SHOWN_LINES = 4
+FURTHER_SCALE = 4.0
 
 
-def draw_image_slots(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask) -> None:
-    """Each image of the task: required ones with a preview and their sources, optional ones in a row."""
-    weights = chosen_weights(group_of(context.scene, offered), offered)
-    slots = [wanted for wanted in offered.task.inputs if wanted.kind == "image"]
-    for wanted in slots:
-        if unusable(wanted, weights is None or weights.can_take(wanted.name)):
-            _draw_slot(layout.column(), context, offered, wanted, enabled=False)
-            wrapped(layout, f"{weights.label if weights else ''} weights cannot use {wanted.label}",
-                    region_width(context), "INFO")
-        else:
-            _draw_slot(layout.column(), context, offered, wanted, enabled=True)
+def draw_image_slots(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask,
+                     scale: float) -> None:
+    """The images that the task needs, or of which it needs one, with previews of that scale and their sources."""
+    for wanted in image_inputs(offered):
+        if is_central(offered, wanted):
+            _draw_slot(layout.column(align=True), context, offered, wanted, scale)
+
+
+def draw_further_images(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask) -> None:
+    """The images that it can use without needing them, folded away."""
+    further = [wanted for wanted in image_inputs(offered) if not is_central(offered, wanted)]
+    if not further:
+        return
+    header, body = layout.panel("meshwright_further_images", default_closed=True)
+    given = sum(image_at(context.scene, image_path(offered, wanted)) is not None for wanted in further)
+    header.label(text=f"More Images ({given} of {len(further)})" if given else "More Images")
+    for wanted in further if body is not None else ():
+        _draw_slot(body.column(align=True), context, offered, wanted, FURTHER_SCALE)
+
+
+def image_inputs(offered: OfferedTask) -> list[InputSpec]:
+    """The task's image slots."""
+    return [wanted for wanted in offered.task.inputs if wanted.kind == "image"]
+
+
+def is_central(offered: OfferedTask, wanted: InputSpec) -> bool:
+    """Whether the task cannot run without it, or without it or something else."""
+    return wanted.required or any(wanted.name in names for names in offered.task.needs_one_of)
 
 
 def _draw_slot(column: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask, wanted: InputSpec,
-               enabled: bool) -> None:
+               scale: float) -> None:
+    weights = chosen_weights(group_of(context.scene, offered), offered)
+    usable = not unusable(wanted, weights is None or weights.can_take(wanted.name))
     path = image_path(offered, wanted)
     owner, _, name = path.partition(".")
-    column.enabled = enabled
-    header = column.row(align=True)
-    header.label(text=wanted.label)
+    slot = column.column(align=True)
+    slot.enabled = usable
     if not wanted.required:
+        header = slot.row(align=True)
+        header.label(text=wanted.label)
         _draw_sources(header, path, named=False)
-    column.template_ID(getattr(settings_of(context.scene), owner), name, open="image.open")
+    slot.template_ID(getattr(settings_of(context.scene), owner), name, open="image.open")
     image = image_at(context.scene, path)
-    if image is not None and enabled:
-        column.template_icon(image.preview_ensure().icon_id, scale=PREVIEW_SCALE)
+    if image is not None and usable:
+        slot.template_icon(image.preview_ensure().icon_id, scale=scale)
     if wanted.required:
-        _draw_sources(column.row(align=True), path, named=True)
+        _draw_sources(slot.row(align=True), path, named=True)
+    if not usable:
+        wrapped(column, f"{weights.label if weights else ''} weights cannot use {wanted.label}",
+                region_width(context), "INFO")
 
 
 def _draw_sources(row: bpy.types.UILayout, path: str, named: bool) -> None:

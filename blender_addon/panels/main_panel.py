@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tab's first panel: what is missing to begin with, then the result's name."""
+"""The tab's first panel: what is missing to begin with, what happens now, and the chosen task."""
 
 import bpy
 
 from ..preferences import backend_complaint, runs_in_process, runs_on_server
-from ..properties import settings_of
+from ..properties import chosen_task
 from ..setup.operators import online_complaint, runtime_state
+from .now_strip import draw_now
+from .room import room_in
+from .task_panel import draw_task
+from .task_row import draw_task_row
 from .words import region_width, wrapped
 
-JOBS_ORDER, FIRST_TASK_ORDER, RESULT_ORDER, HISTORY_ORDER = 1, 2, 1000, 2000
-"""Places of the panels below the first: what runs is in sight before any task, results come after the tasks, and
-earlier jobs at the end."""
+RESULT_ORDER, HISTORY_ORDER = 1000, 2000
+"""Places of the panels below the first."""
 
 
 class SidebarPanel:
@@ -29,9 +32,10 @@ class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
         layout = self.layout
         if complaint := backend_complaint():
             _draw_first_run(layout, context, complaint)
-        column = layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
-        column.prop(settings_of(context.scene), "subject")
+        room = room_in(context)
+        draw_now(layout, context, room)
+        draw_task_row(layout, context)
+        draw_task(layout, context, chosen_task(context.scene), room)
 
 
 def _draw_first_run(layout: bpy.types.UILayout, context: bpy.types.Context, complaint: str) -> None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text in the interface: Blender's labels do not wrap by themselves."""
+"""Text and room in the interface: Blender's labels do not wrap by themselves, and no button should need scrolling."""
 
 import textwrap
 
 import bpy
 
+UNIT = 20.0
+"""Height of a button in pixels at the interface's scale 1."""
 _CHARACTER = 6.0  # width in pixels of the interface font's wider words at scale 1, a letter
 _MARGIN = 85  # what a box, its icon and the region's own border take
 
@@ -19,7 +21,7 @@ def wrapped(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NO
     lines = [line for paragraph in text.splitlines()
              for line in textwrap.wrap(paragraph, _characters(width), break_on_hyphens=False)]
     if most is not None and len(lines) > most:
-        lines = [*lines[:most - 1], "…"]
+        lines = [*lines[:most - 1], f"{lines[most - 1][:_characters(width) - 2]} …"]
     for line in lines:
         column.label(text=line, icon=icon)
         icon = "NONE" if icon == "NONE" else "BLANK1"
@@ -32,7 +34,12 @@ def fits(text: str, width: float) -> bool:
 
 def region_width(context: bpy.types.Context) -> float:
     """Width of the region that is drawn, in pixels at the interface's scale 1."""
-    return context.region.width / context.preferences.system.ui_scale
+    return float(context.region.width / context.preferences.system.ui_scale)
+
+
+def rows(context: bpy.types.Context) -> float:
+    """Height of the region that is drawn, in rows of buttons."""
+    return float(context.region.height / context.preferences.system.ui_scale / UNIT)
 
 
 def duration(seconds: float) -> str:

@@ -42,6 +42,16 @@ class Layout:
         assert data.path_resolve(name) is not None or data.bl_rna.properties[name].type == "POINTER"
         self.words.append(name)
 
+    def prop_enum(self, data: Any, name: str, value: str, text: str = "", icon: str = "NONE") -> None:
+        self._icon(icon)
+        assert value in data.bl_rna.properties[name].enum_items
+        self.words += [value, text]
+
+    def menu(self, name: str, text: str = "", icon: str = "NONE") -> None:
+        self._icon(icon)
+        assert hasattr(bpy.types, name)
+        self.words.append(name)
+
     def template_ID(self, data: Any, name: str, open: str = "") -> None:
         assert name in data.bl_rna.properties
         self.words.append(name)
@@ -77,19 +87,25 @@ class _Checked:
         assert name in self.known, name
 
 
-def drawn(extension: Extension, panel: str) -> list[str]:
-    """What the panel shows: labels, property names, operator names."""
+def drawn(extension: Extension, part: str, width: float = 300, height: float = 900) -> list[str]:
+    """What a panel, the strip of jobs ("jobs") or a task (its key) shows: labels, property names, operator names."""
     words: list[str] = []
-    classes = (*extension.module("panels").CLASSES, *extension.module("task_classes").registered())
-    cls = next(cls for cls in classes if cls.__name__ == f"MESHWRIGHT_PT_{panel}")
     context = SimpleNamespace(
         scene=bpy.context.scene, view_layer=bpy.context.view_layer,
-        selected_objects=bpy.context.selected_objects, region=SimpleNamespace(width=300),
+        selected_objects=bpy.context.selected_objects, region=SimpleNamespace(width=width, height=height),
         space_data=SimpleNamespace(shading=SimpleNamespace(type="SOLID", color_type="MATERIAL")),
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)))
-    # Instances of panels are Blender's to make: the function is called with what it uses of itself.
-    drawing = SimpleNamespace(layout=Layout(words), offered=getattr(cls, "offered", None))
-    cls.draw(drawing, context)
+    room = extension.module("panels.room").room_in(context)
+    offered = {item.key: item for item in extension.module("offered_tasks").offered()}
+    if part == "jobs":
+        extension.module("panels.now_strip").draw_now(Layout(words), context, room)
+    elif part in offered:
+        extension.module("panels.task_panel").draw_task(Layout(words), context, offered[part], room)
+    else:
+        classes = extension.module("panels").CLASSES
+        cls = next(cls for cls in classes if cls.__name__ == f"MESHWRIGHT_PT_{part}")
+        # Instances of panels are Blender's to make: the function is called with what it uses of itself.
+        cls.draw(SimpleNamespace(layout=Layout(words)), context)
     return words
 
 
@@ -124,7 +140,7 @@ def test_weights_are_described_with_what_their_output_may_be_used_for(extension:
 
 
 def test_jobs_show_progress_and_errors(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
-    assert "No jobs yet" in drawn(extension, "jobs")
+    assert drawn(extension, "jobs") == []
     contract, jobs = extension.module("backend.contract"), extension.module("jobs")
     folder = contract.JobFolder(finished_job(tmp_path / "job-1").path)
     job = jobs.submit(folder.read_request(), folder)
@@ -136,11 +152,12 @@ def test_jobs_show_progress_and_errors(extension: Extension, scene: bpy.types.Sc
         words = drawn(extension, "jobs")
         assert "It broke." in words and "The memory is full. Free some." in words
         assert ("meshwright.apply_remedy" if remedy else "meshwright.retry_job") in words
+        assert sum("Retry" in word or word == "meshwright.retry_job" for word in words) == 1, "one way to try again"
     jobs.remove("job-1")
 
 
 def test_a_waiting_job_tells_how_many_go_first(extension: Extension) -> None:
-    words, job = extension.module("panels.job_panel").stage_words, extension.module("jobs").Job
+    words, job = extension.module("panels.now_strip").stage_words, extension.module("jobs").Job
     queue = [job(SimpleNamespace(job=name), None) for name in "abc"]
     assert [words(item, queue) for item in queue] == ["Waiting", "Next in the queue", "Waiting for 2 other jobs"]
     queue[0].end_cancelled()

@@ -58,7 +58,8 @@ def test_saved_as_it_is_set_and_offered_at_once(workflows: Extension, tmp_path: 
     assert saved["label"] == "My Glazed Pot" and saved["steps"][0]["model"] == "pottery/throw/glazed"
     settings = bpy.context.scene.meshwright.workflow_my_glazed_pot
     assert settings.throw_model == "pottery/throw/glazed"
-    assert hasattr(bpy.types, "MESHWRIGHT_PT_workflow_my_glazed_pot")
+    bpy.context.scene.meshwright.task = "workflow_my_glazed_pot"
+    assert "meshwright.workflow_my_glazed_pot" in drawn(workflows, "main")
 
 
 @pytest.mark.parametrize(("label", "words"), [

@@ -81,17 +81,19 @@ class Window:
         yield 1.0
         self.say("tab", self.sidebar.active_panel_category)
 
-    def find_button(self, operator: str, across: float = 0.5) -> Generator[float, None, tuple[int, int] | None]:
+    def find_button(self, operator: str, across: float = 0.5,
+                    start: int = 0) -> Generator[float, None, tuple[int, int] | None]:
         """Where in the sidebar the operator's button is, None when it is nowhere to be seen.
 
-        `across` is the share of the sidebar's width at which the button lies. Blender tells no button's position: so
+        `across` is the share of the sidebar's width at which the button lies, `start` how far below the sidebar's top
+        to begin. Blender tells no button's position: so
         the mouse goes down the sidebar, and at each stop Blender's own shortcut copies the command of the
         button under it.
         """
         height = bpy.context.window_manager.windows[0].height
         x = self.sidebar.x + int(self.sidebar.width * across)
         top, bottom = height - self.sidebar.y - self.sidebar.height, height - self.sidebar.y
-        for y in range(top + 10, bottom, 14):
+        for y in range(top + 10 + start, bottom, 14):
             bpy.context.window_manager.clipboard = ""
             self._do("xdotool", "mousemove", str(x), str(y))
             yield 0.15
@@ -107,6 +109,24 @@ class Window:
         self._do("xdotool", "mousemove", str(x), str(height - self.sidebar.y - self.sidebar.height // 2),
                  "click", "--repeat", "40", "--delay", "20", "4")
         yield 1.0
+
+    def drag(self, begin: tuple[int, int], end: tuple[int, int]) -> Steps:
+        """The left mouse button, held from one place to the other."""
+        self._do("xdotool", "mousemove", *map(str, begin), "sleep", "0.3", "mousedown", "1")
+        for share in (0.3, 0.6, 1.0):
+            x, y = (int(a + (b - a) * share) for a, b in zip(begin, end, strict=True))
+            self._do("xdotool", "mousemove", str(x), str(y))
+            yield 0.2
+        self._do("xdotool", "mouseup", "1")
+        yield 0.5
+
+    def key(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        self._do("xdotool", "key", *keys)
+
+    def point(self, x: int, y: int) -> None:
+        """Move the mouse."""
+        self._do("xdotool", "mousemove", str(x), str(y))
 
     def click(self, x: int, y: int) -> None:
         """The left mouse button."""

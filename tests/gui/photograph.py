@@ -72,14 +72,16 @@ class Session:
         return self._run(["blender", "--command", "extension", "install-file", "--repo", "user_default", "--enable",
                           str(self.folder / "extension.zip")], {}, seconds)
 
-    def visit(self, script: Path, task: Mapping[str, object], seconds: float) -> Outcome:
-        """Open the window and run the script's `drive(window, task)` in it. Raises TimeoutError when it hangs."""
+    def visit(self, script: Path, task: Mapping[str, object], seconds: float,
+              size: tuple[int, int] = SIZE) -> Outcome:
+        """Open a window of that size in pixels and run the script's `drive(window, task)` in it. Raises TimeoutError
+        when it hangs."""
         for source in (HERE / "inside_blender.py", script):
             shutil.copy(source, self.folder / source.name)
         job = {"folder": str(self.folder), "script": str(self.folder / script.name), "task": dict(task)}
-        geometry = "x".join(map(str, SIZE))
+        geometry = "x".join(map(str, size))
         log = self._run(["xvfb-run", "-a", "-s", f"-screen 0 {geometry}x24 -dpi 96 -nolisten tcp", "blender",
-                         "--window-geometry", "0", "0", *map(str, SIZE), "--python",
+                         "--window-geometry", "0", "0", *map(str, size), "--python",
                          str(self.folder / "inside_blender.py")], {"MESHWRIGHT_VISIT": json.dumps(job)}, seconds)
         answer = self.folder / "said.json"
         if not answer.is_file():

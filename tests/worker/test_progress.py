@@ -74,9 +74,10 @@ def test_seconds_belong_to_the_stage_that_took_them(progress, clock):
     assert progress.seconds == {"sample": 12, "decode": 7}
 
 
-def test_time_left_is_unknown_at_first_and_known_on_the_second_run(local, make_job):
+def test_time_left_is_the_jobs_own_pace_at_first_and_known_on_the_second_run(local, make_job):
     first = events_of(local.run(make_job(steps=20, pause=0.02)), StageProgress)
-    assert {event.seconds_left for event in first} == {None}
+    assert first[0].seconds_left is None and first[-1].seconds_left == pytest.approx(0, abs=0.01)
+    assert all((event.seconds_left is None) == (event.fraction < 0.2) for event in first)
     second = events_of(local.run(make_job(steps=20, pause=0.02)), StageProgress)
     assert second[0].seconds_left == pytest.approx(0.5, rel=0.5)
     assert second[-1].seconds_left == pytest.approx(0, abs=0.01)
@@ -109,5 +110,21 @@ def test_a_stage_that_runs_slower_than_before_is_believed():
     assert estimate.left({"sample": 0.5}, {"sample": 10.0}) == pytest.approx(11.0)
 
 
-def test_an_earlier_run_that_lacks_a_stage_is_no_estimate():
-    assert Estimate(TASK, {"steps": 10}, TimedRun({"steps": 10}, {"sample": 4.0})).left({}, {}) is None
+def test_a_stage_that_the_earlier_run_skipped_counts_once_it_runs():
+    estimate = Estimate(TASK, {"steps": 10}, TimedRun({"steps": 10}, {"sample": 4.0}))
+    assert estimate.left({}, {}) == 4.0
+    assert estimate.left({"sample": 1.0, "decode": 0.5}, {"sample": 4.0, "decode": 3.0}) == pytest.approx(3.0)
+
+
+def test_a_stage_that_is_skipped_now_counts_no_longer():
+    """Texture's first stage, say, which only one of its options needs."""
+    estimate = Estimate(TASK, {"steps": 10}, TimedRun({"steps": 10}, {"sample": 4.0, "decode": 1.0}))
+    assert estimate.left({"decode": 0.1}, {"decode": 0.1}) == pytest.approx(0.9)
+    assert estimate.fraction({"decode": 0.5}) == pytest.approx(0.9)
+
+
+def test_a_first_run_goes_by_its_own_pace():
+    estimate = Estimate(TASK, {"steps": 10}, None)
+    assert estimate.left({"sample": 0.1}, {"sample": 1.0}) is None
+    half = estimate.fraction({"sample": 0.5})
+    assert estimate.left({"sample": 0.5}, {"sample": 6.0}) == pytest.approx(6.0 * (1 - half) / half)

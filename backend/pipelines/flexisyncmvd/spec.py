@@ -91,6 +91,7 @@ _GUIDANCE = tuple(replace(parameter, advanced=True, group="Guidance") for parame
 TEXTURE = TaskSpec(
     name="texture",
     label="Texture",
+    icon="TEXTURE",
     description="Paint the selected objects from all sides at once, from a prompt or an image. Meshes stay as they are",
     delivery="material",
     selection="together",

@@ -46,6 +46,7 @@ _IMAGE = (
 PAINT = TaskSpec(
     name="paint",
     label="Paint",
+    icon="BRUSH_DATA",
     description="Paint the selected objects after an image, with metallic and roughness. Meshes stay as they are",
     delivery="material",
     selection="together",

@@ -41,6 +41,7 @@ def _view(name: str, from_where: str) -> InputSpec:
 GENERATE_SHAPE = TaskSpec(
     name="generate_shape",
     label="Shape",
+    icon="MESH_MONKEY",
     description="Turn an image of one object, or images of up to four of its sides, into one object",
     delivery="object",
     inputs=(

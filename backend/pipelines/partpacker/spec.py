@@ -46,6 +46,7 @@ def _grid(default: int) -> Parameter:
 GENERATE_PARTS = TaskSpec(
     name="generate_parts",
     label="Generate Parts",
+    icon="MOD_EXPLODE",
     description="Turn an image of one object into separate, named part objects",
     delivery="parts",
     inputs=(

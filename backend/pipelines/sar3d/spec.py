@@ -32,6 +32,7 @@ REPOSITORY = "cyw-3d/sar3d"
 GENERATE_INSTANT = TaskSpec(
     name="generate_instant",
     label="Instant",
+    icon="MESH_ICOSPHERE",
     description="Generate an object with vertex colors from a prompt or an image, in about a second",
     delivery="object",
     inputs=(

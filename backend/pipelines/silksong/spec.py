@@ -28,6 +28,7 @@ SILKSONG_LICENSE = License(
 REMESH = TaskSpec(
     name="remesh",
     label="Remesh",
+    icon="MOD_REMESH",
     description="Rebuild each selected mesh as clean low poly in its place. The original is hidden, not deleted",
     delivery="replace",
     selection="each",
