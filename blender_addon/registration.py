@@ -11,6 +11,7 @@ from . import (
     job_images,
     jobs,
     menus,
+    model_cards,
     opened_file,
     operators,
     panels,
@@ -46,6 +47,12 @@ def _show(listed: Sequence[jobs.Job]) -> None:
     status_bar.follow(listed)
 
 
+def _after_jobs() -> None:
+    """What jobs may have changed on the disk."""
+    state.refresh()
+    model_cards.look_again()
+
+
 def register() -> None:
     """Classes, the scene's settings, the queue. Starts no process; with a window the history is read a little later."""
     remove_dead_scratch()
@@ -56,7 +63,7 @@ def register() -> None:
     variants.register()
     earlier_files.register()
     opened_file.register()  # before the queue, whose handler asks which file is open
-    jobs.register(deliver.delivering, deliver.blocked, preferences.worker_settings, ended=state.refresh,
+    jobs.register(deliver.delivering, deliver.blocked, preferences.worker_settings, ended=_after_jobs,
                   show=_show, jobs_folder=preferences.jobs_folder())
     deliver.preview.register()
     deliver.interruption.register()

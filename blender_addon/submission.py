@@ -20,6 +20,7 @@ from .backend.contract import (
     MeshwrightError,
     PipelineSpec,
     Request,
+    TaskSpec,
     WeightSet,
 )
 from .backend.contract.parameter import Value
@@ -58,9 +59,14 @@ def submit_task(context: bpy.types.Context, offered: OfferedTask) -> list[jobs.J
 
 def submit_download(spec: PipelineSpec, weights: WeightSet, accepted_licenses: Collection[str]) -> jobs.Job:
     """Queue the download of a set of weights; the artist was shown and accepted the licenses of these names."""
-    request = Request(job=_job_name("download"), task=DOWNLOAD_WEIGHTS.name, pipeline=spec.name, weights=weights.name,
-                      subject=f"{spec.label} · {weights.label}",
-                      parameters={"accepted_licenses": "\n".join(accepted_licenses)}).validated(spec)
+    return submit_weights_task(DOWNLOAD_WEIGHTS, spec, weights, {"accepted_licenses": "\n".join(accepted_licenses)})
+
+
+def submit_weights_task(task: TaskSpec, spec: PipelineSpec, weights: WeightSet,
+                        parameters: Mapping[str, Value] | None = None) -> jobs.Job:
+    """Queue what is to be done with a set of weights: one of `WEIGHTS_TASKS`."""
+    request = Request(job=_job_name(task.name), task=task.name, pipeline=spec.name, weights=weights.name,
+                      subject=f"{spec.label} · {weights.label}", parameters=parameters or {}).validated(spec)
     folder = JobFolder.create(jobs_folder() / request.job)
     folder.write_request(request)
     return jobs.submit(request, folder)

@@ -12,6 +12,7 @@ from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines
 from ..server_access.panel import draw_server
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
+from .models_box import draw_models
 from .shortcuts_box import draw_shortcuts
 from .words import wrapped
 
@@ -111,7 +112,7 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
 
 
 def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
-    """The AI engine with its installer, then folders, devices, other pipelines and shared models."""
+    """The AI engine with its installer, then folders, devices, other pipelines and models."""
     draw_runtime(layout.box(), runtime_state())
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
@@ -135,7 +136,7 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
         column.label(text=f"The environment variable {IN_PROCESS_VARIABLE} overrides this", icon="INFO")
     column.separator()
     _draw_pipelines(column, preferences)
-    _draw_shared_models(layout)
+    draw_models(layout)
     draw_shortcuts(layout)
 
 
@@ -148,19 +149,6 @@ def _draw_pipelines(column: bpy.types.UILayout, preferences: bpy.types.AddonPref
         wrapped(column, PIPELINES_WARNING, _WARNING_WIDTH, "ERROR")
     for complaint in registry.complaints():
         wrapped(column, str(complaint), _WARNING_WIDTH, "ERROR")
-
-
-def _draw_shared_models(layout: bpy.types.UILayout) -> None:
-    """The models that several pipelines use, once each with its own license."""
-    shared = registry.spec(registry.SHARED)
-    box = layout.box()
-    box.label(text=shared.label)
-    for weights in shared.weights:
-        row = box.row()
-        row.label(text=f"{weights.label} · {weights.license.name} · {weights.license.outputs}")
-        button = row.operator("meshwright.download_weights", icon="IMPORT",
-                              text=f"Download ({weights.gigabytes:g} GB)…")
-        button.pipeline, button.weights = shared.name, weights.name
 
 
 CLASSES = (MESHWRIGHT_AP_preferences,)

@@ -45,7 +45,7 @@ class Document:
         text, binary = _chunks(content) if content[:4] == b"glTF" else (content, None)
         try:
             scene = json.loads(text.decode("utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # one nested thousands deep cannot be read
             raise Unreadable(f"It is no glTF file: its JSON is damaged ({error}).") from error
         if not isinstance(scene, dict) or "asset" not in scene:
             raise Unreadable("It is no glTF file: it lacks the entry 'asset'.")
