@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ...contract.reports import ignore
-from .checkpoint_shapes import PUBLISHED, Shapes, check_shapes, stored_shapes
+from .checkpoint_shapes import PUBLISHED, Origin, Shapes, check_shapes, stored_shapes
 from .pickled_checkpoint import read_pickled
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -91,19 +91,38 @@ def fill(
     device: torch.device | str,
     on_tensor: Callable[[], None] = ignore,
     change: Change = lambda _name, weight: weight,
+    origin: Origin = PUBLISHED,
 ) -> Network:
     """Give an `empty` network its tensors, one at a time, for inference: memory holds them once.
 
     `stored` has the network's own names. What the network keeps in float32 stays so. `on_tensor` is called before each
-    tensor and may raise to give up.
+    tensor and may raise to give up. Raises CheckpointError for integers in the place of weights, and for values that
+    are not numbers.
     """
-    placed = {}
+    placed, own = {}, network.state_dict()
     for name in stored.shapes:
         on_tensor()
-        placed[name] = change(name, stored.read(name).to(device)).to(dtype_of(network, name, dtype))
+        tensor = stored.read(name)
+        if own[name].is_floating_point() and not tensor.is_floating_point():
+            raise origin.error(f"{stored.file} does not hold the weights that belong there.",
+                               f"{name} holds {str(tensor.dtype).removeprefix('torch.')}: it is quantized.")
+        placed[name] = change(name, tensor.to(device)).to(dtype_of(network, name, dtype))
+    check_finite(stored.file, placed, origin)
     network.load_state_dict(placed, assign=True)
     # Buffers that are not stored were made on another device.
     return network.to(device).requires_grad_(False).eval()
+
+
+def check_finite(file: str, tensors: Mapping[str, Tensor], origin: Origin = PUBLISHED) -> None:
+    """Raise CheckpointError where a tensor holds infinite values or ones that are not numbers."""
+    floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
+    # The sum of both ends is no number where one is none; kept on the device, so that it is waited for once.
+    ends = [torch.stack(torch.aminmax(tensor.detach())).float().sum() for tensor in floating.values()]
+    if not ends or (finite := torch.stack(ends).isfinite()).all():
+        return
+    wrong = [name for name, good in zip(floating, finite.tolist(), strict=True) if not good]
+    raise origin.error(f"{file} is damaged.", f"{wrong[0]} holds values that are not numbers, or infinite ones"
+                       f"{f', as do {len(wrong) - 1} more' if len(wrong) > 1 else ''}.")
 
 
 def dtype_of(network: nn.Module, name: str, dtype: torch.dtype) -> torch.dtype:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from diffusers import ModelMixin
 
+from .checkpoint import check_finite
 from .checkpoint_shapes import NAMED, Origin, absent, stored_shapes
 
 Network = TypeVar("Network")
@@ -27,7 +28,8 @@ def read_saved(
         origin: whose weights they are.
 
     Raises:
-        CheckpointError: a file is not there or damaged, lacks a tensor, or has one of another shape.
+        CheckpointError: a file is not there or damaged, lacks a tensor, has one of another shape, or values that are
+            not numbers.
     """
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -45,5 +47,6 @@ def read_saved(
     if wrong:
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
         raise origin.error(f"The weights in {folder.name} do not belong there.", f"{'; '.join(wrong[:NAMED])}{more}.")
+    check_finite(folder.name, network.state_dict(), origin)
     network.requires_grad_(False)
     return network.eval()

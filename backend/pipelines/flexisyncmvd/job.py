@@ -82,6 +82,8 @@ def _texture(
     settings = settings_of(request, whole.squares, resources)
     led = image is not None or bool(options["guide"])
     pipeline = model.pipeline(chosen(options), [kind.value for kind in settings.controls], led, progress.loading)
+    for remark in model.remarks:
+        progress.warn(remark)
     negative_prompt = str(options["negative_prompt"])
     for text, name in ((prompt, "prompt"), (negative_prompt, "negative prompt")):
         if words_cut(pipeline.tokenizer, text):

@@ -35,6 +35,8 @@ class Components:
     """By what they are guided with: "depth", "normal", "canny", "tile"."""
     image_encoder: CLIPVisionModelWithProjection | None = None
     ip_adapter: dict[str, dict[str, Tensor]] | None = None
+    remarks: tuple[str, ...] = ()
+    """What of the chosen files is not used, as sentences."""
 
     @property
     def dtype(self) -> torch.dtype:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...common import checkpoint_shapes
 from ...common.checkpoint_shapes import PUBLISHED, Origin, Shapes, absent, read_manifest
+from .quantized import plain_tensors
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 SUFFIX = ".safetensors"
@@ -46,7 +47,7 @@ def published_shapes(network: str) -> Shapes:
 
 
 def open_stored(path: Path, origin: Origin = PUBLISHED) -> Stored:
-    """A safetensors file, its header read and its tensors mapped. Raises CheckpointError."""
+    """A safetensors file, its header read and its tensors mapped; scaled fp8 is multiplied. Raises CheckpointError."""
     if path.suffix.lower() in PICKLED:
         raise origin.error(f"{path.name} is not opened.", "It is a pickled file, which can run a program when it is "
                            f"opened. Only {SUFFIX} files are read.")
@@ -55,7 +56,7 @@ def open_stored(path: Path, origin: Origin = PUBLISHED) -> Stored:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Stored(path.name, tensors, file.metadata() or {}, origin)
+            return Stored(path.name, plain_tensors(path.name, tensors, origin), file.metadata() or {}, origin)
     except (SafetensorError, OSError) as error:
         raise origin.error(f"{path.name} cannot be read.", "The file is damaged, was not downloaded completely, or is "
                            "no safetensors file.", str(error)) from error

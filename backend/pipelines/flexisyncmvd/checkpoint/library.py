@@ -123,7 +123,7 @@ class CheckpointLibrary:
             networks[name] = network.filled(dtype, self.device, report, planned.additions.of(name))
         encoders = tuple(networks[name] for name in ("text_encoder", "text_encoder_2") if name in networks)
         self._checkpoint = Components(planned.family, networks["unet"], networks["vae"], encoders, tokenizers,
-                                      planned.scheduler_config)
+                                      planned.scheduler_config, remarks=tuple(planned.additions.remarks))
 
     def _plan_controlnet(self, kind: str, own: Path | None = None) -> PlannedNetwork:
         """The set's, or the artist's `own`."""

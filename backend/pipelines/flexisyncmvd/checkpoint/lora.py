@@ -27,6 +27,10 @@ _MATRICES = {
 """The ends of tensors' names in kohya's form, in PEFT's, and in two older ones of diffusers."""
 _UNREAD = {"hada_": "a LoHa", "lokr_": "a LoKr", "dora_scale": "a DoRA", "lora_magnitude_vector": "a DoRA",
            ".diff.": "a full difference", ".diff_b.": "a full difference"}
+_APART = {"bundle_emb.": "embeddings (words of its own)", ".w_norm": "trained norms", ".b_norm": "trained norms"}
+"""What a LoRA may bring along that is not used, by a part of its tensors' names."""
+_EMBEDDING = ("emb_params", "string_to_param", "clip_l", "clip_g")
+"""Tensors of a file that is an embedding (textual inversion) as a whole."""
 _END = re.compile(rf"[._]({'|'.join(re.escape(end) for end in _MATRICES)})$")
 _HEADER = "lora_adapter_metadata"
 
@@ -68,7 +72,8 @@ class _Addition:
 
 
 class LoraSum:
-    """All additions of some LoRAs to the named networks: `of` gives what changes a network's weights.
+    """All additions of some LoRAs to the named networks: `of` gives what changes a network's weights, and `remarks`
+    says what of the files is not used.
 
     Args:
         networks: "unet", "text_encoder" and for SDXL "text_encoder_2"; they need no memory.
@@ -76,6 +81,7 @@ class LoraSum:
     """
 
     def __init__(self, networks: Mapping[str, nn.Module], files: Iterable[LoraFile]) -> None:
+        self.remarks: list[str] = []
         self._additions: dict[tuple[str, str], list[_Addition]] = {}
         names = module_names(networks)
         weights = {(network, name): module.weight.shape for network, whole in networks.items()
@@ -95,6 +101,9 @@ class LoraSum:
     def _take(self, file: LoraFile, names: Mapping[str, tuple[str, str]],
               weights: Mapping[tuple[str, str], torch.Size]) -> None:
         wrong = []
+        unused = {kind for name in file.stored.tensors for sign, kind in _APART.items() if sign in f".{name}"}
+        self.remarks += [f"The LoRA {file.stored.name} also brings {' and '.join(sorted(unused))}, which are not used."
+                         ] if unused else []
         for stem, matrices in _grouped(file.stored).items():
             place = names.get(stem)
             if place is None:
@@ -116,15 +125,19 @@ def _grouped(stored: Stored) -> dict[str, _Matrices]:
         if any(sign in f"{name}." for name in stored.tensors):
             raise stored.origin.error(f"The LoRA {stored.name} is of a kind that is not read.",
                                       f"It is {kind}; only plain LoRAs (also of convolutions) are.")
+    if any(name.split(".")[0] in _EMBEDDING for name in stored.tensors):
+        raise stored.origin.error(f"{stored.name} is not a LoRA.", "It is an embedding (textual inversion).")
     layers: dict[str, _Matrices] = {}
     for name, tensor in stored.tensors.items():
+        if any(sign in f".{name}" for sign in _APART):
+            continue
         found = _END.search(name)
         if found is None:
             raise stored.origin.error(f"{stored.name} is not a LoRA.", f"It holds {name}.")
         stem = name[:found.start()].replace(".processor", "").removesuffix("_lora")
         setattr(layers.setdefault(stem, _Matrices()), _MATRICES[found.group(1)], tensor)
     if not layers:
-        raise stored.origin.error(f"{stored.name} is not a LoRA.", "It holds no tensors.")
+        raise stored.origin.error(f"{stored.name} is not a LoRA.", "It holds none of a LoRA's tensors.")
     _take_alphas(stored, layers)
     return layers
 

@@ -24,7 +24,7 @@ from transformers import (
 
 from ....contract.reports import LoadReport, ignore
 from ...common.checkpoint import Change, StoredTensors, fill, shapes_by_name
-from ...common.checkpoint_shapes import Shapes
+from ...common.checkpoint_shapes import PUBLISHED, Origin, Shapes
 from .files import Stored, check_shapes
 
 Build = Callable[[Mapping[str, Any]], nn.Module]
@@ -47,6 +47,7 @@ class PlannedNetwork:
     label: str
     network: nn.Module
     tensors: dict[str, Tensor]
+    origin: Origin = PUBLISHED
 
     def filled(
         self, dtype: torch.dtype, device: torch.device | str, report: LoadReport = ignore,
@@ -57,7 +58,7 @@ class PlannedNetwork:
         `report` is called with the label before each tensor and may raise to give up.
         """
         stored = StoredTensors(self.label, shapes_by_name(self.tensors), self.tensors.pop)
-        return fill(self.network, stored, dtype, device, partial(report, self.label), change)
+        return fill(self.network, stored, dtype, device, partial(report, self.label), change, self.origin)
 
 
 def empty_network(component: str, config: Mapping[str, Any]) -> nn.Module:
@@ -84,7 +85,8 @@ def plan(label: str, component: str, config: Mapping[str, Any], stored: Stored,
                                   "It describes no network of this kind.", str(error)) from error
     own_names = {canonical(name): name for name in network.state_dict()}
     check_shapes(stored, found, shapes_of(network))
-    return PlannedNetwork(label, network, {own: tensors[name] for name, own in own_names.items()})
+    return PlannedNetwork(label, network, {own: tensors[name] for name, own in own_names.items()},
+                          stored.origin)
 
 
 def shapes_of(network: nn.Module) -> Shapes:

@@ -28,6 +28,7 @@ class CheckpointPipelines:
     """Pipelines over one set of weights in a folder: the last one is kept.
 
     float16 on GPUs, float32 on the CPU. With low memory the networks wait on the CPU, mapped from their files.
+    `remarks` say what of the last pipeline's files is not used.
     """
 
     def __init__(self, weights: WeightSet, folder: Path, resources: Resources) -> None:
@@ -36,6 +37,7 @@ class CheckpointPipelines:
         self.resources = resources
         shared = None if weights.bundled else resources.components.get(CLIP_VIT_H.name)
         self.library = CheckpointLibrary(folder, dtype, resting_device(resources), not weights.bundled, shared)
+        self.remarks: tuple[str, ...] = ()
         self._pipeline: FlexiSyncMVDPipeline | None = None
         self._asked: tuple[object, ...] = ()
 
@@ -53,6 +55,7 @@ class CheckpointPipelines:
             return self._pipeline
         self._retire()  # what is not needed any more makes room
         components = self.library.components(choice, controls, image, report)
+        self.remarks = components.remarks
         self._pipeline, self._asked = place(assemble(components), self.resources), asked
         return self._pipeline
 
