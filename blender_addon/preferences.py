@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 import bpy
 import numpy as np
 
+from . import data_folders
 from .backend.pipelines import registry
 from .connection import WorkerSettings
 from .server_access.token_file import token_file
 
 ADDON: str = __package__
 PYTHON_VARIABLE = "MESHWRIGHT_PYTHON"
+SETTINGS_VARIABLE = "BLENDER_USER_RESOURCES"
 IN_PROCESS_VARIABLE = "MESHWRIGHT_IN_PROCESS"
 OLDEST_NUMPY = (1, 25)
 """What scipy and scikit-image are built for. Blender 4.2 has 1.24, newer ones 1.26."""
@@ -36,16 +38,38 @@ def user_folder(name: str) -> Path:
     return Path(bpy.utils.extension_path_user(ADDON, path=name, create=True))
 
 
+def shared_folder(name: str) -> Path:
+    """A folder that all versions of Blender share, and that stays when the extension is uninstalled."""
+    own_folder = Path(bpy.utils.extension_path_user(ADDON, path=name))
+    return data_folders.default_folder(name, _shared_root(), own_folder)
+
+
+def runtime_folder() -> Path:
+    """Where the AI engine lies unless the artist chose a folder. One of before, which cannot be moved, stays in use."""
+    own = Path(bpy.utils.extension_path_user(ADDON, path="runtime"))
+    return own if (own / "runtime.json").is_file() else _shared_root() / "engine"
+
+
+@functools.cache
+def _shared_root() -> Path:
+    """With Blender's own settings where these are in a place of their own: a portable Blender, a test."""
+    settings = Path(bpy.utils.resource_path("USER"))
+    portable = bpy.app.binary_path and settings.is_relative_to(Path(bpy.app.binary_path).parent)
+    if portable or SETTINGS_VARIABLE in os.environ:
+        return settings / data_folders.NAME
+    return Path(data_folders.shared_root())
+
+
 def models_folder() -> Path:
     """Where downloaded weights lie."""
     chosen = own().models_folder
-    return Path(bpy.path.abspath(chosen)) if chosen else user_folder("models")
+    return Path(bpy.path.abspath(chosen)) if chosen else shared_folder("models")
 
 
 def jobs_folder() -> Path:
     """Where job folders lie."""
     chosen = own().jobs_folder
-    return Path(bpy.path.abspath(chosen)) if chosen else user_folder("jobs")
+    return Path(bpy.path.abspath(chosen)) if chosen else shared_folder("jobs")
 
 
 @dataclass(frozen=True)
@@ -79,6 +103,12 @@ def workflows_folder() -> Path:
     """Where the artist's own workflows are: the environment variable first."""
     path = os.environ.get(registry.WORKFLOWS_VARIABLE)
     return Path(path) if path else user_folder("workflows")
+
+
+def background_model() -> str:
+    """The artist's own ONNX file that removes backgrounds, "" for the installed models."""
+    chosen = own().background_model
+    return bpy.path.abspath(chosen) if chosen else ""
 
 
 def backend_python() -> Path | None:
@@ -165,7 +195,8 @@ def worker_settings() -> WorkerSettings | None:
         python=backend_python() or Path(sys.executable), root=Path(__file__).parent, models=models_folder(),
         device=chosen.device.strip() or "auto", second_device=chosen.second_device.strip(),
         memory_mode=chosen.memory_mode, compile=chosen.compile_networks,
-        statistics=user_folder("statistics") / "stages.json", offline=not bpy.app.online_access,
-        in_process=runs_in_process(), pipelines=pipelines_folder(), workflows=workflows_folder(),
+        background_model=background_model(), statistics=user_folder("statistics") / "stages.json",
+        offline=not bpy.app.online_access, in_process=runs_in_process(), pipelines=pipelines_folder(),
+        workflows=workflows_folder(),
         hub=hub_address(), token=chosen.hub_token.strip(),
     )

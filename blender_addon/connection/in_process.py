@@ -49,7 +49,7 @@ class InProcessConnection:
             room: Any = importlib.import_module("..backend.worker", __package__)
             self._worker = room.Worker(self._hear, room.Settings(
                 settings.models, settings.device, settings.second_device, settings.memory_mode, settings.statistics,
-                settings.compile))
+                settings.compile, settings.background_model))
             self._said.append(self._worker.ready())
         except ImportError as error:
             raise _missing(str(error)) from error

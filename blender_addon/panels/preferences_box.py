@@ -39,15 +39,16 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
     )
     runtime_folder: bpy.props.StringProperty(
         name="Engine", subtype="DIR_PATH",
-        description="Folder of the AI engine: several gigabytes. Empty: the extension's own folder",
+        description="Folder of the AI engine: several gigabytes. Empty: a folder that all versions of Blender share",
     )
     models_folder: bpy.props.StringProperty(
         name="Models", subtype="DIR_PATH",
-        description="Folder of downloaded weights: tens of gigabytes. Empty: the extension's own folder",
+        description="Folder of downloaded weights: tens of gigabytes. Empty: a folder that all versions "
+                    "of Blender share",
     )
     jobs_folder: bpy.props.StringProperty(
         name="Jobs", subtype="DIR_PATH",
-        description="Folder of jobs and their results. Empty: the extension's own folder",
+        description="Folder of jobs and their results. Empty: a folder that all versions of Blender share",
     )
     jobs_gigabytes: bpy.props.FloatProperty(
         name="Keep Jobs up to (GB)", default=10.0, min=0.0, soft_max=1000.0, precision=1,
@@ -67,6 +68,10 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
         name="Access Token", subtype="PASSWORD",
         description="Your token for weights whose authors ask you to accept their terms on the hub's page. It is sent "
                     "to the model hub only, and Blender saves it unencrypted with your preferences",
+    )
+    background_model: bpy.props.StringProperty(
+        name="Background Model", subtype="FILE_PATH",
+        description="An ONNX file of your own that removes backgrounds. Empty: the best one that is downloaded",
     )
     device: bpy.props.StringProperty(
         name="Device", default="auto", search=_device_names, search_options={"SUGGESTION"},
@@ -127,6 +132,7 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
     column.separator()
     column.prop(preferences, "hub_address")
     column.prop(preferences, "hub_token")
+    column.prop(preferences, "background_model")
     column.separator()
     for name in ("device", "second_device", "memory_mode", "compile_networks", "run_in"):
         column.prop(preferences, name)

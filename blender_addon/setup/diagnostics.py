@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..data_folders import existing_part
 from .accelerator import Accelerator
 from .runtime import condition, read_stamp
 
@@ -18,13 +19,13 @@ def report(folder: Path, accelerator: Accelerator, versions: dict[str, str], las
     """The report as plain text; `versions` are Blender's and Meshwright's."""
     state, words = condition(folder)
     stamp = read_stamp(folder)
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    disk = shutil.disk_usage(there)
+    there = existing_part(folder)
+    disk = shutil.disk_usage(there) if there else None
     lines = [
         *(f"{name}: {version}" for name, version in versions.items()),
         f"System: {platform.platform()}, {os.cpu_count()} processors, {memory_bytes() / 2**30:.0f} GiB memory",
         f"GPU: {accelerator}",
-        f"Disk: {disk.free / 1e9:.0f} of {disk.total / 1e9:.0f} GB free",
+        f"Disk: {disk.free / 1e9:.0f} of {disk.total / 1e9:.0f} GB free" if disk else "Disk: not there",
         f"Engine: {state}. {words}",
         *(f"  {name} {version}" for name, version in (stamp.versions.items() if stamp else ())),
         *(["Last lines:", *(f"  {line}" for line in last_lines)] if last_lines else ()),

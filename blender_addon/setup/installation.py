@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 from ..backend.contract import ErrorReport, MeshwrightError, Remedy
+from ..data_folders import existing_part
 from .child_process import ChildProcess
 from .known_failures import explain
-from .removal import size_of
+from .removal import Measurement
 from .runtime import ADDON, CHECK_SCRIPT, CheckReport, Plan, Stamp, python_of, read_check, read_stamp, write_stamp
 
 State = Literal["running", "done", "failed", "cancelled"]
 RESERVE = 1_000_000_000
 """Bytes that an installation leaves free on the disk."""
+SECONDS_TO_MEASURE = 5.0
 _KEPT_LINES = 12
 _SIZE = re.compile(r"^\s*(Downloading|Downloaded) (\S+)(?: \(([\d.]+)(KiB|MiB|GiB)\))?")
 _UNITS = {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
@@ -208,12 +210,18 @@ def _reason(lines: Sequence[str]) -> str:
 
 
 def require_space(plan: Plan, folder: Path) -> None:
-    """Raises MeshwrightError, with the numbers, when the runtime does not fit on the folder's disk."""
-    there = folder
-    while not there.exists():
-        there = there.parent
+    """Raises MeshwrightError, with the numbers, when the runtime does not fit on the folder's disk, or has none.
+
+    What is installed already is counted for five seconds at most.
+    """
+    there = existing_part(folder)
+    if there is None:
+        raise MeshwrightError(f"The folder {folder} cannot be reached.", "Its drive or network share is not there.",
+                              "Connect it, or choose another folder for the engine.", Remedy.CHOOSE_FOLDER)
     free = shutil.disk_usage(there).free
-    needed = max(plan.disk_bytes - size_of(folder), 0)
+    installed = Measurement(folder)
+    installed.poll(SECONDS_TO_MEASURE)
+    needed = max(plan.disk_bytes - installed.bytes, 0)
     if needed + RESERVE > free:
         raise MeshwrightError(
             "There is not enough disk space for the engine.",

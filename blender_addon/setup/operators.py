@@ -11,11 +11,12 @@ from ..backend.contract import MeshwrightError
 from .accelerator import current_platform, detect
 from .diagnostics import report
 from .estimate import estimate_words, fitting_words
-from .removal import size_of
+from .removal import Measurement
 from .runtime import Condition
 from .tasks import RuntimeState
 
 _INTERVAL = 0.2  # seconds between two polls while something runs
+SECONDS_TO_MEASURE = 0.5
 _state = RuntimeState()
 _end_worker: Callable[[], None] | None = None
 
@@ -29,9 +30,9 @@ def runtime_state() -> RuntimeState:
 
 
 def runtime_folder() -> Path:
-    """Where the runtime is: the artist's choice, or the extension's own folder."""
+    """Where the runtime is: the artist's choice, or the folder that all versions of Blender share."""
     chosen = preferences.own().runtime_folder
-    return Path(bpy.path.abspath(chosen)) if chosen else preferences.user_folder("runtime")
+    return Path(bpy.path.abspath(chosen)) if chosen else preferences.runtime_folder()
 
 
 def poll_once() -> float | None:
@@ -160,7 +161,9 @@ class MESHWRIGHT_OT_remove_runtime(_RuntimeOperator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         folder = runtime_folder()
-        self.size_words = f"This frees {size_of(folder) / 1e9:.2f} GB in {folder}"
+        size = Measurement(folder)
+        whole = size.poll(SECONDS_TO_MEASURE)
+        self.size_words = f"This frees {'' if whole else 'more than '}{size.bytes / 1e9:.2f} GB in {folder}"
         return context.window_manager.invoke_props_dialog(self, width=520, confirm_text=self.bl_label)
 
     def draw(self, _context: bpy.types.Context) -> None:

@@ -20,13 +20,19 @@ from blender_addon.setup.child_process import clean_environment
 from blender_addon.setup.diagnostics import memory_bytes, report
 from blender_addon.setup.installation import Installation, check_steps, installation_steps
 from blender_addon.setup.panel import draw_runtime
-from blender_addon.setup.removal import Removal, size_of
+from blender_addon.setup.removal import Measurement, Removal
 from blender_addon.setup.runtime import Condition, Plan, Stamp, condition, python_of, read_stamp, write_stamp
 from blender_addon.setup.runtime_lock import RuntimeLock
 
 H200 = "NVIDIA H200, 580.95.05, 9.0, 143771\n"
 PLAN = Plan(("torch==2.13.0", "pillow==13.0.0"), "cpu", 1000)
 WAIT = 60.0
+
+
+def measured(folder: Path) -> int:
+    measurement = Measurement(folder)
+    assert measurement.poll(WAIT)
+    return measurement.bytes
 
 
 # ------------------------------------------------------------------------------------------------------------- stamp
@@ -218,7 +224,7 @@ class TestInstallations:
         assert "AI engine: Ready" in drawn(state).texts
         assert "meshwright.remove_runtime" in drawn(state).operators
         (folder / "image.png").write_text("the artist's own")
-        assert size_of(folder) > 1000
+        assert measured(folder) > 1000
         state.remove(folder)
         self._finish(state, used)
         assert [path.name for path in folder.iterdir()] == ["image.png"]
@@ -268,7 +274,7 @@ def test_linked_files_count_once(folder: Path) -> None:
     (folder / "env").mkdir()
     (folder / "cache" / "wheel").write_bytes(b"0" * 5000)
     (folder / "env" / "wheel").hardlink_to(folder / "cache" / "wheel")
-    assert size_of(folder) == 5000
+    assert measured(folder) == 5000
 
 
 def test_a_removal_works_in_pieces(folder: Path) -> None:
