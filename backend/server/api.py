@@ -59,7 +59,7 @@ EVERYWHERE = errors(400, 401, 403, 413, 422, 429, 507)
 def native_routes(jobs: Jobs, publisher: Publisher, settings: ServerSettings, device: Any,
                   start_id: str) -> APIRouter:
     """The routes. `device` is called for the words about what computes."""
-    router = APIRouter(prefix="/v1", responses=EVERYWHERE)
+    router = APIRouter(prefix="/v1")
     models = settings.worker.models
     _add_descriptions(router, jobs, settings, device, start_id, models)
     _add_jobs(router, jobs)

@@ -78,7 +78,7 @@ def build_app(settings: ServerSettings, engines: Engines) -> ASGIApp:
     routers = [native_routes(jobs, publisher, settings, lambda: engines.device, start_id), *_services(host),
                metrics.routes(), page_routes()]
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, responses=EVERYWHERE)
     _describe_token(app)
     return Gate(app, settings.token, settings.limits, _public_paths(routers))
 
@@ -96,7 +96,7 @@ def _services(host: Host) -> list[APIRouter]:
     found = []
     for name in registry.services():
         module: Any = importlib.import_module(f"{registry.__package__}.{name}.service")
-        router = APIRouter(responses=EVERYWHERE | errors(404, 503))
+        router = APIRouter(responses=errors(404, 503))
         router.include_router(module.routes(host))
         found.append(router)
     return found
