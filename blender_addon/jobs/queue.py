@@ -48,7 +48,7 @@ class JobQueue:
         self._limits, self._supervisor, self._waiting = limits, supervisor, waiting
         self._jobs: list[Job] = []
         self._active: Job | None = None
-        self._submitted = False
+        self._submitted = self._heard = False
         self._submitted_ping = 0
         self._cancelled_at = 0.0
         self.pause: ErrorReport | None = None
@@ -220,9 +220,12 @@ class JobQueue:
             if isinstance(item, Pong):
                 if job is not None and item.number > self._submitted_ping and job.id not in item.jobs:
                     self._settle(job, Failed(job.id, _LOST))  # its last event was lost on the way
-            elif job is None or item.job != job.id:
+                continue
+            if job is None or item.job != job.id:
                 log.warning("The worker spoke of a job that it does not have: %.200s", item)
-            elif isinstance(item, TERMINAL_EVENTS):
+                continue
+            self._heard = True
+            if isinstance(item, TERMINAL_EVENTS):
                 self._settle(job, item)
             else:
                 job.take(item)
@@ -241,7 +244,10 @@ class JobQueue:
         if self._active is None:
             log.warning("The worker was lost while it had no job: %s", report)
         elif not self._submitted:  # no fault of the job's: it stays
+            self._active.wait_again()
             self.pause, self._active = report, None
+        elif not self._heard:  # it had ended before it took the job
+            self._let_go(lambda job: job.wait_again())
         else:
             self._let_go(lambda job: self._settle(job, Failed(job.id, report)))
 
@@ -292,7 +298,7 @@ class JobQueue:
         try:
             if self._supervisor.ready(self._wanted_worker()):
                 self._supervisor.send(Submit(job.id, str(job.folder.path.absolute())))
-                self._submitted, self._submitted_ping = True, self._supervisor.last_ping
+                self._submitted, self._heard, self._submitted_ping = True, False, self._supervisor.last_ping
             else:
                 job.stage = "Starting the engine"
         except MeshwrightError as error:
