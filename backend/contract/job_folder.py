@@ -29,6 +29,7 @@ class JobFolder:
         self.inputs = self.path / "inputs"
         self.outputs = self.path / "outputs"
         self.log = self.path / "log.txt"
+        self.thumbnail = self.path / "thumbnail.png"
 
     @classmethod
     def create(cls, path: Path) -> "JobFolder":

@@ -35,6 +35,7 @@ from .memory_modes import choose_mode, next_lower, shortage
 from .models import ModelStore
 from .progress import JobProgress
 from .settings import AUTO, Settings
+from .thumbnail import keep_thumbnail
 from .time_left import Estimate, Statistics, TimedRun
 from .weights_tasks import perform_weights_task
 from .workflow_steps import WorkflowSteps
@@ -71,6 +72,7 @@ class JobRunner:
     def _logged_outcome(self, job: Job) -> Event:
         try:
             result = self._perform(job)
+            keep_thumbnail(job.folder, result)
             job.folder.write_result(result)
             return Done(job.name, result)
         except Cancelled:

@@ -95,7 +95,7 @@ def _thumbnail(entry: Entry, result: Result | None) -> Path | None:
     made = [artifact for artifact in result.artifacts if artifact.kind == "image"] if result else []
     made.sort(key=lambda artifact: {"preview": 0, "base_color": 1}.get(artifact.role, 2))
     given = [name for files in (entry.request.inputs.values() if entry.request else ()) for name in files]
-    candidates = [*(entry.folder.outputs / Path(artifact.file).name for artifact in made),
+    candidates = [entry.folder.thumbnail, *(entry.folder.outputs / Path(artifact.file).name for artifact in made),
                   *(entry.folder.inputs / Path(name).name for name in given)]
     return next((path for path in candidates if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()), None)
 

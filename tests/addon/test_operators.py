@@ -276,6 +276,7 @@ def test_a_job_that_ends_is_in_the_history(desk: Extension, scene: bpy.types.Sce
         desk.module("jobs").end_worker()
     job = desk.module("jobs").wait(only_job(desk).id, WAIT)
     assert [card.name for card in gallery.matching()] == [job.id] and job.request.seed == 0
+    assert gallery.matching()[0].thumbnail == job.folder.thumbnail, "made by the worker: no image was given"
     assert desk.module("jobs").device()
     desk.module("jobs").end_worker()
     assert not desk.module("jobs").device(), "no process holds the runtime's files"
