@@ -12,7 +12,7 @@ Its trials together run every task, report every stage and read every parameter.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +34,7 @@ from backend.contract import (
 from backend.pipelines import registry
 from backend.pipelines.common.starter_license import STARTER_LICENSE
 from backend.worker.adapter import Adapter, find_adapter
+from tests.pipelines.new_process import hashes_of, in_new_process
 from tests.pipelines.results import assert_alike, assert_same, check_result
 from tests.pipelines.spec_texts import check_texts
 from tests.pipelines.trials import (
@@ -58,10 +59,10 @@ FULL = Resources()
 class Bench:
     """Where one pipeline's trials run: it keeps weights, models and the first run of each trial for all tests."""
 
-    def __init__(self, contract: "PipelineContract", path: Path) -> None:
+    def __init__(self, contract: "PipelineContract", path: Path, folders: Mapping[str, Path] | None = None) -> None:
         self._contract, self._path = contract, path
         self._numbers = itertools.count(1)
-        self._folders: dict[str, Path] = {}
+        self._folders: dict[str, Path] = dict(folders or {})
         self._models: dict[str, Any] = {}
         self._runs: dict[str, Run] = {}
         known = registry.spec(contract.pipeline)
@@ -131,6 +132,8 @@ class PipelineContract:
 
     pipeline: ClassVar[str]
     trials: ClassVar[Sequence[Trial]]
+    foreign_folder: ClassVar[Path | None] = None
+    """Where the pipeline is, if it is none of the product's."""
 
     def write_weights(self, folder: Path, weights: str) -> None:
         """Write small weights of that name to the empty folder, as a set in the extension has them."""
@@ -190,6 +193,12 @@ class PipelineContract:
             assert first.files != other.files, "another seed, the same result"
         else:
             assert_same(first, other)
+
+    def test_a_new_process_gives_the_same_bytes(self, bench: Bench) -> None:
+        expected = {str(trial): hashes_of(bench.clean(trial).files) for trial in self.trials}
+        used = {trial.weights for trial in self.trials if bench.task(trial).needs_weights}
+        folders = {name: bench.folder(name) for name in sorted(used)}
+        assert in_new_process(type(self).__module__, bench.new_path(), folders) == expected
 
     def test_a_cancel_in_each_stage_is_answered_and_the_model_kept(self, bench: Bench, trial: Trial) -> None:
         first = bench.clean(trial)

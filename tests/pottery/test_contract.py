@@ -19,15 +19,16 @@ BARE = MeshData(painted_box().vertices, painted_box().faces)
 
 
 @pytest.fixture(scope="class", autouse=True)
-def foreign_folder() -> Iterator[None]:
+def known_pipeline() -> Iterator[None]:
     registry.use_folder(FOREIGN)
     yield
     registry.use_folder(None)
 
 
-@pytest.mark.usefixtures("foreign_folder")
+@pytest.mark.usefixtures("known_pipeline")
 class TestContract(PipelineContract):
     pipeline = "pottery"
+    foreign_folder = FOREIGN
     trials = (
         Trial("throw", {"front": GRAY}, weights="plain", note="image"),
         Trial("throw", {}, {"prompt": "blue"}, weights="plain", note="prompt"),
