@@ -20,6 +20,9 @@ SET_PARENT_DEATH_SIGNAL = 1
 """Linux' `PR_SET_PDEATHSIG`."""
 
 
+assert sys.platform != "win32", "a job object binds a child there"
+
+
 def become(parent: int, command: list[str]) -> None:
     """Replace this process by `command`, bound to the parent by the kernel. Does not return."""
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -64,8 +64,7 @@ def _prepare_process() -> None:
     logging.captureWarnings(True)
     # Ctrl-C in a terminal reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        _die_with_parent()
+    _die_with_parent()
 
 
 def _die_with_parent() -> None:
@@ -74,5 +73,7 @@ def _die_with_parent() -> None:
     The reader thread needs Python's global lock to notice the end of stdin; a library call that holds it for long
     would keep this process alive after a crash of Blender.
     """
+    if sys.platform != "linux":  # its parent binds it to itself in another way
+        return
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

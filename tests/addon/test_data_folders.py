@@ -28,7 +28,7 @@ HOMES = ["Müller", "Ada Lovelace", "王小明"]
 
 
 @pytest.mark.parametrize(("system", "environment", "home", "wanted"), [
-    ("win32", {"LOCALAPPDATA": r"C:\Users\ada\AppData\Local"}, r"C:\Users\ada", r"C:\Users\ada\AppData\Local\Meshwright"),
+    ("win32", {"LOCALAPPDATA": r"E:\ada\AppData\Local"}, r"C:\Users\ada", r"E:\ada\AppData\Local\Meshwright"),
     ("win32", {"LOCALAPPDATA": r"D:\Profiles\Ada L\Local"}, r"C:\Users\Ada L", r"D:\Profiles\Ada L\Local\Meshwright"),
     ("win32", {}, r"C:\Users\ada", r"C:\Users\ada\AppData\Local\Meshwright"),
     ("darwin", {}, "/Users/ada", "/Users/ada/Library/Application Support/Meshwright"),
@@ -46,7 +46,8 @@ def test_the_shared_folder_follows_the_system(
 @pytest.mark.parametrize("name", HOMES)
 def test_on_windows_the_folder_is_ascii_and_short(name: str) -> None:
     home = PureWindowsPath(r"C:\Users") / name
-    root = shared_root("win32", {"LOCALAPPDATA": str(home / "AppData" / "Local"), "PROGRAMDATA": r"C:\ProgramData"}, home)
+    local, common = str(home / "AppData" / "Local"), r"C:\ProgramData"
+    root = shared_root("win32", {"LOCALAPPDATA": local, "PROGRAMDATA": common}, home)
     assert str(root).isascii() and len(str(root)) < 50
     others = {str(shared_root("win32", {"LOCALAPPDATA": f"C:\\Users\\{other}\\AppData\\Local"})) for other in HOMES}
     assert len(others) == len(HOMES), "each user has a folder"
