@@ -8,8 +8,10 @@ import bpy
 from . import (
     deliver,
     earlier_files,
+    gpu_memory,
     job_images,
     jobs,
+    memory_release,
     menus,
     model_cards,
     opened_file,
@@ -45,12 +47,14 @@ def _show(listed: Sequence[jobs.Job]) -> None:
     deliver.preview.show(listed)
     job_images.show(listed)
     status_bar.follow(listed)
+    memory_release.follow(listed)
 
 
 def _after_jobs() -> None:
-    """What jobs may have changed on the disk."""
+    """What jobs may have changed on the disk and on the GPU."""
     state.refresh()
     model_cards.look_again()
+    gpu_memory.look()
 
 
 def register() -> None:
@@ -69,15 +73,21 @@ def register() -> None:
     deliver.interruption.register()
     job_images.register()
     status_bar.register()
+    memory_release.register()
     page.register(state.show)
     state.register()
     setup_operators.register(jobs.end_worker)
     menus.register()
     rendered.register()
+    gpu_memory.look()
 
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    gpu_memory.unregister()
+    memory_release.unregister()
+    rendered.unregister()
+    menus.unregister()
     status_bar.unregister()
     state.unregister()
     page.unregister()

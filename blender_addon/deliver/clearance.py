@@ -31,6 +31,7 @@ def free_placement(note: DeliveryNote, low: np.ndarray, high: np.ndarray, scene:
     place = placement(note, low, high)
     if note.fit or not note.clear:
         return place
+    view_layer.update()  # a move that was cancelled just now is still in the objects' matrices
     own_low, own_high = place.location + place.local(low), place.location + place.local(high)
     size = float((own_high - own_low).max())
     bounds = [found for found in _bounds_of_solids(scene, view_layer)

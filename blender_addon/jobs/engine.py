@@ -131,6 +131,11 @@ def find(name: str) -> Job | None:
     return _running_queue().find(name)
 
 
+def process() -> int:
+    """The running worker's process, 0 when none runs."""
+    return _running_queue().process
+
+
 def device() -> str:
     """The running worker's device in words, "" when none runs."""
     return _running_queue().device

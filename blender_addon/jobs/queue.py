@@ -55,6 +55,11 @@ class JobQueue:
         """Why no waiting job is started until `resume`, None while they are."""
 
     @property
+    def process(self) -> int:
+        """The running worker's process, 0 when none runs."""
+        return self._supervisor.process
+
+    @property
     def device(self) -> str:
         """The running worker's device in words, "" when none runs."""
         return self._supervisor.device

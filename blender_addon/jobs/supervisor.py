@@ -51,6 +51,11 @@ class Supervisor:
         return self._connection is not None or bool(self._leaving)
 
     @property
+    def process(self) -> int:
+        """The running worker's process on this computer, 0 when none runs."""
+        return self._greeting.process if self._greeting else 0
+
+    @property
     def device(self) -> str:
         """The running worker's device in words, "" when none runs."""
         return self._greeting.device if self._greeting else ""

@@ -88,6 +88,14 @@ class MESHWRIGHT_AP_preferences(bpy.types.AddonPreferences):
             ("balanced", "Balanced", "One part of the model at a time: slower, less memory"),
             ("low", "Low", "Layers are streamed to the GPU: slowest, least memory"),
         ])
+    idle_minutes: bpy.props.IntProperty(
+        name="Free Memory After", default=10, min=0, soft_max=120,
+        description="Minutes without a job after which the engine unloads its models. 0: never",
+    )
+    free_for_cycles: bpy.props.BoolProperty(
+        name="Free Memory for Cycles", default=True,
+        description="Unload the engine's models before Cycles renders on the GPU",
+    )
     compile_networks: bpy.props.BoolProperty(
         name="Compile Networks",
         description="The first job takes about 10 s longer, later ones are a few percent faster where the pipeline "
@@ -134,7 +142,8 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
     column.prop(preferences, "hub_token")
     column.prop(preferences, "background_model")
     column.separator()
-    for name in ("device", "second_device", "memory_mode", "compile_networks", "run_in"):
+    for name in ("device", "second_device", "memory_mode", "idle_minutes", "free_for_cycles", "compile_networks",
+                 "run_in"):
         column.prop(preferences, name)
     if runs_on_server():
         draw_server(column, preferences)

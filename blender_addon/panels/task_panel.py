@@ -3,6 +3,7 @@
 
 import bpy
 
+from .. import gpu_memory, jobs
 from ..backend.contract import WeightSet
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import PRESET, WEIGHTS, chosen_weights
@@ -58,6 +59,7 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     chosen = chosen_weights(group, offered)
     assert chosen is not None, "a task with weights has chosen ones"
     wrapped(column, weights_words(chosen), region_width(context), "INFO" if chosen.bundled else "NONE", WORDS_LINES)
+    _draw_memory(column, context, chosen)
     downloads = [weights for weights in offered.weights
                  if not weights.bundled and (weights.files or weights.components)]
     # One button: for what is chosen above, next to the demo model for the first of the others.
@@ -65,6 +67,15 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
         button = column.operator("meshwright.download_weights", icon="IMPORT",
                                  text=f"Download {weights.label} ({weights.gigabytes:g} GB)…")
         button.pipeline, button.weights = offered.spec.name, weights.name
+
+
+def _draw_memory(column: bpy.types.UILayout, context: bpy.types.Context, weights: WeightSet) -> None:
+    """Whether a job fits into the GPU's memory, before it starts; for the small demo models only where it does not."""
+    short = gpu_memory.is_short(weights)
+    if short or not weights.bundled:
+        wrapped(column, gpu_memory.words(weights), region_width(context), "ERROR" if short else "NONE", WORDS_LINES)
+    if short and jobs.device():
+        column.operator("meshwright.free_memory", icon="MEMORY")
 
 
 def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask) -> None:
@@ -78,6 +89,5 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, offered
 
 def weights_words(weights: WeightSet) -> str:
     """What the artist should know about these weights before pressing the button."""
-    if weights.bundled:
-        return f"{weights.description}. {weights.license.outputs}."
-    return f"{weights.license.outputs}. About {weights.memory_gib:g} GiB of GPU memory. {weights.description}."
+    words = (weights.description, weights.license.outputs)
+    return " ".join(f"{sentence}." for sentence in (words if weights.bundled else reversed(words)))

@@ -112,7 +112,10 @@ class Window:
 
     def drag(self, begin: tuple[int, int], end: tuple[int, int]) -> Steps:
         """The left mouse button, held from one place to the other."""
-        self._do("xdotool", "mousemove", *map(str, begin), "sleep", "0.3", "mousedown", "1")
+        self._do("xdotool", "mousemove", *map(str, begin))
+        yield 0.5
+        self._do("xdotool", "mousedown", "1")
+        yield 0.3
         for share in (0.3, 0.6, 1.0):
             x, y = (int(a + (b - a) * share) for a, b in zip(begin, end, strict=True))
             self._do("xdotool", "mousemove", str(x), str(y))
