@@ -20,6 +20,7 @@ from . import (
     preferences,
     status_bar,
     task_classes,
+    translations,
 )
 from .backend.contract.scratch import remove_dead_scratch
 from .backend.pipelines import registry
@@ -60,6 +61,7 @@ def _after_jobs() -> None:
 def register() -> None:
     """Classes, the scene's settings, the queue. Starts no process; with a window the history is read a little later."""
     remove_dead_scratch()
+    translations.register()
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     registry.use_workflows(preferences.workflows_folder())
@@ -103,3 +105,4 @@ def unregister() -> None:
     task_classes.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
+    translations.unregister()

@@ -10,6 +10,7 @@ from . import jobs
 from .deliver.scene import modal_operator
 from .jobs import Job, JobState
 from .panels.now_strip import current_job, progress_words, stage_words
+from .translations import translated
 
 SECONDS_BETWEEN = 0.5
 WIDTH = 9.0
@@ -48,9 +49,9 @@ def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
     if job is None:
         return
     row = self.layout.row(align=True)
-    row.label(text=f"{job.request.subject}: {stage_words(job, listed)}", icon="PLAY")
+    row.label(text=translated(f"{job.request.subject}: {stage_words(job, listed)}"), icon="PLAY")
     if job.state not in (JobState.QUEUED, JobState.DELIVERING):
         bar = row.row()
         bar.ui_units_x = WIDTH
-        bar.progress(factor=job.fraction, text=progress_words(job))
+        bar.progress(factor=job.fraction, text=translated(progress_words(job)))
     row.operator("meshwright.cancel_job", text="", icon="X", emboss=False).job = job.id

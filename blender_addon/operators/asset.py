@@ -5,6 +5,7 @@ import bpy
 
 from ..assets import mark_as_asset
 from ..results import active_result
+from ..translations import translated
 
 
 class MESHWRIGHT_OT_mark_as_asset(bpy.types.Operator):
@@ -24,7 +25,7 @@ class MESHWRIGHT_OT_mark_as_asset(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = active_result(context)
         assert result is not None, "poll has asked for it"
-        self.report({"INFO"}, f"{mark_as_asset(result).name} is an asset now")
+        self.report({"INFO"}, translated(f"{mark_as_asset(result).name} is an asset now"))
         return {"FINISHED"}
 
 

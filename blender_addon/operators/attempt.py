@@ -6,6 +6,7 @@ from collections.abc import Callable
 import bpy
 
 from ..backend.contract import MeshwrightError
+from ..translations import translated
 
 
 def attempt(operator: bpy.types.Operator, action: Callable[[], object]) -> set[str]:
@@ -13,6 +14,6 @@ def attempt(operator: bpy.types.Operator, action: Callable[[], object]) -> set[s
     try:
         action()
     except MeshwrightError as error:
-        operator.report({"ERROR"}, str(error))
+        operator.report({"ERROR"}, translated(str(error)))
         return {"CANCELLED"}
     return {"FINISHED"}

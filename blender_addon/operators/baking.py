@@ -7,6 +7,7 @@ from ..backend.contract import MeshwrightError
 from ..deliver.baking import bake_normals
 from ..deliver.provenance import ORIGINAL
 from ..deliver.replacement import original_of
+from ..translations import translated
 from .attempt import attempt
 
 
@@ -41,7 +42,7 @@ class MESHWRIGHT_OT_bake_normals(bpy.types.Operator):
                                       "It was deleted, or renamed in another session.",
                                       "Restore it under its old name.")
             image = bake_normals(low, dense, int(self.size), self.distance, context.scene, context.view_layer)
-            self.report({"INFO"}, f"Baked into {image.name}")
+            self.report({"INFO"}, translated(f"Baked into {image.name}"))
 
         context.window_manager.progress_begin(0, 1)
         try:

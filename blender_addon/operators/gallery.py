@@ -8,6 +8,7 @@ from ..earlier_settings import use_settings
 from ..gallery import comparison, state
 from ..gallery.page import settings
 from ..preferences import jobs_folder, jobs_limits
+from ..translations import translated
 from .attempt import attempt
 from .earlier import EarlierOperator
 
@@ -22,7 +23,7 @@ class MESHWRIGHT_OT_use_settings(EarlierOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         def use() -> None:
             offered = use_settings(context.scene, history.job_folder(jobs_folder(), self.folder).read_request())
-            self.report({"INFO"}, f"Settings copied to {offered.label}")
+            self.report({"INFO"}, translated(f"Settings copied to {offered.label}"))
         return attempt(self, use)
 
 

@@ -9,6 +9,7 @@ from ..delivery_note import ask_here
 from ..preferences import jobs_folder
 from ..remedies import apply_remedy
 from ..submission import submit_again
+from ..translations import translated
 from .attempt import attempt
 
 
@@ -140,9 +141,10 @@ class MESHWRIGHT_OT_recover_results(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         found = [entry.folder for entry in history.undelivered(jobs_folder()) if not _runs(entry.folder.path.name)]
         faults = [fault for folder in found if (fault := _recover(folder))]
-        self.report({"INFO"}, f"{len(found) or 'No'} finished {'result' if len(found) == 1 else 'results'} found")
+        found_words = f"Finished results found: {len(found)}"
+        self.report({"INFO"}, translated(found_words))
         if faults:
-            self.report({"WARNING"}, "\n".join([f"{len(faults)} could not be added:", *faults]))
+            self.report({"WARNING"}, translated("\n".join([f"{len(faults)} could not be added:", *faults])))
         return {"FINISHED"}
 
 

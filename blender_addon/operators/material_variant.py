@@ -20,6 +20,7 @@ from ..preferences import backend_complaint
 from ..properties import settings_of
 from ..submission import submit_task
 from ..task_inputs import complaint
+from ..translations import translated
 from .attempt import attempt
 
 
@@ -105,7 +106,7 @@ class MESHWRIGHT_OT_refine_from_view(MaterialVariantOperator):
         missing = backend_complaint() or (complaint(context, painter) if painter else
                                           "The task that painted this object cannot repaint single faces")
         if missing:
-            cls.poll_message_set(missing)
+            cls.poll_message_set(translated(missing))
         return not missing
 
     def execute(self, context: bpy.types.Context) -> set[str]:

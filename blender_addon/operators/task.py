@@ -7,6 +7,7 @@ from ..offered_tasks import OfferedTask
 from ..preferences import backend_complaint
 from ..submission import submit_task
 from ..task_inputs import complaint
+from ..translations import translated
 from .attempt import attempt
 
 
@@ -20,7 +21,7 @@ class TaskOperator(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         missing = backend_complaint() or complaint(context, cls.offered)
         if missing:
-            cls.poll_message_set(missing)
+            cls.poll_message_set(translated(missing))
         return not missing
 
     def execute(self, context: bpy.types.Context) -> set[str]:

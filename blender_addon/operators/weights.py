@@ -19,6 +19,7 @@ from ..backend.pipelines import registry
 from ..panels.words import wrapped
 from ..preferences import backend_complaint
 from ..submission import submit_download, submit_weights_task
+from ..translations import translated
 from .attempt import attempt
 
 DIALOG_WIDTH = 460
@@ -45,7 +46,7 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
             reason = ("Blender was started offline" if bpy.app.online_access_override
                       else "Turn on Allow Online Access in Preferences › System first")
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(translated(reason))
         return not reason
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -56,7 +57,7 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
         weights = spec.weight_set(self.weights)
         for license, labels in _licenses(weights).values():
             column = self.layout.column(align=True)
-            column.label(text=f"{spec.label} · {', '.join(labels)}: {license.name}")
+            column.label(text=translated(f"{spec.label} · {', '.join(labels)}: {license.name}"))
             wrapped(column, license.text, DIALOG_WIDTH)
             wrapped(column, f"{license.outputs}.", DIALOG_WIDTH, "CHECKMARK" if license.commercial_use else "CANCEL")
             column.operator("wm.url_open", text="Read the Whole License", icon="URL").url = license.url
@@ -65,7 +66,7 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self.accept:
-            self.report({"WARNING"}, "The license was not accepted: nothing is downloaded")
+            self.report({"WARNING"}, translated("The license was not accepted: nothing is downloaded"))
             return {"CANCELLED"}
         spec = registry.spec(self.pipeline)
         weights = spec.weight_set(self.weights)
@@ -83,7 +84,7 @@ class WeightsOperator(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         reason = backend_complaint()
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(translated(reason))
         return not reason
 
     def submit(self, task: TaskSpec, **parameters: Value) -> set[str]:

@@ -5,7 +5,7 @@ import bpy
 
 from ..deliver.caption import caption_of
 from .main_panel import RESULT_ORDER, SidebarPanel
-from .words import region_width, wrapped
+from .words import region_width, wrapped_as_is
 
 
 class MESHWRIGHT_PT_caption(SidebarPanel, bpy.types.Panel):
@@ -19,7 +19,7 @@ class MESHWRIGHT_PT_caption(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        wrapped(layout, caption_of(context.view_layer.objects.active), region_width(context))
+        wrapped_as_is(layout, caption_of(context.view_layer.objects.active), region_width(context))
         column = layout.column(align=True)
         for use, text in (("NAME", "Use as Name"), ("DESCRIPTION", "Use as Asset Description"),
                           ("PROMPT", "Use as Prompt")):

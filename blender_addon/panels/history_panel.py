@@ -8,6 +8,7 @@ import bpy
 from ..gallery import state, thumbnails
 from ..gallery.card import Card
 from ..gallery.page import settings
+from ..translations import translated
 from .main_panel import HISTORY_ORDER, SidebarPanel
 
 COLUMNS = 2
@@ -37,7 +38,7 @@ class MESHWRIGHT_PT_history(SidebarPanel, bpy.types.Panel):
         if state.pages() > 1:
             row = layout.row(align=True)
             row.operator("meshwright.turn_history_page", text="", icon="TRIA_LEFT").pages = -1
-            row.label(text=f"{state.number()} of {state.pages()}")
+            row.label(text=translated(f"{state.number()} of {state.pages()}"))
             row.operator("meshwright.turn_history_page", text="", icon="TRIA_RIGHT").pages = 1
         row = layout.row(align=True)
         row.label(text=state.total_words())
@@ -75,9 +76,9 @@ def _draw_comparison(box: bpy.types.UILayout, chosen: bpy.types.PropertyGroup) -
             continue
         column = row.column(align=True)
         _draw_image(column, card, LARGE_SCALE)
-        column.label(text=f"{letter}: {card.subject}")
+        column.label(text=translated(f"{letter}: {card.subject}"))
         column.label(text=details_of(card) or card.words)
-        button = column.operator("meshwright.show_compared", text=f"Show {letter}", icon="HIDE_OFF")
+        button = column.operator("meshwright.show_compared", text=translated(f"Show {letter}"), icon="HIDE_OFF")
         button.folder, button.other = name, other
         column.operator("meshwright.pick_for_comparison", text="Remove", icon="X").folder = name
 

@@ -9,7 +9,7 @@ from ..offered_tasks import OfferedTask
 from ..parameter_groups import chosen_weights, property_names, text_of, text_property
 from ..properties import group_of, image_at, image_path, mask_path, settings_of
 from ..task_inputs import unusable
-from .words import fits, region_width, wrapped
+from .words import fits, region_width, wrapped, wrapped_as_is
 
 SHOWN_LINES = 4
 FURTHER_SCALE = 4.0
@@ -108,7 +108,7 @@ def draw_prompt(layout: bpy.types.UILayout, context: bpy.types.Context, offered:
     button = row.operator("meshwright.edit_prompt", text="", icon="TEXT")
     _name(button, offered, parameter)
     if getattr(group, pointer) is not None or not fits(text, width):
-        wrapped(layout.box(), text, width, most=SHOWN_LINES)
+        wrapped_as_is(layout.box(), text, width, most=SHOWN_LINES)
 
 
 def _name(button: bpy.types.OperatorProperties, offered: OfferedTask, parameter: Parameter) -> None:

@@ -6,6 +6,7 @@ import bpy
 from ..materials.variants import common_keys, shown_key
 from ..materials.viewport_shading import shows_textures
 from ..results import textured_objects
+from ..translations import translated
 from .main_panel import RESULT_ORDER, SidebarPanel
 
 
@@ -20,7 +21,7 @@ class MESHWRIGHT_PT_material_variants(SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         items, layout = textured_objects(context), self.layout
         if len(items) > 1:
-            layout.label(text=f"{len(items)} objects", icon="OUTLINER_OB_MESH")
+            layout.label(text=translated(f"{len(items)} objects"), icon="OUTLINER_OB_MESH")
         if not shows_textures(context.space_data.shading):
             layout.operator("meshwright.show_textures", icon="SHADING_TEXTURE")
         shown = {shown_key(item) for item in items}

@@ -6,6 +6,7 @@ import bpy
 from .. import model_cards
 from ..backend.pipelines import registry
 from ..model_cards import ModelCard
+from ..translations import translated
 from .words import duration, wrapped
 
 _WIDTH = 600
@@ -23,7 +24,7 @@ def draw_models(layout: bpy.types.UILayout) -> None:
         own = [card for card in cards if card.spec.name == spec]
         header, body = box.panel(f"meshwright_models_{spec}", default_closed=True)
         ready = sum(card.presence in ("included", "complete") for card in own)
-        header.label(text=f"{registry.spec(spec).label}: {ready} of {len(own)} ready")
+        header.label(text=translated(f"{registry.spec(spec).label}: {ready} of {len(own)} ready"))
         for card in own if body is not None else ():
             _draw_card(body.box(), card)
 
@@ -39,7 +40,7 @@ def _draw_card(box: bpy.types.UILayout, card: ModelCard) -> None:
     if job is not None:
         row = box.row()
         left = "" if job.seconds_left is None else f" · {duration(job.seconds_left)} left"
-        row.progress(factor=job.fraction, text=f"{job.stage}{left}")
+        row.progress(factor=job.fraction, text=translated(f"{job.stage}{left}"))
         row.operator("meshwright.cancel_job", text="", icon="X").job = job.id
     elif card.presence != "included":
         _draw_buttons(box.row(align=True), card)

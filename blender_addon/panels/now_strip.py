@@ -9,6 +9,7 @@ from .. import job_images, jobs
 from ..deliver.scene import nothing_since
 from ..jobs import Job, JobState
 from ..offered_tasks import icon_of, label_of
+from ..translations import translated
 from .error_box import draw_error
 from .queue_list import draw_queue
 from .room import Room
@@ -48,8 +49,10 @@ def last_ended(listed: Sequence[Job]) -> Job | None:
 
 def progress_words(job: Job) -> str:
     """"25% · 1 min 15 s left"."""
-    left = "" if job.seconds_left is None else f" · {duration(job.seconds_left)} left"
-    return f"{job.fraction:.0%}{left}"
+    share = f"{job.fraction:.0%}"
+    if job.seconds_left is None:
+        return share
+    return f"{share} · " + f"{duration(job.seconds_left)} left"
 
 
 def stage_words(job: Job, queue: Sequence[Job]) -> str:
@@ -69,12 +72,12 @@ def done_words(job: Job) -> str:
 
 def _draw_current(box: bpy.types.UILayout, job: Job, listed: Sequence[Job], room: Room) -> None:
     column = box.column(align=True)
-    column.label(text=f"{job.request.subject} · {label_of(job.request)}", icon=icon_of(job.request))
+    column.label(text=translated(f"{job.request.subject} · {label_of(job.request)}"), icon=icon_of(job.request))
     row = column.row(align=True)
     if job.state in (JobState.QUEUED, JobState.DELIVERING):
-        row.label(text=stage_words(job, listed), icon="TIME")
+        row.label(text=translated(stage_words(job, listed)), icon="TIME")
     else:
-        row.progress(factor=job.fraction, text=progress_words(job))
+        row.progress(factor=job.fraction, text=translated(progress_words(job)))
     icon = job_images.icon_of(job)
     if icon is not None:
         row.operator("meshwright.show_views", text="", icon="IMAGE_REFERENCE").job = job.id
@@ -82,7 +85,7 @@ def _draw_current(box: bpy.types.UILayout, job: Job, listed: Sequence[Job], room
     if job.state not in (JobState.QUEUED, JobState.DELIVERING):
         words = column.row()
         words.active = False
-        words.label(text=stage_words(job, listed))
+        words.label(text=translated(stage_words(job, listed)))
     if icon is not None and room.work:
         box.template_icon(icon, scale=room.work)
 
@@ -93,7 +96,7 @@ def _draw_ended(box: bpy.types.UILayout, job: Job, width: float, brief: bool) ->
     failed = job.state is not JobState.DONE or job.error is not None
     icon = "INFO" if job.waits_for_file or job.state is JobState.CANCELLED else "ERROR" if failed else "CHECKMARK"
     words = f"{job.request.subject} · {label_of(job.request)}" if failed else done_words(job)
-    row.label(text=words, icon=icon)
+    row.label(text=translated(words), icon=icon)
     if job.state is JobState.CANCELLED or (failed and brief):
         row.operator("meshwright.retry_job", text="Retry").job = job.id
     row.operator("meshwright.remove_job", text="", icon="X", emboss=False).job = job.id

@@ -12,6 +12,7 @@ from ..preferences import ADDON, IN_PROCESS_VARIABLE, PYTHON_VARIABLE, pipelines
 from ..server_access.panel import draw_server
 from ..setup.operators import runtime_state
 from ..setup.panel import draw_runtime
+from ..translations import translated
 from .models_box import draw_models
 from .shortcuts_box import draw_shortcuts
 from .words import wrapped
@@ -132,7 +133,7 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
     column.prop(preferences, "runtime_folder")
     column.prop(preferences, "backend_python")
     if os.environ.get(PYTHON_VARIABLE):
-        column.label(text=f"The environment variable {PYTHON_VARIABLE} overrides this", icon="INFO")
+        column.label(text=translated(f"The environment variable {PYTHON_VARIABLE} overrides this"), icon="INFO")
     column.prop(preferences, "models_folder")
     column.prop(preferences, "jobs_folder")
     column.prop(preferences, "jobs_gigabytes")
@@ -148,7 +149,7 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
     if runs_on_server():
         draw_server(column, preferences)
     if os.environ.get(IN_PROCESS_VARIABLE) == "1":
-        column.label(text=f"The environment variable {IN_PROCESS_VARIABLE} overrides this", icon="INFO")
+        column.label(text=translated(f"The environment variable {IN_PROCESS_VARIABLE} overrides this"), icon="INFO")
     column.separator()
     _draw_pipelines(column, preferences)
     draw_models(layout)
@@ -158,7 +159,7 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: bpy.types.AddonPre
 def _draw_pipelines(column: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
     column.prop(preferences, "run_pipelines")
     if os.environ.get(registry.VARIABLE):
-        column.label(text=f"The environment variable {registry.VARIABLE} overrides this", icon="INFO")
+        column.label(text=translated(f"The environment variable {registry.VARIABLE} overrides this"), icon="INFO")
     if preferences.run_pipelines:
         column.prop(preferences, "pipelines_folder")
         wrapped(column, PIPELINES_WARNING, _WARNING_WIDTH, "ERROR")

@@ -8,6 +8,7 @@ import bpy
 from .. import job_images
 from ..jobs import Job, JobState
 from ..offered_tasks import icon_of, label_of
+from ..translations import translated
 
 THUMBNAIL = 1.8
 _ICONS = {JobState.DONE: "CHECKMARK", JobState.FAILED: "ERROR", JobState.CANCELLED: "X", JobState.QUEUED: "TIME"}
@@ -51,7 +52,7 @@ def _draw_row(row: bpy.types.UILayout, job: Job, waiting: Sequence[Job]) -> None
     below = words.row()
     below.active = False
     state = f"{job.fraction:.0%}" if job.state is JobState.RUNNING else job.stage
-    below.label(text=f"{label_of(job.request)} · {state}", icon=_ICONS.get(job.state, "PLAY"))
+    below.label(text=translated(f"{label_of(job.request)} · {state}"), icon=_ICONS.get(job.state, "PLAY"))
     if job in waiting:
         for step, icon in ((-1, "TRIA_UP"), (1, "TRIA_DOWN")):
             if 0 <= waiting.index(job) + step < len(waiting):

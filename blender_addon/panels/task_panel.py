@@ -10,6 +10,7 @@ from ..parameter_groups import PRESET, WEIGHTS, chosen_weights
 from ..preferences import backend_complaint
 from ..properties import group_of, settings_of
 from ..task_inputs import complaint, selected_meshes
+from ..translations import translated
 from .advanced import draw_advanced, is_central_prompt
 from .delivery_settings import draw_scope
 from .input_slots import draw_further_images, draw_image_slots, draw_prompt
@@ -65,7 +66,7 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     # One button: for what is chosen above, next to the demo model for the first of the others.
     for weights in downloads[:1] if chosen.bundled else [weights for weights in downloads if weights == chosen]:
         button = column.operator("meshwright.download_weights", icon="IMPORT",
-                                 text=f"Download {weights.label} ({weights.gigabytes:g} GB)…")
+                                 text=translated(f"Download {weights.label} ({weights.gigabytes:g} GB)…"))
         button.pipeline, button.weights = offered.spec.name, weights.name
 
 

@@ -5,25 +5,35 @@ import textwrap
 
 import bpy
 
+from ..translations import translated
+
 UNIT = 20.0
 """Height of a button in pixels at the interface's scale 1."""
 _CHARACTER = 6.0  # width in pixels of the interface font's wider words at scale 1, a letter
+FIRST_WIDE, WIDE = "\u2e80", 2
+"""From this letter on, those of China and Japan, letters are twice as wide."""
 _MARGIN = 85  # what a box, its icon and the region's own border take
 
 
 def wrapped(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NONE", most: int | None = None) -> None:
-    """Labels of whole words that fit into `width` pixels at the interface's scale 1; the first has the icon.
+    """Labels of whole words, in the artist's language, that fit into `width` pixels at the interface's scale 1.
 
-    Line breaks in the text stay. Of more than `most` lines the rest is left out.
+    The first has the icon. Line breaks in the text stay. Of more than `most` lines the rest is left out.
     """
+    wrapped_as_is(layout, translated(text), width, icon, most)
+
+
+def wrapped_as_is(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NONE",
+                  most: int | None = None) -> None:
+    """The same for what the artist wrote, which is not translated."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    lines = [line for paragraph in text.splitlines()
-             for line in textwrap.wrap(paragraph, _characters(width), break_on_hyphens=False)]
+    room = _characters(width) // (WIDE if any(letter >= FIRST_WIDE for letter in text) else 1)
+    lines = [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, room, break_on_hyphens=False)]
     if most is not None and len(lines) > most:
-        lines = [*lines[:most - 1], f"{lines[most - 1][:_characters(width) - 2]} …"]
+        lines = [*lines[:most - 1], f"{lines[most - 1][:room - 2]} …"]
     for line in lines:
-        column.label(text=line, icon=icon)
+        column.label(text=line, icon=icon, translate=False)
         icon = "NONE" if icon == "NONE" else "BLANK1"
 
 

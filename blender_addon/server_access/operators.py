@@ -5,6 +5,7 @@ import bpy
 
 from .. import preferences
 from ..backend.contract import MeshwrightError
+from ..translations import translated
 from .connection_test import ConnectionTest
 from .token_file import write_token
 
@@ -50,9 +51,9 @@ class MESHWRIGHT_OT_set_server_token(bpy.types.Operator):
         try:
             write_token(preferences.server_folder(), token)
         except MeshwrightError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, translated(str(error)))
             return {"CANCELLED"}
-        self.report({"INFO"}, "Token kept" if token.strip() else "Token removed")
+        self.report({"INFO"}, translated("Token kept" if token.strip() else "Token removed"))
         return {"FINISHED"}
 
 
@@ -66,7 +67,7 @@ class MESHWRIGHT_OT_test_server(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         complaint = "A test is running" if _test.busy else preferences.server_complaint()
         if complaint:
-            cls.poll_message_set(complaint)
+            cls.poll_message_set(translated(complaint))
         return not complaint
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -74,7 +75,7 @@ class MESHWRIGHT_OT_test_server(bpy.types.Operator):
         try:
             _test.begin(settings)
         except OSError as error:
-            self.report({"ERROR"}, f"{settings.python} cannot be started: {error.strerror}")
+            self.report({"ERROR"}, translated(f"{settings.python} cannot be started: {error.strerror}"))
             return {"CANCELLED"}
         if not bpy.app.timers.is_registered(poll_once):
             bpy.app.timers.register(poll_once, first_interval=_INTERVAL, persistent=True)

@@ -8,6 +8,7 @@ import bpy
 
 from .. import preferences
 from ..backend.contract import MeshwrightError
+from ..translations import translated
 from .accelerator import current_platform, detect
 from .diagnostics import report
 from .estimate import estimate_words, fitting_words
@@ -79,7 +80,7 @@ class _RuntimeOperator(bpy.types.Operator):
         if cls.needs_network and not complaint:
             complaint = online_complaint(bpy.app.online_access, bpy.app.online_access_override)
         if complaint:
-            cls.poll_message_set(complaint)
+            cls.poll_message_set(translated(complaint))
         return not complaint
 
     def run(self) -> None:
@@ -93,7 +94,7 @@ class _RuntimeOperator(bpy.types.Operator):
             self.run()
         except MeshwrightError as error:
             _state.error = error.report
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, translated(str(error)))
             return {"CANCELLED"}
         _watch()
         return {"FINISHED"}
@@ -111,7 +112,7 @@ class MESHWRIGHT_OT_install_runtime(_RuntimeOperator):
         try:
             plan = _state.plan()
         except MeshwrightError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, translated(str(error)))
             return {"CANCELLED"}
         assert _state.accelerator is not None, "a plan has looked at the GPU"
         lines = (f"GPU: {_state.accelerator}", fitting_words(_state.accelerator), f"torch for {plan.build}",
@@ -194,7 +195,7 @@ class MESHWRIGHT_OT_copy_diagnostics(bpy.types.Operator):
         context.window_manager.clipboard = report(runtime_folder(), _state.accelerator or detect(),
                                                   {"Blender": bpy.app.version_string},
                                                   (*([str(_state.error)] if _state.error else ()), *_state.last_lines))
-        self.report({"INFO"}, "Diagnostics copied")
+        self.report({"INFO"}, translated("Diagnostics copied"))
         return {"FINISHED"}
 
 

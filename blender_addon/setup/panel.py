@@ -5,6 +5,7 @@ import textwrap
 from typing import Any
 
 from ..backend.contract import ErrorReport
+from ..translations import translated
 from .installation import Installation
 from .runtime import Condition
 from .tasks import RuntimeState
@@ -28,7 +29,7 @@ def draw_runtime(layout: Any, state: RuntimeState) -> None:
         _draw_progress(column, state.installation)
         return
     label, icon = _LABELS[state.condition]
-    column.label(text=f"AI engine: {label}", icon=icon)
+    column.label(text=translated(f"AI engine: {label}"), icon=icon)
     _draw_text(column, state.words)
     _draw_text(column, state.note)
     if state.error is not None:
@@ -37,7 +38,8 @@ def draw_runtime(layout: Any, state: RuntimeState) -> None:
 
 
 def _draw_progress(column: Any, installation: Installation) -> None:
-    column.progress(factor=installation.fraction, text=f"{installation.words} · {installation.seconds:.0f} s")
+    words = translated(installation.words)
+    column.progress(factor=installation.fraction, text=translated(f"{words} · {installation.seconds:.0f} s"))
     for line in list(installation.last_lines)[-_LINES_SHOWN:]:
         row = column.row()
         row.active = False

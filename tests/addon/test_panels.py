@@ -33,7 +33,7 @@ class Layout:
 
     active = True
 
-    def label(self, text: str = "", icon: str = "NONE") -> None:
+    def label(self, text: str = "", icon: str = "NONE", translate: bool = True) -> None:
         self._icon(icon)
         self.words.append(text)
 
