@@ -27,7 +27,7 @@ def read_saved(
         origin: whose weights they are.
 
     Raises:
-        CheckpointError: a file is not there or damaged, lacks a tensor, or has one of another shape.
+        CheckpointError: a file is missing or damaged, lacks a tensor, or has one of another shape.
     """
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -44,6 +44,7 @@ def read_saved(
               for name, shape, expected in sorted(found["mismatched_keys"])]
     if wrong:
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise origin.error(f"The weights in {folder.name} do not belong there.", f"{'; '.join(wrong[:NAMED])}{more}.")
+        raise origin.error(f"The weights in {folder.name} are not the expected ones.",
+                           f"{'; '.join(wrong[:NAMED])}{more}.")
     network.requires_grad_(False)
     return network.eval()
