@@ -43,9 +43,15 @@ SYSTEM_LIBRARIES = {
 # Several OpenMP threads spin against each other on few cores and make tiny models a hundred times slower.
 TEST_THREADS = {"OMP_NUM_THREADS": "1"}
 INSTALL_LIMIT, SUITE_LIMIT, DEMO_LIMIT = 3600, 1200, 900  # seconds
-SUITES = {  # bpy cannot be unloaded, and must not be near tests that prove the backend runs without it
-    "without Blender": ["tests", "--ignore=tests/addon", "--ignore=tests/gui", "--durations=25"],
+MODELS = [spec.parent.name for spec in sorted(HERE.glob("backend/pipelines/*/spec.py"))]
+MODEL_TESTS = [f"tests/{name}" for name in ("parity", *MODELS)]
+# bpy cannot be unloaded, and must not be near tests that prove the backend runs without it. The models' tests take as
+# long as all others together: two cores are busy to the end. Suites start in this order.
+SUITES = {
+    "of the models": [*MODEL_TESTS, "--durations=25"],
     "inside Blender": ["tests/addon", "--durations=25"],
+    "without Blender": ["tests", *(f"--ignore={path}" for path in ("tests/addon", "tests/gui", *MODEL_TESTS)),
+                        "--durations=25"],
 }
 
 

@@ -34,7 +34,7 @@ def own() -> bpy.types.AddonPreferences:
 
 
 def user_folder(name: str) -> Path:
-    """A folder of the extension's own in Blender's user folder, made when it is not there."""
+    """A folder of the extension's own in Blender's user folder, made when it is missing."""
     return Path(bpy.utils.extension_path_user(ADDON, path=name, create=True))
 
 

@@ -88,8 +88,8 @@ class Suite:
 class SuiteProcess:
     """A suite from its start, in the current folder, to its end."""
 
-    def __init__(self, suite: Suite) -> None:
-        self._suite, self._late = suite, False
+    def __init__(self, suite: Suite, seconds: float) -> None:
+        self._suite, self._late, self._deadline = suite, False, time.monotonic() + seconds
         suite.report.unlink(missing_ok=True)
         with suite.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -99,6 +99,10 @@ class SuiteProcess:
     def running(self) -> bool:
         """Whether pytest still runs."""
         return self._process.poll() is None
+
+    def overdue(self) -> bool:
+        """Whether its time is up."""
+        return time.monotonic() > self._deadline
 
     def stop(self) -> None:
         """End pytest because its time is up. Python's fault handler writes into the log where it was."""
@@ -128,21 +132,27 @@ class SuiteProcess:
         return self._suite.log.read_text(encoding="utf-8", errors="replace")
 
 
-def run_side_by_side(suites: Sequence[Suite], seconds: float, show: Callable[[str], None]) -> list[Outcome]:
-    """Run all suites at once and return how they ended, in their order; a suite is stopped after `seconds`.
+def run_side_by_side(
+    suites: Sequence[Suite], seconds: float, show: Callable[[str], None], at_once: int | None = None
+) -> list[Outcome]:
+    """Run the suites, `at_once` (a core each, two at least) at a time, and return how they ended, in their order.
 
-    `show` is given the progress as one line, again and again.
+    The next one starts as soon as one has ended. A suite is stopped `seconds` after its start. `show` is given the
+    progress as one line, again and again.
     """
-    deadline = time.monotonic() + seconds
+    most = at_once or max(2, os.cpu_count() or 1)
+    waiting = list(suites)
     started: list[SuiteProcess] = []
     try:
-        for suite in suites:
-            started.append(SuiteProcess(suite))
-        while running := [process for process in started if process.running()]:
-            show(" | ".join(process.progress() for process in started))
+        while (running := [process for process in started if process.running()]) or waiting:
+            if waiting and len(running) < most:
+                started.append(SuiteProcess(waiting.pop(0), seconds))
+                continue
+            lines = [process.progress() for process in started] + [f"{suite.title} waits" for suite in waiting]
+            show(" | ".join(lines))
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            if time.monotonic() > deadline:
-                for process in running:
+            for process in running:
+                if process.overdue():
                     process.stop()
         return [process.outcome() for process in started]
     finally:

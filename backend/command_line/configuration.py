@@ -63,7 +63,7 @@ def _flags(values: Mapping[str, Any], task: TaskSpec, path: Path) -> list[str]:
     flags = []
     for name, value in values.items():
         if name not in known:
-            raise BadInput(f"{path.name}: there is no option '{name}'.", f"Known are {', '.join(sorted(known))}.",
+            raise BadInput(f"{path.name}: there is no option '{name}'.", f"Supported: {', '.join(sorted(known))}.",
                            "Correct the name, or take it out.")
         is_source = slot is not None and name == slot.name
         for single in value if is_source and isinstance(value, list) else [value]:

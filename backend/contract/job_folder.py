@@ -75,7 +75,7 @@ class JobFolder:
         return from_json(ErrorReport, self._read("error.json"), "error")
 
     def write_note(self, name: str, data: Mapping[str, Any]) -> None:
-        """A small JSON file of the caller's own beside the job (`delivery.json`: where Blender puts the result)."""
+        """A small JSON file of the caller's own next to the job (`delivery.json`: where Blender puts the result)."""
         self._write(name, to_json(data))
 
     def read_note(self, name: str) -> dict[str, Any]:

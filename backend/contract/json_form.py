@@ -31,7 +31,7 @@ def parse(text: str | bytes) -> Any:
         return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         why = "It is nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
-        raise BadInput("This is no JSON.", f"{why}.", _UPDATE) from None
+        raise BadInput("This is not JSON.", f"{why}.", _UPDATE) from None
 
 
 def sendable(text: str) -> str:
@@ -86,7 +86,7 @@ def from_json(cls: type[T], data: Any, where: str = "") -> T:
 
 
 class Tagged:
-    """JSON objects of several dataclasses, told apart by a name under `key`."""
+    """JSON objects of several dataclasses, distinguished by a name under `key`."""
 
     def __init__(self, key: str, kinds: Mapping[str, type]) -> None:
         self._key, self._kinds = key, kinds

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a mesh looks like in a file: the maps of a material, colors of vertices, or one color."""
+"""The appearance of a mesh in a file: the maps of a material, colors of vertices, or one color."""
 
 from __future__ import annotations
 

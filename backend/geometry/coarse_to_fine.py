@@ -138,7 +138,7 @@ def _axis_coordinates(
 ) -> Tensor:
     """Return the float32 coordinates of one axis.
 
-    The dense level rounds once from double precision and the finer ones compute in single precision: the published
+    The dense level rounds once from double precision and the finer ones work in single precision: the published
     pipeline does, and the last bit decides a few ``|value| < truncation`` tests.
     """
     if exact:

@@ -56,7 +56,7 @@ def new_layout(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> ND
     packing.resolution, packing.padding = RESOLUTION, PADDING
     atlas.generate(pack_options=packing)
     if not (atlas.width and atlas.height):
-        raise BadInput("No UVs can be made for the mesh.", "It has no surface: all of its faces are flat to nothing.",
+        raise BadInput("No UVs can be made for the mesh.", "It has no surface: all of its faces have zero area.",
                        "Choose another mesh.")
     _, corners, uvs = atlas[0]
     # They come as shares of width and height, which differ.

@@ -94,7 +94,7 @@ def _checked(mesh: MeshData) -> list[str]:
         raise BadInput("There is nothing to paint.", "No face of the mesh is selected.",
                        "Choose faces or whole objects.")
     if not np.isfinite(mesh.vertices).all():
-        raise BadInput("The mesh is damaged.", "Some of its vertex positions are infinite or not a number.",
+        raise BadInput("The mesh is damaged.", "It has invalid vertex positions (NaN or infinite).",
                        "Run Mesh > Clean Up in Blender, or select another object.")
     assert mesh.uvs is not None  # the caller gives meshes with UVs
     if not np.isfinite(mesh.uvs).all() or np.ptp(mesh.uvs[mesh.selected].reshape(-1, 2), axis=0).max() <= 0:

@@ -13,7 +13,7 @@ from torch.nn.functional import max_pool2d
 
 from ..contract.reports import ignore
 from ..geometry.projection import Cameras, Fragments, UVMesh
-from ..geometry.projection.view_lookup import SurfacePoints, look_up
+from ..geometry.projection.view_lookup import LookupPoints, look_up
 from .view_blend import ViewBlend
 
 DEPTH_STEP = 0.05
@@ -78,7 +78,7 @@ def bake_views(
     """
     face = layout.face[0]
     covered = face >= 0
-    points = SurfacePoints(mesh, face[covered], layout.barycentric[0][covered])
+    points = LookupPoints(mesh, face[covered], layout.barycentric[0][covered])
     blend = ViewBlend(len(points.face), images.shape[-1], settings.exponent, mesh.device)
     trusted = trusted_pixels(shown, settings.margin)
     steepest = math.cos(math.radians(settings.steepest))

@@ -116,7 +116,7 @@ def complaints() -> tuple[ErrorReport, ...]:
 def spec(pipeline: str) -> PipelineSpec:
     """The spec of one pipeline. Raises BadInput when there is none of that name."""
     if pipeline not in specs():
-        raise BadInput(f"There is no pipeline '{pipeline}'.", f"Known are {', '.join(specs())}.",
+        raise BadInput(f"There is no pipeline '{pipeline}'.", f"Supported: {', '.join(specs())}.",
                        "Update Meshwright and its engine to the same version, or choose the folder that has it.")
     return specs()[pipeline]
 

@@ -23,7 +23,7 @@ FRAMING_POINTS = 1024
 
 
 @dataclass(frozen=True)
-class Cameras:
+class ObjectCameras:
     """One pinhole camera per object: ``eye`` [B, 3]; ``axes`` [B, 3, 3] with rows right, up, forward; a square
     ``window`` [B, 3] = center u, center v, half side in the plane at distance 1 before the eye."""
 
@@ -31,8 +31,8 @@ class Cameras:
     axes: Tensor
     window: Tensor
 
-    def __getitem__(self, index: Tensor | slice) -> Cameras:
-        return Cameras(self.eye[index], self.axes[index], self.window[index])
+    def __getitem__(self, index: Tensor | slice) -> ObjectCameras:
+        return ObjectCameras(self.eye[index], self.axes[index], self.window[index])
 
     def directions(self, uv: Tensor) -> Tensor:
         """Return unit directions [B, N, 3] through points uv [N, 2] of the window, each in [-1, 1] (v up)."""
@@ -51,17 +51,19 @@ def place_cameras(azimuth: Tensor, elevation: Tensor, distance: Tensor) -> tuple
     return outward * distance[:, None], torch.stack([right, up, -outward], dim=1)
 
 
-def frame(batch: ObjectBatch, eye: Tensor, axes: Tensor, generator: torch.Generator, filled: float = FILLED) -> Cameras:
+def frame(
+    batch: ObjectBatch, eye: Tensor, axes: Tensor, generator: torch.Generator, filled: float = FILLED
+) -> ObjectCameras:
     """Return cameras whose window centers the object and lets its longer side fill the share ``filled``."""
     points = sample_surface(batch, FRAMING_POINTS, generator) - eye[:, None]
     seen = torch.einsum("bni,bki->bnk", points, axes)
     plane = seen[..., :2] / seen[..., 2:]
     low, high = plane.amin(dim=1), plane.amax(dim=1)
     half = (high - low).amax(dim=1, keepdim=True) / 2.0 / filled
-    return Cameras(eye, axes, torch.cat([(low + high) / 2.0, half], dim=1))
+    return ObjectCameras(eye, axes, torch.cat([(low + high) / 2.0, half], dim=1))
 
 
-def random_cameras(batch: ObjectBatch, generator: torch.Generator) -> Cameras:
+def random_cameras(batch: ObjectBatch, generator: torch.Generator) -> ObjectCameras:
     """Return one framed camera per object, within +-60 degrees of the front and 5 to 35 degrees above.
 
     The frame is off by up to one or two per cent, as it is when a mask's rim is soft.
@@ -73,7 +75,7 @@ def random_cameras(batch: ObjectBatch, generator: torch.Generator) -> Cameras:
     cameras = frame(batch, *place_cameras(azimuth, elevation, distance), generator)
     half = cameras.window[:, 2:] * (1.0 + 0.015 * (2.0 * numbers[:, 3:4] - 1.0))
     center = cameras.window[:, :2] + 0.01 * half * (2.0 * numbers[:, 4:] - 1.0)
-    return Cameras(cameras.eye, cameras.axes, torch.cat([center, half], dim=1))
+    return ObjectCameras(cameras.eye, cameras.axes, torch.cat([center, half], dim=1))
 
 
 def pixel_grid(size: int, device: torch.device) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .cameras import Cameras, cone_slope, pixel_grid
+from .cameras import ObjectCameras, cone_slope, pixel_grid
 from .primitives import FAR, ObjectBatch, signed_distance, union_distance
 
 LARGEST_BLOCK = 8
@@ -25,7 +25,7 @@ RAYS_AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 21}
 """Rays per piece of work, all objects together: bounds the memory to some 10 GB on a GPU."""
 
 
-def render(batch: ObjectBatch, cameras: Cameras, size: int, supersampling: int = 1) -> Tensor:
+def render(batch: ObjectBatch, cameras: ObjectCameras, size: int, supersampling: int = 1) -> Tensor:
     """Return images uint8 [B, size, size, 4]: sRGB and straight alpha on a transparent background."""
     limit = RAYS_AT_ONCE.get(batch.center.device.type, RAYS_AT_ONCE["cpu"])
     objects = max(1, limit // (size * supersampling) ** 2)
@@ -51,7 +51,7 @@ def on_white(images: Tensor, dark_rim: bool = False) -> Tensor:
     return (color * alpha + 255.0 * (1.0 - alpha) + 0.5).to(torch.uint8).permute(0, 3, 1, 2).contiguous()
 
 
-def _render_piece(batch: ObjectBatch, cameras: Cameras, size: int, limit: int) -> Tensor:
+def _render_piece(batch: ObjectBatch, cameras: ObjectCameras, size: int, limit: int) -> Tensor:
     """Return premultiplied linear RGBA [B, size, size, 4]."""
     uv = pixel_grid(size, batch.center.device)
     block = max(side for side in range(1, LARGEST_BLOCK + 1) if size % side == 0)
@@ -68,7 +68,7 @@ def _render_piece(batch: ObjectBatch, cameras: Cameras, size: int, limit: int) -
     return torch.cat(pieces, dim=1).view(len(batch), size, size, 4)
 
 
-def _cone_march(batch: ObjectBatch, cameras: Cameras, uv: Tensor, slope: Tensor) -> Tensor:
+def _cone_march(batch: ObjectBatch, cameras: ObjectCameras, uv: Tensor, slope: Tensor) -> Tensor:
     """Return how far the cone around each ray is surely empty, [B, N]."""
     directions = cameras.directions(uv)
     distance = cameras.eye.norm(dim=1)[:, None]
@@ -79,7 +79,7 @@ def _cone_march(batch: ObjectBatch, cameras: Cameras, uv: Tensor, slope: Tensor)
     return t
 
 
-def _shade_rays(batch: ObjectBatch, cameras: Cameras, directions: Tensor, t: Tensor, slope: Tensor) -> Tensor:
+def _shade_rays(batch: ObjectBatch, cameras: ObjectCameras, directions: Tensor, t: Tensor, slope: Tensor) -> Tensor:
     """Return premultiplied linear RGBA [B, N, 4] of rays that start at distances t [B, N]."""
     eye = cameras.eye[:, None]
     end = cameras.eye.norm(dim=1)[:, None] + ENCLOSING_RADIUS
@@ -95,7 +95,7 @@ def _shade_rays(batch: ObjectBatch, cameras: Cameras, directions: Tensor, t: Ten
     return torch.cat([_shade(batch, cameras, points, directions) * alpha[..., None], alpha[..., None]], dim=-1)
 
 
-def _shade(batch: ObjectBatch, cameras: Cameras, points: Tensor, directions: Tensor) -> Tensor:
+def _shade(batch: ObjectBatch, cameras: ObjectCameras, points: Tensor, directions: Tensor) -> Tensor:
     """Return the linear color [B, N, 3] of surface points: sky light, key light, occlusion, a faint highlight."""
     nearest = signed_distance(batch, points).argmin(dim=-1)
     albedo = batch.color.gather(1, nearest[..., None].expand(-1, -1, 3))

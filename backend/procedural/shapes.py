@@ -18,7 +18,7 @@ Color = tuple[float, float, float]
 
 
 class Kind(IntEnum):
-    """The five analytic solids; ``Primitive.size`` holds three numbers of the core and then the rounding."""
+    """The five analytic solids; ``ShapePrimitive.size`` holds three numbers of the core and then the rounding."""
 
     BOX = 0
     """Half extents along x, y, z."""
@@ -33,7 +33,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
-class Primitive:
+class ShapePrimitive:
     """One solid: ``rotation`` [3, 3] takes its local axes to the object's, ``center`` [3], ``size`` [4]."""
 
     kind: Kind
@@ -69,12 +69,12 @@ class Primitive:
 
 
 @dataclass(frozen=True)
-class Part:
+class ShapePart:
     """A named, colored union of primitives, and the names of the parts that it touches."""
 
     name: str
     color: Color
-    primitives: tuple[Primitive, ...]
+    primitives: tuple[ShapePrimitive, ...]
     touches: tuple[str, ...] = ()
 
 
@@ -82,11 +82,11 @@ class Part:
 class Sketch:
     """An object while a family draws it: parts in the order of drawing, the first one goes into volume 0."""
 
-    parts: list[Part] = field(default_factory=list)
+    parts: list[ShapePart] = field(default_factory=list)
 
-    def add(self, name: str, color: Color, *primitives: Primitive, touches: Sequence[str] = ()) -> None:
+    def add(self, name: str, color: Color, *primitives: ShapePrimitive, touches: Sequence[str] = ()) -> None:
         """Append a part that touches the already drawn parts ``touches``."""
-        self.parts.append(Part(name, color, primitives, tuple(touches)))
+        self.parts.append(ShapePart(name, color, primitives, tuple(touches)))
 
     def bounds(self) -> np.ndarray:
         """Return the axis-aligned bounds [2, 3] of all parts."""
@@ -110,18 +110,18 @@ ALONG_Y = turn("x", -90.0)
 """Takes the local z axis to +y."""
 
 
-def _primitive(kind: Kind, center: Vector, size: Vector, rotation: np.ndarray | None) -> Primitive:
+def _primitive(kind: Kind, center: Vector, size: Vector, rotation: np.ndarray | None) -> ShapePrimitive:
     rotation = np.eye(3) if rotation is None else rotation
-    return Primitive(kind, np.asarray(center, dtype=np.float64), rotation, np.asarray(size, dtype=np.float64))
+    return ShapePrimitive(kind, np.asarray(center, dtype=np.float64), rotation, np.asarray(size, dtype=np.float64))
 
 
-def box(center: Vector, extent: Vector, rounding: float = 0.0, rotation: np.ndarray | None = None) -> Primitive:
+def box(center: Vector, extent: Vector, rounding: float = 0.0, rotation: np.ndarray | None = None) -> ShapePrimitive:
     """Return a box of full ``extent`` along x, y, z, its edges rounded within that extent."""
     half = [side / 2.0 - rounding for side in extent]
     return _primitive(Kind.BOX, center, [*half, rounding], rotation)
 
 
-def span(low: Vector, high: Vector, rounding: float = 0.0) -> Primitive:
+def span(low: Vector, high: Vector, rounding: float = 0.0) -> ShapePrimitive:
     """Return the axis-aligned box between two corners."""
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     return box((low + high) / 2.0, high - low, rounding)
@@ -129,7 +129,7 @@ def span(low: Vector, high: Vector, rounding: float = 0.0) -> Primitive:
 
 def frustum(
     center: Vector, bottom: float, top: float, height: float, rounding: float = 0.0, rotation: np.ndarray | None = None
-) -> Primitive:
+) -> ShapePrimitive:
     """Return a cone frustum of full ``height`` about z; a rounding takes height and radii inwards first."""
     size = [max(bottom - rounding, 0.0), max(top - rounding, 0.0), height / 2.0 - rounding, rounding]
     return _primitive(Kind.FRUSTUM, center, size, rotation)
@@ -137,17 +137,17 @@ def frustum(
 
 def cylinder(
     center: Vector, radius: float, height: float, rounding: float = 0.0, rotation: np.ndarray | None = None
-) -> Primitive:
+) -> ShapePrimitive:
     """Return a cylinder of full ``height`` about z."""
     return frustum(center, radius, radius, height, rounding, rotation)
 
 
-def sphere(center: Vector, radius: float) -> Primitive:
+def sphere(center: Vector, radius: float) -> ShapePrimitive:
     """Return a ball."""
     return _primitive(Kind.FRUSTUM, center, [0.0, 0.0, 0.0, radius], None)
 
 
-def capsule(start: Vector, end: Vector, radius: float) -> Primitive:
+def capsule(start: Vector, end: Vector, radius: float) -> ShapePrimitive:
     """Return the ball of ``radius`` swept from ``start`` to ``end``."""
     start, end = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
     length = float(np.linalg.norm(end - start))
@@ -155,18 +155,18 @@ def capsule(start: Vector, end: Vector, radius: float) -> Primitive:
     return _primitive(Kind.FRUSTUM, (start + end) / 2.0, size, rotation_to(end - start))
 
 
-def tube(center: Vector, outer: float, wall: float, height: float, rounding: float = 0.0) -> Primitive:
+def tube(center: Vector, outer: float, wall: float, height: float, rounding: float = 0.0) -> ShapePrimitive:
     """Return an open pipe of outer radius ``outer`` about z."""
     size = [outer - wall / 2.0, wall / 2.0 - rounding, height / 2.0 - rounding, rounding]
     return _primitive(Kind.RING, center, size, None)
 
 
-def arc(center: Vector, radius: float, thickness: float, degrees: float, rotation: np.ndarray) -> Primitive:
+def arc(center: Vector, radius: float, thickness: float, degrees: float, rotation: np.ndarray) -> ShapePrimitive:
     """Return a bent rod of full ``thickness``: ``degrees`` of a circle in its local xy plane, its middle at +x."""
     return _primitive(Kind.ARC, center, [radius, 0.0, math.radians(degrees) / 2.0, thickness / 2.0], rotation)
 
 
-def wedge(center: Vector, extent: Vector, rotation: np.ndarray | None = None) -> Primitive:
+def wedge(center: Vector, extent: Vector, rotation: np.ndarray | None = None) -> ShapePrimitive:
     """Return a gable: ``extent`` is its length along x, base width along y and height along z, the ridge on top."""
     return _primitive(Kind.WEDGE, center, [extent[1] / 2.0, extent[2] / 2.0, extent[0] / 2.0, 0.0], rotation)
 

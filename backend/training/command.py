@@ -20,7 +20,7 @@ from ..contract import BadInput, MeshwrightError
 
 logger = logging.getLogger(__name__)
 
-Preset = TypeVar("Preset", bound=Any)
+TrainingPreset = TypeVar("TrainingPreset", bound=Any)
 """A frozen dataclass with `objects` and stages, each with `steps` and `batch`."""
 
 
@@ -58,7 +58,9 @@ def build_export_parser(form: str, presets: Iterable[str]) -> argparse.ArgumentP
     return parser
 
 
-def with_options(preset: Preset, options: argparse.Namespace, stages: Mapping[str, int | None]) -> Preset:
+def with_options(
+    preset: TrainingPreset, options: argparse.Namespace, stages: Mapping[str, int | None]
+) -> TrainingPreset:
     """Return the preset with ``--batch``, ``--objects`` and the given lengths of its stages in place of its own."""
     for stage, steps in stages.items():
         settings = getattr(preset, stage)
@@ -67,7 +69,9 @@ def with_options(preset: Preset, options: argparse.Namespace, stages: Mapping[st
     return replace(preset, objects=options.objects or preset.objects)
 
 
-def preset_of(options: argparse.Namespace, presets: Mapping[str, Preset], stages: Iterable[str]) -> Preset:
+def preset_of(
+    options: argparse.Namespace, presets: Mapping[str, TrainingPreset], stages: Iterable[str]
+) -> TrainingPreset:
     """Return the chosen preset with the options that replace some of its numbers, of a recipe of several stages."""
     lengths = {f"{stage}_stage": getattr(options, f"{stage}_steps") for stage in stages}
     return with_options(presets[options.preset], options, lengths)

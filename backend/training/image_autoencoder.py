@@ -12,7 +12,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
 
-class Reconstruction(nn.Module):
+class ImageReconstruction(nn.Module):
     """The autoencoder from image to image, so that it trains under any parallel wrapper."""
 
     def __init__(self, autoencoder: AutoencoderKL) -> None:
@@ -60,3 +60,14 @@ def fold_normalization(autoencoder: AutoencoderKL, mean: Tensor, deviation: Tens
     before.bias[channels:] -= 2.0 * deviation.log()
     after.bias += after.weight[:, :, 0, 0] @ mean
     after.weight *= deviation[None, :, None, None]
+
+
+def reconstruction_loss(
+    decoded: Tensor, images: Tensor, divergence: Tensor, divergence_weight: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss and its terms: mean absolute error of the images and of their differences, and a little divergence."""
+    error = decoded.float() - images
+    absolute = error.abs().mean()
+    edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    terms = {"loss_absolute": absolute, "loss_edges": edges, "divergence": divergence}
+    return absolute + 0.5 * edges + divergence_weight * divergence, terms

@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from ..procedural.dataset import Split
 from ..procedural.primitives import ObjectBatch
-from .image_autoencoder import Reconstruction, fold_normalization
+from .image_autoencoder import ImageReconstruction, fold_normalization
 from .stage import Loss
 from .two_stage_run import DENOISER, TwoStageRun
 
 logger = logging.getLogger(__name__)
 
 
-class LatentPool(Protocol):
+class Encoded(Protocol):
     """What the second stage learns from."""
 
     @property
@@ -33,7 +33,7 @@ class LatentPool(Protocol):
 
 
 Views = TypeVar("Views")
-Latents = TypeVar("Latents", bound=LatentPool)
+Latents = TypeVar("Latents", bound=Encoded)
 
 
 class ViewRun(TwoStageRun, Generic[Views, Latents]):
@@ -83,8 +83,8 @@ class ViewRun(TwoStageRun, Generic[Views, Latents]):
         """The views of the evaluations, made for the first one."""
         return self.seen(self.drawn(Split.HELD_OUT, self.preset.evaluation_objects), self.generator(1))
 
-    def module_of(self, autoencoder: AutoencoderKL) -> Reconstruction:
-        return Reconstruction(autoencoder)
+    def module_of(self, autoencoder: AutoencoderKL) -> ImageReconstruction:
+        return ImageReconstruction(autoencoder)
 
     def fold(self, autoencoder: AutoencoderKL, latents: Tensor) -> None:
         """Of latents float32 `[channels, N]`."""

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Job:
+class WorkerJob:
     """`cancelled` is set from another thread while the job runs."""
 
     name: str

@@ -30,7 +30,7 @@ from ..workflows.step_progress import JobReport
 from . import devices
 from .adapter import find_adapter
 from .failure import out_of_memory_error, report_of
-from .job import Job
+from .job import WorkerJob
 from .memory_modes import choose_mode, next_lower, shortage
 from .models import ModelStore
 from .progress import JobProgress
@@ -54,11 +54,11 @@ class JobRunner:
         self.device_lost = False
         """Whether the GPU's driver gave up: no further job can run in this process."""
 
-    def run(self, job: Job) -> None:
+    def run(self, job: WorkerJob) -> None:
         """Run the job to its end. Raises nothing: exactly one terminal event reports the outcome."""
         job.report(self._outcome(job))
 
-    def _outcome(self, job: Job) -> Event:
+    def _outcome(self, job: WorkerJob) -> Event:
         outcome: Event | None = None
         try:
             _demand_folder(job)
@@ -69,7 +69,7 @@ class JobRunner:
             return outcome or self._failed(job, error)
         return outcome
 
-    def _logged_outcome(self, job: Job) -> Event:
+    def _logged_outcome(self, job: WorkerJob) -> Event:
         try:
             result = self._perform(job)
             keep_thumbnail(job.folder, result)
@@ -81,7 +81,7 @@ class JobRunner:
         except (Exception, SystemExit) as error:  # noqa: BLE001  the process boundary: a job's failure is data
             return self._failed(job, error)
 
-    def _failed(self, job: Job, error: Exception | SystemExit) -> Failed:
+    def _failed(self, job: WorkerJob, error: Exception | SystemExit) -> Failed:
         report = report_of(error, job.folder.path)
         self.device_lost |= is_driver_failure(str(error))
         logger.error("%s", report, exc_info=error)
@@ -91,7 +91,7 @@ class JobRunner:
             logger.warning("The error is not kept: %s", unwritable)
         return Failed(job.name, report)
 
-    def _perform(self, job: Job) -> Result:
+    def _perform(self, job: WorkerJob) -> Result:
         request, spec = _read(job)
         logger.info("%s by %s with weights %s, seed %d, %s", request.task, request.pipeline, request.weights,
                     request.seed, dict(request.parameters))
@@ -134,7 +134,7 @@ class JobRunner:
             return smaller
         return replace(smaller, memory_mode=next_lower(resources.memory_mode, spec.weight_set(request.weights)))
 
-    def _attempt(self, job: Job, request: Request, spec: PipelineSpec, resources: Resources) -> Result:
+    def _attempt(self, job: WorkerJob, request: Request, spec: PipelineSpec, resources: Resources) -> Result:
         task = spec.task(request.task)
         # A batch takes longer than one of its files and a lower mode than a faster one: each has times of its own.
         batch = max((len(request.inputs.get(wanted.name, ())) for wanted in task.inputs if wanted.batch > 1), default=1)
@@ -179,13 +179,13 @@ class JobRunner:
         return self._models.get(spec, weights, resources, load)
 
 
-def _demand_folder(job: Job) -> None:
+def _demand_folder(job: WorkerJob) -> None:
     if not job.folder.path.is_dir():
         raise BadInput("This job's folder no longer exists.", f"There is no folder {job.folder.path}.",
                        "Start the job again.")
 
 
-def _read(job: Job) -> tuple[Request, PipelineSpec]:
+def _read(job: WorkerJob) -> tuple[Request, PipelineSpec]:
     request = job.folder.read_request()
     if request.pipeline == registry.WORKFLOW:
         registry.use_workflows(registry.workflows_folder())  # one may have been saved since this process started
@@ -197,7 +197,7 @@ def _read(job: Job) -> tuple[Request, PipelineSpec]:
 
 
 @contextmanager
-def _job_log(job: Job) -> Iterator[None]:
+def _job_log(job: WorkerJob) -> Iterator[None]:
     """Everything that is logged meanwhile also goes into the job's log.txt. Raises OSError if it cannot be opened."""
     handler = logging.FileHandler(job.folder.log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..contract import Cancelled, Downloading, Event, Loading, LogLine, Preview, StageProgress, TaskSpec
-from .job import Job
+from .job import WorkerJob
 from .time_left import Estimate
 
 SECONDS_BETWEEN_EVENTS = 0.1
@@ -19,7 +19,7 @@ class JobProgress:
     """
 
     def __init__(
-        self, job: Job, task: TaskSpec, estimate: Estimate, clock: Callable[[], float] = time.perf_counter
+        self, job: WorkerJob, task: TaskSpec, estimate: Estimate, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._job, self._estimate, self._clock = job, estimate, clock
         self._names = frozenset(stage.name for stage in task.stages)

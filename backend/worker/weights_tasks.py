@@ -17,13 +17,13 @@ from ..pipelines import registry
 from ..weights.own_files import import_files
 from ..weights.removal import remove
 from ..weights.verification import verify
-from .job import Job
+from .job import WorkerJob
 from .models import ModelStore
 from .progress import JobProgress
 from .time_left import Estimate
 
 
-def perform_weights_task(job: Job, request: Request, spec: PipelineSpec, models_folder: Path,
+def perform_weights_task(job: WorkerJob, request: Request, spec: PipelineSpec, models_folder: Path,
                          models: ModelStore) -> Result:
     """Do what one of `WEIGHTS_TASKS` asks for. A model whose files change is unloaded. Raises MeshwrightError and
     Cancelled."""

@@ -25,7 +25,7 @@ from ..contract import (
 )
 from . import devices
 from .adapter import adapter_is_imported, find_adapter, pipelines_of
-from .job import Job
+from .job import WorkerJob
 from .job_run import JobRunner
 from .models import ModelStore
 from .settings import Settings
@@ -44,8 +44,8 @@ class Worker:
     def __init__(self, emit: Callable[[Event], None], settings: Settings) -> None:
         self._emit = emit
         self._settings = settings
-        self._queue: deque[Job] = deque()
-        self._running: Job | None = None
+        self._queue: deque[WorkerJob] = deque()
+        self._running: WorkerJob | None = None
         self._changed = threading.Condition()
         self._closed = False
         self._free_asked = False
@@ -85,7 +85,7 @@ class Worker:
             if name in known or self._closed:
                 logger.error("Job %s is refused: %s", name, "its name is taken" if name in known else "closing")
                 return
-            job = Job(name, JobFolder(folder), self._emit)
+            job = WorkerJob(name, JobFolder(folder), self._emit)
             job.begin()
             # Reported before it can be taken, so that "queued" is a job's first event.
             job.report(Queued(name, len(known)))
@@ -146,7 +146,7 @@ class Worker:
                 self._running = None
         return True
 
-    def _import_libraries(self, job: Job) -> None:
+    def _import_libraries(self, job: WorkerJob) -> None:
         """Import the job's pipeline while the job still waits.
 
         The imports take seconds and cannot be interrupted, but a waiting job can be cancelled at once.
@@ -161,5 +161,5 @@ class Worker:
         except Exception:  # whatever is wrong is met again, and reported, when the job runs
             logger.debug("Preparing job %s failed", job.name, exc_info=True)
 
-    def _active(self) -> list[Job]:
+    def _active(self) -> list[WorkerJob]:
         return [*([self._running] if self._running else []), *self._queue]

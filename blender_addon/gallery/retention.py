@@ -40,7 +40,7 @@ def may_go(card: Card, now: float) -> bool:
     return card.seen
 
 
-class Removal:
+class EntryRemoval:
     """Deletes folders in pieces. What cannot be deleted stays for the next start."""
 
     def __init__(self) -> None:

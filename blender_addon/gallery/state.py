@@ -12,7 +12,7 @@ from ..preferences import jobs_folder, jobs_limits
 from . import thumbnails
 from .card import Card
 from .page import PAGE, settings
-from .retention import Removal, excess
+from .retention import EntryRemoval, excess
 from .walk import Walk
 
 FIRST_SECONDS, SECONDS_BETWEEN = 3.0, 0.05
@@ -22,7 +22,7 @@ _read = False
 _walk: Walk | None = None
 _again = False
 _busy = False
-_removal = Removal()
+_removal = EntryRemoval()
 
 
 def find(name: str) -> Card | None:
@@ -140,7 +140,7 @@ def unregister() -> None:
     for timer in (_first, step):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
-    _cards, _shown, _read, _walk, _again, _removal = {}, (), False, None, False, Removal()
+    _cards, _shown, _read, _walk, _again, _removal = {}, (), False, None, False, EntryRemoval()
     thumbnails.unregister()
 
 

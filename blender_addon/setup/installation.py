@@ -28,7 +28,7 @@ _UNITS = {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 
 
 @dataclass(frozen=True)
-class Step:
+class InstallationStep:
     """One child process. `share` is its part of the whole time, as a first guess."""
 
     name: str
@@ -37,28 +37,29 @@ class Step:
     share: float
 
 
-def installation_steps(plan: Plan, folder: Path, uv: Path, requirements: Path) -> tuple[Step, ...]:
+def installation_steps(plan: Plan, folder: Path, uv: Path, requirements: Path) -> tuple[InstallationStep, ...]:
     """Environment, torch, packages, check. Every step can be run again over its own half-done work."""
     python = str(python_of(folder))
     install = (str(uv), "pip", "install", "--python", python, "--torch-backend", plan.build)
     return (
-        Step("environment", "Fetching Python", (str(uv), "venv", "--clear", "--managed-python", "--python",
+        InstallationStep("environment", "Fetching Python", (str(uv), "venv", "--clear", "--managed-python", "--python",
                                                 plan.python, str(folder / "env")), 0.05),
-        Step("torch", "Installing torch", (*install, plan.torch), 0.6),
-        Step("packages", "Installing packages", (*install, "--requirement", str(requirements)), 0.3),
+        InstallationStep("torch", "Installing torch", (*install, plan.torch), 0.6),
+        InstallationStep("packages", "Installing packages", (*install, "--requirement", str(requirements)), 0.3),
         *check_steps(plan, Path(python)),
     )
 
 
-def check_steps(plan: Plan, python: Path) -> tuple[Step, ...]:
+def check_steps(plan: Plan, python: Path) -> tuple[InstallationStep, ...]:
     """Only the import check."""
-    return (Step("check", "Checking", (str(python), "-I", str(CHECK_SCRIPT), str(ADDON), *plan.checked), 0.05),)
+    command = (str(python), "-I", str(CHECK_SCRIPT), str(ADDON), *plan.checked)
+    return (InstallationStep("check", "Checking", command, 0.05),)
 
 
 class Installation:
     """Begins with the first `poll()`, which never waits; call it until `state` is no longer "running"."""
 
-    def __init__(self, folder: Path, plan: Plan, steps: Sequence[Step], stamped: bool = True) -> None:
+    def __init__(self, folder: Path, plan: Plan, steps: Sequence[InstallationStep], stamped: bool = True) -> None:
         """`stamped` is False for the check of a Python that is not the folder's own."""
         self.state: State = "running"
         self.error: ErrorReport | None = None

@@ -20,7 +20,7 @@ from backend.contract import Artifact, CancelledEvent, ErrorReport, JobFolder, M
 from blender_addon import history
 from blender_addon.gallery import walk as walking
 from blender_addon.gallery.card import Card, read_card
-from blender_addon.gallery.retention import DAY, Removal, excess
+from blender_addon.gallery.retention import DAY, EntryRemoval, excess
 from blender_addon.gallery.walk import MOST_WORK, READING, Walk
 from blender_addon.jobs.queue import DELIVERED_NOTE
 
@@ -172,7 +172,7 @@ def test_what_a_crash_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     half = history.discard(tmp_path, "job-4")
     walk = walked(tmp_path)
     assert set(walk.leftovers) == {captured, half} and not job.exists()
-    removal = Removal()
+    removal = EntryRemoval()
     for path in walk.leftovers:
         removal.add(path)
     assert removal.step(60.0)
@@ -206,7 +206,7 @@ def test_a_large_folder_is_deleted_in_pieces(tmp_path: Path) -> None:
     for number in range(500):
         (tmp_path / f"parts-{number % 5}").mkdir(exist_ok=True)
         (tmp_path / f"parts-{number % 5}" / f"{number}.npz").touch()
-    removal, steps = Removal(), 1
+    removal, steps = EntryRemoval(), 1
     removal.add(tmp_path)
     while not removal.step(0.0):
         steps += 1

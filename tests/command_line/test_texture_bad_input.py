@@ -94,7 +94,7 @@ def test_a_long_prompt_is_told_of(texture, tmp_path: Path) -> None:
     source, out = box_obj(tmp_path / "crate.obj"), tmp_path / "out"
     ended = texture(source, "--prompt", "a red wooden chair " * 30, "--out", out)
     assert ended.code == 0 and (out / "crate" / "crate.glb").is_file()
-    assert "The prompt is too long: its last words were not read." in ended.out + ended.err
+    assert "The prompt is too long: its last words are ignored." in ended.out + ended.err
 
 
 @pytest.mark.parametrize(("asked", "words"), [

@@ -225,7 +225,7 @@ def test_refusals_say_what_the_file_is(weights, family, tmp_path):
     assert "a full difference" in refusal(weights, path)
     save_file({"conv_in.weight": torch.ones(8, 4, 3, 3)}, path)
     assert "is not a LoRA. It holds conv_in.weight" in refusal(weights, path)
-    assert "is not there" in refusal(weights, tmp_path / "gone.safetensors")
+    assert "is missing" in refusal(weights, tmp_path / "gone.safetensors")
     (tmp_path / "old.pt").write_bytes(b"\x80")
     assert "pickled file, which can run a program" in refusal(weights, tmp_path / "old.pt")
 

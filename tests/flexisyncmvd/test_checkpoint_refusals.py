@@ -137,7 +137,7 @@ def test_what_a_set_does_not_hold_is_told(weights, tmp_path):
         library.components(image=True)
     without_words = shutil.copytree(weights, tmp_path / "set")
     (without_words / "base" / "tokenizer" / "vocab.json").unlink()
-    with pytest.raises(CheckpointError, match="The vocabulary is not there") as caught:
+    with pytest.raises(CheckpointError, match="The vocabulary is missing") as caught:
         CheckpointLibrary(without_words, torch.float32, "cpu", published=False).components()
     assert caught.value.report.remedy == "download"
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from backend.contract import BadInput, JobFolder, MeshData, MeshwrightError, Request, Resources
 from backend.painting import scene
+from backend.painting.contact_sheet import SHEET
 from backend.pipelines.flexisyncmvd import job
 from backend.pipelines.flexisyncmvd.pipeline import FlexiSyncMVDPipeline
 from backend.pipelines.flexisyncmvd.settings import Sizes
@@ -88,7 +89,7 @@ def test_every_object_gets_a_texture_of_the_chosen_size(texture):
     assert np.abs(images[0] - images[1]).max() > 0
     assert watcher.previews == 3  # steps 2 and 4, and the finished views
     assert list(dict.fromkeys(watcher.stages)) == ["prepare", "sample", "decode", "bake"]
-    assert Image.open(folder.outputs / job.SHEET).size == (2 * 64, 2 * 64)
+    assert Image.open(folder.outputs / SHEET).size == (2 * 64, 2 * 64)
     assert not watcher.remarks
 
 

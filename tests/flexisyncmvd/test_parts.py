@@ -16,12 +16,12 @@ from backend.pipelines.flexisyncmvd.noise_prediction import Conditions, Control,
 from backend.pipelines.flexisyncmvd.previews import LatentColors
 from backend.pipelines.flexisyncmvd.prompts import TextEncoding, ViewPrompts, token_ids, words_cut
 from backend.pipelines.flexisyncmvd.rig import CameraRig
-from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, Palette, Step
+from backend.pipelines.flexisyncmvd.schedule import ControlSchedule, Palette, SamplingStep
 from backend.pipelines.flexisyncmvd.sync_step import NoiseLevels, step_views
 from tests.flexisyncmvd.checkpoint_forms import TINY_UNET, randomized, write_tokenizer
 from tests.painting.boxes import painted_box
 
-STEP = Step(0, 500, 400, True, 0.0, 0.0, Palette.ALL)
+STEP = SamplingStep(0, 500, 400, True, 0.0, 0.0, Palette.ALL)
 FRONT_AND_SIDE = [(0.0, 0.0), (0.0, 45.0)]
 
 

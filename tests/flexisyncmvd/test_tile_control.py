@@ -184,7 +184,7 @@ def test_a_job_takes_an_own_one_before_the_sets_and_reads_it_anew_when_it_change
 
 @pytest.mark.parametrize(("tensors", "words"), [
     (lambda: tiny_controlnet("sdxl", 90).state_dict(), "Choose a ControlNet of the weights' family"),
-    (lambda: {"lora_unet_down.lora_down.weight": torch.zeros(2, 2)}, "is no ControlNet"),
+    (lambda: {"lora_unet_down.lora_down.weight": torch.zeros(2, 2)}, "is not a ControlNet"),
     (lambda: dict(list(in_original_layout(tiny_controlnet("sd15", 90)).items())[:-3]), "missing"),
 ], ids=["other family", "LoRA", "cut off"])
 def test_other_files_are_refused(without, tmp_path, tensors, words):

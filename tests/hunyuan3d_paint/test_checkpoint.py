@@ -127,7 +127,7 @@ def test_missing_and_damaged_files_have_words(tiny_published):
     with pytest.raises(CheckpointError, match="scheduler_config"):
         load_published(folder, folder, folder, torch.float32)
     (folder / checkpoint.SCHEDULER).unlink()
-    with pytest.raises(CheckpointError, match="is not there"):
+    with pytest.raises(CheckpointError, match="is missing"):
         load_published(folder, folder, folder, torch.float32)
     (folder / checkpoint.UPSCALER).unlink()
     with pytest.raises(CheckpointError, match="RealESRGAN"):

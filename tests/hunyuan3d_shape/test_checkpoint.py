@@ -92,7 +92,7 @@ def test_autoencoders_alone(manifest, count):
 
 @pytest.mark.parametrize("other", ["dit-v2-0", "dit-v2-mini-turbo", "vae-v2-1"])
 def test_a_checkpoint_of_another_form_is_refused(other):
-    with pytest.raises(CheckpointError, match="does not hold the weights"):
+    with pytest.raises(CheckpointError, match="does not contain the expected weights"):
         open_denoiser(stored(other).under(DENOISER), VARIANTS["hunyuan3d-2mini"])
 
 

@@ -9,7 +9,7 @@ import torch
 
 from backend.pipelines.flexisyncmvd.prompts import DIRECTIONS, negative_direction, positive_direction, suffix
 from backend.pipelines.flexisyncmvd.rig import Pose
-from backend.pipelines.flexisyncmvd.schedule import Palette, Step, ddpm_scheduler, plan_steps
+from backend.pipelines.flexisyncmvd.schedule import Palette, SamplingStep, ddpm_scheduler, plan_steps
 from backend.pipelines.flexisyncmvd.sync_step import NoiseLevels
 
 from .comparison import Comparison
@@ -80,7 +80,7 @@ def _schedule(name: str, table: Any) -> Iterator[Comparison]:
         yield from _row(f"{name}, step {number}", step, scale, palette, row)
 
 
-def _row(name: str, step: Step, scale: float, palette: Palette, row: Row) -> Iterator[Comparison]:
+def _row(name: str, step: SamplingStep, scale: float, palette: Palette, row: Row) -> Iterator[Comparison]:
     yield Comparison(f"{name}, times", (step.index, step.timestep, step.previous), (row["i"], row["t"], row["prev_t"]))
     yield Comparison(f"{name}, sync", (step.synchronized, step.reference_weight), (row["sync"], row["ref_weight"]))
     yield Comparison(f"{name}, palette", palette, PALETTES[row["background_palette_used_in_this_step"]])

@@ -15,7 +15,7 @@ from backend.pipelines.common.sampler import flow_scheduler, set_flow_timesteps
 from backend.pipelines.partpacker.checkpoint import DENOISER_PREFIX, published_shapes
 from backend.pipelines.partpacker.pipeline import PartPackerPipeline
 from backend.pipelines.partpacker.training import export, pool
-from backend.pipelines.partpacker.training.evaluation import count_parts, grid_points, sample_latents
+from backend.pipelines.partpacker.training.evaluation import count_parts, sample_latents
 from backend.pipelines.partpacker.training.learning import (
     AutoencoderLearning,
     DenoiserLearning,
@@ -27,6 +27,7 @@ from backend.pipelines.partpacker.training.presets import PRESETS
 from backend.pipelines.partpacker.training.recipe import train
 from backend.procedural.dataset import Split, draw_objects
 from backend.procedural.primitives import ObjectBatch
+from backend.training.field_points import grid_points
 
 SMOKE = PRESETS["smoke"]
 SHORT = ["--preset", "smoke", "--objects", "2", "--batch", "2", "--autoencoder-steps", "6", "--denoiser-steps", "6"]

@@ -16,7 +16,7 @@ from backend.contract import Cancelled, JobFolder, MeshData, PipelineSpec, Reque
 from backend.contract.parameter import Value
 from backend.worker.adapter import Adapter
 from backend.worker.devices import attention_within_memory
-from backend.worker.job import Job
+from backend.worker.job import WorkerJob
 from backend.worker.progress import JobProgress
 from backend.worker.time_left import Estimate
 
@@ -76,7 +76,7 @@ class WatchedProgress(JobProgress):
     """
 
     def __init__(self, folder: JobFolder, task: TaskSpec, values: Mapping[str, Value], cancel_in: str = "") -> None:
-        self._running = Job("job", folder, lambda event: None)
+        self._running = WorkerJob("job", folder, lambda event: None)
         super().__init__(self._running, task, Estimate(task, values, None))
         self._cancel_in = cancel_in
         self.reports: list[tuple[str, int, int]] = []

@@ -50,7 +50,7 @@ CASES = {
 }
 
 
-def _alone(primitive: shapes.Primitive) -> ObjectBatch:
+def _alone(primitive: shapes.ShapePrimitive) -> ObjectBatch:
     """One primitive as an object, not normalized."""
     sketch = Sketch()
     sketch.add("only", (0.5, 0.5, 0.5), primitive)

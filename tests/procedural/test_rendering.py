@@ -7,7 +7,7 @@ import torch
 
 from backend.procedural import shapes
 from backend.procedural.assembly import assemble, stack
-from backend.procedural.cameras import Cameras, frame, place_cameras, random_cameras
+from backend.procedural.cameras import ObjectCameras, frame, place_cameras, random_cameras
 from backend.procedural.dataset import Split, object_at
 from backend.procedural.primitives import ObjectBatch
 from backend.procedural.rendering import on_white, render
@@ -26,7 +26,7 @@ def _front(distance: float = 6.0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_a_ball_is_a_disc_of_the_right_size() -> None:
     eye, axes = _front()
-    cameras = Cameras(eye, axes, torch.tensor([[0.0, 0.0, 0.2]]))
+    cameras = ObjectCameras(eye, axes, torch.tensor([[0.0, 0.0, 0.2]]))
     alpha = render(_ball(), cameras, 96)[0, ..., 3].float() / 255
     radius = 0.95 / (6.0**2 - 0.95**2) ** 0.5 / 0.2 * 48  # of the tangent cone, in pixels
     assert alpha.sum().item() == pytest.approx(np.pi * radius**2, rel=0.03)

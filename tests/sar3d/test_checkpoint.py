@@ -151,5 +151,5 @@ def test_missing_and_wrong_tensors_are_named(tmp_path):
     assert "head.bias is missing" in error.value.report.why
     with pytest.raises(CheckpointError, match="does not hold"):
         learned_tensors(TEXT_TRANSFORMER, {"trainer": {}}, "text-condition-ckpt.pth")
-    with pytest.raises(CheckpointError, match="is not there"):
+    with pytest.raises(CheckpointError, match="is missing"):
         load_part(TEXT_TRANSFORMER, tmp_path, torch.float32, "cpu")

@@ -26,6 +26,7 @@ from backend.pipelines.sar3d.training.presets import PRESETS
 from backend.pipelines.sar3d.training.recipe import train
 from backend.procedural.dataset import Split, draw_objects
 from backend.procedural.primitives import ObjectBatch, union_distance
+from backend.training.field_points import grid_points
 
 SMOKE = PRESETS["smoke"]
 SHORT = ["--preset", "smoke", "--objects", "2", "--batch", "2", "--autoencoder-steps", "4", "--text-steps", "4",
@@ -84,7 +85,7 @@ def test_field_and_grid_are_negative_inside(objects):
     assert target.abs().max() <= 1
     grid = pool.object_grid(objects, 8, 0.1)
     assert grid.shape == (len(objects), 4, 8, 8, 8)
-    cells = pool.grid_points(8, "cpu")
+    cells = grid_points(8, "cpu")
     x, y, z = 1, 6, 4
     assert torch.equal(cells.view(8, 8, 8, 3)[x, y, z], cells[(x * 8 + y) * 8 + z])
     wanted = union_distance(objects, pool.to_objects(cells[(x * 8 + y) * 8 + z].expand(len(objects), 1, 3)))[:, 0]

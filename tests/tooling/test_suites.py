@@ -38,7 +38,7 @@ def suite(name: str, folder: Path) -> Suite:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Three suites that ended by themselves."""
     folder, lines = tmp_path_factory.mktemp("suites"), []
-    outcomes = run_side_by_side([suite(name, folder) for name in ("well", "failing", "dying")], 60, lines.append)
+    outcomes = run_side_by_side([suite(name, folder) for name in ("well", "failing", "dying")], 60, lines.append, 3)
     return {outcome.title: outcome for outcome in outcomes}, lines
 
 
@@ -64,9 +64,18 @@ def test_progress_names_every_suite(ended: Ended) -> None:
     assert all(line.startswith("well ") and "| dying " in line for line in ended[1])
 
 
+def test_a_suite_waits_for_its_turn(tmp_path: Path) -> None:
+    lines: list[str] = []
+    first, second = run_side_by_side([suite("failing", tmp_path), suite("well", tmp_path)], 60, lines.append, 1)
+    assert (first.failed, second.passed) == (1, 1)
+    assert lines[0].endswith("| well waits")
+    assert (tmp_path / "well.log").stat().st_ctime >= (tmp_path / "failing.xml").stat().st_mtime
+    assert not lines[-1].endswith("waits")
+
+
 def test_a_suite_whose_time_is_up_says_where_it_was(tmp_path: Path) -> None:
     begin = time.monotonic()
-    well, hanging = run_side_by_side([suite("well", tmp_path), suite("hanging", tmp_path)], 8.0, lambda line: None)
+    well, hanging = run_side_by_side([suite("well", tmp_path), suite("hanging", tmp_path)], 8.0, lambda line: None, 2)
     assert time.monotonic() - begin < 20
     assert (well.passed, well.code) == (1, 0)
     assert hanging.code == TOO_LATE and hanging.crashed and hanging.failed == 1

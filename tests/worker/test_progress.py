@@ -4,7 +4,7 @@
 import pytest
 
 from backend.contract import Done, JobFolder, StageProgress
-from backend.worker.job import Job
+from backend.worker.job import WorkerJob
 from backend.worker.progress import JobProgress
 from backend.worker.time_left import Estimate, Statistics, TimedRun
 from tests.worker.conftest import events_of
@@ -31,7 +31,7 @@ def clock():
 
 @pytest.fixture
 def progress(tmp_path, told, clock):
-    job = Job("job", JobFolder.create(tmp_path / "job"), told.append)
+    job = WorkerJob("job", JobFolder.create(tmp_path / "job"), told.append)
     return JobProgress(job, TASK, Estimate(TASK, {"steps": 20}, None), clock)
 
 

@@ -29,7 +29,7 @@ def read_file(path: Path, materials: bool = False) -> MeshFile:
     names. Raises BadInput for a file that holds no mesh, cannot be read, or is cut off.
     """
     if path.suffix.lower() not in MESH_SUFFIXES:
-        raise BadInput(f"{path.name} is of a kind that cannot be read.", f"Known are {', '.join(MESH_SUFFIXES)}.",
+        raise BadInput(f"{path.name} has a format that cannot be read.", f"Supported: {', '.join(MESH_SUFFIXES)}.",
                        "Save it as GLB.")
     try:
         if not path.stat().st_size:
@@ -77,5 +77,5 @@ def _check(path: Path, node: MeshNode) -> None:
     used = node.world_vertices()[np.unique(node.faces)]
     # A comparison with NaN is False. Beyond single precision a number is infinite for us.
     if not (np.abs(used) <= np.finfo(np.float32).max).all():
-        raise BadInput(f"{path.name} cannot be read.", "Some of its vertex positions are infinite or not a number.",
+        raise BadInput(f"{path.name} cannot be read.", "It has invalid vertex positions (NaN or infinite).",
                        WHOLE)

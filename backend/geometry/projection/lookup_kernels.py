@@ -4,14 +4,14 @@
 
 import warp as wp
 
-from .texel_kernels import Rig, Surface, face_normal, interpolate3, look
+from .texel_kernels import Rig, TexelSurface, face_normal, interpolate3, look
 
 wp.set_module_options({"enable_backward": False})
 
 
 @wp.kernel
 def look_up(
-    surface: Surface,
+    surface: TexelSurface,
     rig: Rig,
     view: int,
     image: wp.array(dtype=wp.float32, ndim=3),

@@ -26,7 +26,7 @@ class Rig:
 
 
 @wp.struct
-class Surface:
+class TexelSurface:
     """The mesh, and the face and barycentrics of every texel."""
 
     vertices: wp.array(dtype=wp.vec3)
@@ -94,7 +94,7 @@ def look(rig: Rig, view: int, point: wp.vec3, outward: wp.vec3) -> Sight:
 
 
 @wp.func
-def face_normal(surface: Surface, f: int) -> wp.vec3:
+def face_normal(surface: TexelSurface, f: int) -> wp.vec3:
     """Unit normal of face ``f``."""
     a = surface.vertices[surface.faces[f, 0]]
     b = surface.vertices[surface.faces[f, 1]]
@@ -103,7 +103,7 @@ def face_normal(surface: Surface, f: int) -> wp.vec3:
 
 
 @wp.kernel
-def find_visible(surface: Surface, rig: Rig, visible: wp.array(dtype=wp.uint8, ndim=2)) -> None:
+def find_visible(surface: TexelSurface, rig: Rig, visible: wp.array(dtype=wp.uint8, ndim=2)) -> None:
     """Mark the texels that each view sees; others stay as they are."""
     texel = wp.tid()
     f = surface.face[texel]
@@ -119,7 +119,7 @@ def find_visible(surface: Surface, rig: Rig, visible: wp.array(dtype=wp.uint8, n
 
 @wp.kernel
 def gather_views(
-    surface: Surface,
+    surface: TexelSurface,
     rig: Rig,
     views: wp.array(dtype=wp.vec3, ndim=3),
     exponent: float,

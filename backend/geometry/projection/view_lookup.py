@@ -17,16 +17,16 @@ from .visibility import rig_of
 
 
 @dataclass(frozen=True)
-class SurfacePoints:
+class LookupPoints:
     """T points on a mesh: int32 `[T]` face and float32 `[T, 3]` barycentrics."""
 
     mesh: UVMesh
     face: Tensor
     barycentric: Tensor
 
-    def for_kernels(self) -> texel_kernels.Surface:
+    def for_kernels(self) -> texel_kernels.TexelSurface:
         """The mesh and the points as kernels read them."""
-        surface = texel_kernels.Surface()
+        surface = texel_kernels.TexelSurface()
         surface.vertices = kernels.array(self.mesh.vertices, wp.vec3)
         surface.normals = kernels.array(self.mesh.normals, wp.vec3)
         surface.faces = kernels.array(self.mesh.faces, wp.int32)
@@ -36,7 +36,7 @@ class SurfacePoints:
 
 
 def look_up(
-    points: SurfacePoints,
+    points: LookupPoints,
     cameras: Cameras,
     shown: Fragments,
     view: int,

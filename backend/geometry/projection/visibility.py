@@ -46,9 +46,9 @@ def rig_of(cameras: Cameras, fragments: Fragments) -> texel_kernels.Rig:
     return rig
 
 
-def surface_of(mesh: UVMesh, layout: Fragments, layer: int, rows: slice = slice(None)) -> texel_kernels.Surface:
+def surface_of(mesh: UVMesh, layout: Fragments, layer: int, rows: slice = slice(None)) -> texel_kernels.TexelSurface:
     """The mesh and one layer of its texture, or of some rows of it, for kernels."""
-    surface = texel_kernels.Surface()
+    surface = texel_kernels.TexelSurface()
     surface.vertices = kernels.array(mesh.vertices, wp.vec3)
     surface.normals = kernels.array(mesh.normals, wp.vec3)
     surface.faces = kernels.array(mesh.faces, wp.int32)

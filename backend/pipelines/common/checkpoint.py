@@ -63,7 +63,7 @@ def open_tensors(path: Path) -> StoredTensors:
     content = read_pickled(path)
     tensors = dict(_flat(content)) if isinstance(content, Mapping) else {}
     if not tensors:
-        raise PUBLISHED.error(f"{path.name} does not hold the weights that belong there.",
+        raise PUBLISHED.error(f"{path.name} does not contain the expected weights.",
                               "There are no named tensors in it.")
     return StoredTensors(path.name, shapes_by_name(tensors), tensors.__getitem__)
 

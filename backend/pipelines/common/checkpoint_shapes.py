@@ -42,8 +42,8 @@ ABSENT = Origin("Download the weights.", Remedy.DOWNLOAD)
 
 
 def absent(path: Path, origin: Origin = ABSENT) -> CheckpointError:
-    """The error about a file that is not there."""
-    return origin.error(f"{path.name} is not there.", f"The folder {path.parent} does not hold it.")
+    """The error about a file that is missing."""
+    return origin.error(f"{path.name} is missing.", f"The folder {path.parent} does not hold it.")
 
 
 def damaged(path: Path, error: Exception, origin: Origin = PUBLISHED) -> CheckpointError:
@@ -94,7 +94,7 @@ def check_shapes(
     ]
     if wrong:
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise origin.error(f"{file_name} does not hold the weights that belong there.",
+        raise origin.error(f"{file_name} does not contain the expected weights.",
                            f"{'; '.join(wrong[:NAMED])}{more}.")
     extra = [name for name in found if name not in expected and not is_known(name)]
     if extra:

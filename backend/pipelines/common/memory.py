@@ -30,7 +30,7 @@ def resting_device(resources: Resources) -> str:
 def warn_without_effect(resources: Resources, progress: Progress) -> None:
     """Say so where a mode was asked for that saves nothing here."""
     if resources.memory_mode != "full" and not offloads(resources):
-        progress.warn("Memory modes spare the memory of a GPU. None is used here, so this one changes nothing.")
+        progress.warn("Memory modes save GPU memory. No GPU is used here, so this one has no effect.")
 
 
 def begin_offload(pipeline: DiffusionPipeline, resources: Resources) -> None:

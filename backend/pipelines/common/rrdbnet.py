@@ -16,7 +16,6 @@ from .finiteness import finite
 SLOPE = 0.2
 RESIDUAL = 0.2
 """How much of a block's output is added to its input."""
-ENLARGEMENT = 4
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
@@ -46,7 +45,7 @@ class DenseBlock(nn.Module):
         return torch.add(x, added, alpha=RESIDUAL)
 
 
-class ResidualBlock(nn.Module):
+class DenseResidualBlock(nn.Module):
     """Three dense blocks in a row."""
 
     def __init__(self, features: int, growth: int) -> None:
@@ -65,7 +64,7 @@ class RRDBNet(ModelMixin, ConfigMixin):
     def __init__(self, channels: int = 3, features: int = 64, blocks: int = 23, growth: int = 32) -> None:
         super().__init__()
         self.conv_first = _convolution(channels, features)
-        self.body = nn.Sequential(*(ResidualBlock(features, growth) for _ in range(blocks)))
+        self.body = nn.Sequential(*(DenseResidualBlock(features, growth) for _ in range(blocks)))
         self.conv_body, self.conv_up1, self.conv_up2, self.conv_hr = (
             _convolution(features, features) for _ in range(4)
         )

@@ -28,8 +28,8 @@ def read_saved(
         origin: whose weights they are.
 
     Raises:
-        CheckpointError: a file is not there or damaged, lacks a tensor, has one of another shape, or values that are
-            not numbers.
+        CheckpointError: a file is missing or damaged, lacks a tensor, has one of another shape, or values that are not
+            numbers.
     """
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -46,7 +46,8 @@ def read_saved(
               for name, shape, expected in sorted(found["mismatched_keys"])]
     if wrong:
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise origin.error(f"The weights in {folder.name} do not belong there.", f"{'; '.join(wrong[:NAMED])}{more}.")
+        raise origin.error(f"The weights in {folder.name} are not the expected ones.",
+                           f"{'; '.join(wrong[:NAMED])}{more}.")
     check_finite(folder.name, network.state_dict(), origin)
     network.requires_grad_(False)
     return network.eval()

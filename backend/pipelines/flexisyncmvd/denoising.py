@@ -12,7 +12,7 @@ from ..common.sampler import paced
 from .backgrounds import DRAWN_FROM, composite
 from .noise_prediction import NoisePredictor, Prediction
 from .random_draws import Draws
-from .schedule import Palette, Step
+from .schedule import Palette, SamplingStep
 from .sync_step import NoiseLevels, Projection, Synchronized, step_texture, step_views
 
 
@@ -33,7 +33,7 @@ class Plan:
     `alphas_cumprod` and `prediction_type` are the scheduler's; `scales` holds each ControlNet's strengths by step.
     """
 
-    steps: Sequence[Step]
+    steps: Sequence[SamplingStep]
     alphas_cumprod: Tensor
     prediction_type: str
     scales: Sequence[Sequence[float]] = ()
@@ -44,7 +44,7 @@ class StepOutcome:
     """A finished step: the views [V, 4, s, s] that it leads to, each view's own prediction of the clean image, and
     in synchronized steps what came about in the texture."""
 
-    step: Step
+    step: SamplingStep
     views: Tensor
     clean: Tensor
     prediction: Prediction
@@ -100,7 +100,7 @@ def _advance(
     prediction: Prediction,
     projection: Projection,
     plan: Plan,
-    step: Step,
+    step: SamplingStep,
     backgrounds: Tensor,
     draws: Draws,
     mode: SyncMode,

@@ -20,11 +20,10 @@ from ...contract import (
     Resources,
     Result,
     WeightSet,
-    replace_preview,
 )
 from ...geometry.frames import blender_to_y_up
 from ...painting.alpha import paint_alpha
-from ...painting.contact_sheet import contact_sheet
+from ...painting.contact_sheet import preview_sheet
 from ...painting.scene import PaintedScene, strip_size
 from ..common.image_files import read_image
 from ..common.memory import warn_without_effect
@@ -45,7 +44,6 @@ PROMPT_OF_IMAGES = "best quality, high quality"
 """What stands for a prompt where only an image is given: the networks need one."""
 TEXELS_SO_FAR = 16
 """The most texels, along a side, of a texture that views follow, for each pixel of their latents: two a pixel."""
-SHEET = "views.png"
 GUIDE = "guide.png"
 
 
@@ -87,7 +85,7 @@ def _texture(
     negative_prompt = str(options["negative_prompt"])
     for text, name in ((prompt, "prompt"), (negative_prompt, "negative prompt")):
         if words_cut(pipeline.tokenizer, text):
-            progress.warn(f"The {name} is too long: its last words were not read.")
+            progress.warn(f"The {name} is too long: its last words are ignored.")
     output = pipeline(
         Scene.of(whole, rig),
         prompt,
@@ -104,7 +102,7 @@ def _texture(
         _written(texture, mesh, name, number, request, folder, progress)
         for number, (texture, mesh, name) in enumerate(zip(textures, meshes, names, strict=True), start=1)
     ]
-    _show(contact_sheet(output.views), folder, progress)
+    preview_sheet(output.views, folder, progress)
     if output.guide is not None:
         output.guide.save(folder.outputs / GUIDE)
         artifacts.append(Artifact("front view", "image", GUIDE, "preview"))
@@ -176,14 +174,7 @@ class _Previews:
         images = self._colors.images(outcome.clean)
         if outcome.synchronized is not None:
             images = before_gray(images, outcome.synchronized.views[:, -1:])
-        _show(contact_sheet(images), self._folder, self._progress)
-
-
-def _show(sheet: Image.Image, folder: JobFolder, progress: Progress) -> None:
-    """Blender may be reading the last one: the file is there whole or not at all."""
-    with replace_preview(folder.outputs / SHEET) as draft:
-        sheet.save(draft)
-    progress.preview(SHEET)
+        preview_sheet(images, self._folder, self._progress)
 
 
 def _image(request: Request, folder: JobFolder) -> Image.Image | None:

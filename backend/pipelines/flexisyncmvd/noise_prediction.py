@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...contract.reports import ignore
 from .attention import ViewSharing, beginning_once, sharing_views
 from .prompts import TextEncoding, ViewPrompts
-from .schedule import ControlSchedule, Step
+from .schedule import ControlSchedule, SamplingStep
 
 POSITIVE, NEGATIVE = "positive", "negative"
 ROWS_OF_HINTS = 4
@@ -138,7 +138,7 @@ class NoisePredictor:
                 stack.enter_context(_computed_once(self._unet, "encoder_hid_proj", None))
             yield
 
-    def predict(self, views: Tensor, step: Step, scales: Sequence[float]) -> Prediction:
+    def predict(self, views: Tensor, step: SamplingStep, scales: Sequence[float]) -> Prediction:
         """Outputs for noisy `views` [V, C, s, s]; `scales` are the ControlNets' strengths in this step."""
         views = views.to(self._unet.dtype)
         if self._sharing is not None:

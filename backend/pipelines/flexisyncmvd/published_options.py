@@ -64,7 +64,8 @@ def _texture_size(value: Any) -> Translated:
     """The next larger size that there is: a texture is never coarser than it was asked to be."""
     larger = [size for size in TEXTURE_SIZES if isinstance(value, int) and size >= value]
     if not larger:
-        raise BadInput(f"rgb_tex_size cannot be {value}.", f"It takes up to {TEXTURE_SIZES[-1]}.", "Choose a smaller.")
+        raise BadInput(f"rgb_tex_size cannot be {value}.", f"It takes up to {TEXTURE_SIZES[-1]}.",
+                       "Choose a smaller one.")
     remarks = [] if larger[0] == value else [f"rgb_tex_size {value} becomes {larger[0]}."]
     return {"texture_size": larger[0]}, remarks
 

@@ -39,7 +39,7 @@ class SyncSchedule:
 
 
 @dataclass(frozen=True)
-class Step:
+class SamplingStep:
     """One step of the sampler. `previous` is the timestep it leads to, possibly `CLEAN`."""
 
     index: int
@@ -70,14 +70,14 @@ def ddpm_scheduler(prediction_type: str = "epsilon", **config: object) -> DDPMSc
     return DDPMScheduler(**(settings | config))
 
 
-def plan_steps(timesteps: Sequence[int], schedule: SyncSchedule) -> list[Step]:
+def plan_steps(timesteps: Sequence[int], schedule: SyncSchedule) -> list[SamplingStep]:
     """The steps at these timesteps of 1000, which fall by 1000 // their number."""
     count = len(timesteps)
     stride = TRAIN_STEPS // count
     rise = (schedule.exponent_end - schedule.exponent_start) / count
     # As in the original, thresholds are compared in floats: t = 200 lies above (1 - 0.8) * 1000 = 199.99999999999994.
     return [
-        Step(
+        SamplingStep(
             index,
             timestep,
             max(timestep - stride, CLEAN),

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Painting as a job: meshes with UVs and an image in, the maps of a material for each of them out."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from ...contract import (
     Result,
     Role,
     WeightSet,
-    replace_preview,
 )
+from ...contract.reports import loading_report
 from ...geometry.frames import blender_to_y_up
 from ...painting.alpha import paint_alpha
-from ...painting.contact_sheet import contact_sheet
+from ...painting.contact_sheet import preview_sheet
 from ...painting.scene import PaintedScene
 from ...painting.view_bake import BakeSettings
 from ..common.background import cut_out_input
@@ -37,7 +36,6 @@ from .rig import CANDIDATES, paint_cameras
 from .scene import PaintScene
 from .settings import PaintSettings, Reports
 
-SHEET = "views.png"
 MAPS: tuple[tuple[Role, slice], ...] = (
     ("base_color", slice(0, 3)), ("metallic", slice(3, 4)), ("roughness", slice(4, 5)),
 )
@@ -50,7 +48,7 @@ def load(weights: WeightSet, folder: Path, resources: Resources, progress: Progr
         return place(Hunyuan3DPaintPipeline.from_pretrained(folder), resources)
     dtype = torch.float32 if resources.device == "cpu" else torch.float16
     encoder, upscaler = (resources.components.get(part.name, folder) for part in (DINOV2_GIANT, REALESRGAN_X4))
-    return place(load_published(folder, encoder, upscaler, dtype, _loading_report(progress)), resources)
+    return place(load_published(folder, encoder, upscaler, dtype, loading_report(progress)), resources)
 
 
 def run(
@@ -75,7 +73,10 @@ def _paint(
         progress.warn(remark)
     settings = settings_of(request, resources)
     scene = PaintScene.of(whole, settings.views, progress.check)
-    previews = _Previews(folder, progress)
+
+    def previews(images: Tensor) -> None:
+        preview_sheet(images.permute(0, 3, 1, 2) / 255.0, folder, progress)
+
     output = model(scene, image, settings, request.seed, Reports(progress.stage, previews, progress.check))
     properties = {"texture_size": settings.texture_size, "views": len(output.poses)}
     artifacts: list[Artifact] = []
@@ -111,31 +112,3 @@ def write_map(values: Tensor, alpha: np.ndarray | None, path: Path) -> None:
     if alpha is not None:
         pixels = np.concatenate([pixels, alpha[..., None]], axis=2)
     Image.fromarray((pixels * 255).round().astype(np.uint8)).save(path)
-
-
-class _Previews:
-    """Writes a contact sheet whenever there are new images of the views."""
-
-    def __init__(self, folder: JobFolder, progress: Progress) -> None:
-        self._folder, self._progress = folder, progress
-
-    def __call__(self, images: Tensor) -> None:
-        sheet = contact_sheet(images.permute(0, 3, 1, 2) / 255.0)
-        # Blender may be reading the last one: the file is there whole or not at all.
-        with replace_preview(self._folder.outputs / SHEET) as draft:
-            sheet.save(draft)
-        self._progress.preview(SHEET)
-
-
-def _loading_report(progress: Progress) -> Callable[[str], None]:
-    """Reports a component when its first tensor is read, and looks for a cancel at every other."""
-    reported: set[str] = set()
-
-    def report(component: str) -> None:
-        if component in reported:
-            progress.check()
-        else:
-            reported.add(component)
-            progress.loading(component)
-
-    return report

@@ -6,10 +6,9 @@ docs/algorithms/hunyuan3d_paint.md, "The way".
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, UniPCMultistepScheduler
+from diffusers import AutoencoderKL, UniPCMultistepScheduler
 from PIL import Image
 from torch import Tensor
 from transformers import Dinov2Model
@@ -22,7 +21,7 @@ from ..common.attention import fastest_attention
 from ..common.finiteness import finite
 from ..common.image_condition import image_tokens
 from ..common.rrdbnet import RRDBNet, enlarge
-from ..common.saved_network import read_saved
+from ..common.saved_pipeline import SavedPipeline
 from .attention import MATERIALS
 from .autoencoding import FACTOR, decode, encode, to_pixels
 from .conditions import Conditions
@@ -40,9 +39,17 @@ RENDERED_LARGER = 4
 VOXELS_PER_LATENT = 8
 
 
-class Hunyuan3DPaintPipeline(DiffusionPipeline):
+class Hunyuan3DPaintPipeline(SavedPipeline):
     """Paints meshes by one diffusion of all materials in all views. Without `upscaler` these are baked as they are."""
 
+    component_classes = {
+        "image_encoder": (Dinov2Model,),
+        "vae": (AutoencoderKL,),
+        "reference_unet": (ReferenceUNet,),
+        "unet": (PaintUNet,),
+        "scheduler": (UniPCMultistepScheduler,),
+        "upscaler": (RRDBNet,),
+    }
     model_cpu_offload_seq = "image_encoder->reference_unet->unet->vae->upscaler"
     _optional_components = ["upscaler"]
 
@@ -58,26 +65,6 @@ class Hunyuan3DPaintPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(image_encoder=image_encoder, vae=vae, reference_unet=reference_unet, unet=unet,
                               scheduler=scheduler, upscaler=upscaler)
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
-    ) -> "Hunyuan3DPaintPipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError.
-
-        The components' classes are known, so they are not looked up by the module path in `model_index.json`, which
-        depends on where this package was imported from when the folder was saved.
-        """
-        folder = Path(pretrained_model_name_or_path)
-        upscaler = folder / "upscaler"
-        return cls(
-            read_saved(Dinov2Model, folder / "image_encoder", torch_dtype),
-            read_saved(AutoencoderKL, folder / "vae", torch_dtype),
-            read_saved(ReferenceUNet, folder / "reference_unet", torch_dtype),
-            read_saved(PaintUNet, folder / "unet", torch_dtype),
-            UniPCMultistepScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-            read_saved(RRDBNet, upscaler, torch_dtype) if upscaler.is_dir() else None,
-        )
 
     @torch.no_grad()
     def __call__(

@@ -20,7 +20,7 @@ class HeadNorms(nn.Module):
         self.k_norm = head_norm(kind, head_width)
 
 
-class SelfAttention(nn.Module):
+class AutoencoderSelfAttention(nn.Module):
     """`[B, L, W] -> [B, L, W]`; each head's query, key and value lie side by side in `c_qkv`."""
 
     def __init__(self, width: int, heads: int, bias: bool, norm: NormKind):
@@ -36,7 +36,7 @@ class SelfAttention(nn.Module):
         return self.c_proj(attend(self.attention.q_norm(query), key_value))
 
 
-class CrossAttention(nn.Module):
+class AutoencoderCrossAttention(nn.Module):
     """Attention of `[B, L, W]` to a context `[B, T, W]`; each head's key and value lie side by side in `c_kv`."""
 
     def __init__(self, width: int, heads: int, bias: bool, norm: NormKind):
@@ -57,7 +57,7 @@ class CrossAttention(nn.Module):
         return KeyValue(self.attention.k_norm(key).transpose(1, 2), value.transpose(1, 2))
 
 
-class MLP(nn.Module):
+class AutoencoderMLP(nn.Module):
     """Two linear layers with an exact GELU between."""
 
     def __init__(self, width: int, expansion: int):
@@ -74,9 +74,9 @@ class SelfBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, bias: bool, norm: NormKind):
         super().__init__()
-        self.attn = SelfAttention(width, heads, bias, norm)
+        self.attn = AutoencoderSelfAttention(width, heads, bias, norm)
         self.ln_1 = layer_norm(width)
-        self.mlp = MLP(width, 4)
+        self.mlp = AutoencoderMLP(width, 4)
         self.ln_2 = layer_norm(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,11 +89,11 @@ class CrossBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, expansion: int, bias: bool, norm: NormKind):
         super().__init__()
-        self.attn = CrossAttention(width, heads, bias, norm)
+        self.attn = AutoencoderCrossAttention(width, heads, bias, norm)
         self.ln_1 = layer_norm(width)
         self.ln_2 = layer_norm(width)
         self.ln_3 = layer_norm(width)
-        self.mlp = MLP(width, expansion)
+        self.mlp = AutoencoderMLP(width, expansion)
 
     def key_value(self, context: Tensor) -> KeyValue:
         """Keys and values of `context [B, T, W]`; they serve any number of queries."""

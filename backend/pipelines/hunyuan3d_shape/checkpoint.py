@@ -101,4 +101,4 @@ def _checked(
 
 
 def _wrong(stored: StoredTensors, why: str) -> CheckpointError:
-    return PUBLISHED.error(f"{stored.file} does not hold the weights that belong there.", why)
+    return PUBLISHED.error(f"{stored.file} does not contain the expected weights.", why)

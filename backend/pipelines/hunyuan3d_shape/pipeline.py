@@ -4,15 +4,12 @@
 See docs/algorithms/hunyuan3d_shape.md.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import torch
-from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from torch import Tensor
 from transformers import Dinov2Model
@@ -27,7 +24,7 @@ from ..common.image_preparation import check_image
 from ..common.memory import running_device
 from ..common.pacing import Pace
 from ..common.sampler import guided, paced, starting_noise
-from ..common.saved_network import read_saved
+from ..common.saved_pipeline import SavedPipeline
 from ..common.surface_extraction import TICKS, no_surface, sample_field, sample_levels, surface_of
 from .attention import KeyValue
 from .autoencoder import ShapeAutoencoder
@@ -41,8 +38,6 @@ from .two_stream_denoiser import TwoStreamDenoiser
 Denoiser = MixtureDenoiser | TwoStreamDenoiser
 Decoding = Literal["dense", "hierarchical", "flash"]
 DECODINGS: tuple[Decoding, ...] = ("dense", "hierarchical", "flash")
-CONFIGURATION = ("tokens", "image_size", "encoder_size", "named_views", "sharp_share")
-"""Numbers of a saved pipeline."""
 HALF_SIDE = 1.01
 """Half the side of the cube in which the field is evaluated; shapes fit into [-1, 1]^3."""
 POINTS_PER_QUERY = {"cuda": 65536, "mps": 16384, "cpu": 8192}
@@ -61,9 +56,15 @@ class ShapeOutput(BaseOutput):
     latent: Tensor
 
 
-class HunyuanShapePipeline(DiffusionPipeline):
+class HunyuanShapePipeline(SavedPipeline):
     """One image of an object, or up to four named views of it, to one surface."""
 
+    component_classes = {
+        "image_encoder": (Dinov2Model,),
+        "denoiser": (MixtureDenoiser, TwoStreamDenoiser),
+        "autoencoder": (ShapeAutoencoder,),
+        "scheduler": (ShapeScheduler,),
+    }
     model_cpu_offload_seq = "image_encoder->denoiser->autoencoder"
 
     def __init__(
@@ -87,26 +88,6 @@ class HunyuanShapePipeline(DiffusionPipeline):
         self.register_to_config(
             tokens=tokens, image_size=image_size, encoder_size=encoder_size, named_views=named_views,
             sharp_share=sharp_share,
-        )
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
-    ) -> "HunyuanShapePipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError.
-
-        The components' classes are known, so they are not looked up by the module path in `model_index.json`, which
-        depends on where this package was imported from when the folder was saved.
-        """
-        folder = Path(pretrained_model_name_or_path)
-        index = json.loads((folder / "model_index.json").read_text("utf-8"))
-        denoiser_class = {kind.__name__: kind for kind in (MixtureDenoiser, TwoStreamDenoiser)}[index["denoiser"][1]]
-        return cls(
-            read_saved(Dinov2Model, folder / "image_encoder", torch_dtype),
-            read_saved(denoiser_class, folder / "denoiser", torch_dtype),
-            read_saved(ShapeAutoencoder, folder / "autoencoder", torch_dtype),
-            ShapeScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-            **{name: index[name] for name in CONFIGURATION},
         )
 
     def place(self, device: torch.device | str) -> "HunyuanShapePipeline":
@@ -185,7 +166,7 @@ class HunyuanShapePipeline(DiffusionPipeline):
         if grid_resolution < 2:
             raise ValueError(f"grid_resolution must be at least 2, not {grid_resolution}")
         if decoding not in DECODINGS:
-            raise BadInput(f"There is no decoding '{decoding}'.", f"Known are {', '.join(DECODINGS)}.",
+            raise BadInput(f"There is no decoding '{decoding}'.", f"Supported: {', '.join(DECODINGS)}.",
                            "Choose one of them.")
 
     def prepare_views(self, views: Views) -> Tensor:

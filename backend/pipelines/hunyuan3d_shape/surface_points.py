@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...contract import BadInput, MeshData
+from ...contract import MeshData
 from ...geometry.cleaning import remove_unreferenced_vertices
 from ...geometry.farthest_point import farthest_points
 from ...geometry.normalization import Normalization
 from ...geometry.trimesh_conversion import to_trimesh
+from ..common.encodable_mesh import check_encodable
 from .sharp_edges import SharpEdges, vertex_sharpness
 
 LONGEST_SIDE = 2 * 0.9999
@@ -69,20 +70,7 @@ def prepare_surface(
 def normalize_mesh(mesh: MeshData) -> tuple[MeshData, Normalization]:
     """Center the mesh and scale its longest side for the encoder. Raises BadInput as above."""
     mesh = remove_unreferenced_vertices(mesh)
-    if mesh.is_empty:
-        raise BadInput("The mesh cannot be encoded.", "It has no faces.", "Choose a mesh with a surface.")
-    if not np.isfinite(mesh.vertices).all():
-        raise BadInput(
-            "The mesh cannot be encoded.",
-            "Some vertices have positions that are not numbers.",
-            "Clean the mesh up: delete the broken vertices, or apply the modifier that makes them.",
-        )
-    if not np.any(mesh.area_vectors()):
-        raise BadInput(
-            "The mesh cannot be encoded.",
-            "All its faces are degenerate: the surface has no area.",
-            "Check the object's scale, or choose a mesh with a surface.",
-        )
+    check_encodable(mesh)
     normalization = Normalization.to_box(mesh.bounds, LONGEST_SIDE)
     return mesh.with_vertices(normalization.apply(mesh.vertices)), normalization
 

@@ -92,7 +92,7 @@ class HeadScale(nn.Module):
         return head_rms_norm(x, self.scale, 1e-6)
 
 
-class HeadNorms(nn.Module):
+class StreamNorms(nn.Module):
     """The norms of queries and keys."""
 
     def __init__(self, head_width: int):
@@ -113,7 +113,7 @@ class StreamAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
-        self.norm = HeadNorms(width // heads)
+        self.norm = StreamNorms(width // heads)
         self.proj = nn.Linear(width, width)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -164,7 +164,7 @@ class SingleBlock(nn.Module):
         self.modulation = Modulation(width, 1)
         self.linear1 = nn.Linear(width, 3 * width + hidden)
         self.linear2 = nn.Linear(width + hidden, width)
-        self.norm = HeadNorms(width // heads)
+        self.norm = StreamNorms(width // heads)
 
     def forward(self, x: Tensor, activated: Tensor) -> Tensor:
         shift, scale, gate = self.modulation(activated)

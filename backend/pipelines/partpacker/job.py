@@ -99,7 +99,7 @@ def _generate_parts(
         if mesh.is_empty:
             progress.warn(f"Volume {volume} is empty: all parts lie in the other one.")
     steps = len(output.meshes) + 1
-    # Told from inside the loop over the volumes: cleaning a large one takes seconds.
+    # Reported from inside the loop over the volumes: cleaning a large one takes seconds.
     volumes = (_told(mesh, progress, number, steps) for number, mesh in enumerate(output.meshes))
     parts = extract_parts(volumes, face_target=int(options["face_target"]) or None, check=progress.check)
     artifacts = _write_parts(parts, request.subject, folder, progress)
@@ -145,8 +145,8 @@ def _reconstruct(
 def _write_parts(parts: list[Part], subject: str, folder: JobFolder, progress: Progress) -> list[Artifact]:
     """One npz a part, the largest first, and all of them as parts.glb."""
     if not parts:
-        raise MeshwrightError("No part is left of the object.", "Its surface is only loose crumbs.",
-                              "Try another seed, more steps, or a finer grid.", Remedy.RETRY)
+        raise MeshwrightError("No part is left of the object.", "Its surface is only small loose pieces.",
+                              "Try another seed, more steps, or a higher resolution.", Remedy.RETRY)
     named, artifacts = [], []
     for number, part in enumerate(sorted(parts, key=lambda part: -part.mesh.diagonal)):
         progress.check()

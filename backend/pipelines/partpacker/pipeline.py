@@ -4,15 +4,13 @@
 See docs/algorithms/partpacker.md.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.utils import BaseOutput
 from torch import Tensor
 from transformers import Dinov2Model
@@ -24,7 +22,7 @@ from ..common.finiteness import finite
 from ..common.image_preparation import INTERPOLATION, ResizeMode, RgbaArray, check_image, prepare_image
 from ..common.memory import available_device, running_device
 from ..common.sampler import guided, paced, set_flow_timesteps, starting_noise
-from ..common.saved_network import read_saved
+from ..common.saved_pipeline import SavedPipeline
 from ..common.surface_extraction import no_surface, sample_field, surface_of
 from .autoencoder import PartPackerAutoencoder
 from .denoiser import PartPackerDenoiser
@@ -42,9 +40,15 @@ class PartPackerOutput(BaseOutput):
     latent: Tensor
 
 
-class PartPackerPipeline(DiffusionPipeline):
+class PartPackerPipeline(SavedPipeline):
     """One image of an object to two surfaces which together hold its parts."""
 
+    component_classes = {
+        "image_encoder": (Dinov2Model,),
+        "denoiser": (PartPackerDenoiser,),
+        "autoencoder": (PartPackerAutoencoder,),
+        "scheduler": (FlowMatchEulerDiscreteScheduler,),
+    }
     model_cpu_offload_seq = "image_encoder->denoiser->autoencoder"
     _callback_tensor_inputs = ["latents"]
 
@@ -63,26 +67,6 @@ class PartPackerPipeline(DiffusionPipeline):
         )
         self.register_to_config(tokens_per_volume=tokens_per_volume, image_size=image_size)
         self._interrupt = False
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
-    ) -> "PartPackerPipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError.
-
-        The components' classes are known, so they are not looked up by the module path in `model_index.json`, which
-        depends on where this package was imported from when the folder was saved.
-        """
-        folder = Path(pretrained_model_name_or_path)
-        index = json.loads((folder / "model_index.json").read_text("utf-8"))
-        return cls(
-            read_saved(Dinov2Model, folder / "image_encoder", torch_dtype),
-            read_saved(PartPackerDenoiser, folder / "denoiser", torch_dtype),
-            read_saved(PartPackerAutoencoder, folder / "autoencoder", torch_dtype),
-            FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-            tokens_per_volume=index["tokens_per_volume"],
-            image_size=index["image_size"],
-        )
 
     @property
     def interrupt(self) -> bool:
@@ -156,7 +140,7 @@ class PartPackerPipeline(DiffusionPipeline):
         if grid_resolution < 2:
             raise ValueError(f"grid_resolution must be at least 2, not {grid_resolution}")
         if resize not in INTERPOLATION:
-            raise BadInput(f"There is no resize mode '{resize}'.", f"Known are {', '.join(INTERPOLATION)}.",
+            raise BadInput(f"There is no resize mode '{resize}'.", f"Supported: {', '.join(INTERPOLATION)}.",
                            "Choose one of them.")
 
     def prepare_image(self, image: RgbaArray, resize: ResizeMode = "area") -> Tensor:

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...contract import BadInput, MeshData
+from ...contract import MeshData
 from ...geometry.cleaning import merge_close_vertices, remove_unreferenced_vertices
 from ...geometry.components import directed_edges, edge_runs
 from ...geometry.farthest_point import farthest_points
 from ...geometry.normalization import Normalization
 from ...geometry.surface_sampling import stratified_surface_points
+from ..common.encodable_mesh import check_area, check_encodable
 
 LONGEST_SIDE = 1.9
 """Longest side of an encoded shape; the field lives in the cube [-1, 1]^3."""
@@ -93,29 +94,12 @@ def prepare_surface(
 def normalize_mesh(mesh: MeshData) -> tuple[MeshData, Normalization]:
     """Scale and center a mesh for the encoder and merge its nearly equal vertices. Raises BadInput as above."""
     mesh = remove_unreferenced_vertices(mesh)
-    if mesh.is_empty:
-        raise BadInput("The mesh cannot be encoded.", "It has no faces.", "Choose a mesh with a surface.")
-    if not np.isfinite(mesh.vertices).all():
-        raise BadInput(
-            "The mesh cannot be encoded.",
-            "Some vertices have positions that are not numbers.",
-            "Clean the mesh up: delete the broken vertices, or apply the modifier that makes them.",
-        )
-    _check_area(mesh)
+    check_encodable(mesh)
     first = Normalization.to_box(mesh.bounds, MERGE_SIDE)
     merged = merge_close_vertices(MeshData(first.apply(mesh.vertices), mesh.faces), MERGE_DISTANCE)
-    _check_area(merged)
+    check_area(merged)
     second = Normalization.to_box(merged.bounds, LONGEST_SIDE)
     return MeshData(second.apply(merged.vertices), merged.faces), first.then(second)
-
-
-def _check_area(mesh: MeshData) -> None:
-    if not np.any(mesh.area_vectors()):
-        raise BadInput(
-            "The mesh cannot be encoded.",
-            "All its faces are degenerate: the surface has no area.",
-            "Check the object's scale, or choose a mesh with a surface.",
-        )
 
 
 def salient_points(mesh: MeshData, count: int, *, generator: torch.Generator) -> Tensor:

@@ -147,7 +147,7 @@ def learned_tensors(part: Part, content: Any, file_name: str) -> dict[str, Tenso
     for key in part.within:
         content = content.get(key) if isinstance(content, dict) else None
     if not isinstance(content, dict):
-        raise PUBLISHED.error(f"{file_name} does not hold the weights that belong there.",
+        raise PUBLISHED.error(f"{file_name} does not contain the expected weights.",
                               f"It has no named tensors{' under ' + prefix.rstrip('.') if prefix else ''}.")
     found = {prefix + name: value for name, value in content.items() if isinstance(value, Tensor)}
     published = published_shapes(part.file)

@@ -31,7 +31,7 @@ NULL_IMAGE_ROWS = {
     128: (-2.687404, -0.567761, -0.169167, -1.038444),
     256: (-1.097500, 0.031245, -0.770712, -1.037980),
 }
-"""How some rows of DINOv2's published output for nothing begin, to tell which image it was made from."""
+"""How some rows of DINOv2's published output for nothing begin, to find out which image it was made from."""
 NULL_IMAGE_TOLERANCE = 0.05
 BLANKS = {"white": 255, "black": 0}
 
@@ -120,12 +120,12 @@ def fingerprint_distance(features: Tensor) -> float:
 
 
 def published_array(folder: Path, name: str) -> Tensor | None:
-    """A published array from `folder`, float32, or None if it is not there. Raises MeshwrightError for another one."""
+    """A published array from `folder`, float32, or None if it is missing. Raises MeshwrightError for another one."""
     path = folder / name
     if not path.is_file():
         return None
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != PUBLISHED_ARRAYS[name]:
-        raise MeshwrightError(f"{name} is not the published array.", "Its content is another.",
+        raise MeshwrightError(f"{name} is not the published array.", "Its content differs.",
                               f"Delete it from {folder}, or put the published one there.")
     return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False)).float()

@@ -23,7 +23,7 @@ VIEW_CHANNELS = 10
 """Of a view's pixel: color (3, ImageNet mean and deviation), moment and direction of its ray (3 each), depth."""
 
 
-class Attention(nn.Module):
+class EncoderAttention(nn.Module):
     """Self-attention of `[B, L, W]` with heads; only the last layer has a bias."""
 
     def __init__(self, width: int, heads: int):
@@ -46,7 +46,7 @@ class ViewBlock(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
-        self.attn1, self.attn2 = Attention(width, heads), Attention(width, heads)
+        self.attn1, self.attn2 = EncoderAttention(width, heads), EncoderAttention(width, heads)
         self.ff = FeedForward(width, activation_fn="geglu")
 
     def forward(self, x: Tensor, views: int) -> Tensor:
@@ -76,7 +76,7 @@ class ViewAttention(nn.Module):
         return x + self.proj_out(tokens.transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
-class Middle(nn.Module):
+class EncoderMiddle(nn.Module):
     """Two residual blocks with attention between them."""
 
     def __init__(self, channels: int, heads: int, head_width: int):
@@ -137,7 +137,7 @@ class MultiViewEncoder(nn.Module):
             DownLevel(before, after, residual_blocks, halves=level < len(widths) - 1)
             for level, (before, after) in enumerate(zip([width, *widths[:-1]], widths, strict=True))
         )
-        self.mid = Middle(widths[-1], heads, head_width)
+        self.mid = EncoderMiddle(widths[-1], heads, head_width)
         self.norm_out = group_norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], latent_channels, 3, padding=1)
         self.fusion_layer = nn.Conv2d(views * latent_channels, latent_channels, 3, padding=1)

@@ -12,7 +12,7 @@ from .token_layout import PLANES
 from .transformer import modulated
 
 
-class Attention(nn.Module):
+class TriplaneAttention(nn.Module):
     """Self-attention of `[B, L, W]`."""
 
     def __init__(self, width: int, heads: int):
@@ -45,7 +45,7 @@ class TriplaneBlock(nn.Module):
     def __init__(self, width: int, heads: int, within_planes: bool):
         super().__init__()
         self.within_planes = within_planes
-        self.attn = Attention(width, heads)
+        self.attn = TriplaneAttention(width, heads)
         self.mlp = Mlp(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 

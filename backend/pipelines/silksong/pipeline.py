@@ -5,18 +5,16 @@ See docs/algorithms/silksong.md.
 """
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ...contract import BadInput
 from ...contract.reports import StageReport, ignore
 from ..common.finiteness import not_finite
-from ..common.saved_network import read_saved
+from ..common.saved_pipeline import SavedPipeline
 from .generation import Streamer, TokenGenerator
 from .point_encoder import POINT_CHANNELS, SilksongConditioner
 from .point_sampling import sample_condition_points
@@ -24,22 +22,18 @@ from .sampling import SamplingSettings
 from .transformer import SilksongTransformer
 
 
-class SilksongPipeline(DiffusionPipeline):
+class SilksongPipeline(SavedPipeline):
     """A mesh or its points to one or more token sequences, for the tokenizer to decode."""
+
+    component_classes = {
+        "conditioner": (SilksongConditioner,),
+        "transformer": (SilksongTransformer,),
+    }
 
     def __init__(self, conditioner: SilksongConditioner, transformer: SilksongTransformer):
         super().__init__()
         self.register_modules(conditioner=conditioner, transformer=transformer)
         self._generator: TokenGenerator | None = None
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | Path, *, torch_dtype: torch.dtype = torch.float32
-    ) -> "SilksongPipeline":
-        """Load a local folder that `save_pretrained` wrote. Nothing is fetched. Raises CheckpointError."""
-        folder = Path(pretrained_model_name_or_path)
-        return cls(read_saved(SilksongConditioner, folder / "conditioner", torch_dtype),
-                   read_saved(SilksongTransformer, folder / "transformer", torch_dtype))
 
     def place(self, device: torch.device | str) -> "SilksongPipeline":
         """Move both networks to `device`."""

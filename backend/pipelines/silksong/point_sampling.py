@@ -25,7 +25,7 @@ def sample_condition_points(vertices: ArrayLike, faces: ArrayLike, seed: int = 0
     lengths = np.concatenate([np.zeros(0), *(_corner_edges_normals(positions[piece])[3] for piece in pieces)])
     cumulative = np.cumsum(lengths / 2)
     if not (len(cumulative) and np.isfinite(cumulative[-1]) and cumulative[-1] > 0):
-        raise BadInput("The mesh has no surface.", "Its faces have no area, or its vertices are not numbers.",
+        raise BadInput("The mesh has no surface.", "Its faces have no area, or its vertices have invalid positions.",
                        "Choose a mesh with faces.")
     random = np.random.RandomState(seed)
     face = np.searchsorted(cumulative, random.random_sample(SURFACE_POINTS) * cumulative[-1])

@@ -22,13 +22,14 @@ LARGEST_SHARE = 0.05
 class GenerationPreview:
     """A streamer that writes the first row's mesh into the job's outputs, at most five times a second as it grows.
 
-    `placed` maps float [V, 3] from the tokens' frame to Blender's; `tell` is called with the file's name. The faces are
-    wound as the tokens say, which is only locally consistent. A disk that takes no preview costs the preview, no more.
+    `placed` maps float [V, 3] from the tokens' frame to Blender's; `report` is called with the file's name. The faces
+    are wound as the tokens say, which is only locally consistent. A disk that takes no preview costs the preview, no
+    more.
     """
 
     def __init__(self, folder: JobFolder, placed: Callable[[NDArray[np.floating]], NDArray[np.floating]],
-                 tell: Callable[[str], None], clock: Callable[[], float] = time.perf_counter) -> None:
-        self._path, self._placed, self._tell, self._clock = folder.outputs / PREVIEW_FILE, placed, tell, clock
+                 report: Callable[[str], None], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._path, self._placed, self._report, self._clock = folder.outputs / PREVIEW_FILE, placed, report, clock
         self._salvage = Salvage()
         self._shown_faces, self._next = 0, clock()
 
@@ -45,5 +46,5 @@ class GenerationPreview:
         except MeshwrightError as error:
             logger.warning("No preview: %s", error)
         else:
-            self._tell(self._path.name)
+            self._report(self._path.name)
         self._next = begin + max(SECONDS_BETWEEN, (self._clock() - begin) / LARGEST_SHARE)

@@ -79,6 +79,6 @@ def read_checked(path: Path) -> MeshData:
         raise BadInput("The object has no faces.", "There is nothing but vertices or edges.",
                        "Select a mesh with faces.")
     if not np.isfinite(mesh.vertices).all():
-        raise BadInput("The mesh is damaged.", "Some of its vertex positions are infinite or not a number.",
+        raise BadInput("The mesh is damaged.", "It has invalid vertex positions (NaN or infinite).",
                        "Correct it where it was made, or select another object.")
     return mesh

@@ -53,7 +53,7 @@ def mesh_variants(
             variants.append(Variant(placed(decoded.vertices), outward, notes, complete=not notes))
         report(number, len(sequences))
     if not variants:
-        raise MeshwrightError("No mesh came of this.", "The tokens that were drawn make no face.",
+        raise MeshwrightError("No mesh was generated.", "The sampled tokens contain no face.",
                               "Try another seed or a lower temperature.", Remedy.RETRY)
     return variants
 
@@ -67,7 +67,7 @@ def ran_out(sequence: NDArray[np.int64], max_tokens: int) -> bool:
 def result_of(
     variants: Sequence[Variant], wanted: int, subject: str, folder: JobFolder, prefix: str = ""
 ) -> Result:
-    """Write the variants, the best first, and tell about them. `wanted` is how many were asked for; `prefix` begins
+    """Write the variants, the best first, and report on them. `wanted` is how many were asked for; `prefix` begins
     the names of the files."""
     artifacts, notes = [], []
     for number, variant in enumerate(variants, 1):

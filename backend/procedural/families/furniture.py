@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from ..draw import Draw
-from ..shapes import Primitive, Sketch, cylinder, frustum, span
+from ..shapes import ShapePrimitive, Sketch, cylinder, frustum, span
 
 OVERLAP = 0.03
 """How deep touching parts reach into each other."""
 
 
-def _leg(draw_style: str, x: float, y: float, half: float, low: float, high: float) -> Primitive:
+def _leg(draw_style: str, x: float, y: float, half: float, low: float, high: float) -> ShapePrimitive:
     if draw_style == "square":
         return span((x - half, y - half, low), (x + half, y + half, high))
     middle = (x, y, (low + high) / 2.0)

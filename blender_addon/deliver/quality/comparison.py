@@ -12,7 +12,7 @@ from ...delivery_note import DeliveryNote, captured_files
 from ..arrived_mesh import read_checked
 from ..provenance import PREFIX
 from .decimation import workbench
-from .distance import Distance, Surface, between
+from .distance import Distance, SearchedSurface, between
 
 DECIMATE_FACES, DECIMATE_MEAN, DECIMATE_LARGEST, COMPARED_MEAN, COMPARED_LARGEST, WORSE = (
     PREFIX + name for name in (
@@ -51,7 +51,7 @@ def compare(item: bpy.types.Object, folder: JobFolder) -> None:
     vertices, faces = original.vertices, original.faces
     own, own_faces = triangles(item.data)
     targets = DeliveryNote.read(folder).targets
-    remeshed = Surface.of(targets[0].as_it_stands(own) if targets else own, own_faces)
+    remeshed = SearchedSurface.of(targets[0].as_it_stands(own) if targets else own, own_faces)
     if len(remeshed.faces) >= len(faces):
         raise BadInput("There is nothing to compare with.", f"{item.name} has no fewer faces than the original.",
                        "Lower Max Faces, or keep the original.")

@@ -10,7 +10,7 @@ from mathutils.bvhtree import BVHTree
 
 from ...capture import triangles
 from ..mesh_objects import fill
-from .distance import Surface
+from .distance import SearchedSurface
 
 NAME = "Meshwright comparison"
 
@@ -20,16 +20,16 @@ class Workbench:
 
     def __init__(self, scene: bpy.types.Scene, item: bpy.types.Object, vertices: np.ndarray, faces: np.ndarray) -> None:
         self._scene, self._object = scene, item
-        self.original = Surface(vertices, faces, BVHTree.FromObject(item, self._depsgraph()))
+        self.original = SearchedSurface(vertices, faces, BVHTree.FromObject(item, self._depsgraph()))
 
-    def decimated(self, face_count: int) -> Surface:
+    def decimated(self, face_count: int) -> SearchedSurface:
         """What the Decimate modifier (collapse) makes of the original; topology may keep it from the count."""
         modifier = self._object.modifiers.new("Decimate", "DECIMATE")
         modifier.ratio = face_count / len(self.original.faces)
         evaluated = self._object.evaluated_get(self._depsgraph())
         mesh = evaluated.to_mesh()
         try:
-            surface = Surface.of(*triangles(mesh))
+            surface = SearchedSurface.of(*triangles(mesh))
         finally:
             evaluated.to_mesh_clear()
             self._object.modifiers.clear()

@@ -15,7 +15,7 @@ SAMPLES = 2500
 
 
 @dataclass(frozen=True)
-class Surface:
+class SearchedSurface:
     """A triangle mesh (vertices float32 [V, 3], faces int32 [F, 3]) with its tree."""
 
     vertices: np.ndarray
@@ -23,7 +23,7 @@ class Surface:
     tree: BVHTree
 
     @classmethod
-    def of(cls, vertices: np.ndarray, faces: np.ndarray) -> "Surface":
+    def of(cls, vertices: np.ndarray, faces: np.ndarray) -> "SearchedSurface":
         """For meshes of few faces: Python sees each of them."""
         return cls(vertices, faces, BVHTree.FromPolygons(vertices.tolist(), faces.tolist(), all_triangles=True))
 
@@ -43,7 +43,7 @@ class Distance:
     error: float
 
 
-def between(original: Surface, reduced: Surface) -> Distance:
+def between(original: SearchedSurface, reduced: SearchedSurface) -> Distance:
     """Distances from samples of each surface to the other one; every vertex of the reduced one counts for `largest`."""
     there = _distances(evenly_by_area(original.vertices, original.faces, SAMPLES), reduced.tree)
     back = _distances(evenly_by_area(reduced.vertices, reduced.faces, SAMPLES), original.tree)

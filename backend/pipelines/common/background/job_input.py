@@ -49,7 +49,7 @@ def background_model(resources: Resources) -> BackgroundModel | None:
     if chosen and chosen not in known:
         return _own_model(chosen)
     if chosen and chosen not in resources.components:
-        raise BadInput(f"The background remover {known[chosen].label} is not installed.", "It was chosen.",
+        raise BadInput(f"The background remover {known[chosen].label} is not installed.", "The settings name it.",
                        "Download it, or choose another one.", Remedy.DOWNLOAD,
                        needs={"pipeline": "shared", "weights": chosen})
     for each in BACKGROUND_REMOVERS:

@@ -27,7 +27,7 @@ _TICK = 0.1
 
 
 @dataclass(frozen=True)
-class Form:
+class NetworkForm:
     """How a network wants its input and what its output means. `side` is used where the file names no size."""
 
     side: int
@@ -37,9 +37,9 @@ class Form:
 
 
 FORMS = {
-    "u2net": Form(320, _MEAN, _DEVIATION),
-    "isnet": Form(1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
-    "birefnet": Form(1024, _MEAN, _DEVIATION, logits=True),
+    "u2net": NetworkForm(320, _MEAN, _DEVIATION),
+    "isnet": NetworkForm(1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
+    "birefnet": NetworkForm(1024, _MEAN, _DEVIATION, logits=True),
 }
 
 
@@ -103,7 +103,7 @@ def _form_of(file: Path, session: Any) -> str:
     return "isnet" if len(session.get_outputs()) > 1 else "birefnet"
 
 
-def _prepared(rgba: RgbaArray, form: Form, side: int) -> NDArray[np.float32]:
+def _prepared(rgba: RgbaArray, form: NetworkForm, side: int) -> NDArray[np.float32]:
     image = Image.fromarray(rgba[..., :3]).resize((side, side), Image.Resampling.LANCZOS)
     values = np.asarray(image, np.float32)
     values = values / max(float(values.max()), 1e-6)
@@ -111,7 +111,7 @@ def _prepared(rgba: RgbaArray, form: Form, side: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None], np.float32)
 
 
-def _between_zero_and_one(mask: NDArray[np.float32], form: Form) -> NDArray[np.float32]:
+def _between_zero_and_one(mask: NDArray[np.float32], form: NetworkForm) -> NDArray[np.float32]:
     """The published networks' own way: logits through a sigmoid, others stretched to their whole range."""
     if not np.isfinite(mask).all():
         raise ValueError("its output is not finite")

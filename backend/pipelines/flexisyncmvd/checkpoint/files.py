@@ -80,7 +80,7 @@ def open_component(folder: Path, stem: str, origin: Origin = PUBLISHED) -> Store
     pickled = sorted(path.name for path in folder.glob(f"{stem}*.bin"))
     why = f"There is only {pickled[0]}, a pickled file, which can run a program when it is opened." if pickled else \
         f"The folder {folder} does not hold it."
-    raise origin.error(f"{label}/{stem}{SUFFIX} is not there.", why)
+    raise origin.error(f"{label}/{stem}{SUFFIX} is missing.", why)
 
 
 def read_config(folder: Path, name: str = "config.json", origin: Origin = PUBLISHED) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def read_config(folder: Path, name: str = "config.json", origin: Origin = PUBLIS
     path = folder / name
     label = f"{folder.parent.name}/{folder.name}/{name}"
     if not path.is_file():
-        raise origin.error(f"{label} is not there.", f"The folder {folder} does not hold it.")
+        raise origin.error(f"{label} is missing.", f"The folder {folder} does not hold it.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -123,7 +123,7 @@ def _grouped(stored: Stored) -> dict[str, _Matrices]:
     """The file's matrices by layer. Raises CheckpointError for what is no LoRA."""
     for sign, kind in _UNREAD.items():
         if any(sign in f"{name}." for name in stored.tensors):
-            raise stored.origin.error(f"The LoRA {stored.name} is of a kind that is not read.",
+            raise stored.origin.error(f"The LoRA {stored.name} has a format that is not supported.",
                                       f"It is {kind}; only plain LoRAs (also of convolutions) are.")
     if any(name.split(".")[0] in _EMBEDDING for name in stored.tensors):
         raise stored.origin.error(f"{stored.name} is not a LoRA.", "It is an embedding (textual inversion).")

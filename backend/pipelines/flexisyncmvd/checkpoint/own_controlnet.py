@@ -24,7 +24,7 @@ def plan_own_controlnet(label: str, path: Path, like: Mapping[str, Any]) -> Plan
     """
     folder = path.parent if path.name == "config.json" else path
     if not folder.exists():
-        raise OWN.error(f"{path.name} is not there.", f"{path} does not exist.")
+        raise OWN.error(f"{path.name} is missing.", f"{path} does not exist.")
     config = read_config(folder, origin=OWN) if folder.is_dir() else like
     stored = open_component(folder, STEMS["controlnet"], OWN) if folder.is_dir() else open_stored(path, OWN)
     fitting = shapes_of(empty_network("controlnet", like))
@@ -35,7 +35,7 @@ def _under_diffusers_names(stored: Stored, config: Mapping[str, Any]) -> Stored:
     if _DIFFUSERS in stored.tensors:
         return stored
     if _ORIGINAL not in stored.tensors and _PREFIX + _ORIGINAL not in stored.tensors:
-        raise OWN.error(f"{stored.name} is no ControlNet.", f"It holds neither {_DIFFUSERS} nor {_ORIGINAL}.")
+        raise OWN.error(f"{stored.name} is not a ControlNet.", f"It holds neither {_DIFFUSERS} nor {_ORIGINAL}.")
     renamed = convert_controlnet_checkpoint(dict(stored.tensors), dict(config))
     found = {name: tensor for name, tensor in renamed.items() if tensor is not None}  # diffusers' sign of a missing one
     return Stored(stored.name, found, stored.remarks, stored.origin)

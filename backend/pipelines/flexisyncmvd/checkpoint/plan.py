@@ -93,10 +93,10 @@ def folder_or_file(path: Path) -> Path:
 
 
 def _existing(path: Path) -> Path:
-    """The folder or file. Raises CheckpointError where it is not there or holds no checkpoint of this kind."""
+    """The folder or file. Raises CheckpointError where it is missing or holds no checkpoint of this kind."""
     meant = folder_or_file(path)
     if not meant.exists():
-        raise CHOSEN.error(f"{path.name} is not there.", f"{path} does not exist.")
+        raise CHOSEN.error(f"{path.name} is missing.", f"{path} does not exist.")
     if meant.is_dir() and not (meant / "unet").is_dir():
         why = "It holds a transformer: it is of a newer family (Stable Diffusion 3, Flux)." \
             if (meant / "transformer").is_dir() else "It holds no unet, as a diffusers folder does."
@@ -165,6 +165,6 @@ def _tokenizers(folder: Path, family: Family) -> tuple[Path, ...]:
     for path in paths:
         if not (path / "tokenizer.json").is_file() and not (
                 (path / "vocab.json").is_file() and (path / "merges.txt").is_file()):
-            raise PUBLISHED.error("The vocabulary is not there.",
+            raise PUBLISHED.error("The vocabulary is missing.",
                                   f"{path} holds neither tokenizer.json nor vocab.json and merges.txt.")
     return paths

@@ -39,7 +39,7 @@ def _text_encoder(tensors: dict[str, Tensor], _config: dict[str, Any]) -> dict[s
 def _second_text_encoder(tensors: dict[str, Tensor], _config: dict[str, Any]) -> dict[str, Tensor]:
     if f"{_SDXL_SECOND}text_projection" not in tensors:
         raise KeyError("text_projection")
-    # the first argument is only asked for the projection's width where the file does not tell it
+    # the first argument is only asked for the projection's width where the file does not say it
     return convert_open_clip_checkpoint(None, tensors, prefix=_SDXL_SECOND)
 
 
@@ -74,6 +74,6 @@ def converted(stored: Stored, family: Family, component: str, config: Config) ->
     try:
         tensors = part.convert(own, dict(config))
     except KeyError as error:
-        raise stored.origin.error(f"{stored.name} does not hold the weights that belong there.",
+        raise stored.origin.error(f"{stored.name} does not contain the expected weights.",
                                   f"{part.prefix}{error.args[0]} is missing.") from error
     return Stored(f"{stored.name} ({component})", tensors, stored.remarks, stored.origin)

@@ -17,7 +17,7 @@ from .learning import DenoiserLearning
 from .networks import TextGuidedDenoiser
 from .paint import painted, random_paint
 from .pool import LatentPool, ViewPool, hint, random_backgrounds
-from .presets import Preset
+from .presets import TrainingPreset
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def color_shares(images: Tensor, mask: Tensor, color: Tensor) -> Tensor:
 @torch.no_grad()
 def denoiser_metrics(
     model: TextGuidedDenoiser, autoencoder: AutoencoderKL, held_out: ViewPool, pool: LatentPool, captions: CaptionTable,
-    preset: Preset,
+    preset: TrainingPreset,
 ) -> dict[str, float]:
     """The loss on held-out latents, and the share of pixels of the asked color in views that are painted singly."""
     device = held_out.direction.device
@@ -64,7 +64,7 @@ def denoiser_metrics(
 @torch.no_grad()
 def sample(
     model: TextGuidedDenoiser, autoencoder: AutoencoderKL, held_out: ViewPool, color: Tensor, captions: CaptionTable,
-    preset: Preset,
+    preset: TrainingPreset,
 ) -> Tensor:
     """Images [N, 3, S, S] in [0, 1] of held-out views in the asked colors, each painted by itself."""
     device, count = color.device, len(held_out)

@@ -18,19 +18,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ....procedural.families import FAMILIES
-from ....training.command import build_export_parser
+from ....training.command import build_export_parser, exit_status
+from ....training.exported import finish, millions, steps_done
 from ....training.model_card import metrics_table, sizes_in_words
-from ....training.two_stage_run import AUTOENCODER, DENOISER, NORMALIZED
+from ....training.two_stage_run import AUTOENCODER, DENOISER, NORMALIZED, STAGES
 from ....training.vocabulary import read_vocabulary
 from ..checkpoint.plan import BASE, CONTROLNETS
 from ..schedule import ddpm_scheduler
 from .captions import MATERIALS
 from .color_kinds import COLORS
 from .networks import new_autoencoder, new_denoiser
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 from .recipe import TOKENIZER
-
-logger = logging.getLogger(__name__)
 
 CARD = """---
 license: gpl-3.0
@@ -40,8 +39,8 @@ library_name: diffusers
 # FlexiSyncMVD starter weights
 
 Small weights in the form of Stable Diffusion 1.5 with a ControlNet for depth, trained by Meshwright's own recipe on
-objects that Meshwright draws. They let Texture run on a fresh machine without a network or a GPU. They are an honest
-toy: they know {colors} colors and {materials} materials, and paint an object in one of them all over. Use the
+objects that Meshwright draws. They let Texture run on a fresh machine without a network or a GPU. They are a demo model
+and know {colors} colors and {materials} materials, and paint an object in one of them all over. Use the
 published weights, or a checkpoint of your own, for real work.
 
 - **Networks**, all in the stock classes: VAE {autoencoder}; UNet {unet}; ControlNet like the UNet's encoder; text
@@ -88,7 +87,7 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     network.load_state_dict({own.get(name.replace(outer, ""), name): value for name, value in tensors.items()})
 
 
-def write_set(run: Path, preset: Preset, out: Path) -> float:
+def write_set(run: Path, preset: TrainingPreset, out: Path) -> float:
     """Write the set of weights of a finished run, in float16; return its millions of parameters."""
     tokenizer = read_vocabulary(run / TOKENIZER)
     autoencoder, denoiser = new_autoencoder(preset), new_denoiser(preset, tokenizer)
@@ -110,7 +109,7 @@ def write_set(run: Path, preset: Preset, out: Path) -> float:
         "safety_checker": [None, None], "feature_extractor": [None, None],
     }
     (base / "model_index.json").write_text(json.dumps(index, indent=1))
-    return sum(parameter.numel() for network in networks.values() for parameter in network.parameters()) / 1e6
+    return millions(networks.values())
 
 
 def prompts_table(path: Path | None) -> str:
@@ -127,7 +126,7 @@ def prompts_table(path: Path | None) -> str:
 def model_card(parameters: float, options: argparse.Namespace) -> str:
     """Return the text of README.md."""
     preset, run = PRESETS[options.preset], options.run
-    steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in (AUTOENCODER, DENOISER)}
+    steps = steps_done(run, STAGES)
     return CARD.format(
         colors=len(COLORS), color_names=", ".join(COLORS),
         materials=len(MATERIALS), material_names=", ".join(MATERIALS),
@@ -153,11 +152,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parameters = write_set(options.run, PRESETS[options.preset], options.out)
-    (options.out / "README.md").write_text(model_card(parameters, options), "utf-8")
-    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
-    logger.info("%s: %.2f MB in all", options.out, size / 1e6)
+    finish(options.out, model_card(parameters, options))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_status(main, sys.argv[1:]))

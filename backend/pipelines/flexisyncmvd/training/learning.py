@@ -6,12 +6,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ....training.image_autoencoder import reconstruction_loss
 from ..schedule import TRAIN_STEPS, ddpm_scheduler
 from .captions import CaptionTable
 from .color_kinds import COLORS
 from .paint import painted, random_paint
 from .pool import LatentPool, ViewPool, random_backgrounds
-from .presets import Preset
+from .presets import TrainingPreset
 
 NO_WISH = 0.1
 """Share of the captions that are replaced by a prompt without a wish, for guidance."""
@@ -31,7 +32,7 @@ BACKGROUND_WEIGHT = 0.3
 class AutoencoderLearning:
     """Mean absolute error of the images and of their differences, and a little divergence from the normal one."""
 
-    def __init__(self, pool: ViewPool, preset: Preset) -> None:
+    def __init__(self, pool: ViewPool, preset: TrainingPreset) -> None:
         self.pool, self.preset = pool, preset
 
     def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -43,17 +44,13 @@ class AutoencoderLearning:
             side = self.preset.image_size // 8
             noise = torch.randn(count, 4, side, side, generator=generator, device=device)
         decoded, divergence = module(images.contiguous(), noise)
-        error = decoded.float() - images
-        absolute = error.abs().mean()
-        edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        terms = {"loss_absolute": absolute, "loss_edges": edges, "divergence": divergence}
-        return absolute + 0.5 * edges + self.preset.kl_weight * divergence, terms
+        return reconstruction_loss(decoded, images, divergence, self.preset.kl_weight)
 
 
 class DenoiserLearning:
     """Mean squared error of the prediction at uniform timesteps."""
 
-    def __init__(self, pool: LatentPool, captions: CaptionTable, preset: Preset) -> None:
+    def __init__(self, pool: LatentPool, captions: CaptionTable, preset: TrainingPreset) -> None:
         self.pool, self.captions, self.preset = pool, captions, preset
         schedule = ddpm_scheduler(preset.prediction_type)
         self.alphas_cumprod = schedule.alphas_cumprod.to(pool.latent.device)

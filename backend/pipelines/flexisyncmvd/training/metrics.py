@@ -146,7 +146,7 @@ def starter_settings(device: str, options: Mapping[str, Value] = STARTER.paramet
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    parser = build_metrics_parser("a FlexiSyncMVD set of weights, with an image of the views beside the file")
+    parser = build_metrics_parser("a FlexiSyncMVD set of weights, with an image of the views next to the file")
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--steps", type=int, help="in place of the set's own")
     parser.add_argument("--guidance", type=float, help="in place of the set's own")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ....training.image_autoencoder import new_image_autoencoder
-from .presets import Preset
+from .presets import TrainingPreset
 
 
 class TextGuidedDenoiser(nn.Module):
@@ -62,12 +62,12 @@ class TwoTextDenoiser(TextGuidedDenoiser):
         return torch.cat([output.hidden_states[-2] for output in outputs], dim=-1), added
 
 
-def new_autoencoder(preset: Preset) -> AutoencoderKL:
+def new_autoencoder(preset: TrainingPreset) -> AutoencoderKL:
     """An untrained autoencoder."""
     return new_image_autoencoder(preset.autoencoder, preset.image_size)
 
 
-def new_denoiser(preset: Preset, tokenizer: CLIPTokenizer) -> TextGuidedDenoiser:
+def new_denoiser(preset: TrainingPreset, tokenizer: CLIPTokenizer) -> TextGuidedDenoiser:
     """Untrained text encoder, ControlNet and UNet."""
     encoder = CLIPTextModel(CLIPTextConfig(
         vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,

@@ -11,7 +11,7 @@ from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """Everything that a run's options do not say."""
 
     autoencoder: Mapping[str, Any]
@@ -66,9 +66,9 @@ def _text_encoder(width: int, layers: int, heads: int) -> dict[str, int]:
             "num_hidden_layers": layers, "num_attention_heads": heads}
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, TrainingPreset] = {
     # 4.5 M parameters in all: 9 MB in float16, small enough for git and for a CPU.
-    "starter": Preset(
+    "starter": TrainingPreset(
         autoencoder=_autoencoder((32, 48, 64, 64), 8),
         unet=_unet((48, 64, 80), 4, 4, 128),
         hint_widths=(8, 16, 32, 48),
@@ -79,7 +79,7 @@ PRESETS: dict[str, Preset] = {
         image_size=192,
         paintings=6,
     ),
-    "smoke": Preset(
+    "smoke": TrainingPreset(
         autoencoder=_autoencoder((8, 8, 8, 8), 4),
         unet=_unet((8, 8, 8), 4, 2, 16),
         hint_widths=(4, 4, 4, 4),

@@ -20,7 +20,7 @@ from .evaluation import autoencoder_metrics, denoiser_metrics
 from .learning import AutoencoderLearning, DenoiserLearning
 from .networks import TextGuidedDenoiser, new_autoencoder, new_denoiser
 from .pool import LatentPool, ViewPool, encode_pool, make_view_pool
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 
 TOKENIZER = "tokenizer"
 NORMALIZED_ON = 1024
@@ -41,9 +41,9 @@ def train(arguments: Sequence[str]) -> int:
 class Run(ViewRun[ViewPool, LatentPool]):
     """One call of the command."""
 
-    preset: Preset
+    preset: TrainingPreset
 
-    def __init__(self, options: argparse.Namespace, preset: Preset) -> None:
+    def __init__(self, options: argparse.Namespace, preset: TrainingPreset) -> None:
         super().__init__(options, preset)
         with self.accelerator.main_process_first():
             if self.accelerator.is_main_process:

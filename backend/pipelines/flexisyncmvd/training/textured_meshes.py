@@ -73,7 +73,7 @@ def read_captions(folder: Path) -> dict[str, str]:
         raise BadInput(f"{path} is empty.", "There is nothing to learn from.", "Add a line for each mesh.")
     for name in captions:
         if not (folder / name).is_file():
-            raise BadInput(f"{folder / name} is not there.", f"{CAPTIONS} names it.",
+            raise BadInput(f"{folder / name} is missing.", f"{CAPTIONS} names it.",
                            "Put it into the folder, or take out its line.")
     return captions
 

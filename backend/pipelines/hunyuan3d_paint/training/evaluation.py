@@ -17,7 +17,7 @@ from .learning import DenoiserLearning, encoder_images
 from .materials import Materials, hue_of, lit_images, material_images
 from .networks import Denoiser
 from .pool import POSES, LatentPool, ViewPool, centered, encode, training_images
-from .presets import Preset
+from .presets import TrainingPreset
 
 HUE_TOLERANCE = 1 / 12
 """Of a turn of the color wheel: the next of its twelve colors is another one."""
@@ -34,7 +34,7 @@ def autoencoder_metrics(autoencoder: AutoencoderKL, held_out: ViewPool, seed: in
 
 @torch.no_grad()
 def denoiser_metrics(
-    model: Denoiser, autoencoder: AutoencoderKL, held_out: ViewPool, pool: LatentPool, preset: Preset
+    model: Denoiser, autoencoder: AutoencoderKL, held_out: ViewPool, pool: LatentPool, preset: TrainingPreset
 ) -> dict[str, float]:
     """The loss on held-out latents, and how right the colors and materials of painted views are."""
     device = pool.latent.device
@@ -61,7 +61,7 @@ def truth(held_out: ViewPool, index: int, materials: Materials) -> tuple[Tensor,
 
 def paint(
     model: Denoiser, autoencoder: AutoencoderKL, held_out: ViewPool, pool: LatentPool, index: int,
-    materials: Materials, preset: Preset, generator: torch.Generator,
+    materials: Materials, preset: TrainingPreset, generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Images of an object's views `[N, 3, S, S]` in [0, 1] of both materials, as the pipeline samples them."""
     device = generator.device

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,16 +15,15 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from ....procedural.families import FAMILIES
-from ....training.command import build_export_parser
+from ....training.command import build_export_parser, exit_status
+from ....training.exported import finish, millions, steps_done
 from ....training.model_card import metrics_table
-from ....training.two_stage_run import AUTOENCODER, DENOISER, NORMALIZED
+from ....training.two_stage_run import AUTOENCODER, DENOISER, NORMALIZED, STAGES
 from ..pipeline import Hunyuan3DPaintPipeline
 from ..sampling import paint_scheduler
 from .evaluation import HUE_TOLERANCE
 from .networks import new_autoencoder, new_denoiser
-from .presets import PRESETS, Preset
-
-logger = logging.getLogger(__name__)
+from .presets import PRESETS, TrainingPreset
 
 CARD = """---
 license: gpl-3.0
@@ -35,7 +33,7 @@ library_name: diffusers
 # Hunyuan3D paint starter weights
 
 Small weights in the form of Hunyuan3D-2.1's paint model, trained by Meshwright's own recipe on objects that Meshwright
-draws. They let Paint run on a fresh machine without a network or a GPU. They are an honest toy: they know objects of
+draws. They let Paint run on a fresh machine without a network or a GPU. They are a demo model and know objects of
 one material, or of one below and another above. Use the published weights for real work.
 
 - **Networks**, all in the published classes at a small size: autoencoder of widths {autoencoder}; painting and
@@ -64,7 +62,7 @@ Patterns, text and more than two materials are not known. Roughness shows in hig
 """
 
 
-def write_pipeline(run: Path, preset: Preset, out: Path) -> float:
+def write_pipeline(run: Path, preset: TrainingPreset, out: Path) -> float:
     """Write the pipeline of a finished run, in float16; return its millions of parameters."""
     autoencoder, denoiser = new_autoencoder(preset), new_denoiser(preset)
     autoencoder.load_state_dict(load_file(run / AUTOENCODER / NORMALIZED))
@@ -75,13 +73,13 @@ def write_pipeline(run: Path, preset: Preset, out: Path) -> float:
         denoiser.image_encoder, autoencoder, denoiser.reference_unet, denoiser.unet, paint_scheduler()
     )
     pipeline.save_pretrained(out, safe_serialization=True)
-    return sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6
+    return millions(networks)
 
 
 def model_card(parameters: float, options: argparse.Namespace) -> str:
     """The text of README.md."""
     preset, run = PRESETS[options.preset], options.run
-    steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in (AUTOENCODER, DENOISER)}
+    steps = steps_done(run, STAGES)
     return CARD.format(
         autoencoder=preset.autoencoder["block_out_channels"], unet=preset.unet["block_out_channels"],
         encoder=preset.image_encoder["hidden_size"], parameters=parameters, families=len(FAMILIES),
@@ -100,11 +98,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parameters = write_pipeline(options.run, PRESETS[options.preset], options.out)
-    (options.out / "README.md").write_text(model_card(parameters, options), "utf-8")
-    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
-    logger.info("%s: %.2f MB in all, %.2f M parameters", options.out, size / 1e6, parameters)
+    finish(options.out, model_card(parameters, options))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from ....training.image_autoencoder import reconstruction_loss
 from ...common.image_condition import middle
 from ..attention import MATERIALS
 from ..reference_image import ENCODER_SIZE
 from ..sampling import paint_scheduler
 from .pool import POSES, LatentPool, ViewPool, training_images
-from .presets import Preset
+from .presets import TrainingPreset
 
 WITHOUT_IMAGE = 0.1
 """Share of the objects that are painted without their image, for guidance."""
@@ -23,7 +24,7 @@ TRAIN_STEPS = 1000
 class AutoencoderLearning:
     """Mean absolute error of the images and of their differences, and a little divergence from the normal one."""
 
-    def __init__(self, pool: ViewPool, preset: Preset) -> None:
+    def __init__(self, pool: ViewPool, preset: TrainingPreset) -> None:
         self.pool, self.preset = pool, preset
 
     def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -34,17 +35,13 @@ class AutoencoderLearning:
             side = self.preset.view_size // 8
             noise = torch.randn(count, 4, side, side, generator=generator, device=device)
         decoded, divergence = module(images.contiguous(), noise)
-        error = decoded.float() - images
-        absolute = error.abs().mean()
-        edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        terms = {"loss_absolute": absolute, "loss_edges": edges, "divergence": divergence}
-        return absolute + 0.5 * edges + self.preset.kl_weight * divergence, terms
+        return reconstruction_loss(decoded, images, divergence, self.preset.kl_weight)
 
 
 class DenoiserLearning:
     """Mean squared error of the velocity at uniform timesteps, one for all rows of an object."""
 
-    def __init__(self, pool: LatentPool, preset: Preset) -> None:
+    def __init__(self, pool: LatentPool, preset: TrainingPreset) -> None:
         self.pool, self.preset = pool, preset
         self.alphas_cumprod = paint_scheduler().alphas_cumprod.to(pool.latent.device)
 

@@ -21,7 +21,7 @@ METAL = 0.4
 """Share of the materials that are metals."""
 ROUGHNESS = (0.1, 0.9)
 LIGHTS = torch.tensor([[0.4, 0.8, 0.6], [-0.7, 0.3, 0.6]])
-"""Ways toward the lights, in the cameras' frame; they stand still while the views go around."""
+"""Ways toward the lights, in the cameras' frame; they stay where they are while the views go around."""
 BACKGROUND = 1.0
 ROOM = 1.5
 """How far the walls are that surfaces mirror."""
@@ -100,7 +100,7 @@ def lit_images(views: SurfaceViews, materials: Materials) -> Tensor:
 
     Lambert's law for what is no metal, and lobes around the mirrored view that are the wider and the weaker the rougher
     the surface; metals color them and mirror a bright sky and a dark floor. The patterned walls of a room near by are
-    mirrored with less contrast the rougher the surface, so that flat sides too tell how rough they are.
+    mirrored with less contrast the rougher the surface, so that flat sides too show how rough they are.
     """
     color, metallic, roughness = materials.at(views.position.float())
     normal = normalize(views.normal.float(), dim=-1, eps=1e-6)

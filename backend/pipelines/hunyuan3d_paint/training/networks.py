@@ -14,7 +14,7 @@ from ....training.image_autoencoder import new_image_autoencoder
 from ...common.image_condition import image_tokens
 from ..conditions import Conditions
 from ..unet import PaintUNet, ReferenceUNet
-from .presets import Preset
+from .presets import TrainingPreset
 
 
 class Denoiser(nn.Module):
@@ -54,12 +54,12 @@ class Denoiser(nn.Module):
         return velocity
 
 
-def new_autoencoder(preset: Preset) -> AutoencoderKL:
+def new_autoencoder(preset: TrainingPreset) -> AutoencoderKL:
     """An untrained autoencoder."""
     return new_image_autoencoder(preset.autoencoder, preset.view_size)
 
 
-def new_denoiser(preset: Preset) -> Denoiser:
+def new_denoiser(preset: TrainingPreset) -> Denoiser:
     """Untrained networks; the image projector of the painting one fits the encoder."""
     encoder = Dinov2Model(Dinov2Config(**preset.image_encoder))
     sizes = {"sample_size": preset.view_size // 8, **preset.unet}

@@ -18,7 +18,7 @@ from ..control_maps import normal_colors, position_colors
 from ..rig import ALWAYS, CANDIDATES, HALF_WIDTH, RADIUS
 from ..rotary import position_values, voxel_indices
 from .materials import BACKGROUND, Materials, lit_images, material_images
-from .presets import Preset
+from .presets import TrainingPreset
 
 NEAR_POLE = 89.9
 """Elevation in place of straight above, where the ray caster's cameras turn around."""
@@ -102,7 +102,9 @@ def training_images(views: SurfaceViews, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def encode_pool(autoencoder: AutoencoderKL, pool: ViewPool, preset: Preset, generator: torch.Generator) -> LatentPool:
+def encode_pool(
+    autoencoder: AutoencoderKL, pool: ViewPool, preset: TrainingPreset, generator: torch.Generator
+) -> LatentPool:
     """Paint every object `preset.paintings` times and encode all images; the latents' means."""
     device = generator.device
     pieces = [
@@ -116,7 +118,7 @@ def encode_pool(autoencoder: AutoencoderKL, pool: ViewPool, preset: Preset, gene
 
 
 def _encode(
-    autoencoder: AutoencoderKL, pool: ViewPool, objects: Tensor, preset: Preset, generator: torch.Generator
+    autoencoder: AutoencoderKL, pool: ViewPool, objects: Tensor, preset: TrainingPreset, generator: torch.Generator
 ) -> LatentPool:
     views, count, n = pool.of(objects), len(objects), len(POSES)
     latents, references, pixels = [], [], []

@@ -10,7 +10,7 @@ from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """Everything that a run is configured by.
 
     Attributes:
@@ -75,9 +75,9 @@ def _image_encoder(width: int, layers: int, heads: int) -> dict[str, Any]:
             "image_size": 224, "patch_size": 32}
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, TrainingPreset] = {
     # 2.9 M parameters in all: under 6 MB in float16.
-    "starter": Preset(
+    "starter": TrainingPreset(
         autoencoder=_autoencoder((24, 32, 40, 40), 8),
         unet=_unet((24, 48, 48), (1, 3, 3), 48, 8),
         image_encoder=_image_encoder(48, 2, 3),
@@ -87,7 +87,7 @@ PRESETS: dict[str, Preset] = {
         paintings=4,
         view_size=128,
     ),
-    "smoke": Preset(
+    "smoke": TrainingPreset(
         autoencoder=_autoencoder((8, 8, 8, 8), 4),
         unet=_unet((16, 16, 16), (1, 1, 1), 16, 4),
         image_encoder=_image_encoder(16, 1, 2),

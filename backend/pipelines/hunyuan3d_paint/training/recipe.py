@@ -17,7 +17,7 @@ from .evaluation import autoencoder_metrics, denoiser_metrics
 from .learning import AutoencoderLearning, DenoiserLearning
 from .networks import Denoiser, new_autoencoder, new_denoiser
 from .pool import LatentPool, ViewPool, encode, encode_pool, make_view_pool, training_images
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 
 NORMALIZED_ON = 1024
 """Images that mean and deviation of the latents are taken from."""
@@ -37,7 +37,7 @@ def train(arguments: Sequence[str]) -> int:
 class Run(ViewRun[ViewPool, LatentPool]):
     """One call of the command."""
 
-    preset: Preset
+    preset: TrainingPreset
 
     def seen(self, objects: ObjectBatch, generator: torch.Generator) -> ViewPool:
         return make_view_pool(objects, self.preset.view_size, generator)

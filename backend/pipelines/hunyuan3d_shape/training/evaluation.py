@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ....procedural.primitives import ObjectBatch
+from ....training.field_points import grid_points, intersection_over_union
 from ..autoencoder import ShapeAutoencoder
 from ..pipeline import HALF_SIDE
 from ..scheduler import ShapeScheduler
 from .learning import ConditionedDenoiser
 from .pool import distance, encoder_input, normalized_images
-from .presets import Preset
+from .presets import TrainingPreset
 
 QUERIES_AT_ONCE = 1 << 16
 
@@ -30,23 +31,17 @@ class HeldOut:
     grid: int
 
 
-def grid_points(resolution: int, device: torch.device) -> Tensor:
-    """Return the centers of the cells of a grid over the field's cube, [resolution^3, 3], x slowest."""
-    places = HALF_SIDE * ((torch.arange(resolution, device=device) + 0.5) / resolution * 2.0 - 1.0)
-    return torch.stack(torch.meshgrid(places, places, places, indexing="ij"), dim=-1).reshape(-1, 3)
-
-
 @torch.no_grad()
 def true_inside(objects: ObjectBatch, grid: int) -> Tensor:
     """Return which cells of the grid lie inside each object, bool [B, grid^3]."""
-    pieces = grid_points(grid, objects.center.device).split(QUERIES_AT_ONCE)
+    pieces = grid_points(grid, objects.center.device, HALF_SIDE).split(QUERIES_AT_ONCE)
     return torch.cat([distance(objects, points.expand(len(objects), -1, -1)) < 0 for points in pieces], dim=1)
 
 
 @torch.no_grad()
 def decoded_inside(autoencoder: ShapeAutoencoder, latents: Tensor, grid: int) -> Tensor:
     """Return which cells of the grid the decoded shapes fill, bool [B, grid^3], of latents [B, N, C]."""
-    points = grid_points(grid, latents.device)
+    points = grid_points(grid, latents.device, HALF_SIDE)
     result = []
     for latent in latents:
         context = autoencoder.field_context(autoencoder.decode(latent[None] / autoencoder.config.scale_factor))
@@ -71,13 +66,8 @@ def sample_latents(
     return latent
 
 
-def intersection_over_union(first: Tensor, second: Tensor) -> Tensor:
-    """Return |A and B| / |A or B| over the last axis of two bool tensors."""
-    return (first & second).sum(dim=-1) / (first | second).sum(dim=-1).clamp(min=1)
-
-
 def autoencoder_metrics(
-    autoencoder: ShapeAutoencoder, held_out: HeldOut, preset: Preset, seed: int
+    autoencoder: ShapeAutoencoder, held_out: HeldOut, preset: TrainingPreset, seed: int
 ) -> dict[str, float]:
     """Return the intersection over union of reconstructed shapes, and the deviation of the latents."""
     generator = torch.Generator(held_out.images.device).manual_seed(seed)
@@ -94,8 +84,8 @@ def autoencoder_metrics(
 
 
 def denoiser_metrics(
-    model: ConditionedDenoiser, autoencoder: ShapeAutoencoder, held_out: HeldOut, preset: Preset, steps: int = 25,
-    seed: int = 0,
+    model: ConditionedDenoiser, autoencoder: ShapeAutoencoder, held_out: HeldOut, preset: TrainingPreset,
+    steps: int = 25, seed: int = 0,
 ) -> dict[str, float]:
     """Return the overlap of objects generated from one held-out image, and from all views where they have names."""
     shape = (preset.tokens, model.denoiser.config.latent_width)

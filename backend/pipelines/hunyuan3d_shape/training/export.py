@@ -7,25 +7,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file
-from torch import Tensor
-from transformers import Dinov2Model
 
 from ....procedural.families import FAMILIES
 from ....training.command import build_export_parser, exit_status
+from ....training.exported import fill_conditioned, finish, millions, steps_done
 from ....training.model_card import metrics_table, sizes_in_words
+from ....training.two_stage_run import AUTOENCODER, DENOISER, NORMALIZED, STAGES
 from ..pipeline import HunyuanShapePipeline
 from ..scheduler import ShapeScheduler
-from .learning import ConditionedDenoiser, new_autoencoder, new_conditioned_denoiser
-from .presets import PRESETS, Preset
-
-logger = logging.getLogger(__name__)
+from .learning import new_autoencoder, new_conditioned_denoiser
+from .presets import PRESETS, TrainingPreset
 
 UNTRAINED = {"embeddings.mask_token"}
 """Tensors of the image encoder that have no part in the condition, so a run does not keep them."""
@@ -64,34 +61,12 @@ beyond these weights. Hidden parts are guessed. The front of the object must fac
 """
 
 
-def load_denoiser(run: Path, preset: Preset, image_encoder: str | None) -> ConditionedDenoiser:
-    """Return the averaged denoiser and image encoder of a run.
-
-    The image encoder goes through ``from_pretrained``, because transformers renames DINOv2's tensors between versions
-    and a run may come from another one. Raises ValueError when the run was trained with another preset.
-    """
-    averaged = load_file(run / "denoiser" / "average.safetensors")
-    parts: dict[str, dict[str, Tensor]] = {"image_encoder": {}, "denoiser": {}}
-    for name, tensor in averaged.items():
-        part, rest = name.split(".", 1)
-        parts[part][rest] = tensor
-    model = new_conditioned_denoiser(preset, image_encoder)
-    if parts["image_encoder"]:
-        model.image_encoder, report = Dinov2Model.from_pretrained(
-            None, config=model.image_encoder.config, state_dict=parts["image_encoder"], output_loading_info=True
-        )
-        strange = {name for names in report.values() for name in names} - UNTRAINED
-        if strange:
-            raise ValueError(f"{run} was trained with another preset: {sorted(strange)[:3]}")
-    model.denoiser.load_state_dict(parts["denoiser"])
-    return model
-
-
-def build_pipeline(run: Path, preset: Preset, image_encoder: str | None = None) -> HunyuanShapePipeline:
+def build_pipeline(run: Path, preset: TrainingPreset, image_encoder: str | None = None) -> HunyuanShapePipeline:
     """Return the pipeline of a finished run, in float16."""
-    model = load_denoiser(run, preset, image_encoder)
+    model = new_conditioned_denoiser(preset, image_encoder)
+    fill_conditioned(model, run / DENOISER, UNTRAINED)
     autoencoder = new_autoencoder(preset)
-    autoencoder.load_state_dict(load_file(run / "autoencoder" / "normalized.safetensors"))
+    autoencoder.load_state_dict(load_file(run / AUTOENCODER / NORMALIZED))
     autoencoder.register_to_config(scale_factor=1.0)
     return HunyuanShapePipeline(
         model.image_encoder.half().eval(),
@@ -109,8 +84,7 @@ def build_pipeline(run: Path, preset: Preset, image_encoder: str | None = None) 
 def model_card(pipeline: HunyuanShapePipeline, run: Path, options: argparse.Namespace) -> str:
     """Return the text of README.md."""
     preset = PRESETS[options.preset]
-    networks = (pipeline.autoencoder, pipeline.denoiser, pipeline.image_encoder)
-    steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in ("autoencoder", "denoiser")}
+    steps = steps_done(run, STAGES)
     return CARD.format(
         families=len(FAMILIES),
         names=", ".join(FAMILIES),
@@ -118,15 +92,15 @@ def model_card(pipeline: HunyuanShapePipeline, run: Path, options: argparse.Name
         kind=preset.denoiser_kind.replace("_", " "),
         denoiser=sizes_in_words(preset.denoiser),
         image_encoder=sizes_in_words({key: preset.image_encoder[key] for key in ("hidden_size", "num_hidden_layers")}),
-        parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6,
+        parameters=millions((pipeline.autoencoder, pipeline.denoiser, pipeline.image_encoder)),
         tokens=preset.tokens,
         latent_width=pipeline.autoencoder.config.latent_width,
         objects=preset.objects,
         views=" and from the three other sides" if preset.named_views else "",
         preset=options.preset,
         seed=options.seed,
-        autoencoder_steps=steps["autoencoder"],
-        denoiser_steps=steps["denoiser"],
+        autoencoder_steps=steps[AUTOENCODER],
+        denoiser_steps=steps[DENOISER],
         metrics=metrics_table(options.metrics),
     )
 
@@ -139,9 +113,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = build_pipeline(options.run, PRESETS[options.preset], options.image_encoder)
     pipeline.save_pretrained(options.out, safe_serialization=True)
-    (options.out / "README.md").write_text(model_card(pipeline, options.run, options), "utf-8")
-    size = sum(path.stat().st_size for path in options.out.rglob("*.safetensors"))
-    logger.info("%s: %.2f MB of weights", options.out, size / 1e6)
+    finish(options.out, model_card(pipeline, options.run, options))
     return 0
 
 

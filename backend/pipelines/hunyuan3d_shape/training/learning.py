@@ -8,12 +8,14 @@ from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from ....procedural.primitives import ObjectBatch
+from ....training.field_points import field_loss, field_points
 from ..autoencoder import ShapeAutoencoder
 from ..image_condition import condition_tokens
 from ..mixture_denoiser import MixtureDenoiser
+from ..pipeline import HALF_SIDE
 from ..two_stream_denoiser import DoubleBlock, SingleBlock, TwoStreamDenoiser
-from .pool import encoder_input, field_points, field_target, normalized_images
-from .presets import Preset
+from .pool import encoder_input, field_target, normalized_images
+from .presets import TrainingPreset
 
 DROPPED = 0.1
 """Share of the training images whose condition is zeroed, for guidance."""
@@ -35,7 +37,7 @@ class ConditionedDenoiser(nn.Module):
         return self.denoiser(latent, time, self.condition(images, views) * kept[:, None, None])
 
 
-def new_autoencoder(preset: Preset) -> ShapeAutoencoder:
+def new_autoencoder(preset: TrainingPreset) -> ShapeAutoencoder:
     """Return an untrained autoencoder."""
     autoencoder = ShapeAutoencoder(**preset.autoencoder)
     channels = autoencoder.config.latent_width
@@ -46,7 +48,7 @@ def new_autoencoder(preset: Preset) -> ShapeAutoencoder:
     return autoencoder
 
 
-def new_denoiser(preset: Preset) -> MixtureDenoiser | TwoStreamDenoiser:
+def new_denoiser(preset: TrainingPreset) -> MixtureDenoiser | TwoStreamDenoiser:
     """Return an untrained denoiser of zero velocity, whose modulated blocks begin as the identity."""
     if preset.denoiser_kind == "mixture":
         denoiser: MixtureDenoiser | TwoStreamDenoiser = MixtureDenoiser(**preset.denoiser)
@@ -66,7 +68,7 @@ def new_denoiser(preset: Preset) -> MixtureDenoiser | TwoStreamDenoiser:
     return denoiser
 
 
-def new_conditioned_denoiser(preset: Preset, image_encoder: str | None = None) -> ConditionedDenoiser:
+def new_conditioned_denoiser(preset: TrainingPreset, image_encoder: str | None = None) -> ConditionedDenoiser:
     """Return an untrained denoiser with an untrained image encoder, or with a given, frozen one."""
     denoiser = new_denoiser(preset)
     if image_encoder is None:
@@ -82,7 +84,7 @@ def new_conditioned_denoiser(preset: Preset, image_encoder: str | None = None) -
 class AutoencoderLearning:
     """Mean squared plus mean absolute error of the field, and a little divergence from the normal distribution."""
 
-    def __init__(self, objects: ObjectBatch, preset: Preset) -> None:
+    def __init__(self, objects: ObjectBatch, preset: TrainingPreset) -> None:
         self.objects, self.preset = objects, preset
 
     def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -93,20 +95,16 @@ class AutoencoderLearning:
             )
             objects = self.objects[chosen]
             surface = encoder_input(objects, preset, generator)
-            points = field_points(surface.points, preset.field_points, generator)
+            points = field_points(surface.points, preset.field_points, generator, HALF_SIDE)
             target = field_target(objects, points, preset.truncation)
         field, posterior = module(*surface.arguments(), points, generator)
-        error = field - target
-        square, absolute, divergence = error.square().mean(), error.abs().mean(), posterior.kl().mean()
-        wrong = ((field > 0) != (target > 0)).float().mean()
-        terms = {"loss_square": square, "loss_absolute": absolute, "divergence": divergence, "wrong_sign": wrong}
-        return square + absolute + preset.kl_weight * divergence, terms
+        return field_loss(field, target, posterior.kl().mean(), preset.kl_weight)
 
 
 class DenoiserLearning:
     """Mean squared error of the velocity at logit-normal times; time runs from noise to data."""
 
-    def __init__(self, latents: Tensor, images: Tensor, preset: Preset) -> None:
+    def __init__(self, latents: Tensor, images: Tensor, preset: TrainingPreset) -> None:
         self.latents, self.images, self.preset = latents, images, preset
 
     def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

@@ -13,15 +13,14 @@ import torch
 from torch import Tensor
 
 from ....procedural.assembly import LONGEST_SIDE as DRAWN_SIDE
-from ....procedural.cameras import DISTANCE, ELEVATION, Cameras, frame, place_cameras
+from ....procedural.cameras import DISTANCE, ELEVATION, ObjectCameras, frame, place_cameras
 from ....procedural.primitives import ObjectBatch, union_distance
 from ....procedural.rendering import on_white, render, surface_normals
 from ....procedural.surface import farthest_points, sample_salient, sample_surface
 from ..autoencoder import ShapeAutoencoder
 from ..image import CENTERING
-from ..pipeline import HALF_SIDE
 from ..surface_points import LONGEST_SIDE, POINTS_PER_TOKEN
-from .presets import Preset
+from .presets import TrainingPreset
 
 SCALE = LONGEST_SIDE / DRAWN_SIDE
 FRONT_AZIMUTH = 60.0
@@ -30,8 +29,6 @@ RENDERED_AT_ONCE = (1024, 1 << 26)
 """Images per piece of work, at most, and their numbers, four to a pixel."""
 ENCODED_AT_ONCE = (256, 1 << 29)
 """Objects per piece of work, at most, and the numbers of their embedded points: 2 GB in float32, some five times."""
-NEAR = (0.02, 0.08)
-"""Standard deviations of the noise that takes surface points to field points near the surface."""
 
 
 def to_model(drawn: Tensor) -> Tensor:
@@ -61,7 +58,7 @@ class EncoderInput:
         return self.points, self.features, self.query_index
 
 
-def encoder_input(objects: ObjectBatch, preset: Preset, generator: torch.Generator) -> EncoderInput:
+def encoder_input(objects: ObjectBatch, preset: TrainingPreset, generator: torch.Generator) -> EncoderInput:
     """Sample the surfaces as ``prepare_surface`` does and pick the tokens' starting points."""
     sharp_tokens = int(preset.tokens * preset.sharp_share)
     uniform_tokens = preset.tokens - sharp_tokens
@@ -88,19 +85,7 @@ def field_target(objects: ObjectBatch, points: Tensor, truncation: float) -> Ten
     return (-distance(objects, points) / truncation).clamp(-1.0, 1.0)
 
 
-def field_points(surface: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Return points [B, count, 3]: a half near the surface at two scales, a half uniform in the cube."""
-    near = count // 2
-    device = surface.device
-    index = torch.randint(surface.shape[1], (surface.shape[0], near, 1), generator=generator, device=device)
-    scale = torch.where(torch.arange(near, device=device) % 2 == 0, *NEAR)[None, :, None]
-    noise = torch.randn(surface.shape[0], near, 3, generator=generator, device=device)
-    close = surface.take_along_dim(index, dim=1) + scale * noise
-    free = HALF_SIDE * (2.0 * torch.rand(surface.shape[0], count - near, 3, generator=generator, device=device) - 1.0)
-    return torch.cat([close.clamp(-HALF_SIDE, HALF_SIDE), free], dim=1)
-
-
-def view_cameras(objects: ObjectBatch, views: int, generator: torch.Generator) -> list[Cameras]:
+def view_cameras(objects: ObjectBatch, views: int, generator: torch.Generator) -> list[ObjectCameras]:
     """Return framed cameras of the first ``views`` of front, left, back, right, a quarter turn apart.
 
     The frame is off by up to one or two per cent, as it is when a mask's rim is soft.
@@ -116,7 +101,7 @@ def view_cameras(objects: ObjectBatch, views: int, generator: torch.Generator) -
                        1.0 - CENTERING.border)
         half = placed.window[:, 2:] * (1.0 + 0.015 * (2.0 * numbers[:, 2:3] - 1.0))
         center = placed.window[:, :2] + 0.01 * half * (2.0 * numbers[:, 3:] - 1.0)
-        cameras.append(Cameras(placed.eye, placed.axes, torch.cat([center, half], dim=1)))
+        cameras.append(ObjectCameras(placed.eye, placed.axes, torch.cat([center, half], dim=1)))
     return cameras
 
 
@@ -140,7 +125,7 @@ def normalized_images(images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_pool(
-    autoencoder: ShapeAutoencoder, objects: ObjectBatch, preset: Preset, generator: torch.Generator
+    autoencoder: ShapeAutoencoder, objects: ObjectBatch, preset: TrainingPreset, generator: torch.Generator
 ) -> Tensor:
     """Return the posterior means, float32 [B, tokens, C]."""
     width, latent_width = autoencoder.config.width, autoencoder.config.latent_width

@@ -12,7 +12,7 @@ DenoiserKind = Literal["mixture", "two_stream"]
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """Everything that a run's options do not say."""
 
     autoencoder: dict[str, Any]
@@ -45,7 +45,7 @@ class Preset:
 
     @property
     def named_views(self) -> bool:
-        """Whether the weights learn to tell views by their name."""
+        """Whether the weights learn to distinguish views by their name."""
         return max(self.view_counts) > 1
 
     @property
@@ -67,9 +67,9 @@ def _image_encoder(width: int, layers: int, heads: int, image_size: int, swiglu:
     }
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, TrainingPreset] = {
     # 2.96 M parameters in all: 5.9 MB in float16, small enough for git and for a CPU.
-    "starter": Preset(
+    "starter": TrainingPreset(
         autoencoder={
             "width": 96, "heads": 3, "encoder_layers": 1, "decoder_layers": 3, "latent_width": 16,
             "field_width": 96, "scale_factor": 1.0,
@@ -90,7 +90,7 @@ PRESETS: dict[str, Preset] = {
         objects=48000,
         view_counts=(1, 1, 1, 2, 4),
     ),
-    "published": Preset(
+    "published": TrainingPreset(
         autoencoder={},
         denoiser_kind="mixture",
         denoiser={},
@@ -108,7 +108,7 @@ PRESETS: dict[str, Preset] = {
         evaluation_guidance=5.0,
         gradient_checkpointing=True,
     ),
-    "smoke": Preset(
+    "smoke": TrainingPreset(
         autoencoder={
             "width": 32, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "latent_width": 8, "field_width": 32,
             "scale_factor": 1.0,

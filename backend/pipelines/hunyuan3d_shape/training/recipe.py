@@ -26,7 +26,7 @@ from .learning import (
     new_conditioned_denoiser,
 )
 from .pool import encode_pool, fold_normalization, render_pool
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def train(arguments: Sequence[str]) -> int:
 class Run(ShapeRun):
     """One call of the command."""
 
-    preset: Preset
+    preset: TrainingPreset
 
     @cached_property
     def held_out(self) -> HeldOut:

@@ -11,11 +11,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from ....procedural.primitives import ObjectBatch, union_distance
+from ....training.field_points import grid_points, intersection_over_union
 from ..autoencoder import PartPackerAutoencoder
 from ..image_condition import condition_tokens
 from .learning import TIME_SHIFT, ConditionedDenoiser
 from .pool import encoder_input
-from .presets import Preset
+from .presets import TrainingPreset
 
 QUERIES_AT_ONCE = 1 << 16
 SPECK = 12
@@ -33,12 +34,6 @@ class HeldOut:
     images: Tensor
     inside: Tensor
     grid: int
-
-
-def grid_points(resolution: int, device: torch.device) -> Tensor:
-    """Return the centers of the cells of a grid over [-1, 1]^3, [resolution^3, 3], x slowest."""
-    places = (torch.arange(resolution, device=device) + 0.5) / resolution * 2.0 - 1.0
-    return torch.stack(torch.meshgrid(places, places, places, indexing="ij"), dim=-1).reshape(-1, 3)
 
 
 @torch.no_grad()
@@ -86,11 +81,6 @@ def _shifted(time: float) -> float:
     return TIME_SHIFT * time / (1.0 + (TIME_SHIFT - 1.0) * time)
 
 
-def intersection_over_union(first: Tensor, second: Tensor) -> Tensor:
-    """Return |A and B| / |A or B| over the last axis of two bool tensors."""
-    return (first & second).sum(dim=-1) / (first | second).sum(dim=-1).clamp(min=1)
-
-
 def count_parts(inside: Tensor, grid: int) -> np.ndarray:
     """Return the number of connected components of both volumes together, int64 [B], of bool [B, 2, grid^3]."""
     counts = []
@@ -101,7 +91,7 @@ def count_parts(inside: Tensor, grid: int) -> np.ndarray:
 
 
 def autoencoder_metrics(
-    autoencoder: PartPackerAutoencoder, held_out: HeldOut, preset: Preset, seed: int
+    autoencoder: PartPackerAutoencoder, held_out: HeldOut, preset: TrainingPreset, seed: int
 ) -> dict[str, float]:
     """Return the intersection over union of reconstructed volumes, and mean and deviation of the latents."""
     generator = torch.Generator(held_out.images.device).manual_seed(seed)
@@ -123,7 +113,7 @@ def denoiser_metrics(
     model: ConditionedDenoiser,
     autoencoder: PartPackerAutoencoder,
     held_out: HeldOut,
-    preset: Preset,
+    preset: TrainingPreset,
     steps: int = 25,
     seed: int = 0,
 ) -> dict[str, float]:

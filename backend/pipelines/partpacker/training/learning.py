@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from ....procedural.primitives import ObjectBatch
+from ....training.field_points import field_loss, field_points
 from ..autoencoder import PartPackerAutoencoder
 from ..denoiser import PartPackerDenoiser
 from ..image_condition import condition_tokens
-from .pool import encoder_input, field_points, field_target
-from .presets import Preset
+from .pool import encoder_input, field_target
+from .presets import TrainingPreset
 
 TIME_SHIFT = 3.0
 DROPPED = 0.1
@@ -32,7 +33,7 @@ class ConditionedDenoiser(nn.Module):
         return self.denoiser(latent, 1000.0 * time, condition)
 
 
-def new_autoencoder(preset: Preset) -> PartPackerAutoencoder:
+def new_autoencoder(preset: TrainingPreset) -> PartPackerAutoencoder:
     """Return an untrained autoencoder."""
     autoencoder = PartPackerAutoencoder(**preset.autoencoder)
     nn.init.constant_(autoencoder.proj_down_std.bias, -4.0)  # starts nearly without noise in the latent
@@ -41,7 +42,7 @@ def new_autoencoder(preset: Preset) -> PartPackerAutoencoder:
     return autoencoder
 
 
-def new_conditioned_denoiser(preset: Preset, image_encoder: str | None = None) -> ConditionedDenoiser:
+def new_conditioned_denoiser(preset: TrainingPreset, image_encoder: str | None = None) -> ConditionedDenoiser:
     """Return an untrained denoiser with an untrained image encoder, or with a given, frozen one."""
     denoiser = PartPackerDenoiser(**preset.denoiser)
     if image_encoder is None:
@@ -60,7 +61,7 @@ def new_conditioned_denoiser(preset: Preset, image_encoder: str | None = None) -
 class AutoencoderLearning:
     """Mean squared plus mean absolute error of the field, and a little divergence from the normal distribution."""
 
-    def __init__(self, objects: ObjectBatch, preset: Preset) -> None:
+    def __init__(self, objects: ObjectBatch, preset: TrainingPreset) -> None:
         self.objects, self.preset = objects, preset
 
     def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -74,17 +75,13 @@ class AutoencoderLearning:
             points = field_points(surface.points, preset.field_points, generator)
             target = field_target(volumes, points, preset.truncation)
         field, posterior = module(*surface.arguments(), points, generator)
-        error = field - target
-        square, absolute, divergence = error.square().mean(), error.abs().mean(), posterior.kl().mean()
-        wrong = ((field > 0) != (target > 0)).float().mean()
-        terms = {"loss_square": square, "loss_absolute": absolute, "divergence": divergence, "wrong_sign": wrong}
-        return square + absolute + preset.kl_weight * divergence, terms
+        return field_loss(field, target, posterior.kl().mean(), preset.kl_weight)
 
 
 class DenoiserLearning:
     """Mean squared error of the velocity at logit-normal times."""
 
-    def __init__(self, latents: Tensor, images: Tensor, preset: Preset) -> None:
+    def __init__(self, latents: Tensor, images: Tensor, preset: TrainingPreset) -> None:
         self.latents, self.images, self.preset = latents, images, preset
 
     def times(self, count: int, generator: torch.Generator) -> Tensor:

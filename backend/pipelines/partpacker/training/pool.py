@@ -13,14 +13,12 @@ from ....procedural.primitives import ObjectBatch, union_distance
 from ....procedural.rendering import on_white, render
 from ....procedural.surface import farthest_points, sample_salient, sample_surface
 from ..autoencoder import PartPackerAutoencoder
-from .presets import Preset
+from .presets import TrainingPreset
 
 RENDERED_AT_ONCE = (1024, 1 << 26)
 """Images per piece of work, at most, and their numbers, four to a pixel."""
 ENCODED_AT_ONCE = (256, 1 << 29)
 """Objects per piece of work, at most, and the numbers of their embedded points: 2 GB in float32, some five times."""
-NEAR = (0.02, 0.08)
-"""Standard deviations of the noise that takes surface points to field points near the surface."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class EncoderInput:
         return self.points, self.salient_points, self.query_index, self.salient_query_index
 
 
-def encoder_input(volumes: ObjectBatch, preset: Preset, generator: torch.Generator) -> EncoderInput:
+def encoder_input(volumes: ObjectBatch, preset: TrainingPreset, generator: torch.Generator) -> EncoderInput:
     """Sample the surfaces of one-volume objects and pick the tokens' starting points."""
     surface = sample_surface(volumes, preset.surface_points, generator)
     salient = sample_salient(volumes, preset.salient_points, generator, surface)
@@ -57,18 +55,6 @@ def field_target(volumes: ObjectBatch, points: Tensor, truncation: float) -> Ten
     return (-union_distance(volumes, points) / truncation).clamp(-1.0, 1.0)
 
 
-def field_points(surface: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Return points [V, count, 3]: a half near the surface at two scales, a half uniform in the cube."""
-    near = count // 2
-    device = surface.device
-    index = torch.randint(surface.shape[1], (surface.shape[0], near, 1), generator=generator, device=device)
-    scale = torch.where(torch.arange(near, device=device) % 2 == 0, *NEAR)[None, :, None]
-    noise = torch.randn(surface.shape[0], near, 3, generator=generator, device=device)
-    close = (surface.take_along_dim(index, dim=1) + scale * noise).clamp(-1.0, 1.0)
-    free = 2.0 * torch.rand(surface.shape[0], count - near, 3, generator=generator, device=device) - 1.0
-    return torch.cat([close, free], dim=1)
-
-
 @torch.no_grad()
 def render_pool(objects: ObjectBatch, size: int, views: int, generator: torch.Generator) -> Tensor:
     """Return images of every object on white, uint8 [B, views, 3, size, size]; every other view has a dark rim."""
@@ -85,7 +71,7 @@ def render_pool(objects: ObjectBatch, size: int, views: int, generator: torch.Ge
 
 @torch.no_grad()
 def encode_pool(
-    autoencoder: PartPackerAutoencoder, objects: ObjectBatch, preset: Preset, generator: torch.Generator
+    autoencoder: PartPackerAutoencoder, objects: ObjectBatch, preset: TrainingPreset, generator: torch.Generator
 ) -> Tensor:
     """Return the posterior means of both volumes, volume 0 first, float32 [B, 2 tokens_per_volume, C]."""
     width, latent_width = autoencoder.config.width, autoencoder.config.latent_width

@@ -10,7 +10,7 @@ from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """Everything that a run's options do not say. Sizes of point sets are per volume."""
 
     autoencoder: dict[str, int]
@@ -60,9 +60,9 @@ def _latent(width: int, denoiser: dict[str, int], image_width: int) -> dict[str,
     return {**denoiser, "latent_width": width, "condition_width": image_width}
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, TrainingPreset] = {
     # 3.9 M parameters in all: 7.8 MB in float16, small enough for git and for a CPU.
-    "starter": Preset(
+    "starter": TrainingPreset(
         autoencoder={"width": 96, "heads": 3, "decoder_layers": 4, "latent_width": 16},
         denoiser=_latent(16, {"width": 128, "layers": 6, "heads": 4}, 128),
         image_encoder=_image_encoder(128, 4, 4, 112),
@@ -77,7 +77,7 @@ PRESETS: dict[str, Preset] = {
         views=2,
         time_mean=0.0,
     ),
-    "published": Preset(
+    "published": TrainingPreset(
         autoencoder={"width": 1024, "heads": 16, "decoder_layers": 24, "latent_width": 64},
         denoiser=_latent(64, {"width": 1536, "layers": 24, "heads": 16}, 1536),
         image_encoder=_image_encoder(1536, 40, 24, 518),
@@ -95,7 +95,7 @@ PRESETS: dict[str, Preset] = {
         gradient_checkpointing=True,
         token_pool=16_384,
     ),
-    "smoke": Preset(
+    "smoke": TrainingPreset(
         autoencoder={"width": 32, "heads": 2, "decoder_layers": 1, "latent_width": 8},
         denoiser=_latent(8, {"width": 32, "layers": 2, "heads": 2}, 32),
         image_encoder=_image_encoder(32, 1, 2, 56),

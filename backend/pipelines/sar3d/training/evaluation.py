@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ....procedural.primitives import ObjectBatch
+from ....training.field_points import grid_points, intersection_over_union
 from ..fields import DensityField
 from ..generation import TokenGenerator
 from ..sampling import SamplingSettings
@@ -17,8 +18,8 @@ from ..surfaces import DENSITY_LEVEL
 from ..transformer import Condition
 from ..triplane_decoder import TriplaneDecoder
 from .learning import ConditionedTransformer, GridAutoencoder, encode_pool
-from .pool import field_target, grid_points
-from .presets import Preset
+from .pool import field_target
+from .presets import TrainingPreset
 
 GENERATED_AT_ONCE = 24
 TOP_K, TOP_P = 10, 0.5
@@ -49,11 +50,6 @@ def decoded_inside(decoder: TriplaneDecoder, latent: Tensor, grid: int) -> Tenso
     return torch.cat([field.density_grid(one[None], axis) > DENSITY_LEVEL for one in triplane])
 
 
-def intersection_over_union(first: Tensor, second: Tensor) -> Tensor:
-    """|A and B| / |A or B| of bool [B, ...], float32 [B]."""
-    return (first & second).flatten(1).sum(1) / (first | second).flatten(1).sum(1).clamp_min(1)
-
-
 def silhouettes(inside: Tensor) -> Tensor:
     """The three outlines of solids bool [B, G, G, G], along each axis: bool [B, 3, G, G]."""
     return torch.stack([inside.any(dim=axis) for axis in (1, 2, 3)], dim=1)
@@ -69,19 +65,19 @@ def silhouette_matches(made: Tensor, families: Tensor, references: HeldOut) -> T
 
 
 @torch.no_grad()
-def autoencoder_metrics(autoencoder: GridAutoencoder, held_out: HeldOut, preset: Preset) -> dict[str, float]:
+def autoencoder_metrics(autoencoder: GridAutoencoder, held_out: HeldOut, preset: TrainingPreset) -> dict[str, float]:
     """Overlap of reconstructed objects with the true ones, and the share of codes in use."""
     tokens = encode_pool(autoencoder, held_out.objects, preset).long()
     latent = autoencoder.decoder.quantize.decode(tokens)
-    overlap = intersection_over_union(decoded_inside(autoencoder.decoder, latent, preset.evaluation_grid),
-                                      held_out.inside)
+    made = decoded_inside(autoencoder.decoder, latent, preset.evaluation_grid)
+    overlap = intersection_over_union(made.flatten(1), held_out.inside.flatten(1))
     used = len(tokens.unique()) / len(autoencoder.decoder.quantize.embedding.weight)
     return {"iou": float(overlap.mean()), "iou_worst": float(overlap.min()), "codes_used": used}
 
 
 @torch.no_grad()
 def generate(
-    model: ConditionedTransformer, decoder: TriplaneDecoder, given: Tensor, nothing: Tensor, preset: Preset
+    model: ConditionedTransformer, decoder: TriplaneDecoder, given: Tensor, nothing: Tensor, preset: TrainingPreset
 ) -> Tensor:
     """Which cells are inside of objects generated from prompts or images `given [B, ...]`, bool [B, G, G, G]."""
     settings = SamplingSettings(preset.evaluation_guidance, TOP_K, TOP_P)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,20 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-from torch import Tensor
-from transformers import CLIPTextModel, Dinov2Model
 
 from ....procedural.families import FAMILIES
-from ....training.command import build_export_parser
+from ....training.command import build_export_parser, exit_status
+from ....training.exported import averaged_parts, filled_encoder, finish, millions, steps_done
 from ....training.model_card import metrics_table, sizes_in_words
 from ....training.vocabulary import read_vocabulary
 from ..pipeline import Sar3dPipeline
 from .captions import COLORS
 from .learning import ConditionedTransformer, GridAutoencoder, new_image_model, new_text_model
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 from .recipe import STAGES, TOKENIZER
-
-logger = logging.getLogger(__name__)
 
 UNTRAINED = {"embeddings.mask_token"}
 """Tensors of the encoders that have no part in the condition, so a run does not keep them."""
@@ -42,7 +38,7 @@ pipeline_tag: text-to-3d
 # SAR3D starter weights
 
 Small weights of the SAR3D architecture, trained by Meshwright's own recipe on objects that Meshwright draws. They let
-the whole product run on a fresh machine without a network or a GPU. They are an honest toy: they know {families} kinds
+the whole product run on a fresh machine without a network or a GPU. They are a demo model and know {families} kinds
 of simple object and {colors} colors, and nothing else. Use the published weights for anything real.
 
 - **Networks**: decoder {decoder}; transformers {transformer}, {text_depth} blocks for prompts and {image_depth} for
@@ -66,38 +62,23 @@ half side, openings, text and anything outside of the families are beyond these 
 """
 
 
-def build_pipeline(run: Path, preset: Preset) -> Sar3dPipeline:
+def build_pipeline(run: Path, preset: TrainingPreset) -> Sar3dPipeline:
     """The pipeline of a finished run, in float16. Raises ValueError when the run was trained with another preset."""
     autoencoder = GridAutoencoder(preset)
     autoencoder.load_state_dict(load_file(run / "autoencoder" / "average.safetensors"))
     tokenizer = read_vocabulary(run / TOKENIZER)
-    text = _filled(new_text_model(preset, tokenizer), run / "text", CLIPTextModel)
-    image = _filled(new_image_model(preset), run / "image", Dinov2Model)
+    text = _filled(new_text_model(preset, tokenizer), run / "text")
+    image = _filled(new_image_model(preset), run / "image")
     return Sar3dPipeline(
         autoencoder.decoder.half().eval(), tokenizer, text.encoder.half().eval(), text.transformer.half().eval(),
         image.encoder.half().eval(), image.transformer.half().eval(),
     )
 
 
-def _filled(
-    model: ConditionedTransformer, run: Path, encoder_class: type[CLIPTextModel] | type[Dinov2Model]
-) -> ConditionedTransformer:
-    """The model with a stage's averaged weights.
-
-    The encoder goes through `from_pretrained`, because transformers renames tensors between versions and a run may
-    come from another one.
-    """
-    parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "transformer": {}}
-    for name, tensor in load_file(run / "average.safetensors").items():
-        part, rest = name.split(".", 1)
-        parts[part][rest] = tensor
-    loaded: Any = encoder_class.from_pretrained(
-        None, config=model.encoder.config, state_dict=parts["encoder"], output_loading_info=True
-    )
-    model.encoder, report = loaded
-    strange = {name for names in report.values() for name in names} - UNTRAINED
-    if strange:
-        raise ValueError(f"{run} was trained with another preset: {sorted(map(str, strange))[:3]}")
+def _filled(model: ConditionedTransformer, stage: Path) -> ConditionedTransformer:
+    """The model with a stage's averaged weights."""
+    parts = averaged_parts(stage)
+    model.encoder = filled_encoder(model.encoder, parts["encoder"], UNTRAINED, stage)
     model.transformer.load_state_dict(parts["transformer"])
     return model
 
@@ -107,7 +88,7 @@ def model_card(pipeline: Sar3dPipeline, run: Path, options: argparse.Namespace) 
     preset = PRESETS[options.preset]
     networks: list[Any] = [pipeline.decoder, pipeline.text_encoder, pipeline.text_transformer, pipeline.image_encoder,
                            pipeline.image_transformer]
-    steps = {name: json.loads((run / name / "state.json").read_text())["step"] for name in STAGES}
+    steps = steps_done(run, STAGES)
     encoders = ({key: sizes[key] for key in ("hidden_size", "num_hidden_layers")}
                 for sizes in (preset.text_encoder, preset.image_encoder))
     return CARD.format(
@@ -116,7 +97,7 @@ def model_card(pipeline: Sar3dPipeline, run: Path, options: argparse.Namespace) 
         transformer=sizes_in_words({key: preset.transformer[key] for key in ("width", "heads")}),
         text_depth=preset.text_depth, image_depth=preset.image_depth,
         text_encoder=sizes_in_words(next(encoders)), image_encoder=sizes_in_words(next(encoders)),
-        parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6,
+        parameters=millions(networks),
         sides=", ".join(map(str, preset.sides)), vocabulary=preset.decoder["vocabulary"], objects=preset.objects,
         views=preset.views, prompts=preset.prompts, preset=options.preset, seed=options.seed,
         steps=", ".join(f"{name} {count}" for name, count in steps.items()), metrics=metrics_table(options.metrics),
@@ -129,11 +110,9 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = build_pipeline(options.run, PRESETS[options.preset])
     pipeline.save_pretrained(options.out, safe_serialization=True)
-    (options.out / "README.md").write_text(model_card(pipeline, options.run, options), "utf-8")
-    size = sum(path.stat().st_size for path in options.out.rglob("*.safetensors"))
-    logger.info("%s: %.2f MB of weights", options.out, size / 1e6)
+    finish(options.out, model_card(pipeline, options.run, options))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -22,7 +22,7 @@ from ..transformer import Condition, NextScaleTransformer
 from ..triplane_decoder import TriplaneDecoder
 from .grid_encoder import GridEncoder
 from .pool import COLOR_REACH, field_points, field_target, object_grid, surface_colors
-from .presets import Preset
+from .presets import TrainingPreset
 
 DROPPED = 0.1
 """Share of the objects whose condition is replaced by that of nothing, for guidance."""
@@ -43,7 +43,7 @@ class Reconstruction(NamedTuple):
 class GridAutoencoder(nn.Module):
     """Encoder of grids and the decoder that is kept: one module, so that both train under any parallel wrapper."""
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: TrainingPreset) -> None:
         super().__init__()
         self.decoder = TriplaneDecoder(field_kind="density", sides=preset.sides, **preset.decoder)
         code_width = self.decoder.config["code_width"]
@@ -80,7 +80,7 @@ def unused_share(quantizer: ResidualQuantizer, latent: Tensor, quantized: Quanti
 class AutoencoderLearning:
     """Absolute error of field and colors, commitment to the codes, and their even use."""
 
-    def __init__(self, objects: ObjectBatch, preset: Preset) -> None:
+    def __init__(self, objects: ObjectBatch, preset: TrainingPreset) -> None:
         self.objects, self.preset = objects, preset
 
     def __call__(self, module: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -125,7 +125,7 @@ class ConditionedTransformer(nn.Module):
         return self.transformer(self.condition(given), inputs)
 
 
-def new_text_model(preset: Preset, tokenizer: CLIPTokenizer) -> ConditionedTransformer:
+def new_text_model(preset: TrainingPreset, tokenizer: CLIPTokenizer) -> ConditionedTransformer:
     """An untrained transformer for prompts and its untrained text encoder."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
@@ -135,7 +135,7 @@ def new_text_model(preset: Preset, tokenizer: CLIPTokenizer) -> ConditionedTrans
     return ConditionedTransformer(CLIPTextModel(config), transformer)
 
 
-def new_image_model(preset: Preset) -> ConditionedTransformer:
+def new_image_model(preset: TrainingPreset) -> ConditionedTransformer:
     """An untrained transformer for images and its untrained image encoder."""
     encoder = Dinov2Model(Dinov2Config(**preset.image_encoder))
     unused = encoder.embeddings.mask_token  # it has no part in the condition
@@ -145,7 +145,9 @@ def new_image_model(preset: Preset) -> ConditionedTransformer:
     return ConditionedTransformer(encoder, transformer)
 
 
-def new_transformer(preset: Preset, depth: int, condition_width: int, condition_first: bool) -> NextScaleTransformer:
+def new_transformer(
+    preset: TrainingPreset, depth: int, condition_width: int, condition_first: bool
+) -> NextScaleTransformer:
     """An untrained transformer, with the published initial values that matter: small gates and a small head."""
     transformer = NextScaleTransformer(
         depth=depth, condition_width=condition_width, condition_first=condition_first, sides=preset.sides,
@@ -195,7 +197,9 @@ class TransformerLearning:
 
 
 @torch.no_grad()
-def encode_pool(autoencoder: GridAutoencoder, objects: ObjectBatch, preset: Preset, at_once: int = 256) -> Tensor:
+def encode_pool(
+    autoencoder: GridAutoencoder, objects: ObjectBatch, preset: TrainingPreset, at_once: int = 256
+) -> Tensor:
     """The tokens of objects, int16 [N, L]."""
     quantizer, rows = autoencoder.decoder.quantize, []
     for start in range(0, len(objects), at_once):

@@ -22,6 +22,7 @@ from ....procedural.dataset import Split, draw_objects
 from ....procedural.families import FAMILIES
 from ....procedural.primitives import ObjectBatch
 from ....procedural.rendering import render
+from ....training.field_points import intersection_over_union
 from ....training.metrics_file import build_metrics_parser, write_metrics
 from ...common.image_preparation import recenter
 from ..image_views import CENTERING, square_on_white
@@ -29,7 +30,7 @@ from ..model import StarterModel, with_flexicubes
 from ..pipeline import Sar3dPipeline, SurfaceSettings
 from ..triplane_decoder import TriplaneDecoder
 from .captions import test_prompts
-from .evaluation import HeldOut, decoded_inside, intersection_over_union, silhouette_matches
+from .evaluation import HeldOut, decoded_inside, silhouette_matches
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             image = render(truth, random_cameras(truth, camera_generator), IMAGE_SIZE)[0].cpu().numpy()
         square = square_on_white(recenter(image, CENTERING))
         shown, image_seconds = generated(flexicubes, density.decoder, {"image": square}, number, options)
-        overlap = float(intersection_over_union(shown, held_out.inside[number : number + 1]))
+        overlap = float(intersection_over_union(shown.flatten(), held_out.inside[number].flatten()))
         rows.append({"prompt": text, "category_right": right, "family": list(FAMILIES)[int(truth.family[0])],
                      "iou": overlap, "prompt_seconds": seconds, "image_seconds": image_seconds})
         logger.info("%3d %s", number, rows[-1])

@@ -14,10 +14,9 @@ from ....procedural.cameras import random_cameras
 from ....procedural.primitives import ObjectBatch, signed_distance, union_distance
 from ....procedural.rendering import on_white, render
 from ....procedural.surface import sample_surface
+from ....training.field_points import grid_points, points_anywhere, points_near
 
 RENDERED_AT_ONCE = 1024
-NEAR = (0.02, 0.08)
-"""Standard deviations of the noise that takes surface points to field points near the surface."""
 COLOR_REACH = 0.06
 """Points at most this far from the surface have a color."""
 
@@ -47,18 +46,9 @@ def surface_colors(objects: ObjectBatch, points: Tensor) -> Tensor:
 
 def field_points(objects: ObjectBatch, count: int, generator: torch.Generator) -> Tensor:
     """Points [B, count, 3] in Blender's frame: half near the surface at two scales, half uniform in the cube."""
-    near, device = count // 2, objects.center.device
-    scale = torch.where(torch.arange(near, device=device) % 2 == 0, *NEAR)[None, :, None]
-    noise = torch.randn(len(objects), near, 3, generator=generator, device=device)
-    close = to_planes(sample_surface(objects, near, generator)) + scale * noise
-    free = 2 * torch.rand(len(objects), count - near, 3, generator=generator, device=device) - 1
-    return torch.cat([close.clamp(-1, 1), free], dim=1)
-
-
-def grid_points(resolution: int, device: torch.device | str) -> Tensor:
-    """Centers of the cells of a grid over [-1, 1]³, [resolution³, 3], x slowest."""
-    places = (torch.arange(resolution, device=device) + 0.5) / resolution * 2 - 1
-    return torch.cartesian_prod(places, places, places)
+    near = count // 2
+    close = points_near(to_planes(sample_surface(objects, near, generator)), generator)
+    return torch.cat([close, points_anywhere(len(objects), count - near, generator)], dim=1)
 
 
 def object_grid(objects: ObjectBatch, resolution: int, truncation: float) -> Tensor:

@@ -10,7 +10,7 @@ from ....training.schedule import StageSettings
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """Everything that a run's options do not say.
 
     Attributes:
@@ -63,9 +63,9 @@ def _dino(width: int, layers: int, heads: int) -> dict[str, Any]:
             "patch_size": 28, "mlp_ratio": 3, "layerscale_value": 1.0}
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, TrainingPreset] = {
     # 2.9 M parameters in all: 5.9 MB in float16.
-    "starter": Preset(
+    "starter": TrainingPreset(
         decoder={"width": 96, "depth": 3, "heads": 4, "plane_width": 32, "plane_multipliers": (1, 1, 1),
                  "plane_channels": 16, "field_width": 32, "vocabulary": 512},
         transformer={"width": 96, "heads": 4, "vocabulary": 512},
@@ -78,7 +78,7 @@ PRESETS: dict[str, Preset] = {
         image_stage=StageSettings(steps=5000, batch=192, rate=2e-3, evaluate_every=2500),
         objects=30_000,
     ),
-    "smoke": Preset(
+    "smoke": TrainingPreset(
         decoder={"width": 32, "depth": 1, "heads": 2, "plane_width": 32, "plane_multipliers": (1, 1),
                  "plane_channels": 8, "field_width": 16, "vocabulary": 32},
         transformer={"width": 32, "heads": 2, "vocabulary": 32},

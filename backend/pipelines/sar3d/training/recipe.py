@@ -18,11 +18,12 @@ from ....procedural.cameras import random_cameras
 from ....procedural.dataset import Split
 from ....procedural.rendering import on_white, render
 from ....training.command import build_run_parser, chosen_stages, preset_of, run_stages
+from ....training.field_points import intersection_over_union
 from ....training.recipe_run import RecipeRun
 from ....training.schedule import StageSettings
 from ....training.vocabulary import read_vocabulary, write_vocabulary
 from .captions import every_prompt, prompts_of, test_prompts
-from .evaluation import HeldOut, autoencoder_metrics, generate, intersection_over_union, silhouette_matches
+from .evaluation import HeldOut, autoencoder_metrics, generate, silhouette_matches
 from .learning import (
     AutoencoderLearning,
     ConditionedTransformer,
@@ -34,7 +35,7 @@ from .learning import (
     prompt_ids,
 )
 from .pool import render_pool
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +59,9 @@ def train(arguments: Sequence[str]) -> int:
 class Run(RecipeRun):
     """One call of the command: the objects of this process and the stages that learn from them."""
 
-    preset: Preset
+    preset: TrainingPreset
 
-    def __init__(self, options: argparse.Namespace, preset: Preset) -> None:
+    def __init__(self, options: argparse.Namespace, preset: TrainingPreset) -> None:
         super().__init__(options, preset)
         self.objects = self.own_objects()
 
@@ -127,7 +128,7 @@ class Run(RecipeRun):
 
         def evaluate() -> dict[str, float]:
             made = generate(model, self.autoencoder.decoder, shown, nothing, self.preset)
-            overlap = intersection_over_union(made, self.held_out.inside)
+            overlap = intersection_over_union(made.flatten(1), self.held_out.inside.flatten(1))
             return {"iou": float(overlap.mean()), "iou_median": float(overlap.median())}
 
         return self._train_transformer("image", model, self.preset.image_stage, given, nothing, evaluate)

@@ -15,7 +15,7 @@ Links = list[set[int]]
 def layer_faces(
     layer: list[int], links: Links, previous: list[int], previous_links: Links | None, rows: list[set[int]]
 ) -> list[tuple[int, int, int]]:
-    """Faces within ``layer`` and between it and ``previous`` (vertex ids), counter-clockwise where links tell.
+    """Faces within ``layer`` and between it and ``previous`` (vertex ids), counter-clockwise where links show that.
 
     ``rows`` holds for every position of the layer the linked positions of the previous one; ``previous_links`` None
     takes all of those as linked.

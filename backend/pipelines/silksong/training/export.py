@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -18,14 +17,13 @@ from safetensors.torch import load_file
 
 from ....procedural.low_poly_families import FAMILIES
 from ....procedural.low_poly_solids import SOLIDS
-from ....training.command import build_export_parser
+from ....training.command import build_export_parser, exit_status
+from ....training.exported import finish, millions, steps_done
 from ....training.model_card import metrics_table, sizes_in_words
 from ..pipeline import SilksongPipeline
 from .learning import SilksongLearner
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 from .recipe import STAGE, new_networks, trained_networks
-
-logger = logging.getLogger(__name__)
 
 CARD = """---
 license: gpl-3.0
@@ -35,7 +33,7 @@ library_name: diffusers
 # Mesh Silksong starter weights
 
 Small weights of the Mesh Silksong architecture, trained by Meshwright's own recipe on low-poly objects that Meshwright
-draws. They let Remesh run on a fresh machine without a network or a GPU. They are an honest toy: they know simple
+draws. They let Remesh run on a fresh machine without a network or a GPU. They are a demo model and know simple
 solids and things made of a few of them, and generate at most {most_tokens} tokens, some 400 faces. Use the published
 weights for real work.
 
@@ -65,7 +63,7 @@ longest side are lost. Objects must stand upright. A face count cannot be asked 
 """
 
 
-def build_pipeline(run: Path, preset: Preset, weights: Path | None = None) -> SilksongPipeline:
+def build_pipeline(run: Path, preset: TrainingPreset, weights: Path | None = None) -> SilksongPipeline:
     """Return the pipeline of a run from the average of its weights, in float16.
 
     ``weights`` is what the run fine-tuned, if it did.
@@ -78,22 +76,20 @@ def build_pipeline(run: Path, preset: Preset, weights: Path | None = None) -> Si
 def model_card(pipeline: SilksongPipeline, options: argparse.Namespace) -> str:
     """Return the text of README.md."""
     preset = PRESETS[options.preset]
-    networks = (pipeline.conditioner, pipeline.transformer)
-    state = json.loads((options.run / STAGE / "state.json").read_text())
     with safe_open(options.run / "pool.safetensors", "pt") as file:
         objects = file.get_slice("token_starts").get_shape()[0] - 1
     return CARD.format(
         most_tokens=pipeline.max_tokens,
         conditioner=sizes_in_words(preset.conditioner),
         transformer=sizes_in_words(preset.transformer),
-        parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()) / 1e6,
+        parameters=millions((pipeline.conditioner, pipeline.transformer)),
         objects=objects,
         solids=", ".join(SOLIDS),
         families=", ".join(FAMILIES),
         points=preset.points,
         preset=options.preset,
         seed=options.seed,
-        steps=state["step"],
+        steps=steps_done(options.run, [STAGE])[STAGE],
         batch=preset.stage.batch,
         metrics=metrics_table(options.metrics),
     )
@@ -107,11 +103,9 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pipeline = build_pipeline(options.run, PRESETS[options.preset], options.weights)
     pipeline.save_pretrained(options.out, safe_serialization=True)
-    (options.out / "README.md").write_text(model_card(pipeline, options), "utf-8")
-    size = sum(path.stat().st_size for path in options.out.rglob("*.safetensors"))
-    logger.info("%s: %.2f MB of weights", options.out, size / 1e6)
+    finish(options.out, model_card(pipeline, options))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..point_encoder import SilksongConditioner
 from ..transformer import IGNORED, SilksongTransformer
 from .pool import Pool
-from .presets import Preset
+from .presets import TrainingPreset
 from .surface_points import sample_points, with_noise
 
 FACES_PER_CLASS = 100
@@ -77,7 +77,7 @@ class Curriculum:
 class SilksongLearning:
     """The loss of one step. ``progress`` is how much of the training is done, from 0 to 1."""
 
-    def __init__(self, pool: Pool, preset: Preset, device: torch.device, progress: Callable[[], float]) -> None:
+    def __init__(self, pool: Pool, preset: TrainingPreset, device: torch.device, progress: Callable[[], float]) -> None:
         self.preset, self.device, self.progress = preset, device, progress
         self.lengths, self.face_counts = pool.token_starts.diff(), pool.face_starts.diff()
         self.curriculum = Curriculum.of(self.face_counts)

@@ -26,7 +26,7 @@ from ....contract import BadInput, MeshData, replace_whole
 from ....geometry.manifold_repair.mesh_repair import LONGEST_SIDE
 from ....geometry.normalization import Normalization
 from .cleaning import CleaningRule, checked_tokens
-from .presets import Preset
+from .presets import TrainingPreset
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _items(
     return items, refusals
 
 
-def make_pool(source: Source, count: int, preset: Preset, seed: int) -> Pool:
+def make_pool(source: Source, count: int, preset: TrainingPreset, seed: int) -> Pool:
     """Tokenize the objects 0 to ``count`` - 1 of a source on all cores; logs how many are refused and why.
 
     Raises BadInput when none is left.

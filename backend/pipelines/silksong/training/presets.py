@@ -11,7 +11,7 @@ from .cleaning import RULE_11, CleaningRule
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """Everything that a run's options do not say."""
 
     conditioner: dict[str, int]
@@ -33,9 +33,9 @@ class Preset:
     evaluation_objects: int = 64
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, TrainingPreset] = {
     # 3.8 M parameters: 7.7 MB in float16, small enough for git and for a CPU.
-    "starter": Preset(
+    "starter": TrainingPreset(
         conditioner={"width": 96, "heads": 3, "layers": 2, "queries": 192, "frequencies": 8, "condition_width": 160},
         transformer={"width": 160, "condition_width": 160, "depth": 5, "heads": 5, "head_width": 32,
                      "max_tokens": 1024, "embedding_width": 64},
@@ -47,7 +47,7 @@ PRESETS: dict[str, Preset] = {
         balance=(0.0, 0.3),
         tilt=0.3,
     ),
-    "published": Preset(
+    "published": TrainingPreset(
         conditioner={},
         transformer={},
         stage=StageSettings(steps=200_000, batch=2, rate=1e-4, warm_up=10_000, evaluate_every=5000, flat_until=0.05,
@@ -57,7 +57,7 @@ PRESETS: dict[str, Preset] = {
         smallest_side=1.5,
         evaluation_objects=8,
     ),
-    "smoke": Preset(
+    "smoke": TrainingPreset(
         conditioner={"width": 16, "heads": 2, "layers": 1, "queries": 8, "frequencies": 4, "condition_width": 16},
         transformer={"width": 16, "condition_width": 16, "depth": 1, "heads": 1, "head_width": 16,
                      "max_tokens": 128, "embedding_width": 8},

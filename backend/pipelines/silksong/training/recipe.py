@@ -27,7 +27,7 @@ from .evaluation import HeldOut, held_out_metrics
 from .initialization import begin_informed
 from .learning import SilksongLearner, SilksongLearning
 from .pool import Pool, Source, fingerprint, make_pool
-from .presets import PRESETS, Preset
+from .presets import PRESETS, TrainingPreset
 from .sources import DrawnObjects, TurnedMeshes, read_meshes
 
 logger = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ def train(arguments: Sequence[str]) -> int:
     return run_stages([Run(options, effective_preset(options)).train])
 
 
-def effective_preset(options: argparse.Namespace) -> Preset:
+def effective_preset(options: argparse.Namespace) -> TrainingPreset:
     """Return the preset with the options that replace some of its values."""
     preset = with_options(PRESETS[options.preset], options, {"stage": options.steps})
     return replace(preset, stage=replace(preset.stage, rate=options.rate or preset.stage.rate))
 
 
-def new_networks(preset: Preset) -> tuple[SilksongConditioner, SilksongTransformer]:
+def new_networks(preset: TrainingPreset) -> tuple[SilksongConditioner, SilksongTransformer]:
     """Return untrained networks."""
     conditioner, transformer = SilksongConditioner(**preset.conditioner), SilksongTransformer(**preset.transformer)
     if transformer.config.embedding_width:
@@ -88,9 +88,9 @@ def trained_networks(folder: Path) -> tuple[SilksongConditioner, SilksongTransfo
 class Run(RecipeRun):
     """One call of the command: the data, the networks and the stage that trains them."""
 
-    preset: Preset
+    preset: TrainingPreset
 
-    def __init__(self, options: argparse.Namespace, preset: Preset) -> None:
+    def __init__(self, options: argparse.Namespace, preset: TrainingPreset) -> None:
         super().__init__(options, preset)
         networks = trained_networks(options.weights) if options.weights else new_networks(self.preset)
         self.learner = SilksongLearner(*networks)
