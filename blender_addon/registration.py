@@ -91,6 +91,7 @@ def unregister() -> None:
     rendered.unregister()
     menus.unregister()
     status_bar.unregister()
+    rendered.unregister()
     state.unregister()
     page.unregister()
     job_images.unregister()

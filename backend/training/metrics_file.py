@@ -29,5 +29,5 @@ def write_metrics(
 ) -> None:
     """Write the settings, what was measured of every object, and its summary, which is logged too."""
     result = {"settings": settings, "threads": torch.get_num_threads(), "summary": summary, "rows": rows}
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     logger.info("%s", json.dumps(summary, indent=1))

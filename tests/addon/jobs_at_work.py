@@ -100,4 +100,4 @@ def runs(process: int) -> bool:
     except ProcessLookupError:
         return False
     stat = Path(f"/proc/{process}/stat")
-    return not (stat.is_file() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+    return not (stat.is_file() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z")

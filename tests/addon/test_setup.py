@@ -66,7 +66,7 @@ def test_conditions_follow_the_stamp(folder: Path, requirements: Path) -> None:
     write_stamp(folder, dataclasses.replace(stamp, complete=False))
     assert now() is Condition.BROKEN
     write_stamp(folder, stamp)
-    requirements.write_text("torch==2.14.0\npillow==13.0.0\n")
+    requirements.write_text("torch==2.14.0\npillow==13.0.0\n", encoding="utf-8")
     assert now() is Condition.OUTDATED
     (folder / "runtime.json").write_text('{"cut off')
     assert now() is Condition.BROKEN
@@ -75,7 +75,7 @@ def test_conditions_follow_the_stamp(folder: Path, requirements: Path) -> None:
 # ------------------------------------------------------------------------------------------------- whole installations
 
 def write_program(path: Path, script: str) -> Path:
-    path.write_text(f"#!{sys.executable}\n{script}")
+    path.write_text(f"#!{sys.executable}\n{script}", encoding="utf-8")
     path.chmod(0o755)
     return path
 

@@ -84,7 +84,7 @@ def test_views_have_a_flag_each_and_the_first_may_stand_alone(pottery):
 ])
 def test_what_is_missing_is_said_before_anything_runs(pottery, words, complaint):
     image("back.png", 90)
-    Path("letter.png").write_text("Dear reader")
+    Path("letter.png").write_text("Dear reader", encoding="utf-8")
     ended = pottery("throw", *words, "--out", "out")
     assert ended.code == 1 and complaint in ended.err and "Traceback" not in ended.err
 
@@ -159,8 +159,8 @@ def test_a_text_is_printed_and_written(pottery):
     ended = pottery("appraise", "crate.ply", "--out", "out")
     assert ended.code == 0, ended.err
     assert "  a pot of 12 faces\n" in ended.out
-    assert Path("out/crate/caption.txt").read_text() == "a pot of 12 faces"
-    assert json.loads(Path("out/crate/result.json").read_text())["artifacts"][0]["role"] == "caption"
+    assert Path("out/crate/caption.txt").read_text(encoding="utf-8") == "a pot of 12 faces"
+    assert json.loads(Path("out/crate/result.json").read_text(encoding="utf-8"))["artifacts"][0]["role"] == "caption"
 
 
 def test_a_shared_model_of_its_own_is_offered_with_ours(pottery, tmp_path):

@@ -58,7 +58,7 @@ def box_obj(path: Path, size: float = 1.0, shift: float = 0.0) -> Path:
     lines += ["vt {} {}".format(*(uv * size + shift)) for uv in uvs]
     words = [f"{corner + 1}/{place + 1}" for corner, place in zip(corners.ravel(), places.ravel(), strict=True)]
     lines += ["f {} {} {}".format(*words[start : start + 3]) for start in range(0, 36, 3)]
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 

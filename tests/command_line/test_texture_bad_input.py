@@ -112,7 +112,7 @@ def test_what_is_asked_is_looked_at_before_any_mesh(
     """And told by the artist's own file, not by the job's copy of it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(painted_files, "read_file", lambda *_: pytest.fail("a mesh is read"))
-    Path("red.png").write_text("not an image")
+    Path("red.png").write_text("not an image", encoding="utf-8")
     Image.new("RGB", (40, 60), (200, 30, 30)).save("cut.png")
     Path("cut.png").write_bytes(Path("cut.png").read_bytes()[:60])
     refused(texture(box_obj(Path("crate.obj")), "--out", "out", *asked), words)

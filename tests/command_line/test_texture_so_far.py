@@ -54,7 +54,7 @@ def textured_obj(path: Path, materials: tuple[str, ...] = ("paint",)) -> Path:
     first = next(index for index, line in enumerate(lines) if line.startswith("f "))
     for number, material in enumerate(materials):
         lines.insert(first + 3 * number, f"usemtl {material}")
-    path.write_text("\n".join(["mtllib paint.mtl", *lines]))
+    path.write_text("\n".join(["mtllib paint.mtl", *lines]), encoding="utf-8")
     (path.parent / "paint.mtl").write_text("newmtl paint\nKd 0.8 0.8 0.8\nmap_Kd paint.png\nnewmtl other\nKd 1 0 0\n")
     Image.fromarray(ramp()).save(path.parent / "paint.png")
     return path

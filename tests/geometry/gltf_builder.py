@@ -69,7 +69,7 @@ class GltfBuilder:
     def write_gltf(self, path: Path, uri: str) -> Path:
         """Write the JSON, its buffer under that URI; the caller writes the buffer's file."""
         self.scene["buffers"] = [{"byteLength": len(self.binary), "uri": uri}]
-        path.write_text(json.dumps(self.scene))
+        path.write_text(json.dumps(self.scene), encoding="utf-8")
         return path
 
 

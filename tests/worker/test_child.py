@@ -175,6 +175,6 @@ def test_in_process_and_in_a_child_the_bytes_are_the_same(child, local, make_job
 
 def _runs(process: int) -> bool:
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
