@@ -29,7 +29,7 @@ SELECTION = (
     "test_api_names.py", "test_older_files.py",  # where versions differ
     "test_operators.py", "test_remesh.py", "test_texture_run.py",  # jobs through the real worker
 )
-LIBRARIES = ("pytest", "pytest-timeout", "pillow", "psutil")
+LIBRARIES = ("pytest", "pytest-timeout", "pillow", "psutil", "filelock")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,10 @@ def environment(blender: OlderBlender, folder: Path) -> Path:
     if stamp.is_file() and stamp.read_text(encoding="utf-8").split() == wanted:
         return python
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    for command in ([sys.executable, "-m", "venv", "--clear", str(home)], [*pip, *wanted]):
+    commands = [[*pip, *wanted]]
+    if not python.is_file():
+        commands.insert(0, [sys.executable, "-m", "venv", "--clear", str(home)])
+    for command in commands:
         try:
             ran = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
         except subprocess.TimeoutExpired as error:
