@@ -29,6 +29,7 @@ from ..contract import (
 )
 from ..worker_client import WorkerSettings, command_line, ending, environment
 from .claim import TOUCH_SECONDS, Claim
+from .event_file import append
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +79,10 @@ class Engine:
                     touched = now
                     claim.touch()
                 if done:
-                    if isinstance(_event_of(line.result(), job), TERMINAL_EVENTS):
-                        return
+                    if (event := _event_of(line.result(), job)) is not None:
+                        append(folder, event)
+                        if isinstance(event, TERMINAL_EVENTS):
+                            return
                     if not line.result():
                         await self._lost(job, folder, bool(cancelled_at))
                         return
@@ -145,7 +148,7 @@ class Engine:
         how = await self._how_it_ended(process)
         if not cancelled:
             raise EngineLost(how)
-        folder.append_event(CancelledEvent(job))
+        append(folder, CancelledEvent(job))
 
     async def _how_it_ended(self, process: asyncio.subprocess.Process) -> str:
         code = await process.wait()

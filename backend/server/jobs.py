@@ -29,7 +29,7 @@ from ..pipelines import registry
 from ..weights.location import locate
 from .engine import EngineLost, EngineUnreachable
 from .engines import Engines
-from .event_file import drop_torn_line, last_event
+from .event_file import append, drop_torn_line, keep_workers_end, last_event
 from .input_files import checked_inputs
 from .job_store import JobStore, Record
 from .refusal import Refusal, conflict
@@ -124,7 +124,7 @@ class Jobs:
             request, names = await asyncio.to_thread(checked_inputs, record.folder, record.request, task)
             if request != record.request:
                 self.store.rewrite_request(record, request)
-            record.folder.append_event(Queued(record.id, len(self._tasks)))
+            append(record.folder, Queued(record.id, len(self._tasks)))
             record.update(accepted=time.time(), names=names)
             self._begin(record)
         except OSError as error:
@@ -140,7 +140,7 @@ class Jobs:
         if record.note.accepted is None:
             record.update(accepted=time.time())
         if record.claim.take():  # nobody has begun, and now nobody will
-            record.folder.append_event(CancelledEvent(record.id))
+            append(record.folder, CancelledEvent(record.id))
             if task := self._tasks.pop(record.id, None):
                 task.cancel()
             self._end(record)
@@ -214,6 +214,7 @@ class Jobs:
             if last_event(record.folder) is not None:
                 return
         drop_torn_line(record.folder)
+        keep_workers_end(record.folder)
         if last_event(record.folder) is None and record.claim.taken:
             self._next_attempt(record, "The server or the engine ended.")
 
@@ -222,17 +223,17 @@ class Jobs:
         if last_event(record.folder) is not None:
             return
         if record.claim.cancelled:
-            record.folder.append_event(CancelledEvent(record.id))
+            append(record.folder, CancelledEvent(record.id))
             return
         if record.note.attempt >= self.limits.attempts:
             report = ErrorReport("The engine ended while it worked on this job.", why,
                                  "Lower the resolution or choose other weights, and start it again.", Remedy.RETRY)
             record.folder.write_error(report)
-            record.folder.append_event(Failed(record.id, report))
+            append(record.folder, Failed(record.id, report))
             return
         for path in record.folder.outputs.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        record.folder.append_event(LogLine(record.id, TAKEN_UP, "warning"))
+        append(record.folder, LogLine(record.id, TAKEN_UP, "warning"))
         record.update(attempt=record.note.attempt + 1)
 
     def _end(self, record: Record) -> None:
