@@ -78,6 +78,8 @@ def register() -> None:
 
 def unregister() -> None:
     """The reverse; ends the worker."""
+    rendered.unregister()
+    menus.unregister()
     status_bar.unregister()
     state.unregister()
     page.unregister()
