@@ -87,13 +87,12 @@ def register() -> None:
 def unregister() -> None:
     """The reverse; ends the worker."""
     gpu_memory.unregister()
-    memory_release.unregister()
     rendered.unregister()
     menus.unregister()
-    status_bar.unregister()
-    rendered.unregister()
     state.unregister()
     page.unregister()
+    memory_release.unregister()
+    status_bar.unregister()
     job_images.unregister()
     deliver.interruption.unregister()
     deliver.preview.unregister()
