@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets up, tests, lints and shows Meshwright: `python dev.py setup | test | demo | lint`.
+"""Sets up, tests, lints and shows Meshwright: `python dev.py setup | test | soak | demo | lint`.
 
 Runs on the standard library of any Python 3.9 or newer; what it sets up is a Python 3.11 environment in `.venv`.
 """
@@ -43,7 +43,7 @@ SYSTEM_LIBRARIES = {
 # Several OpenMP threads spin against each other on few cores and make tiny models a hundred times slower.
 TEST_THREADS = {"OMP_NUM_THREADS": "1"}
 SYSTEMS = ("linux", "win32", "darwin")
-INSTALL_LIMIT, SUITE_LIMIT, DEMO_LIMIT = 3600, 1200, 900  # seconds
+INSTALL_LIMIT, SUITE_LIMIT, SOAK_LIMIT, DEMO_LIMIT = 3600, 1200, 1800, 900  # seconds
 MODELS = [spec.parent.name for spec in sorted(HERE.glob("backend/pipelines/*/spec.py"))]
 MODEL_TESTS = [f"tests/{name}" for name in ("parity", *MODELS)]
 # bpy cannot be unloaded, and must not be near tests that prove the backend runs without it. The models' tests take as
@@ -310,6 +310,14 @@ def lint() -> int:
     return 1 if any(codes) else 0
 
 
+def soak() -> int:
+    """Every attack of `tests/faults` in full, with its metrics; `test` runs a selection of each."""
+    setup()
+    command = [str(VENV_PYTHON), "-m", "pytest", "tests/faults", "-s", "--show-capture=no"]
+    with tempfile.TemporaryDirectory(prefix="meshwright-soak-") as user:
+        return run(command, SOAK_LIMIT, {**clean_environment(Path(user)), **TEST_THREADS, "MESHWRIGHT_SOAK": "1"})
+
+
 def demo(image: Path) -> int:
     """Build the extension, install it into headless Blender and let it turn an image into parts; see examples/."""
     setup()
@@ -337,6 +345,7 @@ def main() -> int:
     commands.add_parser("setup", help="make .venv with everything that tests and demo need")
     commands.add_parser("lint", help="style and types")
     commands.add_parser("test", help="run the tests that need no display; further words go to pytest")
+    commands.add_parser("soak", help="the attacks in full: killed processes, malformed messages, a hub that misbehaves")
     shown = commands.add_parser("demo", help="parts from an image, painted, remeshed: out/demo.png, out/demo.blend")
     shown.add_argument("--image", type=Path, default=HERE / "examples" / "chair.png")
     arguments, further = parser.parse_known_args()
@@ -349,6 +358,8 @@ def main() -> int:
         return 0
     if arguments.command == "lint":
         return lint()
+    if arguments.command == "soak":
+        return soak()
     return test(further) if arguments.command == "test" else demo(arguments.image)
 
 

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterable
 
-import bpy
 import bpy.utils.previews
 
 from .card import Card

@@ -33,7 +33,7 @@ def ends(job: Job) -> list[type]:
     return [type(event) for event in job.folder.events() if isinstance(event, TERMINAL_EVENTS)]
 
 
-@pytest.mark.parametrize("how", ["mute", "liar", "chair"])
+@pytest.mark.parametrize("how", ["mute", "liar", "contrary"])
 def test_a_finished_job_is_finished_whatever_was_said(bench: Bench, how: str) -> None:
     job = bench.run(how)
     assert (job.state, job.delivered, job.error) == (JobState.DONE, True, None)

@@ -100,6 +100,7 @@ class Forked:
     @staticmethod
     def _become(run: Callable[[], object], streams: tuple[int, int, int]) -> None:
         try:
+            signal.alarm(0)
             os.setsid()
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
@@ -131,20 +132,23 @@ def real_worker(models: Path) -> Callable[[], object]:
     return lambda: serve(Settings(models, "cpu", statistics=models / "statistics.json"))
 
 
+class Tree:
+    """What `SubprocessConnection` needs of a process tree."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self.process = Forked(run)
+
+    def end(self, force: bool) -> None:
+        """End the process and its children."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL if force else signal.SIGTERM)
+
+
 def connecting(program: Callable[[], object]) -> Callable[[object], Any]:
     """A `connect` for the supervisor whose workers run this program."""
     def connect(settings: object) -> Any:
-        made = connection.SubprocessConnection(settings)
-
-        def start() -> None:
-            made._process = process = Forked(program)
-            connection.survive_broken_pipes()
-            made._input = process.stdin
-            os.set_blocking(process.stdin.fileno(), False)
-            made._output = pipe_reading.LineReader(process.stdout)
-            made._errors = pipe_reading.LineReader(process.stderr)
-        made.start = start
-        return made
+        connection.ProcessTree = lambda *_, **__: Tree(program)
+        return connection.SubprocessConnection(settings)
     return connect
 
 

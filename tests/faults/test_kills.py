@@ -128,7 +128,7 @@ def test_cancel_answers_in_every_stage(blender: Any) -> None:
         task = tasks[number % len(tasks)]
         job = blender.submit(task, **({"steps": 200, "pause": 0.02} if task == "walk" else {}))
         blender.until(lambda job=job: blender.runs(job))
-        end = time.monotonic() + dice.uniform(0, 0.6)
+        end = time.monotonic() + dice.uniform(0, 0.6 if task == "walk" else 0.1)
         blender.until(lambda job=job, end=end: job.ended or time.monotonic() > end)
         if job.ended:
             continue
@@ -140,7 +140,7 @@ def test_cancel_answers_in_every_stage(blender: Any) -> None:
     p95 = sorted(seconds)[int(0.95 * (len(seconds) - 1))]
     report(f"{len(seconds)} cancels in {', '.join(sorted(stages))}: median {1000 * statistics.median(seconds):.0f} ms, "
            f"p95 {1000 * p95:.0f} ms, at most {1000 * max(seconds):.0f} ms")
-    assert len(seconds) > cancels // 3 and p95 < 0.5
+    assert len(seconds) > cancels // 4 and p95 < 0.5
 
 
 @pytest.mark.timeout(600)

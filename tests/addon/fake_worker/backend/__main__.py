@@ -5,8 +5,8 @@
 beating (answers pings between jobs).
 A job's `subject` says how it goes: noise (garbage on stdout), dies (SIGKILL in mid-job), endless (until cancelled),
 stubborn (takes neither cancel nor SIGTERM), flood (many events), mute (finishes and dies without a word), liar (says
-failed, and has finished), boaster (says done, and has nothing), forgetful (finishes and never says so), freezes
-(stops), closes (its output, then goes on); any other word ends well.
+failed, and has finished), contrary (says done, then failed), boaster (says done, and has nothing), forgetful (finishes
+and never says so), freezes (stops), closes (its output, then goes on); any other word ends well.
 """
 
 import json
@@ -73,6 +73,7 @@ def run(job, folder):
         say(event="failed", job=job, error={"what": "Nothing came of it.", "why": "", "advice": ""})
     elif how != "forgetful":
         say(event="done", job=job, result=result)
+    if how == "contrary":
         say(event="failed", job=job, error={"what": "Nothing came of it.", "why": "", "advice": ""})
 
 
