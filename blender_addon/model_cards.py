@@ -57,7 +57,7 @@ class ModelCard:
         if weights.memory:
             least = min(weights.memory.values())
             words.append(f"{weights.memory_gib:g} GiB of GPU memory" + (
-                f", {least:g} with the mode {weights.memory_modes[-1].title()}" if least < weights.memory_gib else ""))
+                f", {least:g} GiB in {weights.memory_modes[-1].title()} mode" if least < weights.memory_gib else ""))
         if weights.components:
             words.append(f"uses {', '.join(part.label for part in weights.components)}")
         return " · ".join(words)

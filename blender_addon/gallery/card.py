@@ -45,7 +45,12 @@ class Card:
     @property
     def words(self) -> str:
         """Task and date."""
-        return f"{self.task} · {datetime.datetime.fromtimestamp(self.started_at):%d %b %H:%M}"
+        return f"{self.task} · {self.when}"
+
+    @property
+    def when(self) -> str:
+        """Day and time."""
+        return f"{datetime.datetime.fromtimestamp(self.started_at):%d %b %H:%M}"
 
     def matches(self, search: str) -> bool:
         """Whether every word of the search is somewhere in its texts."""

@@ -52,9 +52,10 @@ def _draw_card(box: bpy.types.UILayout, card: Card, picked: bool) -> None:
     column.label(text=card.subject, icon="NONE" if card.seen or not card.deliverable else "UNPINNED")
     below = column.column(align=True)
     below.active = False
-    below.label(text=card.words)
-    if details := details_of(card):
-        below.label(text=details)
+    below.label(text=card.task)
+    below.label(text=" · ".join(filter(None, (card.when, seed_words(card)))))
+    if card.prompt:
+        below.label(text=_short(card))
     row = box.row(align=True)
     if card.deliverable:
         row.operator("meshwright.deliver_earlier", text="", icon="IMPORT").folder = card.name
@@ -77,7 +78,9 @@ def _draw_comparison(box: bpy.types.UILayout, chosen: bpy.types.PropertyGroup) -
         column = row.column(align=True)
         _draw_image(column, card, LARGE_SCALE)
         column.label(text=translated(f"{letter}: {card.subject}"))
-        column.label(text=details_of(card) or card.words)
+        column.label(text=seed_words(card) or card.when)
+        if card.prompt:
+            column.label(text=_short(card))
         button = column.operator("meshwright.show_compared", text=translated(f"Show {letter}"), icon="HIDE_OFF")
         button.folder, button.other = name, other
         column.operator("meshwright.pick_for_comparison", text="Remove", icon="X").folder = name
@@ -91,10 +94,13 @@ def _draw_image(layout: bpy.types.UILayout, card: Card, scale: float) -> None:
         layout.label(text="", icon=_ICONS[card.state])
 
 
-def details_of(card: Card) -> str:
-    """Prompt and seed in one short line."""
-    prompt = textwrap.shorten(card.prompt, _CHARACTERS, placeholder=" …")
-    return " · ".join(filter(None, (prompt, "" if card.seed is None else f"seed {card.seed}")))
+def seed_words(card: Card) -> str:
+    """The seed, "" where the result does not depend on it."""
+    return "" if card.seed is None else f"seed {card.seed}"
+
+
+def _short(card: Card) -> str:
+    return textwrap.shorten(card.prompt, _CHARACTERS, placeholder=" …")
 
 
 CLASSES = (MESHWRIGHT_PT_history,)
