@@ -276,6 +276,7 @@ def test_pages_and_filter(desk: Extension, tmp_path: Path, opened: Counter[str])
     bpy.ops.meshwright.refresh_history()
     state, chosen = desk.module("gallery.state"), bpy.context.window_manager.meshwright_history
     assert [card.subject for card in state.page()] == [f"thing {number}" for number in range(6)]
+    drawn(desk, "history")  # translates its words
     opened.clear()
     words = drawn(desk, "history")
     assert opened.total() == 0, "a draw reads nothing"
