@@ -4,6 +4,7 @@
 import bpy
 
 from .. import history
+from ..backend.contract import MeshwrightError
 from ..earlier_settings import use_settings
 from ..gallery import comparison, state
 from ..gallery.page import settings
@@ -22,7 +23,11 @@ class MESHWRIGHT_OT_use_settings(EarlierOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         def use() -> None:
-            offered = use_settings(context.scene, history.job_folder(jobs_folder(), self.folder).read_request())
+            folder = history.job_folder(jobs_folder(), self.folder)
+            if not folder.path.is_dir():
+                raise MeshwrightError("The job of this result no longer exists.", "Its folder was deleted.",
+                                      "Choose the settings in the panel.")
+            offered = use_settings(context.scene, folder.read_request())
             self.report({"INFO"}, translated(f"Settings copied to {offered.label}"))
         return attempt(self, use)
 

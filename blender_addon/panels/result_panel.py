@@ -4,7 +4,7 @@
 import bpy
 
 from ..deliver.explode import PROPERTY
-from ..deliver.provenance import COMMERCIAL_USE, LICENSE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
+from ..deliver.provenance import COMMERCIAL_USE, FOLDER, LICENSE, ORIGINAL, PIPELINE, SEED, VARIANT, WEIGHTS
 from ..results import active_result, depends_on_seed, made_by
 from .main_panel import RESULT_ORDER, SidebarPanel
 from .words import region_width, wrapped
@@ -28,6 +28,7 @@ class MESHWRIGHT_PT_result(SidebarPanel, bpy.types.Panel):
         if depends_on_seed(result):
             row.operator("meshwright.reroll", icon="FILE_REFRESH")
         row.operator("meshwright.run_again", icon="LOOP_BACK")
+        layout.operator("meshwright.use_settings", icon="PRESET").folder = str(result[FOLDER])
         if VARIANT in result:
             layout.operator("meshwright.show_next_variant", icon="ARROW_LEFTRIGHT")
         if ORIGINAL in result:

@@ -319,9 +319,16 @@ def test_settings_of_an_earlier_job(desk: Extension, tmp_path: Path) -> None:
     settings.random_seed = True
     assert bpy.ops.meshwright.use_settings(folder="job-00") == {"FINISHED"}
     assert settings.partpacker_generate_parts.steps == 17 and settings.seed == 7 and not settings.random_seed
+    bpy.ops.meshwright.deliver_earlier(folder="job-00")
+    desk.module("jobs").wait("job-00", WAIT)
+    bpy.context.view_layer.objects.active = bpy.data.objects["thing 0"]
+    assert "meshwright.use_settings" in drawn(desk, "result")
     request["pipeline"] = "removed"
     (folder.path / "request.json").write_text(json.dumps(request))
     with pytest.raises(RuntimeError, match="not available"):
+        bpy.ops.meshwright.use_settings(folder="job-00")
+    bpy.ops.meshwright.delete_earlier(folder="job-00")
+    with pytest.raises(RuntimeError, match="no longer exists"):
         bpy.ops.meshwright.use_settings(folder="job-00")
 
 
