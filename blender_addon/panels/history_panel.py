@@ -53,9 +53,9 @@ def _draw_card(box: bpy.types.UILayout, card: Card, picked: bool) -> None:
     below = column.column(align=True)
     below.active = False
     below.label(text=card.task)
-    below.label(text=" · ".join(filter(None, (card.when, seed_words(card)))))
-    if card.prompt:
-        below.label(text=_short(card))
+    below.label(text=card.when)
+    if details := details_of(card):
+        below.label(text=details)
     row = box.row(align=True)
     if card.deliverable:
         row.operator("meshwright.deliver_earlier", text="", icon="IMPORT").folder = card.name
@@ -78,9 +78,7 @@ def _draw_comparison(box: bpy.types.UILayout, chosen: bpy.types.PropertyGroup) -
         column = row.column(align=True)
         _draw_image(column, card, LARGE_SCALE)
         column.label(text=translated(f"{letter}: {card.subject}"))
-        column.label(text=seed_words(card) or card.when)
-        if card.prompt:
-            column.label(text=_short(card))
+        column.label(text=details_of(card) or card.when)
         button = column.operator("meshwright.show_compared", text=translated(f"Show {letter}"), icon="HIDE_OFF")
         button.folder, button.other = name, other
         column.operator("meshwright.pick_for_comparison", text="Remove", icon="X").folder = name
@@ -94,13 +92,10 @@ def _draw_image(layout: bpy.types.UILayout, card: Card, scale: float) -> None:
         layout.label(text="", icon=_ICONS[card.state])
 
 
-def seed_words(card: Card) -> str:
-    """The seed, "" where the result does not depend on it."""
-    return "" if card.seed is None else f"seed {card.seed}"
-
-
-def _short(card: Card) -> str:
-    return textwrap.shorten(card.prompt, _CHARACTERS, placeholder=" …")
+def details_of(card: Card) -> str:
+    """Seed and prompt in one short line; "" where there is neither."""
+    prompt = textwrap.shorten(card.prompt, _CHARACTERS, placeholder=" …")
+    return " · ".join(filter(None, ("" if card.seed is None else translated(f"seed {card.seed}"), prompt)))
 
 
 CLASSES = (MESHWRIGHT_PT_history,)
