@@ -72,15 +72,15 @@ class ModelCard:
 
 _cards: tuple[ModelCard, ...] = ()
 _looked_at = float("-inf")
-_looked_in = Path()
+_looked_for: tuple[Path, tuple[str, ...]] = (Path(), ())
 
 
 def cards() -> tuple[ModelCard, ...]:
     """All sets of weights, shared models last."""
-    global _cards, _looked_at, _looked_in
-    folder = models_folder()
-    if time.monotonic() - _looked_at > SECONDS_BETWEEN or folder != _looked_in:
-        _cards, _looked_at, _looked_in = tuple(_look(folder)), time.monotonic(), folder
+    global _cards, _looked_at, _looked_for
+    wanted = (models_folder(), tuple(registry.specs()))
+    if time.monotonic() - _looked_at > SECONDS_BETWEEN or wanted != _looked_for:
+        _cards, _looked_at, _looked_for = tuple(_look(wanted[0])), time.monotonic(), wanted
     return _cards
 
 

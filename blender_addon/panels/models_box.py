@@ -4,7 +4,6 @@
 import bpy
 
 from .. import model_cards
-from ..backend.pipelines import registry
 from ..model_cards import ModelCard
 from ..translations import translated
 from .words import duration, wrapped
@@ -20,11 +19,11 @@ def draw_models(layout: bpy.types.UILayout) -> None:
     row.label(text="Models", icon="ASSET_MANAGER")
     row.label(text=model_cards.disk_words())
     cards = model_cards.cards()
-    for spec in dict.fromkeys(card.spec.name for card in cards):
-        own = [card for card in cards if card.spec.name == spec]
-        header, body = box.panel(f"meshwright_models_{spec}", default_closed=True)
+    for name, label in {card.spec.name: card.spec.label for card in cards}.items():
+        own = [card for card in cards if card.spec.name == name]
+        header, body = box.panel(f"meshwright_models_{name}", default_closed=True)
         ready = sum(card.presence in ("included", "complete") for card in own)
-        header.label(text=translated(f"{registry.spec(spec).label}: {ready} of {len(own)} ready"))
+        header.label(text=translated(f"{label}: {ready} of {len(own)} ready"))
         for card in own if body is not None else ():
             _draw_card(body.box(), card)
 
