@@ -74,7 +74,8 @@ def write_painted(path: Path, nodes: Sequence[PaintedNode], maps: Sequence[Maps]
     keeps the material of its file. Returns what of the file could not be kept, as sentences. Raises OSError.
     """
     if isinstance(nodes[0].node.place, GltfPlace):
-        wanted = [_repaint(painted, images) for painted, images in zip(nodes, maps, strict=True) if images]
+        wanted = [_repaint(painted, images) for painted, images in zip(nodes, maps, strict=True)
+                  if images or painted.node.place.instance is not None]
         content, remarks = repainted(nodes[0].node.place.document, wanted)
     else:
         content, remarks = _new_file(nodes, maps)

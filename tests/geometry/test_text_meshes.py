@@ -114,6 +114,13 @@ def test_triangle_strips_of_ply(tmp_path):
     assert area(tmp_path / "a.ply") == pytest.approx(1)
 
 
+def test_damaged_normals_cost_no_mesh(tmp_path):
+    text = CUBE.replace("f 4 3 2 1", "vn 0 1.#QNAN 0\nf 4//1 3//1 2//1 1//1")
+    (tmp_path / "a.obj").write_text(text)
+    found = read_file(tmp_path / "a.obj")
+    assert len(found.nodes[0].faces) == 12 and "A normal of it was not read" in found.remarks[0]
+
+
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("a.obj", b"\x7fELF\0\0\0", "holds binary data"), ("a.obj", b"v 0 0\nf 1 1 1\n", "vertex 1 is '0 0'"),
     ("a.obj", CUBE.encode() + b"f 1 two 3\n", "'two' is no corner"),

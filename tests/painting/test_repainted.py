@@ -110,6 +110,17 @@ def test_instances_are_painted_one_by_one(tmp_path, maps):
     assert np.allclose([node.bounds() for node in before], [node.bounds() for node in after])
 
 
+def test_an_instance_that_is_not_painted_stays(tmp_path, maps):
+    builder = GltfBuilder()
+    places = {"TRANSLATION": builder.accessor(np.array([[0, 0, 0], [3, 0, 0]], "f4"))}
+    builder.node(mesh=builder.mesh(cube_primitive(builder)), name="tree",
+                 extensions={"EXT_mesh_gpu_instancing": {"attributes": places}})
+    nodes = read_painted(builder.write_glb(tmp_path / "a.glb"), "keep", False, pytest.fail).nodes
+    write_painted(tmp_path / "out.glb", nodes, [maps, {}])
+    after = read_file(tmp_path / "out.glb").nodes
+    assert [len(node.surfaces) for node in after] == [1, 0]
+
+
 def test_a_cut_out_of_the_old_texture_is_named(tmp_path, maps):
     builder = GltfBuilder()
     builder.scene["images"] = [{"bufferView": builder.view(png((255, 0, 0, 0))), "mimeType": "image/png"}]

@@ -34,7 +34,7 @@ from backend.contract import (
 from backend.pipelines import registry
 from backend.pipelines.common.starter_license import STARTER_LICENSE
 from backend.worker.adapter import Adapter, find_adapter
-from tests.pipelines.new_process import hashes_of, in_new_process
+from tests.pipelines.new_process import Asked, hashes_of
 from tests.pipelines.results import assert_alike, assert_same, check_result
 from tests.pipelines.spec_texts import check_texts
 from tests.pipelines.trials import (
@@ -59,14 +59,18 @@ FULL = Resources()
 class Bench:
     """Where one pipeline's trials run: it keeps weights, models and the first run of each trial for all tests."""
 
-    def __init__(self, contract: "PipelineContract", path: Path, folders: Mapping[str, Path] | None = None) -> None:
+    def __init__(self, contract: "PipelineContract", path: Path) -> None:
         self._contract, self._path = contract, path
         self._numbers = itertools.count(1)
-        self._folders: dict[str, Path] = dict(folders or {})
+        self._folders: dict[str, Path] = {}
         self._models: dict[str, Any] = {}
         self._runs: dict[str, Run] = {}
         known = registry.spec(contract.pipeline)
         self.spec: PipelineSpec = replace(known, weights=(TINY_WEIGHTS, *known.weights))
+
+    def use_folders(self, folders: Mapping[str, Path]) -> None:
+        """Use weights that were written by another process."""
+        self._folders.update(folders)
 
     def folder(self, weights: str) -> Path:
         """The folder of a set of weights, which is written once."""
@@ -132,8 +136,6 @@ class PipelineContract:
 
     pipeline: ClassVar[str]
     trials: ClassVar[Sequence[Trial]]
-    foreign_folder: ClassVar[Path | None] = None
-    """Where the pipeline is, if it is none of the product's."""
 
     def write_weights(self, folder: Path, weights: str) -> None:
         """Write small weights of that name to the empty folder, as a set in the extension has them."""
@@ -194,11 +196,18 @@ class PipelineContract:
         else:
             assert_same(first, other)
 
-    def test_a_new_process_gives_the_same_bytes(self, bench: Bench) -> None:
-        expected = {str(trial): hashes_of(bench.clean(trial).files) for trial in self.trials}
+    def test_a_new_process_gives_the_same_bytes(self, bench: Bench, request: pytest.FixtureRequest) -> None:
+        """In the new process this test runs the trials, and writes what the first one compares."""
+        asked = Asked.here()
+        if asked is not None:
+            bench.use_folders(asked.folders)
+        hashes = {str(trial): hashes_of(bench.clean(trial).files) for trial in self.trials}
+        if asked is not None:
+            asked.answer(hashes)
+            return
         used = {trial.weights for trial in self.trials if bench.task(trial).needs_weights}
-        folders = {name: bench.folder(name) for name in sorted(used)}
-        assert in_new_process(type(self).__module__, bench.new_path(), folders) == expected
+        asked = Asked(bench.new_path(), {name: bench.folder(name) for name in sorted(used)})
+        assert asked.run(request.node.nodeid) == hashes
 
     def test_a_cancel_in_each_stage_is_answered_and_the_model_kept(self, bench: Bench, trial: Trial) -> None:
         first = bench.clean(trial)

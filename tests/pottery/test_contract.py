@@ -19,16 +19,15 @@ BARE = MeshData(painted_box().vertices, painted_box().faces)
 
 
 @pytest.fixture(scope="class", autouse=True)
-def known_pipeline() -> Iterator[None]:
+def foreign_folder() -> Iterator[None]:
     registry.use_folder(FOREIGN)
     yield
     registry.use_folder(None)
 
 
-@pytest.mark.usefixtures("known_pipeline")
+@pytest.mark.usefixtures("foreign_folder")
 class TestContract(PipelineContract):
     pipeline = "pottery"
-    foreign_folder = FOREIGN
     trials = (
         Trial("throw", {"front": GRAY}, weights="plain", note="image"),
         Trial("throw", {}, {"prompt": "blue"}, weights="plain", note="prompt"),

@@ -19,6 +19,7 @@ from .surfaces import Surface
 from .unreadable import Unreadable
 
 _NAMES = (b"o", b"usemtl", b"mtllib")
+_ONLY_POLYGONS = "Its free-form curves and surfaces are not read: only polygons are."
 _CURVED = (b"curv", b"curv2", b"surf", b"cstype")
 
 
@@ -47,14 +48,13 @@ def read_obj(path: Path, materials: bool) -> MeshFile:
     text = _parsed(path.read_bytes())
     table = _numbers(text.rows[b"v"], "vertex", 3)
     vertices, colors = table[:, :3], _colors(table)
-    uvs, normals = _numbers(text.rows[b"vt"], "texture vertex", 1)[:, :2], _numbers(text.rows[b"vn"], "normal", 3)
+    remarks = [_ONLY_POLYGONS] if text.skipped & set(_CURVED) else []
+    uvs = _optional(text, b"vt", "texture vertex", 1, remarks)[:, :2]
+    normals = _optional(text, b"vn", "normal", 3, remarks)
     uvs = np.column_stack([uvs, np.zeros((len(uvs), 2 - uvs.shape[1]))])
     known = read_materials(path, text.libraries) if materials else {}
     nodes = [_node(item, vertices, colors, uvs, normals, known) for item in text.objects if item.sizes]
-    remarks: tuple[str, ...] = ()
-    if text.skipped & set(_CURVED):
-        remarks = ("Its free-form curves and surfaces are not read: only polygons are.",)
-    return MeshFile(tuple(node for node in nodes if len(node.faces)), remarks)
+    return MeshFile(tuple(node for node in nodes if len(node.faces)), tuple(remarks))
 
 
 def _parsed(content: bytes) -> _Text:
@@ -119,6 +119,15 @@ def _index(word: bytes, rows: Sequence[bytes], corner: bytes) -> int:
     if found < 0:
         raise Unreadable(f"A face has the index {index} after {len(rows)} vertices.")
     return found
+
+
+def _optional(text: _Text, word: bytes, what: str, least: int, remarks: list[str]) -> NDArray[np.float64]:
+    """The rows as numbers; none, with a remark, where they are damaged: the shape does not depend on them."""
+    try:
+        return _numbers(text.rows[word], what, least)
+    except Unreadable as error:
+        remarks.append(f"A {what} of it was not read: {error.why}")
+        return np.zeros((0, least))
 
 
 def _numbers(rows: list[bytes], what: str, least: int) -> NDArray[np.float64]:

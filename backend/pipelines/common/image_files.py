@@ -72,6 +72,9 @@ def _upright_rgba(path: Path, image: Image.Image) -> RgbaArray:
     upright = ImageOps.exif_transpose(image)
     if upright.mode == "F":
         return _fitting(_encoded(path, np.asarray(upright)[..., None]))
+    if upright.mode == "LAB":
+        upright = ImageCms.profileToProfile(upright, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"),
+                                            outputMode="RGB") or upright
     if upright.mode.startswith("I"):
         signed = 2 in getattr(image, "tag_v2", {}).get(TiffImagePlugin.SAMPLEFORMAT, (1,))
         upright = _eight_bit(upright, signed)

@@ -96,6 +96,13 @@ def test_light_and_deep_images_look_as_they_are(tmp_path, suffix, values):
     assert np.abs(read_image(path)[..., :3] / 255 - GRAY).max() < 0.012
 
 
+def test_lab_is_shown_as_srgb(tmp_path):
+    lab = ImageCms.profileToProfile(Image.new("RGB", (20, 20), (200, 30, 40)), ImageCms.createProfile("sRGB"),
+                                    ImageCms.createProfile("LAB"), outputMode="LAB")
+    lab.save(tmp_path / "a.tiff")
+    assert np.abs(read_image(tmp_path / "a.tiff")[0, 0].astype(int) - (200, 30, 40, 255)).max() <= 3
+
+
 def test_integers_of_32_bit(tmp_path):
     values = (GRAY[..., 0] * (2**31 - 1)).astype(np.int32)
     Image.fromarray(values, "I").save(tmp_path / "a.tiff")

@@ -44,7 +44,7 @@ class Document:
         content = path.read_bytes()
         text, binary = _chunks(content) if content[:4] == b"glTF" else (content, None)
         try:
-            scene = json.loads(text.decode("utf-8-sig"))
+            scene = json.loads(text.rstrip(b"\0").decode("utf-8-sig"))  # some programs pad it with zeros
         except (ValueError, RecursionError) as error:  # one nested thousands deep cannot be read
             raise Unreadable(f"It is no glTF file: its JSON is damaged ({error}).") from error
         if not isinstance(scene, dict) or "asset" not in scene:
@@ -98,8 +98,8 @@ class Document:
         if "://" in uri:
             raise Unreadable(f"It refers to {uri}, which is not on this computer.",
                              "Download it next to the file, or save the file as GLB.")
-        # By the standard it is percent-encoded; some programs write the plain name.
-        for name in (unquote(uri), uri):
+        # By the standard it is percent-encoded; some programs write the plain name, or that of a Windows path.
+        for name in (unquote(uri), uri, unquote(uri).replace("\\", "/")):
             if "\0" not in name and (self.path.parent / name).is_file():
                 return (self.path.parent / name).read_bytes()
         raise Unreadable(f"It refers to {unquote(uri)}, which is not next to it.",

@@ -14,7 +14,7 @@ Reference = tuple[Any, Any]
 _LISTS = ("meshes", "materials", "textures", "images", "accessors", "bufferViews")
 _VARIANTS = "KHR_materials_variants"
 _WITHOUT_REFERENCES = ("KHR_materials_", "EXT_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_punctual",
-                       "KHR_mesh_quantization", "KHR_xmp", "KHR_node_", "KHR_animation_pointer", DRACO, INSTANCING)
+                       "KHR_mesh_quantization", "KHR_xmp", "KHR_node_", DRACO, INSTANCING)
 """Extensions, by the start of their names, of which `_references` knows every index."""
 
 

@@ -35,7 +35,8 @@ class Repaint:
         place: of the mesh in its file.
         name: of its material.
         uvs: a new layout, float32 [F, 3, 2], v up, in the file's order of faces; None where the file's own is used.
-        images: PNG files' content by role: base_color, surface (roughness in green, metallic in blue), normal.
+        images: PNG files' content by role: base_color, surface (roughness in green, metallic in blue), normal. None for
+            an instance that stays as it is next to others that are painted.
         factors: metallicFactor and roughnessFactor to go with a surface.
     """
 
@@ -51,7 +52,7 @@ def repainted(document: Document, wanted: Sequence[Repaint]) -> tuple[bytes, tup
     draft = Draft(document)
     for paint in wanted:
         node = draft.entries("nodes")[paint.place.node]
-        mesh = _painted_mesh(draft, document, paint)
+        mesh = _painted_mesh(draft, document, paint) if paint.images else node["mesh"]
         if paint.place.instance is None:
             node["mesh"] = mesh
         else:
