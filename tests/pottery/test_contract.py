@@ -28,6 +28,7 @@ def known_pipeline() -> Iterator[None]:
 @pytest.mark.usefixtures("known_pipeline")
 class TestContract(PipelineContract):
     pipeline = "pottery"
+    networks = False
     foreign_folder = FOREIGN
     trials = (
         Trial("throw", {"front": GRAY}, weights="plain", note="image"),
