@@ -42,6 +42,7 @@ SYSTEM_LIBRARIES = {
 }
 # Several OpenMP threads spin against each other on few cores and make tiny models a hundred times slower.
 TEST_THREADS = {"OMP_NUM_THREADS": "1"}
+WARN_OF_ENCODINGS = ("-X", "warn_default_encoding")  # an error where our own code forgets one: see pyproject.toml
 SYSTEMS = ("linux", "win32", "darwin")
 INSTALL_LIMIT, SUITE_LIMIT, SOAK_LIMIT, DEMO_LIMIT = 3600, 1200, 1800, 900  # seconds
 MODELS = [spec.parent.name for spec in sorted(HERE.glob("backend/pipelines/*/spec.py"))]
@@ -284,7 +285,7 @@ def test(arguments: list[str]) -> int:
         for title, words in suite_commands(arguments).items():
             user = Path(name, title)
             user.mkdir()
-            suites.append(Suite(title, [str(VENV_PYTHON), "-m", "pytest", *words],
+            suites.append(Suite(title, [str(VENV_PYTHON), *WARN_OF_ENCODINGS, "-m", "pytest", *words],
                                 {**clean_environment(user), **TEST_THREADS}, logs))
         outcomes = [run_alone(suites[0])] if len(suites) == 1 else run_together(suites)
     for outcome in outcomes:

@@ -28,9 +28,9 @@ if sys.platform == "win32":
     """JobObjectExtendedLimitInformation."""
 
     class _BasicLimits(ctypes.Structure):
-        _fields_ = [("process_time", ctypes.c_int64), ("job_time", ctypes.c_int64), ("flags", wintypes.DWORD),
-                    ("smallest", ctypes.c_size_t), ("largest", ctypes.c_size_t), ("processes", wintypes.DWORD),
-                    ("affinity", ctypes.c_size_t), ("priority", wintypes.DWORD), ("scheduling", wintypes.DWORD)]
+        _fields_ = [("process_time", ctypes.c_int64), ("job_time", ctypes.c_int64), ("flags", ctypes.c_uint32),
+                    ("smallest", ctypes.c_size_t), ("largest", ctypes.c_size_t), ("processes", ctypes.c_uint32),
+                    ("affinity", ctypes.c_size_t), ("priority", ctypes.c_uint32), ("scheduling", ctypes.c_uint32)]
 
     class _ExtendedLimits(ctypes.Structure):
         _fields_ = [("basic", _BasicLimits), ("io", ctypes.c_uint64 * 6), ("process_memory", ctypes.c_size_t),

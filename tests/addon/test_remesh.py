@@ -16,6 +16,7 @@ from blender_addon.capture import capture_mesh, target_of
 from blender_addon.connection import WorkerSettings
 from blender_addon.deliver import preview
 from blender_addon.delivery_note import DeliveryNote, Transfer, reference
+from blender_addon.materials import variants
 
 from .conftest import WORKER_PYTHON
 from .jobs_at_work import HERE, until
@@ -34,11 +35,20 @@ def queue() -> Iterator[None]:
     def worker() -> WorkerSettings:
         return WorkerSettings(WORKER_PYTHON, HERE / "silksong_worker", Path("models"), "cpu")
 
+    alone = not hasattr(bpy.types.Object, variants.VARIANTS)  # else an installed extension has registered them
+    if alone:
+        for cls in variants.CLASSES:
+            bpy.utils.register_class(cls)
+        variants.register()
     jobs.register(deliver.deliver, deliver.blocked, worker, show=preview.show)
     preview.register()
     yield
     preview.unregister()
     jobs.unregister()
+    if alone:
+        variants.unregister()
+        for cls in reversed(variants.CLASSES):
+            bpy.utils.unregister_class(cls)
 
 
 @pytest.fixture

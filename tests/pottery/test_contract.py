@@ -28,6 +28,7 @@ def foreign_folder() -> Iterator[None]:
 @pytest.mark.usefixtures("foreign_folder")
 class TestContract(PipelineContract):
     pipeline = "pottery"
+    networks = False
     trials = (
         Trial("throw", {"front": GRAY}, weights="plain", note="image"),
         Trial("throw", {}, {"prompt": "blue"}, weights="plain", note="prompt"),
