@@ -30,7 +30,7 @@ def japanese(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def texts(extension: Extension) -> set[str]:
     """All of them, of registered classes and of the source."""
     classes = (*extension.module("registration").CLASSES, *extension.module("task_classes").registered())
-    sources = sorted((REPOSITORY / "blender_addon").rglob("*.py"))
+    sources = [*sorted((REPOSITORY / "blender_addon").rglob("*.py")), REPOSITORY / "backend/contract/task_spec.py"]
     return worth_translating([*(text for cls in classes for text in of_class(cls)),
                               *(text for path in sources for text in of_source(path)),
                               *(text for spec in registry.specs().values() for text in of_spec(spec))])
@@ -67,7 +67,7 @@ def test_gaps_are_filled_sentence_by_sentence(japanese: None) -> None:
     assert translated("my chair.png cannot be opened.") == "my chair.png を開けません。"
     assert translated("Nothing is selected to fit the result into. Choose another image.") == (
         "結果を合わせる対象が選択されていません。別の画像を選んでください。")
-    assert translated("Wood. Choose another image.") == "Wood.別の画像を選んでください。"
+    assert translated("Wood. Choose another image.") == "Wood. 別の画像を選んでください。"
     assert translated("a cup of tea") == "a cup of tea", "what an artist may write is no template"
     assert translated("my cup · Texture · 25%") == "my cup · テクスチャ · 25%"
     assert translated("3 jobs left from an earlier session.") == "以前のセッションのジョブが 3 件残っています。"
