@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an artist sees who works in Japanese: the tab, its menu, and a texture that one button makes visible."""
+"""What an artist sees who works in Japanese or Chinese: the tab, its menu, and a texture that one button shows."""
 
+import importlib
 from collections.abc import Generator, Mapping
 from typing import Any
 
 import bpy
 
+EXTENSION = "bl_ext.user_default.meshwright"
 LANGUAGES = {"1-japanese": "ja_JP", "2-chinese": "zh_HANS"}
 
 
@@ -31,3 +33,5 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     window.say("shading", [shading.type, shading.color_type])
     yield 1.5
     window.photograph("3-menu")
+    shortcuts = importlib.import_module(f"{EXTENSION}.shortcuts")
+    window.say("shortcuts", len(list(shortcuts.entries())))

@@ -27,6 +27,10 @@ def test_blender_takes_the_translations(outcome: Outcome) -> None:
     assert outcome.photos["1-japanese"].read_bytes() != outcome.photos["2-chinese"].read_bytes()
 
 
+def test_every_task_has_a_row_for_its_shortcut(outcome: Outcome) -> None:
+    assert outcome.said["shortcuts"] >= 10
+
+
 def test_one_button_shows_textures_and_then_is_not_needed(outcome: Outcome) -> None:
     assert outcome.said["shown"] == ["FINISHED"] and outcome.said["shown again"] is False
     assert outcome.said["shading"] == ["SOLID", "TEXTURE"]
