@@ -26,8 +26,9 @@ _COUNTED = re.compile(r"(.+) (\d+/\d+)")
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 
 
+@functools.cache
 def files() -> dict[str, Path]:
-    """The file of each language, by Blender's name of it: "ja_JP", "zh_HANS"."""
+    """The file of each language, by Blender's name of it: "ja_JP", "zh_HANS". Read once."""
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.json"))}
 
 
