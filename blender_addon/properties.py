@@ -78,6 +78,11 @@ def chosen_task(scene: bpy.types.Scene) -> OfferedTask:
     return next((item for item in offered() if item.key == key), offered()[0])
 
 
+def choose_task(scene: bpy.types.Scene, task: OfferedTask) -> None:
+    """Have the tab show this task."""
+    setattr(settings_of(scene), TASK, task.key)
+
+
 def group_of(scene: bpy.types.Scene, offered: OfferedTask) -> bpy.types.PropertyGroup:
     """The scene's settings of one task."""
     return getattr(settings_of(scene), offered.key)

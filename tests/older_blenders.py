@@ -28,6 +28,7 @@ SELECTION = (
     "test_capture.py", "test_deliver.py", "test_replacement.py",
     "test_api_names.py", "test_older_files.py",  # where versions differ
     "test_operators.py", "test_remesh.py", "test_texture_run.py",  # jobs through the real worker
+    "test_image_sources.py", "test_textures_seen.py", "test_menus.py", "test_translations.py",
 )
 LIBRARIES = ("pytest", "pytest-timeout", "pillow", "psutil", "filelock")
 

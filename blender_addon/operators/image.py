@@ -2,6 +2,7 @@
 """Where the image comes from: a dropped file, the clipboard, the Render Result, the camera's view, the viewport, an
 example."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bpy
@@ -11,8 +12,8 @@ from ..capture import view_of_objects
 from ..capture.clipboard import paste_image
 from ..capture.rendered import has_render
 from ..capture.viewport import viewport_image
-from ..offered_tasks import offered
-from ..properties import image_slots, set_image
+from ..offered_tasks import OfferedTask, offered
+from ..properties import choose_task, chosen_task, image_path, image_slots, set_image
 from .attempt import attempt
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "chair.png"
@@ -42,6 +43,22 @@ def use_render_result(context: bpy.types.Context, slot: str) -> None:
     set_image(context.scene, slot, next(item for item in bpy.data.images if item.type == "RENDER_RESULT"))
 
 
+def central_slot(task: OfferedTask) -> str:
+    """The path of the first image that the task needs, or needs unless it has something else; "" where it has none."""
+    images = [wanted for wanted in task.task.inputs if wanted.kind == "image"]
+    wanted = next((wanted for wanted in images if wanted.required
+                   or any(wanted.name in names for names in task.task.needs_one_of)), None)
+    return image_path(task, wanted) if wanted else ""
+
+
+def _task_menu(tasks: Sequence[OfferedTask], path: str) -> Callable[[bpy.types.Menu, bpy.types.Context], None]:
+    def draw(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
+        for item in tasks:
+            button = menu.layout.operator("meshwright.drop_image", text=item.label)
+            button.filepath, button.task = path, item.key
+    return draw
+
+
 class ImageOperator(bpy.types.Operator):
     """An operator that chooses the image of a slot, which is named by its path; "" stands for the first one."""
 
@@ -68,8 +85,24 @@ class MESHWRIGHT_OT_drop_image(ImageOperator):
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    task: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """The image is for the task that the tab shows, if that takes one; else ask, where several tasks do."""
+        if not self.task and not self.slot:
+            fitting = [item for item in offered() if central_slot(item)]
+            shown = chosen_task(context.scene)
+            if shown not in fitting and len(fitting) > 1:
+                context.window_manager.popup_menu(_task_menu(fitting, self.filepath), title="Use in Meshwright")
+                return {"CANCELLED"}
+            self.task = (shown if shown in fitting else fitting[0]).key
+        return self.execute(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        task = next((item for item in offered() if item.key == self.task), None)
+        if task is not None:
+            choose_task(context.scene, task)
+            self.slot = central_slot(task)
         return attempt(self, lambda: use_image_file(context, Path(bpy.path.abspath(self.filepath)), self.chosen_slot))
 
 

@@ -13,6 +13,7 @@ def draw_shortcuts(layout: bpy.types.UILayout) -> None:
     header.label(text="Shortcuts")
     if body is None:
         return
+    column = body.column()
     configuration = bpy.context.window_manager.keyconfigs.user
     for keymap, item in entries():
-        rna_keymap_ui.draw_kmi([], configuration, keymap, item, body, 0)
+        rna_keymap_ui.draw_kmi([], configuration, keymap, item, column, 0)

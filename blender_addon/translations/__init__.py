@@ -20,13 +20,15 @@ FEWEST_LETTERS = 10
 """Of a text with {}, next to that: in a shorter one, which could be part of what an artist wrote, {} is a number."""
 PERIOD = "。"
 _GAP, _BETWEEN = "{}", " · "
+_SPACE = re.compile(f"(?<={PERIOD}) ")
 _PARENTHESES = re.compile(r" \((.+)\)", re.DOTALL)
 _COUNTED = re.compile(r"(.+) (\d+/\d+)")
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 
 
+@functools.cache
 def files() -> dict[str, Path]:
-    """The file of each language, by Blender's name of it: "ja_JP", "zh_HANS"."""
+    """The file of each language, by Blender's name of it: "ja_JP", "zh_HANS". Read once."""
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.json"))}
 
 
@@ -74,7 +76,7 @@ def _translated(text: str, language: str) -> str:
         return f"{_translated(counted[1], language)} {counted[2]}"
     parts = _SENTENCE.split(text)
     words = list(_pieces(parts, language))
-    return text if words == parts else "".join(words)
+    return text if words == parts else _SPACE.sub("", " ".join(words))
 
 
 def _pieces(parts: list[str], language: str) -> Iterator[str]:

@@ -4,6 +4,7 @@
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -14,7 +15,7 @@ from blender_addon.capture import clipboard
 from blender_addon.capture.cut_out import object_mask
 
 from .conftest import Extension
-from .test_panels import drawn
+from .test_panels import Layout, drawn
 
 PHOTO = (96, 64)
 
@@ -51,6 +52,31 @@ def test_a_render_is_offered_only_when_there_is_one(extension: Extension, scene:
     assert bpy.ops.meshwright.use_render_result() == {"FINISHED"}
     bpy.ops.wm.read_homefile(use_empty=True)
     assert not extension.module("capture.rendered")._rendered
+
+
+def test_a_drop_asks_only_where_several_tasks_fit(extension: Extension, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    operator, asked = extension.module("operators.image").MESHWRIGHT_OT_drop_image, []
+    tasks = {item.key: item for item in extension.module("offered_tasks").offered()}
+    central = {key for key, item in tasks.items() if extension.module("operators.image").central_slot(item)}
+    assert "partpacker_generate_parts" in central and "silksong_remesh" not in central
+
+    def dropped_on(task: str) -> SimpleNamespace:
+        scene.meshwright.task, asked[:] = task, []
+        drop = SimpleNamespace(filepath=str(photo(tmp_path)), task="", slot="", execute=lambda _: {"FINISHED"})
+        context = SimpleNamespace(scene=scene, window_manager=SimpleNamespace(
+            popup_menu=lambda draw, title: asked.append(draw)))
+        operator.invoke(drop, context, None)
+        return drop
+
+    assert dropped_on("partpacker_generate_parts").task == "partpacker_generate_parts" and not asked
+    assert dropped_on("silksong_remesh").task == "" and len(asked) == 1
+    words: list[str] = []
+    asked[0](SimpleNamespace(layout=Layout(words)), bpy.context)
+    assert {tasks[key].label for key in central} <= set(words)
+    drop = {"filepath": str(photo(tmp_path)), "task": "hunyuan3d_shape_generate_shape"}
+    assert bpy.ops.meshwright.drop_image(**drop) == {"FINISHED"}
+    assert scene.meshwright.task == "hunyuan3d_shape_generate_shape"
+    assert scene.meshwright.images.image.name == "disc.png"
 
 
 @pytest.mark.parametrize(("platform", "environment", "words"), [

@@ -12,7 +12,7 @@ import bpy
 from backend.contract import PipelineSpec
 
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_IDENTIFIER = re.compile(r"[a-z0-9_]+|[A-Z]{4,}(_[A-Z]+)*")
+_IDENTIFIER = re.compile(r"[a-z0-9_]+|[A-Z][A-Z0-9]{3,}(_[A-Z0-9]+)*")
 _FIRST_ARGUMENT = {"poll_message_set", "translated"}
 _SECOND_ARGUMENT = {"wrapped", "report"}
 _ALL_ARGUMENTS = {"BadInput", "MeshwrightError", "ErrorReport"}
@@ -42,6 +42,8 @@ def of_source(path: Path) -> Iterator[str]:
                 yield from _literals(argument)
         elif isinstance(node, ast.Assign) and any(map(_is_words, node.targets)):
             yield from _literals(node.value)
+        elif isinstance(node, ast.For) and path.parent.name == "panels":  # rows of buttons, say
+            yield from _literals(node.iter)
         elif isinstance(node, ast.FunctionDef) and node.name.endswith("words"):
             yield from (text for line in ast.walk(node) if isinstance(line, ast.Return) and line.value
                         for text in _literals(line.value))

@@ -41,6 +41,12 @@ def drive(window: Any, task: Mapping[str, Any]) -> Generator[float, None, None]:
     window.photograph("4-refined")
     with window.pointed():
         bpy.ops.ed.undo()
+    with window.pointed():
+        window.say("views", list(bpy.ops.meshwright.show_views()))
+    yield 2.0
+    window.photograph("5-views-large")
+    window.say("editors", [area.spaces.active.image.name for opened in bpy.context.window_manager.windows
+                           for area in opened.screen.areas if area.ui_type == "IMAGE_EDITOR"])
     window.say("looks undone", [look.name for look in bpy.data.objects["monkey"].meshwright_material_variants])
 
 
