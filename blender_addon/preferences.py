@@ -184,6 +184,16 @@ def numpy_version() -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def download_complaint() -> str:
+    """Why nothing can be downloaded, in words, or ""."""
+    if reason := backend_complaint():
+        return reason
+    if bpy.app.online_access:
+        return ""
+    return ("Blender was started offline" if bpy.app.online_access_override
+            else "Turn on Allow Online Access in Preferences › System first")
+
+
 def worker_settings() -> WorkerSettings | None:
     """The worker that the preferences of this moment ask for; None while no backend is set up."""
     chosen = own()

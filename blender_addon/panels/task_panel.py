@@ -7,7 +7,7 @@ from .. import gpu_memory, jobs
 from ..backend.contract import WeightSet
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import PRESET, WEIGHTS, chosen_weights
-from ..preferences import backend_complaint
+from ..preferences import backend_complaint, download_complaint
 from ..properties import group_of, settings_of
 from ..task_inputs import complaint, selected_meshes
 from ..translations import translated
@@ -63,11 +63,16 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     _draw_memory(column, context, chosen)
     downloads = [weights for weights in offered.weights
                  if not weights.bundled and (weights.files or weights.components)]
-    # One button: for what is chosen above, next to the demo model for the first of the others.
-    for weights in downloads[:1] if chosen.bundled else [weights for weights in downloads if weights == chosen]:
+    # One button: for what is chosen above, next to the demo model for the first of the others where that can be had.
+    reason = download_complaint()
+    if chosen.bundled:
+        downloads = [] if reason else downloads[:1]
+    for weights in [weights for weights in downloads if chosen.bundled or weights == chosen]:
         button = column.operator("meshwright.download_weights", icon="IMPORT",
                                  text=translated(f"Download {weights.label} ({weights.gigabytes:g} GB)…"))
         button.pipeline, button.weights = offered.spec.name, weights.name
+        if reason and not backend_complaint():  # that one stands under the task's button
+            wrapped(column, reason, region_width(context), "INFO", WORDS_LINES)
 
 
 def _draw_memory(column: bpy.types.UILayout, context: bpy.types.Context, weights: WeightSet) -> None:
