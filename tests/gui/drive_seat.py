@@ -11,7 +11,7 @@ import bpy
 
 EXTENSION = "bl_ext.user_default.meshwright"
 REDRAWS = 20
-NARROWER = 110
+NARROWER = 120
 """Pixels by which the sidebar is made narrower: a little more, and Blender hides it."""
 Steps = Generator[float, None, None]
 
@@ -54,7 +54,7 @@ def _wait_until_it_runs(window: Any, seconds: float) -> Steps:
 def _make_narrow(window: Any) -> Steps:
     height = bpy.context.window_manager.windows[0].height
     width = window.sidebar.width
-    for offset in (0, -3, 3):  # where exactly the edge can be taken depends on the version
+    for offset in (6, 8, 4, 0):  # where exactly the edge can be taken depends on the version
         edge, middle = window.sidebar.x + offset, height - window.sidebar.y - window.sidebar.height // 2
         yield from window.drag((edge, middle), (edge + NARROWER, middle))
         window.viewport.tag_redraw()
