@@ -5,6 +5,7 @@ import bpy
 
 from .. import gpu_memory, jobs
 from ..backend.contract import WeightSet
+from ..expected_times import preset_seconds
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import PRESET, WEIGHTS, chosen_weights
 from ..preferences import backend_complaint, download_complaint
@@ -15,7 +16,7 @@ from .advanced import draw_advanced, is_central_prompt
 from .delivery_settings import draw_scope
 from .input_slots import draw_further_images, draw_image_slots, draw_prompt
 from .room import Room
-from .words import region_width, wrapped
+from .words import duration, region_width, wrapped
 
 MOST_BUTTONS = 3
 """More presets than this are chosen in a list: their names would not fit next to each other."""
@@ -52,7 +53,9 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     """The presets, and the model in one line with what is to be known of it."""
     group = group_of(context.scene, offered)
     if offered.task.presets:
-        layout.row().prop(group, PRESET, expand=len(offered.task.presets) <= MOST_BUTTONS)
+        column = layout.column(align=True)
+        column.row().prop(group, PRESET, expand=len(offered.task.presets) <= MOST_BUTTONS)
+        _draw_times(column, offered, chosen_weights(group, offered), getattr(group, PRESET))
     if not offered.weights:
         return
     column = layout.column(align=True)
@@ -73,6 +76,18 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
         button.pipeline, button.weights = offered.spec.name, weights.name
         if reason and not backend_complaint():  # that one stands under the task's button
             wrapped(column, reason, region_width(context), "INFO", WORDS_LINES)
+
+
+def _draw_times(column: bpy.types.UILayout, offered: OfferedTask, weights: WeightSet | None, chosen: str) -> None:
+    """Under each preset the time that it will take here, once a job has run here."""
+    times = preset_seconds(offered, weights)
+    if not times:
+        return
+    row = column.row(align=True)
+    row.scale_y, row.active = 0.8, False
+    presets = [preset.name for preset in offered.task.presets]
+    for name in presets if len(presets) <= MOST_BUTTONS else [chosen]:
+        row.label(text=f"≈ {duration(times[name])}", translate=False)
 
 
 def _draw_memory(column: bpy.types.UILayout, context: bpy.types.Context, weights: WeightSet) -> None:
