@@ -37,7 +37,7 @@ def test_each_texture_is_a_look_and_one_undo_step(outcome: Outcome) -> None:
 
 def test_photos_show_color_where_there_was_gray(outcome: Outcome) -> None:
     views, look, refined = (_colorful(outcome.photos[name]) for name in ("1-views", "2-look", "4-refined"))
-    sheet, viewport = np.s_[120:1080, 1050:1300], np.s_[250:900, 380:1000]
+    sheet, viewport = np.s_[200:400, 1060:1290], np.s_[250:900, 380:1000]
     assert views[sheet].mean() > 0.015, "no contact sheet in the sidebar"
     assert views[viewport].mean() < 0.03, "a texture before it was painted"
     assert look[sheet].mean() < views[sheet].mean() / 2, "the sheet was not released"
