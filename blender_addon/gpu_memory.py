@@ -56,8 +56,10 @@ def words(weights: WeightSet) -> str:
     if fitting is None:
         least = min(weights.memory[mode] for mode in modes)
         return f"Needs {least:g} GiB of GPU memory, {here.free:.1f} of {here.total:.0f} GiB are free."
-    slower = "" if fitting == weights.memory_modes[0] else f" in the slower {_MODES[fitting]} mode"
-    return f"Fits{slower}: {weights.memory[fitting]:g} of {here.free:.1f} GiB of free GPU memory."
+    taken = weights.memory[fitting]
+    if fitting == weights.memory_modes[0]:
+        return f"Fits: {taken:g} of {here.free:.1f} GiB of free GPU memory."
+    return f"Fits in the slower {_MODES[fitting]} mode: {taken:g} of {here.free:.1f} GiB of free GPU memory."
 
 
 def is_short(weights: WeightSet) -> bool:

@@ -184,6 +184,21 @@ def numpy_version() -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def download_complaint() -> str:
+    """Why nothing can be downloaded, in words, or ""."""
+    if reason := backend_complaint():
+        return reason
+    if bpy.app.online_access:
+        return ""
+    return ("Blender was started offline" if bpy.app.online_access_override
+            else "Turn on Allow Online Access in Preferences › System first")
+
+
+def statistics_file() -> Path:
+    """Where workers keep what their jobs took."""
+    return user_folder("statistics") / "stages.json"
+
+
 def worker_settings() -> WorkerSettings | None:
     """The worker that the preferences of this moment ask for; None while no backend is set up."""
     chosen = own()
@@ -195,7 +210,7 @@ def worker_settings() -> WorkerSettings | None:
         python=backend_python() or Path(sys.executable), root=Path(__file__).parent, models=models_folder(),
         device=chosen.device.strip() or "auto", second_device=chosen.second_device.strip(),
         memory_mode=chosen.memory_mode, compile=chosen.compile_networks,
-        background_model=background_model(), statistics=user_folder("statistics") / "stages.json",
+        background_model=background_model(), statistics=statistics_file(),
         offline=not bpy.app.online_access, in_process=runs_in_process(), pipelines=pipelines_folder(),
         workflows=workflows_folder(),
         hub=hub_address(), token=chosen.hub_token.strip(),

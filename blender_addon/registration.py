@@ -8,6 +8,7 @@ import bpy
 from . import (
     deliver,
     earlier_files,
+    expected_times,
     gpu_memory,
     job_images,
     jobs,
@@ -56,6 +57,7 @@ def _after_jobs() -> None:
     state.refresh()
     model_cards.look_again()
     gpu_memory.look()
+    expected_times.look()
 
 
 def register() -> None:
@@ -82,6 +84,7 @@ def register() -> None:
     menus.register()
     rendered.register()
     gpu_memory.look()
+    expected_times.look()
 
 
 def unregister() -> None:

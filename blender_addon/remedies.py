@@ -31,6 +31,12 @@ def apply_remedy(job: jobs.Job) -> None:
         _ACTIONS[job.error.remedy](job)
 
 
+def retry(job: jobs.Job, parameters: Mapping[str, Value] | None = None) -> None:
+    """Run an ended job again, perhaps with other parameters; the new one takes its place in the list."""
+    submit_again(job.folder, parameters=parameters)
+    jobs.remove(job.id)
+
+
 def wanted_weights(job: jobs.Job) -> tuple[str, str]:
     """Pipeline and weights that the job's error asks for; those of the job itself where it names none."""
     needs = job.error.needs if job.error else {}
@@ -74,12 +80,12 @@ def _numbers(parameter: Parameter) -> list[str]:
 
 def _free_and_retry(job: jobs.Job) -> None:
     jobs.free_memory()
-    submit_again(job.folder)
+    retry(job)
 
 
 def _retry_lower(job: jobs.Job) -> None:
     task = registry.spec(job.request.pipeline).task(job.request.task)
-    submit_again(job.folder, parameters=lower_resolution(task, job.request.parameters))
+    retry(job, lower_resolution(task, job.request.parameters))
 
 
 def _ask_for_weights(job: jobs.Job) -> None:
@@ -101,5 +107,5 @@ _ACTIONS: Mapping[Remedy, Callable[[jobs.Job], object]] = {
     Remedy.OPEN_PREFERENCES: lambda job: bpy.ops.meshwright.open_preferences(),
     Remedy.OPEN_LOG: lambda job: bpy.ops.meshwright.open_log(job=job.request.job),
     Remedy.DELIVER_HERE: _deliver_here,
-    Remedy.RETRY: lambda job: submit_again(job.folder),
+    Remedy.RETRY: retry,
 }

@@ -37,12 +37,20 @@ class ErrorReport:
     needs: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return " ".join(text for text in (self.what, self.why, self.advice) if text)
+        return " ".join(filter(None, map(sentence, (self.what, self.why, self.advice))))
 
     @property
     def lines(self) -> str:
         """What, why and advice in a line each, as commands print it."""
-        return f"{self.what}\n{self.why}\n{self.advice}\n"
+        return "".join(f"{sentence(text)}\n" for text in (self.what, self.why, self.advice))
+
+
+def sentence(text: str) -> str:
+    """The text with one mark at its end, whatever a system or a library that it quotes ends its own with."""
+    plain = text.strip()
+    while plain.endswith("..") and not plain.endswith("..."):
+        plain = plain[:-1]
+    return plain if not plain or plain[-1] in ".!?…" else f"{plain}."
 
 
 class MeshwrightError(Exception):

@@ -24,6 +24,7 @@ from ..contract import (
     Result,
 )
 from ..contract.engine_end import is_driver_failure
+from ..contract.timed_run import TimedRun
 from ..pipelines import registry
 from ..weights.location import installed_components, locate
 from ..workflows.step_progress import JobReport
@@ -36,7 +37,7 @@ from .models import ModelStore
 from .progress import JobProgress
 from .settings import AUTO, Settings
 from .thumbnail import keep_thumbnail
-from .time_left import Estimate, Statistics, TimedRun
+from .time_left import Estimate, Statistics
 from .weights_tasks import perform_weights_task
 from .workflow_steps import WorkflowSteps
 

@@ -4,31 +4,18 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import StageSpec, TaskSpec, write_text_whole
+from ..contract import TaskSpec, write_text_whole
 from ..contract.json_form import from_json, to_json
 from ..contract.parameter import Value
+from ..contract.timed_run import TimedRun, TimedRuns, expected_seconds
 from ..weights.shared_files import exclusive
 
 logger = logging.getLogger(__name__)
 
 TRUSTED_SHARE = 0.2
 """From this share of a stage on, its own speed predicts more than earlier runs."""
-
-
-@dataclass(frozen=True)
-class TimedRun:
-    """The latest finished run of one kind: its options and its seconds a stage."""
-
-    parameters: Mapping[str, Value]
-    seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class _File:
-    runs: Mapping[str, TimedRun]
 
 
 class Statistics:
@@ -54,7 +41,7 @@ class Statistics:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with exclusive(self._path):
                 self._runs = {**self._runs, **self._read(), kind: run}
-                write_text_whole(self._path, json.dumps(to_json(_File(self._runs)), indent=1))
+                write_text_whole(self._path, json.dumps(to_json(TimedRuns(self._runs)), indent=1))
         except OSError as error:
             logger.warning("The times of this run are not kept: %s", error)
 
@@ -62,7 +49,7 @@ class Statistics:
         if self._path is None or not self._path.is_file():
             return {}
         try:
-            return dict(from_json(_File, json.loads(self._path.read_text(encoding="utf-8")), "statistics").runs)
+            return dict(from_json(TimedRuns, json.loads(self._path.read_text(encoding="utf-8")), "statistics").runs)
         except (OSError, ValueError, RecursionError) as error:  # BadInput is a ValueError
             logger.warning("The times of earlier runs are lost: %s", error)
             return {}
@@ -79,13 +66,8 @@ class Estimate:
     """
 
     def __init__(self, task: TaskSpec, parameters: Mapping[str, Value], earlier: TimedRun | None) -> None:
-        self.seconds: dict[str, float] | None = None
+        self.seconds = expected_seconds(task, parameters, earlier)
         self._order = [stage.name for stage in task.stages]
-        if earlier is not None and any(name in earlier.seconds for name in self._order):
-            self.seconds = {
-                stage.name: earlier.seconds.get(stage.name, 0.0) * _growth(stage, earlier.parameters, parameters)
-                for stage in task.stages
-            }
         self.shares = _normalized(self.seconds or {stage.name: stage.share for stage in task.stages})
 
     def fraction(self, done: Mapping[str, float]) -> float:
@@ -116,13 +98,3 @@ class Estimate:
 def _normalized(shares: Mapping[str, float]) -> dict[str, float]:
     total = sum(shares.values()) or 1.0
     return {name: share / total for name, share in shares.items()}
-
-
-def _growth(stage: StageSpec, old: Mapping[str, Value], new: Mapping[str, Value]) -> float:
-    """Factor of a stage's time from one set of options to another, by the powers that its spec names."""
-    factor = 1.0
-    for name, power in stage.grows_with.items():
-        before, after = float(old.get(name, 0)), float(new[name])
-        if before > 0 and after > 0:
-            factor *= (after / before) ** power
-    return factor

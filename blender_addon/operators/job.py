@@ -7,8 +7,7 @@ from .. import history, jobs
 from ..backend.contract import JobFolder, MeshwrightError
 from ..delivery_note import ask_here
 from ..preferences import jobs_folder
-from ..remedies import apply_remedy
-from ..submission import submit_again
+from ..remedies import apply_remedy, retry
 from ..translations import translated
 from .attempt import attempt
 
@@ -44,11 +43,7 @@ class MESHWRIGHT_OT_retry_job(JobOperator, bpy.types.Operator):
     bl_label = "Retry"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        def retry() -> None:
-            job = self.found()
-            submit_again(job.folder)
-            jobs.remove(job.id)
-        return attempt(self, retry)
+        return attempt(self, lambda: retry(self.found()))
 
 
 class MESHWRIGHT_OT_remove_job(JobOperator, bpy.types.Operator):

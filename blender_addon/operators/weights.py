@@ -17,7 +17,7 @@ from ..backend.contract import (
 from ..backend.contract.parameter import Value
 from ..backend.pipelines import registry
 from ..panels.words import wrapped
-from ..preferences import backend_complaint
+from ..preferences import backend_complaint, download_complaint
 from ..submission import submit_download, submit_weights_task
 from ..translations import translated
 from .attempt import attempt
@@ -41,10 +41,7 @@ class MESHWRIGHT_OT_download_weights(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = backend_complaint()
-        if not reason and not bpy.app.online_access:
-            reason = ("Blender was started offline" if bpy.app.online_access_override
-                      else "Turn on Allow Online Access in Preferences › System first")
+        reason = download_complaint()
         if reason:
             cls.poll_message_set(translated(reason))
         return not reason

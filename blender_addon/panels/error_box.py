@@ -4,6 +4,7 @@
 import bpy
 
 from ..backend.contract import ErrorReport
+from ..backend.contract.error import sentence
 from ..jobs import Job, JobState
 from ..remedies import remedy_label
 from .words import wrapped
@@ -15,8 +16,8 @@ def draw_error(box: bpy.types.UILayout, job: Job, error: ErrorReport, width: flo
     """The remedy's button, *Retry* for what did not run, and the ways to the log and to a report."""
     what = box.column()
     what.alert = not job.waits_for_file
-    wrapped(what, error.what, width, most=MOST_LINES)
-    wrapped(box, f"{error.why} {error.advice}", width, most=MOST_LINES)
+    wrapped(what, sentence(error.what), width, most=MOST_LINES)
+    wrapped(box, " ".join(filter(None, map(sentence, (error.why, error.advice)))), width, most=MOST_LINES)
     row = box.row(align=True)
     if error.remedy:
         row.operator("meshwright.apply_remedy", text=remedy_label(job, error.remedy)).job = job.id

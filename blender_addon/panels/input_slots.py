@@ -17,7 +17,7 @@ FURTHER_SCALE = 4.0
 
 def draw_image_slots(layout: bpy.types.UILayout, context: bpy.types.Context, offered: OfferedTask,
                      scale: float) -> None:
-    """The images that the task needs, or of which it needs one, with previews of that scale and their sources."""
+    """The images that the task needs, or of which it needs one, with previews of that scale (0: none) and sources."""
     for wanted in image_inputs(offered):
         if is_central(offered, wanted):
             _draw_slot(layout.column(align=True), context, offered, wanted, scale)
@@ -59,7 +59,7 @@ def _draw_slot(column: bpy.types.UILayout, context: bpy.types.Context, offered: 
         _draw_sources(header, path, named=False)
     slot.template_ID(getattr(settings_of(context.scene), owner), name, open="image.open")
     image = image_at(context.scene, path)
-    if image is not None and usable:
+    if image is not None and usable and scale:
         slot.template_icon(image.preview_ensure().icon_id, scale=scale)
     if wanted.required:
         _draw_sources(slot.row(align=True), path, named=True)

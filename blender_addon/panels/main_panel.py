@@ -6,7 +6,7 @@ import bpy
 from ..preferences import backend_complaint
 from ..properties import chosen_task
 from .now_strip import draw_now
-from .room import room_in
+from .room import further_rows, room_in
 from .setup_box import draw_setup
 from .task_panel import draw_task
 from .task_row import draw_task_row
@@ -31,10 +31,11 @@ class MESHWRIGHT_PT_main(SidebarPanel, bpy.types.Panel):
         layout = self.layout
         if complaint := backend_complaint():
             draw_setup(layout, context, complaint)
-        room = room_in(context)
+        offered = chosen_task(context.scene)
+        room = room_in(context, further_rows(context, offered))
         draw_now(layout, context, room)
         draw_task_row(layout, context)
-        draw_task(layout, context, chosen_task(context.scene), room)
+        draw_task(layout, context, offered, room)
 
 
 CLASSES = (MESHWRIGHT_PT_main,)

@@ -5,9 +5,10 @@ import bpy
 
 from .. import gpu_memory, jobs
 from ..backend.contract import WeightSet
+from ..expected_times import preset_seconds
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import PRESET, WEIGHTS, chosen_weights
-from ..preferences import backend_complaint
+from ..preferences import backend_complaint, download_complaint
 from ..properties import group_of, settings_of
 from ..task_inputs import complaint, selected_meshes
 from ..translations import translated
@@ -15,7 +16,7 @@ from .advanced import draw_advanced, is_central_prompt
 from .delivery_settings import draw_scope
 from .input_slots import draw_further_images, draw_image_slots, draw_prompt
 from .room import Room
-from .words import region_width, wrapped
+from .words import duration, region_width, wrapped
 
 MOST_BUTTONS = 3
 """More presets than this are chosen in a list: their names would not fit next to each other."""
@@ -52,7 +53,9 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     """The presets, and the model in one line with what is to be known of it."""
     group = group_of(context.scene, offered)
     if offered.task.presets:
-        layout.row().prop(group, PRESET, expand=len(offered.task.presets) <= MOST_BUTTONS)
+        column = layout.column(align=True)
+        column.row().prop(group, PRESET, expand=len(offered.task.presets) <= MOST_BUTTONS)
+        _draw_times(column, offered, chosen_weights(group, offered), getattr(group, PRESET))
     if not offered.weights:
         return
     column = layout.column(align=True)
@@ -63,11 +66,28 @@ def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, offere
     _draw_memory(column, context, chosen)
     downloads = [weights for weights in offered.weights
                  if not weights.bundled and (weights.files or weights.components)]
-    # One button: for what is chosen above, next to the demo model for the first of the others.
-    for weights in downloads[:1] if chosen.bundled else [weights for weights in downloads if weights == chosen]:
+    # One button: for what is chosen above, next to the demo model for the first of the others where that can be had.
+    reason = download_complaint()
+    if chosen.bundled:
+        downloads = [] if reason else downloads[:1]
+    for weights in [weights for weights in downloads if chosen.bundled or weights == chosen]:
         button = column.operator("meshwright.download_weights", icon="IMPORT",
                                  text=translated(f"Download {weights.label} ({weights.gigabytes:g} GB)…"))
         button.pipeline, button.weights = offered.spec.name, weights.name
+        if reason and not backend_complaint():  # that one stands under the task's button
+            wrapped(column, reason, region_width(context), "INFO", WORDS_LINES)
+
+
+def _draw_times(column: bpy.types.UILayout, offered: OfferedTask, weights: WeightSet | None, chosen: str) -> None:
+    """Under each preset the time that it will take here, once a job has run here."""
+    times = preset_seconds(offered, weights)
+    if not times:
+        return
+    row = column.row(align=True)
+    row.scale_y, row.active = 0.8, False
+    presets = [preset.name for preset in offered.task.presets]
+    for name in presets if len(presets) <= MOST_BUTTONS else [chosen]:
+        row.label(text=f"≈ {duration(times[name])}", translate=False)
 
 
 def _draw_memory(column: bpy.types.UILayout, context: bpy.types.Context, weights: WeightSet) -> None:

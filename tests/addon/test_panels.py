@@ -149,7 +149,7 @@ def test_every_task_has_its_options_and_its_button(extension: Extension, scene: 
         words = drawn(extension, item.key)
         assert f"meshwright.{item.key}" in words
         assert {parameter.name for parameter in item.task.parameters} <= set(words)
-        assert ("meshwright.download_weights" in words) == item.task.needs_weights
+        assert "meshwright.download_weights" not in words or not item.weights[0].bundled, "there is no engine yet"
         assert ("preset" in words) == bool(item.task.presets)
 
 
@@ -252,3 +252,19 @@ def test_words_wrap_whole(extension: Extension) -> None:
     extension.module("panels.words").wrapped(Layout(words), "An error that is longer than the sidebar is wide.", 280)
     assert len(words) == 2 and " ".join(words) == "An error that is longer than the sidebar is wide."
     assert max(map(len, words)) <= 33, "what fits beside an icon in a box of the default sidebar"
+
+
+def test_a_download_that_cannot_be_had_says_why(extension: Extension, scene: bpy.types.Scene,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHWRIGHT_PYTHON", "/usr/bin/python3")
+    module, task = extension.module("panels.task_panel"), "partpacker_generate_parts"
+    monkeypatch.setattr(module, "download_complaint", lambda: "Turn on Online Access first")
+    assert "meshwright.download_weights" not in drawn(extension, task), "the demo model needs no download"
+    scene.meshwright.partpacker_generate_parts.weights = "published"
+    words = drawn(extension, task)
+    assert words.index("meshwright.download_weights") < words.index("Turn on Online Access first")
+    monkeypatch.setattr(module, "download_complaint", lambda: "")
+    for weights in ("published", "starter"):
+        scene.meshwright.partpacker_generate_parts.weights = weights
+        words = drawn(extension, task)
+        assert "meshwright.download_weights" in words and "Turn on Online Access first" not in words

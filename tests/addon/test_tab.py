@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tab as a whole: one task is shown, the running job comes first, the queue can be ordered."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,8 +76,9 @@ def test_images_shrink_before_the_button_is_out_of_sight(extension: Extension, h
         room = module.room_in(context)
         needed = module.NEEDED_AT_WORK if waiting else module.NEEDED_IDLE
         taken = needed + room.work + room.input - module.SMALLEST
-        assert module.SMALLEST <= room.input <= module.LARGEST_INPUT and 0 <= room.work <= module.LARGEST_WORK
-        assert taken <= max(height / 20, needed)
+        assert room.input == 0 or module.LEAST <= room.input <= module.LARGEST_INPUT
+        assert 0 <= room.work <= module.LARGEST_WORK and (room.input or not room.work)
+        assert taken <= max(height / 20, needed - module.SMALLEST)
 
 
 def listed(*states: JobState) -> list[Job]:
@@ -144,5 +146,25 @@ def test_the_status_bar_shows_what_runs(desk: Extension, monkeypatch: pytest.Mon
     bar._draw(SimpleNamespace(layout=Layout(words)), bpy.context)
     assert {f"{job.request.subject}: Generating shape 3/24", "25% · 1 min 15 s left",
             "meshwright.cancel_job"} <= set(words)
+    monkeypatch.setattr(bar, "_drawn_at", 0.0)
     bar.follow(desk.module("jobs").jobs())
     assert bar._drawn == (job.id, job.stage, "25% · 1 min 15 s left")
+
+
+def test_each_preset_has_its_time_once_a_job_has_run_here(desk: Extension, monkeypatch: pytest.MonkeyPatch,
+                                                         tmp_path: Path) -> None:
+    times, key = desk.module("expected_times"), "partpacker_generate_parts"
+    path = tmp_path / "stages.json"
+    monkeypatch.setattr(times, "statistics_file", lambda: path)
+    times.look()
+    assert "≈" not in " ".join(drawn(desk, key))
+    task = next(item for item in desk.module("offered_tasks").offered() if item.key == key).task
+    weights = desk.module("backend.pipelines.registry").spec("partpacker").weight_set("starter")
+    run = {"parameters": task.defaults(weights, "balanced"), "seconds": {"condition": 4.0, "sample": 16.0}}
+    path.write_text(json.dumps({"runs": {"partpacker/generate_parts/starter/cpu": run}}))
+    times.look()
+    shown = [word for word in drawn(desk, key) if word.startswith("≈")]
+    assert len(shown) == len(task.presets) and shown[1] == "≈ 20 s" and len(set(shown)) > 1
+    path.write_text("{")
+    times.look()
+    assert "≈" not in " ".join(drawn(desk, key)), "a damaged file costs only the estimate"

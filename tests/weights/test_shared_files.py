@@ -29,7 +29,8 @@ from pathlib import Path
 from backend.contract import License, PipelineSpec, WeightSet
 from backend.weights.licenses import accept
 from backend.weights.verified_files import remember
-from backend.worker.time_left import Statistics, TimedRun
+from backend.contract.timed_run import TimedRun
+from backend.worker.time_left import Statistics
 
 name, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 license = License("Free", "http://127.0.0.1", "Free.", commercial_use=True)

@@ -4,9 +4,10 @@
 import pytest
 
 from backend.contract import Done, JobFolder, StageProgress
+from backend.contract.timed_run import TimedRun
 from backend.worker.job import WorkerJob
 from backend.worker.progress import JobProgress
-from backend.worker.time_left import Estimate, Statistics, TimedRun
+from backend.worker.time_left import Estimate, Statistics
 from tests.worker.conftest import events_of
 from tests.worker.practice import TASK
 
