@@ -252,3 +252,18 @@ def test_words_wrap_whole(extension: Extension) -> None:
     extension.module("panels.words").wrapped(Layout(words), "An error that is longer than the sidebar is wide.", 280)
     assert len(words) == 2 and " ".join(words) == "An error that is longer than the sidebar is wide."
     assert max(map(len, words)) <= 33, "what fits beside an icon in a box of the default sidebar"
+
+
+def test_a_paused_queue_and_a_silent_engine_have_their_buttons(extension: Extension, scene: bpy.types.Scene,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = extension.module("panels.engine_panel").MESHWRIGHT_PT_engine
+    assert not panel.poll(bpy.context), "nothing is wrong"
+    queue, contract = extension.module("jobs.engine")._queue, extension.module("backend.contract")
+    monkeypatch.setattr(queue, "pause", contract.ErrorReport("The engine keeps crashing.", "Three times.", "Resume.",
+                                                             contract.Remedy.OPEN_PREFERENCES))
+    words = drawn(extension, "engine")
+    assert panel.poll(bpy.context) and {"meshwright.resume_queue", "meshwright.open_preferences"} <= set(words)
+    assert "Queue paused. The engine keeps crashing." in " ".join(words) and "meshwright.restart_engine" not in words
+    assert bpy.ops.meshwright.resume_queue() == {"FINISHED"} and queue.pause is None
+    monkeypatch.setattr(queue, "_jobs", [SimpleNamespace(silent=True, ended=True, state="", id="", result=None)])
+    assert "meshwright.restart_engine" in drawn(extension, "engine")
