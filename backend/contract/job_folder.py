@@ -46,6 +46,10 @@ class JobFolder:
             raise unwritable_folder(folder.path, error) from error
         return folder
 
+    def exists(self) -> bool:
+        """Whether a request is in it: nobody may write into a folder that is no job's."""
+        return (self.path / "request.json").is_file()
+
     def write_request(self, request: Request) -> None:
         """Last step of a capture: from here on the job exists."""
         self._write("request.json", request.to_json())

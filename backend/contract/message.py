@@ -2,6 +2,7 @@
 """What Blender sends the worker, one JSON object a line, and the worker's greeting and answers."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .error import BadInput
@@ -81,7 +82,7 @@ def message_from_json(data: Any) -> Message:
     message: Message = _FORM.from_json(data)
     if isinstance(message, (Submit, Cancel)):
         check_job_name(message.job)
-    if isinstance(message, Submit) and len(message.folder) > MAXIMUM_PATH:
-        raise BadInput("The folder of this job cannot be used.", f"Its path has {len(message.folder)} characters.",
-                       "Choose a folder with a shorter path in the preferences.")
+    if isinstance(message, Submit) and not (len(message.folder) <= MAXIMUM_PATH and Path(message.folder).is_absolute()):
+        raise BadInput("The folder of this job cannot be used.", f"{message.folder[:100]!r} is no absolute path of at "
+                       f"most {MAXIMUM_PATH} characters.", "Choose another folder in the preferences.")
     return message

@@ -13,24 +13,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class WorkerJob:
-    """`cancelled` is set from another thread while the job runs."""
+    """`cancelled` is set from another thread while the job runs. Nothing is `kept` in a folder that is no job's."""
 
     name: str
     folder: JobFolder
     emit: Callable[[Event], None]
     cancelled: threading.Event = field(default_factory=threading.Event)
+    kept: bool = True
 
     def begin(self) -> None:
         """Have the folder hold the events of this run only: Blender may submit a job once more after a crash."""
+        self.kept = self.folder.exists()
         try:
-            self.folder.begin()
+            if self.kept:
+                self.folder.begin()
         except OSError as error:
             logger.warning("The events of an earlier run stay: %s", error)
 
     def report(self, event: Event) -> None:
         """Emit an event and keep it in the job's folder. A folder that takes nothing does not silence the job."""
         try:
-            self.folder.append_event(event)
+            if self.kept:
+                self.folder.append_event(event)
         except OSError as error:
             logger.warning("The event is not kept: %s", error)
         self.emit(event)

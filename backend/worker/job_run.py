@@ -87,7 +87,8 @@ class JobRunner:
         self.device_lost |= is_driver_failure(str(error))
         logger.error("%s", report, exc_info=error)
         try:
-            job.folder.write_error(report)
+            if job.kept:
+                job.folder.write_error(report)
         except MeshwrightError as unwritable:
             logger.warning("The error is not kept: %s", unwritable)
         return Failed(job.name, report)
@@ -181,8 +182,8 @@ class JobRunner:
 
 
 def _demand_folder(job: WorkerJob) -> None:
-    if not job.folder.path.is_dir():
-        raise BadInput("This job's folder no longer exists.", f"There is no folder {job.folder.path}.",
+    if not job.folder.exists():
+        raise BadInput("This job's folder no longer exists.", f"There is no job in {job.folder.path}.",
                        "Start the job again.")
 
 

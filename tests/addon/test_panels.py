@@ -268,3 +268,18 @@ def test_a_download_that_cannot_be_had_says_why(extension: Extension, scene: bpy
         scene.meshwright.partpacker_generate_parts.weights = weights
         words = drawn(extension, task)
         assert "meshwright.download_weights" in words and "Turn on Online Access first" not in words
+
+
+def test_a_paused_queue_and_a_silent_engine_have_their_buttons(extension: Extension, scene: bpy.types.Scene,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = extension.module("panels.engine_panel").MESHWRIGHT_PT_engine
+    assert not panel.poll(bpy.context), "nothing is wrong"
+    queue, contract = extension.module("jobs.engine")._queue, extension.module("backend.contract")
+    monkeypatch.setattr(queue, "pause", contract.ErrorReport("The engine keeps crashing.", "Three times.", "Resume.",
+                                                             contract.Remedy.OPEN_PREFERENCES))
+    words = drawn(extension, "engine")
+    assert panel.poll(bpy.context) and {"meshwright.resume_queue", "meshwright.open_preferences"} <= set(words)
+    assert "Queue paused. The engine keeps crashing." in " ".join(words) and "meshwright.restart_engine" not in words
+    assert bpy.ops.meshwright.resume_queue() == {"FINISHED"} and queue.pause is None
+    monkeypatch.setattr(queue, "_jobs", [SimpleNamespace(silent=True, ended=True, state="", id="", result=None)])
+    assert "meshwright.restart_engine" in drawn(extension, "engine")

@@ -71,7 +71,7 @@ events = st.one_of(
     st.builds(StageProgress, name, text, whole, whole, number, st.none() | number), st.builds(Preview, name, name),
     st.builds(LogLine, name, text, text), st.builds(Done, name, results), st.builds(Failed, name, errors),
     st.builds(CancelledEvent, name))
-messages = st.one_of(st.builds(Submit, name, text), st.builds(Cancel, name), st.builds(FreeMemory),
+messages = st.one_of(st.builds(Submit, name, text.map("/{}".format)), st.builds(Cancel, name), st.builds(FreeMemory),
                      st.builds(Shutdown), st.builds(Ready, text, whole, whole, st.booleans()), st.builds(Ping, whole),
                      st.builds(Pong, whole, st.lists(name, max_size=3).map(tuple)))
 
@@ -201,7 +201,8 @@ def test_a_line_holds_one_item_and_gives_it_back(item):
     '{"event": "loading", "job": "a", "what": "%s"}' % ("x" * 200_000),
     r'{"event": "loading", "job": "a", "what": "\ud800"}', r'{"event": "preview", "job": "a", "file": "a\u0000b"}',
     '{"event": "cancelled", "job": "../a"}', '{"message": "cancel", "job": ""}', '{"message": "pong", "number": true}',
-    '{"message": "submit", "job": "a", "folder": "%s"}' % ("x" * 5000), " " * (MAXIMUM_LINE_BYTES + 1),
+    '{"message": "submit", "job": "a", "folder": "%s"}' % ("/x" * 5000),
+    '{"message": "submit", "job": "a", "folder": ""}', " " * (MAXIMUM_LINE_BYTES + 1),
     '{"event": "done", "job": "a", "result": {"artifacts": %s}}' % ("[" * 900 + "]" * 900),
 ])
 def test_one_guard_for_every_line(line):

@@ -215,18 +215,22 @@ class Desk:
         os.kill(self.worker, signal.SIGKILL)
 
 
-FASTEST = {"repair_mesh": ("silksong", "mesh"), "split_parts": ("partpacker", "meshes"), "describe": ("sar3d", "mesh")}
-"""The three fastest tasks: their pipelines, and the input that takes a mesh."""
+FASTEST = {"repair_mesh": ("silksong", "mesh"), "split_parts": ("partpacker", "meshes"),
+           "generate_instant": ("sar3d", "")}
+"""The three fastest tasks: their pipelines, and the input that takes a mesh, "" for a prompt."""
 
 
 def new_job(jobs_folder: Path, task: str, **parameters: object) -> tuple[Request, JobFolder]:
-    """A job whose folder is written: of the practice pipeline, or one of the three fastest tasks on a cube."""
+    """A job whose folder is written: of the practice pipeline, or one of the three fastest tasks."""
     pipeline, slot = FASTEST.get(task, ("practice", ""))
+    if pipeline == "sar3d":
+        parameters = {"prompt": "a chair", **parameters}
     name = f"job-{os.getpid()}-{next(_numbers)}"
     folder = JobFolder.create(jobs_folder / name)
     if slot:
         CUBE.write(folder.inputs / "mesh.npz")
-    request = Request(name, task, pipeline, "starter" if slot else "small", "thing", next(_numbers), parameters,
+    weights = "small" if pipeline == "practice" else "starter"
+    request = Request(name, task, pipeline, weights, "thing", next(_numbers), parameters,
                       {slot: ("mesh.npz",)} if slot else {})
     folder.write_request(request)
     return request, folder
@@ -265,7 +269,7 @@ def check_end(job: Any) -> bool:
 def runs(process: int) -> bool:
     """Whether a process of this id runs; one that waits for its parent to see its end does not."""
     try:
-        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 

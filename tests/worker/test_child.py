@@ -102,6 +102,13 @@ def test_a_missing_folder_fails_the_job(child, tmp_path):
     assert "folder no longer exists" in event.error.what
 
 
+def test_nothing_is_written_into_a_folder_that_is_no_jobs(child, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    child.send(Submit("lost", str(tmp_path)))
+    assert isinstance(child.until(TERMINAL_EVENTS, "lost")[-1], Failed)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".txt", ".json", ".jsonl")] == ["mine.txt"]
+
+
 def test_killed_in_mid_job_the_process_is_gone_and_the_folder_tells_how_far_it_came(start_child, make_job):
     child = start_child()
     folder = make_job(steps=1000, pause=0.05)
