@@ -45,13 +45,24 @@ class Note:
 
 @dataclass
 class Record:
-    """One job. `end` is its terminal event."""
+    """One job."""
 
     id: str
     folder: JobFolder
     request: Request
     note: Note
-    end: Event | None = None
+    _end: Event | None = None
+
+    @property
+    def end(self) -> Event | None:
+        """Its terminal event. Looked up where it was not noted yet: clients may hear of an end before this server."""
+        if self._end is None and self.note.accepted is not None:
+            self._end = last_event(self.folder)
+        return self._end
+
+    @end.setter
+    def end(self, event: Event | None) -> None:
+        self._end = event
 
     @property
     def state(self) -> State:
@@ -92,6 +103,10 @@ class JobStore:
     def __iter__(self) -> Iterator[Record]:
         """All jobs, the latest first."""
         return iter(sorted(self._records.values(), key=lambda record: -record.note.created))
+
+    def __contains__(self, record: Record) -> bool:
+        """Whether the job was not deleted."""
+        return record.id in self._records
 
     def get(self, job: str) -> Record:
         """The job. Raises Refusal (404)."""

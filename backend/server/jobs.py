@@ -146,13 +146,13 @@ class Jobs:
             self._end(record)
 
     async def wait(self, record: Record) -> Event:
-        """The terminal event of an accepted job."""
-        while record.end is None:
+        """The terminal event of an accepted job, once everything that follows from it has begun."""
+        while True:
             if task := self._tasks.get(record.id):
                 await asyncio.wait([task])
-            else:
-                await asyncio.sleep(0.05)
-        return record.end
+            elif (end := record.end) is not None:
+                return end
+            await asyncio.sleep(0.01)
 
     def _default_weights(self, pipeline: str, task: str) -> str:
         """The first set for the task whose files are there; the first one where none is."""
@@ -185,9 +185,6 @@ class Jobs:
             if taken_up:
                 await self._take_up(record)
             while record.end is None:
-                if (end := last_event(record.folder)) is not None:
-                    record.end = end
-                    break
                 try:
                     await self._engines.run(record.model, record.id, record.folder.path, record.note.attempt)
                 except EngineUnreachable as error:
@@ -198,7 +195,6 @@ class Jobs:
                     self._next_attempt(record, str(error))
                 else:
                     drop_torn_line(record.folder)
-                    record.end = last_event(record.folder)
                     if record.end is None:  # somebody else holds the claim: a server before this one
                         await self._take_up(record)
         except (OSError, MeshwrightError) as error:
@@ -237,7 +233,8 @@ class Jobs:
         record.update(attempt=record.note.attempt + 1)
 
     def _end(self, record: Record) -> None:
-        record.end = record.end or last_event(record.folder)
+        if record not in self.store:
+            return
         logger.info("Job %s: %s", record.id, record.state, extra={"job": record.id})
         self._ended(record)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import trimesh
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import get_default_environment
@@ -59,6 +60,7 @@ def test_an_assistant_lists_the_tasks_and_runs_one(tmp_path: Path, image: bytes)
     assert (caption.is_error and "front" in caption.content[0].text) or "mesh" in caption.content[0].text
 
 
+@pytest.mark.heavy
 def test_over_http_the_token_is_asked_for(tmp_path: Path) -> None:
     served = Server(tmp_path, "--http", command="mcp")
     hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {

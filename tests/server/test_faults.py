@@ -5,7 +5,6 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,9 +15,9 @@ from tests.server.running import Client, Server
 SLOW = {"prompt": "x", "sides": 40, "pace": 0.1}
 
 
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Server]:
-    started = Server(tmp_path)
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    started = Server(tmp_path_factory.mktemp("mortal"))
     yield started
     started.stop()
 

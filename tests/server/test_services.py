@@ -100,6 +100,7 @@ def test_a_mesh_of_the_bucket_is_textured_and_its_address_is_public(client: Clie
     assert client.post("/texture", json={**body, "mesh": "none.glb"}).status_code == 404
 
 
+@pytest.mark.heavy
 def test_an_uploaded_mesh_is_textured(client: Client) -> None:
     config = json.dumps({"prompt": "wood", "steps": 5})
     answer = client.post("/texture/upload", data={"config": config}, files={

@@ -22,6 +22,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "workflows": ("contract", "geometry"),
     "pipelines": ("contract", "pipelines/common", "workflows"),
     "weights": ("contract", "pipelines"),
+    "worker_client": ("contract", "pipelines"),
     "worker": ("contract", "pipelines", "pipelines/common", "weights", "workflows"),
 }
 """What the modules of each room may import besides their own room; "pipelines" is the registry, which finds the specs.
