@@ -265,7 +265,7 @@ def check_end(job: Any) -> bool:
 def runs(process: int) -> bool:
     """Whether a process of this id runs; one that waits for its parent to see its end does not."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -53,8 +53,8 @@ def run(tmp_path: Path, task: str, vertices: np.ndarray, faces: object, **option
     pytest.param(SQUARE, np.zeros((0, 3), int), "no faces", id="loose vertices"),
     pytest.param(LINE, FAN, "no surface", id="a line"),
     pytest.param(np.ones((4, 3)), FAN, "no (surface|extent)", id="a point"),
-    pytest.param(moved(np.nan), FACES, "infinite or not a number", id="not a number"),
-    pytest.param(moved(np.inf), FACES, "infinite or not a number", id="infinite"),
+    pytest.param(moved(np.nan), FACES, "invalid vertex positions", id="not a number"),
+    pytest.param(moved(np.inf), FACES, "invalid vertex positions", id="infinite"),
     pytest.param(np.vstack([VERTICES, SQUARE[:3] * 1e-3 + 1e6]), np.vstack([FACES, [[162, 163, 164]]]), "no surface",
                  id="a stray face far away"),
 ])
