@@ -163,7 +163,8 @@ def test_two_blenders_at_once(imported: None, tmp_path: Path) -> None:
 def test_many_jobs_in_a_row_do_not_grow(blender: Any) -> None:
     def size() -> tuple[int, int, int, int]:
         """The worker's memory in KiB, its threads, its descriptors, ours."""
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{blender.worker}/status").read_text("utf-8").splitlines())
+        lines = Path(f"/proc/{blender.worker}/status").read_text("utf-8").splitlines()
+        status = dict(line.split(":", 1) for line in lines)
         return (int(status["VmRSS"].split()[0]), int(status["Threads"]),
                 len([*Path(f"/proc/{blender.worker}/fd").iterdir()]), len([*Path("/proc/self/fd").iterdir()]))
 
