@@ -167,7 +167,7 @@ MISSING_BUFFER = json.dumps({
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("a.obj", SQUARE + "f 1 2 99\n", "cannot be read"), ("a.obj", SQUARE + "f 0 1 2\n", "index 0"),
     ("a.obj", SQUARE + "f -6 -1 -2\n", "index -6 after 5 vertices"),
-    ("a.obj", "v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "not a number"),
+    ("a.obj", "v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "invalid vertex positions"),
     ("a.obj", "v 1e300 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "infinite"), ("a.obj", SQUARE + "l 1 2\n", "no triangles"),
     ("a.ply", HEADER.format("ascii", 1) + "0 0 0\n1 0 0\n1 1 0\n0 1 0\n2 2 0\n3 0 1 9\n", "does not hold"),
     ("a.gltf", MISSING_BUFFER, "refers to gone file.bin, which is not next to it"),
