@@ -84,7 +84,7 @@ def test_quads_are_counted_on_a_copy(extension: Extension, scene: bpy.types.Scen
 def test_distances_that_are_known(extension: Extension) -> None:
     module = extension.module("deliver.quality.distance")
     square = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], np.float32), np.array([(0, 1, 2), (0, 2, 3)])
-    low, high, half = (module.Surface.of((square[0] * scale + [0, 0, height]).astype(np.float32), square[1])
+    low, high, half = (module.SearchedSurface.of((square[0] * scale + [0, 0, height]).astype(np.float32), square[1])
                        for scale, height in ((1, 0), (1, 0.1), ([0.5, 1, 1], 0)))
     assert low.diagonal == pytest.approx(np.sqrt(2))
     level = module.between(low, high)
@@ -140,7 +140,8 @@ def test_a_missing_piece_is_worse_although_the_rest_fits(extension: Extension) -
     vertices, faces = torus(80, 40)
     with extension.module("deliver.quality.decimation").workbench(vertices, faces) as bench:
         decimated = module.between(bench.original, bench.decimated(400))
-        lacking = module.between(bench.original, module.Surface.of(vertices, faces[vertices[faces].mean(1)[:, 0] < 1]))
+        left = faces[vertices[faces].mean(1)[:, 0] < 1]
+        lacking = module.between(bench.original, module.SearchedSurface.of(vertices, left))
     assert lacking.mean < 10 * decimated.mean and comparison.is_worse(lacking, decimated)
     assert not comparison.is_worse(decimated, lacking)
 

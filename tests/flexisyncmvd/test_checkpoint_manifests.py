@@ -92,7 +92,7 @@ def test_a_set_that_is_not_the_published_one_is_told_by_name(tmp_path):
     read: list[str] = []
     with pytest.raises(CheckpointError) as caught:
         CheckpointLibrary(weights, torch.float32, "cpu").components(CheckpointChoice(), report=read.append)
-    assert "base/unet/diffusion_pytorch_model.safetensors does not hold" in caught.value.report.what
+    assert "base/unet/diffusion_pytorch_model.safetensors does not contain" in caught.value.report.what
     assert "down_blocks.0.attentions.1.norm.weight is missing" in caught.value.report.why
     assert caught.value.report.remedy == "download" and not read
 

@@ -88,8 +88,8 @@ def test_every_object_gets_three_maps(paint):
 
 def test_the_image_and_every_option_matter(paint):
     _, usual = paint(painted_box())
-    other_image = Image.new("RGBA", (50, 50), (10, 200, 90, 255))
-    other_image.putalpha(Image.new("L", (50, 50), 200))
+    other_image = Image.new("RGBA", (50, 50))
+    other_image.paste((10, 200, 90, 255), (5, 5, 45, 45))
     for options in ({"image": other_image}, {"guidance_scale": 1.0}, {"steps": 7}, {"view_size": "128"}):
         _, changed = paint(painted_box(), **options)
         assert not np.array_equal(pixels(usual, "base_color.001.png"), pixels(changed, "base_color.001.png")), options

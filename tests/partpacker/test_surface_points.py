@@ -129,7 +129,7 @@ def broken(name: str) -> MeshData:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("empty", "faces"), ("nan", "not numbers"), ("point", "area"), ("line", "area"), ("needle", "area")],
+    [("empty", "faces"), ("nan", "invalid vertex positions"), ("point", "area"), ("line", "area"), ("needle", "area")],
 )
 def test_broken_meshes_are_refused_in_clear_words(name, why):
     with pytest.raises(BadInput, match=why) as caught:
