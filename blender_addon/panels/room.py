@@ -9,12 +9,14 @@ from .. import jobs
 from ..offered_tasks import OfferedTask
 from ..parameter_groups import chosen_weights
 from ..properties import group_of
-from .words import rows
+from .words import UNIT, region_width, rows
 
 NEEDED_IDLE, NEEDED_AT_WORK = 21.0, 25.0
 """Rows that a task takes down to its button, with the smallest images: without a job, and with one."""
 BOTH, LICENSED, BROKEN = 1.5, 3.0, 6.5
 """Rows that are added by a selection next to an image, by published weights, and by what is wrong with the engine."""
+BORDERS = 3.0
+"""Units at the sides of an image, which is no larger than the sidebar is wide."""
 SMALLEST, LARGEST_INPUT, LARGEST_WORK, LEAST = 2.5, 7.0, 11.0, 1.5
 
 
@@ -35,7 +37,7 @@ def room_in(context: bpy.types.Context, further: float = 0.0) -> Room:
     working = any(not job.ended for job in jobs.jobs())
     needed = (NEEDED_AT_WORK if working else NEEDED_IDLE) + further
     spare = rows(context) - needed
-    work = min(spare, LARGEST_WORK) if working and spare >= SMALLEST else 0.0
+    work = min(spare, LARGEST_WORK, region_width(context) / UNIT - BORDERS) if working and spare >= SMALLEST else 0.0
     chosen = min(SMALLEST + spare - work, LARGEST_INPUT)
     return Room(chosen if chosen >= LEAST else 0.0, work, spare - work)
 

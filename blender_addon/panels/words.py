@@ -9,6 +9,8 @@ from ..translations import translated
 
 UNIT = 20.0
 """Height of a button in pixels at the interface's scale 1."""
+FEWEST = 10
+"""Letters of a line in the narrowest sidebar."""
 _CHARACTER = 6.0  # width in pixels of the interface font's wider words at scale 1, a letter
 FIRST_WIDE, WIDE = "\u2e80", 2
 """From this letter on, those of China and Japan, letters are twice as wide."""
@@ -63,4 +65,4 @@ def duration(seconds: float) -> str:
 
 
 def _characters(width: float) -> int:
-    return max(20, int((width - _MARGIN) / _CHARACTER))
+    return max(FEWEST, int((width - _MARGIN) / _CHARACTER))
