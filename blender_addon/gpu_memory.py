@@ -81,7 +81,8 @@ def look() -> None:
         return
     try:
         first, second = (subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                          stdin=subprocess.DEVNULL, text=True, creationflags=_NO_WINDOW)
+                                          stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
+                                          creationflags=_NO_WINDOW)
                          for command in (_GPUS, _PROGRAMS))
     except OSError:  # no NVIDIA driver
         return

@@ -106,7 +106,8 @@ def gpus() -> list[dict[str, Any]]:
     if shutil.which(GPU_QUESTION[0]) is None:
         return []
     try:
-        answer = subprocess.run(GPU_QUESTION, capture_output=True, text=True, timeout=5, check=True).stdout
+        answer = subprocess.run(GPU_QUESTION, capture_output=True, encoding="utf-8", errors="replace", timeout=5,
+                                check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
     rows = [line.rsplit(", ", 2) for line in answer.splitlines() if line.strip()]

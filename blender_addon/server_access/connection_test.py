@@ -32,7 +32,7 @@ class ConnectionTest:
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW
         self._process = subprocess.Popen(
-            [*command_line(settings), "--test"], env=environment(settings), cwd=settings.root, text=True,
+            [*command_line(settings), "--test"], env=environment(settings), cwd=settings.root, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, creationflags=flags)
         self.words, self.well = "Trying the server", None
         self._deadline = time.monotonic() + PATIENCE_SECONDS

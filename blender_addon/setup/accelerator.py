@@ -105,8 +105,8 @@ def _display_adapters() -> list[str]:
 
 def _nvidia_smi() -> str:
     try:
-        return subprocess.run(_QUERY, capture_output=True, text=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
-                              creationflags=_NO_WINDOW).stdout
+        return subprocess.run(_QUERY, capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=False,
+                              stdin=subprocess.DEVNULL, creationflags=_NO_WINDOW).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
 

@@ -43,6 +43,7 @@ def memory_bytes() -> int:
         ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
         return int(status.total)
     if sys.platform == "darwin":
-        output = subprocess.run(["sysctl", "-n", "hw.memsize"], capture_output=True, text=True, check=False).stdout
+        output = subprocess.run(["sysctl", "-n", "hw.memsize"], capture_output=True, encoding="utf-8", errors="replace",
+                                check=False).stdout
         return int(output) if output.strip().isdigit() else 0
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -42,7 +42,8 @@ def _require_macos(machine: str, version: str, is_translated: Callable[[], bool]
 def _is_translated() -> bool:
     """Whether Rosetta runs this process."""
     try:
-        answer = subprocess.run(["sysctl", "-n", "sysctl.proc_translated"], capture_output=True, text=True,
+        answer = subprocess.run(["sysctl", "-n", "sysctl.proc_translated"], capture_output=True,
+                                encoding="utf-8", errors="replace",
                                 timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
