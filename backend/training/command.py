@@ -115,7 +115,7 @@ def start_processes(options: argparse.Namespace) -> Accelerator:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if accelerator.is_main_process:
         options.out.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(options.out / "log.txt"))
+        handlers.append(logging.FileHandler(options.out / "log.txt", encoding="utf-8"))
     level = logging.INFO if accelerator.is_main_process else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", handlers=handlers)
     # A machine without a C compiler cannot compile: then the blocks run as they are, only slower.
