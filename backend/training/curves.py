@@ -25,13 +25,13 @@ class Curves:
 
     def load(self, until: int) -> None:
         """Read what an earlier run wrote, up to the step that it resumes from."""
-        with (self.folder / "curves.csv").open(newline="") as file:
+        with (self.folder / "curves.csv").open(encoding="utf-8", newline="") as file:
             rows = [(int(step), name, float(value)) for step, name, value in list(csv.reader(file))[1:]]
         self.rows = [row for row in rows if row[0] <= until]
 
     def save(self) -> None:
         """Write the table and draw one panel per name."""
-        with (self.folder / "curves.csv").open("w", newline="") as file:
+        with (self.folder / "curves.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["step", "name", "value"])
             writer.writerows(self.rows)

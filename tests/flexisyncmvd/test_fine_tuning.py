@@ -110,8 +110,8 @@ def test_the_command_ends_with_words_and_renders_nothing(
         (bad / CAPTIONS).write_bytes(text)
     good = {"--weights": WEIGHTS, "--meshes": folder, "--out": tmp_path / "run"}
     for bad, words in (({"--meshes": tmp_path}, "holds no captions.jsonl"),
-                       ({"--held-out": stray}, "gone.glb is missing"), ({"--held-out": other}, "not UTF-8"), ({"--size": 100}, "multiple of 8"),
-                       ({"--weights": tmp_path / "none"}, "is missing")):
+                       ({"--held-out": stray}, "gone.glb is missing"), ({"--held-out": other}, "not UTF-8"),
+                       ({"--size": 100}, "multiple of 8"), ({"--weights": tmp_path / "none"}, "is missing")):
         options = [str(part) for pair in (good | bad).items() for part in pair]
         assert fine_tuning.main(options) == 1
         told = capsys.readouterr().err
