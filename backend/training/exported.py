@@ -56,7 +56,7 @@ def fill_conditioned(model: Any, stage: Path, untrained: Collection[str]) -> Non
 
 def steps_done(run: Path, stages: Iterable[str]) -> dict[str, int]:
     """Return how many steps each stage of a run has taken."""
-    return {stage: json.loads((run / stage / "state.json").read_text())["step"] for stage in stages}
+    return {stage: json.loads((run / stage / "state.json").read_text(encoding="utf-8"))["step"] for stage in stages}
 
 
 def millions(networks: Iterable[nn.Module]) -> float:

@@ -17,7 +17,7 @@ def metrics_table(path: Path | None) -> str:
     """Return the Markdown table of a metrics file: JSON with ``settings``, ``threads`` and ``summary``."""
     if path is None:
         return "Not measured yet."
-    result = json.loads(path.read_text())
+    result = json.loads(path.read_text(encoding="utf-8"))
     rows = [f"| {name.replace('_', ' ')} | {value:.3g} |" for name, value in result["summary"].items()]
     head = f"Settings: {sizes_in_words(result['settings'])}; {result['threads']} threads."
     return "\n".join([head, "", "| metric | value |", "|---|---|", *rows])

@@ -147,7 +147,7 @@ class Stage:
         state = self.folder / "state.json"
         if not state.is_file():
             return False
-        self.step = json.loads(state.read_text())["step"]
+        self.step = json.loads(state.read_text(encoding="utf-8"))["step"]
         with torch.no_grad():
             for name, targets in (("weights", self.parameters), ("average", self.average)):
                 for target, value in zip(targets, self._read(name), strict=True):

@@ -35,9 +35,9 @@ def write_vocabulary(folder: Path, texts: Iterable[str]) -> None:
     (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(tokens)}), "utf-8")
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), "utf-8")
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
-    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=1))
+    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=1), "utf-8")
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": LONGEST, **special}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1), "utf-8")
 
 
 def read_vocabulary(folder: Path) -> CLIPTokenizer:

@@ -108,7 +108,7 @@ def write_set(run: Path, preset: TrainingPreset, out: Path) -> float:
         "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
         "safety_checker": [None, None], "feature_extractor": [None, None],
     }
-    (base / "model_index.json").write_text(json.dumps(index, indent=1))
+    (base / "model_index.json").write_text(json.dumps(index, indent=1), "utf-8")
     return millions(networks.values())
 
 
@@ -116,7 +116,7 @@ def prompts_table(path: Path | None) -> str:
     """Return the Markdown table of every prompt in a metrics file."""
     if path is None:
         return ""
-    rows = json.loads(path.read_text())["rows"]
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     lines = [f"| {row['prompt']} | {row['color_share']:.1%} | {row['difference_together']:.3f} | "
              f"{row['difference_alone']:.3f} |" for row in rows]
     head = ["| prompt | color share | difference together | alone |", "|---|---|---|---|"]
