@@ -114,8 +114,10 @@ def fill(
 
 
 def check_finite(file: str, tensors: Mapping[str, Tensor], origin: Origin = PUBLISHED) -> None:
-    """Raise CheckpointError where a tensor holds infinite values or ones that are not numbers."""
-    floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
+    """Raise CheckpointError where a tensor holds infinite values or ones that are not numbers. Those on the meta device
+    hold none."""
+    floating = {name: tensor for name, tensor in tensors.items()
+                if tensor.is_floating_point() and tensor.numel() and not tensor.is_meta}
     # The sum of both ends is no number where one is none; kept on the device, so that it is waited for once.
     ends = [torch.stack(torch.aminmax(tensor.detach())).float().sum() for tensor in floating.values()]
     if not ends or (finite := torch.stack(ends).isfinite()).all():
