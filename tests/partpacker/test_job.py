@@ -35,4 +35,4 @@ def test_a_memory_mode_without_a_gpu_changes_nothing_and_says_so(mode):
     model = load(weights, locate(SPEC, weights, Path()), resources, progress)
     assert {parameter.device.type for parameter in model.pipeline.denoiser.parameters()} == {"cpu"}
     assert not hasattr(model.pipeline.denoiser, "_hf_hook")
-    assert ["this one changes nothing" in said for said in progress.warnings] == ([True] if mode == "low" else [])
+    assert ["this one has no effect" in said for said in progress.warnings] == ([True] if mode == "low" else [])

@@ -101,7 +101,7 @@ def test_extra_tensors_only_warn_and_the_unused_half_not_even_that(tmp_path, mon
 
 
 def test_missing_and_damaged_files_are_told_apart(tmp_path):
-    with pytest.raises(CheckpointError, match="not there"):
+    with pytest.raises(CheckpointError, match="is missing"):
         load_published(tmp_path, torch.float32, "cpu")
     (tmp_path / PUBLISHED_FILE).parent.mkdir()
     (tmp_path / PUBLISHED_FILE).write_bytes(b"no weights")
