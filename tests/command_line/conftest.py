@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line with the practice pipeline and tiny weights, in this process or as a child."""
 
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,12 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+def hear_signals() -> None:
+    """For a child's start: a test run in the background, or by nohup, hands on that signals are ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from backend.command_line.result_folder import replaced_files
 from backend.command_line.result_names import MOST_BYTES, safe_name, unique_name
 from backend.contract import Artifact, Result
 from backend.geometry.mesh_files import read_file
+from tests.command_line.conftest import hear_signals
 from tests.worker.conftest import REPOSITORY
 from tests.worker.tiny_partpacker import save_image
 
@@ -133,7 +134,7 @@ def test_a_signal_leaves_no_scratch_folder(tmp_path, starter, number):
          str(tmp_path / "out"), "--steps", "1000", "--pause", "0.05", "--device", "cpu",
          "--statistics", str(tmp_path / "statistics.json")],
         cwd=REPOSITORY, env={**os.environ, "TMPDIR": str(scratch)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True)
+        text=True, preexec_fn=hear_signals)
     for line in process.stderr:
         if "Sampling" in line:
             break

@@ -12,6 +12,7 @@ import trimesh
 
 from backend.contract import Result
 from backend.geometry.mesh_files import read_parts
+from tests.command_line.conftest import hear_signals
 from tests.worker.conftest import REPOSITORY
 from tests.worker.tiny_partpacker import save_image
 
@@ -130,7 +131,7 @@ def test_ctrl_c_cancels_cleanly(tmp_path, starter):
         [sys.executable, "-m", "tests.worker.child", str(starter), "walk", str(tmp_path / "chair.png"), "--out",
          str(tmp_path / "out"), "--steps", "1000", "--pause", "0.05", "--device", "cpu",
          "--statistics", str(tmp_path / "statistics.json")],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals)
     for line in process.stderr:
         if "Sampling" in line:
             break
