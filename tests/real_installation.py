@@ -27,7 +27,7 @@ sys.modules.setdefault("blender_addon.backend", backend)  # in the zip it is a f
 from blender_addon.setup.accelerator import Accelerator, current_platform, pick_build, read_table  # noqa: E402
 from blender_addon.setup.installation import (  # noqa: E402
     Installation,
-    Step,
+    InstallationStep,
     installation_steps,
     require_space,
 )
@@ -62,9 +62,11 @@ def install(folder: Path) -> Path:
     return python_of(folder)
 
 
-def _here(step: Step, plan: Plan) -> Step:
-    """The step with this machine's Python, and with the torch that pip's configuration offers, if it does."""
-    command = [sys.executable if word == plan.python else word for word in step.command if word != "--managed-python"]
+def _here(step: InstallationStep, plan: Plan) -> InstallationStep:
+    """The step with this machine's Python, with the torch that pip's configuration offers, if it does, and with
+    `backend` where the repository has it instead of the extension's folder."""
+    there = {plan.python: sys.executable, str(REPOSITORY / "blender_addon"): str(REPOSITORY)}
+    command = [there.get(word, word) for word in step.command if word != "--managed-python"]
     offered = _folder_of_torch(plan)
     if offered and "--torch-backend" in command:
         at = command.index("--torch-backend")
