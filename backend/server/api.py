@@ -63,6 +63,8 @@ def native_routes(jobs: Jobs, publisher: Publisher, settings: ServerSettings, de
     models = settings.worker.models
     _add_descriptions(router, jobs, settings, device, start_id, models)
     _add_jobs(router, jobs)
+    _add_job(router, jobs)
+    _add_events(router, jobs)
     _add_inputs(router, jobs)
     _add_files(router, jobs, publisher)
     return router
@@ -100,6 +102,7 @@ def _add_descriptions(router: APIRouter, jobs: Jobs, settings: ServerSettings, d
 
 
 def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
+    """All jobs: the history, and a new one."""
     @router.get("/jobs", tags=["jobs"], summary="The history", operation_id="list_jobs")
     def list_jobs(
         limit: Annotated[int, Query(ge=1, le=500, description="How many")] = 50,
@@ -121,6 +124,9 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
         return job_form(jobs.create(job, request.pipeline, request.task, request.weights, request.subject,
                                     request.seed, request.preset, request.parameters, inputs))
 
+
+def _add_job(router: APIRouter, jobs: Jobs) -> None:
+    """One job, from its submission to its deletion."""
     @router.get("/jobs/{job}", tags=["jobs"], summary="A job as it is now", operation_id="get_job",
                 responses=errors(404))
     def get_job(job: JobId) -> JobForm:
@@ -149,6 +155,9 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
         """Not while it waits or runs."""
         jobs.store.delete(jobs.store.get(job))
 
+
+def _add_events(router: APIRouter, jobs: Jobs) -> None:
+    """What happens to a job, as it happens."""
     @router.get("/jobs/{job}/events", tags=["jobs"], summary="A job's events as they happen", operation_id="job_events",
                 response_class=StreamingResponse,
                 responses={200: {"description": "Server-sent events: `id` is the number, `event` the kind, `data` the "

@@ -9,6 +9,13 @@ from ..backend.contract import MeshwrightError
 from ..translations import translated
 
 
+def has_window(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """For a poll: whether there is a window to open an editor in; else the button says that there is none."""
+    if context.window is None:
+        cls.poll_message_set("Blender runs without a window")
+    return context.window is not None
+
+
 def attempt(operator: bpy.types.Operator, action: Callable[[], object]) -> set[str]:
     """Run the action: {'FINISHED'}, or {'CANCELLED'} with the error reported in the artist's words."""
     try:

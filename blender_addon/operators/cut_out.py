@@ -11,7 +11,7 @@ from ..capture.thumbnail import shrunk
 from ..image_window import show_image
 from ..names import fitted
 from ..properties import image_at, set_image
-from .attempt import attempt
+from .attempt import attempt, has_window
 
 SIDE = 512
 """Pixels of a mask's longer side: the engine scales it to the image."""
@@ -52,10 +52,7 @@ class MESHWRIGHT_OT_paint_mask(CutOutOperator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.window is None:
-            cls.poll_message_set("Blender runs without a window")
-            return False
-        return True
+        return has_window(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         def paint() -> None:

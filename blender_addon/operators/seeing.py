@@ -6,7 +6,7 @@ import bpy
 from .. import image_window, jobs, results
 from ..backend.contract import BadInput, JobFolder
 from ..materials.viewport_shading import show_textures, shows_textures
-from .attempt import attempt
+from .attempt import attempt, has_window
 
 
 class MESHWRIGHT_OT_show_textures(bpy.types.Operator):
@@ -41,10 +41,7 @@ class MESHWRIGHT_OT_show_views(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.window is None:
-            cls.poll_message_set("Blender runs without a window")
-            return False
-        return True
+        return has_window(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         def show() -> None:

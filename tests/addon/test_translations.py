@@ -2,7 +2,6 @@
 """Every text that an artist may read is in every language; texts with something filled in find their translation."""
 
 import json
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -14,9 +13,6 @@ from blender_addon.panels.words import wrapped, wrapped_as_is
 from .conftest import REPOSITORY, Extension
 from .test_panels import Layout
 from .translatable import of_class, of_source, of_spec, worth_translating
-
-WAITING = 25
-"""Texts that may wait for their translators: each is named in a warning, more of them fail."""
 
 
 @pytest.fixture
@@ -45,11 +41,8 @@ def said_by_the_engine() -> set[str]:
 def test_no_text_lacks_its_translation(extension: Extension, language: str) -> None:
     known, wanted = translations.read(translations.files()[language]), texts(extension)
     assert len(wanted) > 700
-    missing, stale = sorted(wanted - known.keys()), sorted(known.keys() - wanted - said_by_the_engine())
-    assert len(missing) <= WAITING, f"add to translations/{language}.json: {missing}"
-    assert len(stale) <= WAITING, f"no longer said: {stale}"
-    if missing or stale:
-        warnings.warn(f"{language} lacks {missing} and needs no more {stale}", stacklevel=1)
+    assert sorted(wanted - known.keys()) == [], f"add to translations/{language}.json"
+    assert sorted(known.keys() - wanted - said_by_the_engine()) == [], "no longer said"
     for english, words in known.items():
         assert words.strip(), english
         gaps = english.count("{}")

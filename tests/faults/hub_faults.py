@@ -112,24 +112,17 @@ def _redirected(handler: Handler, _served: ServedFile, _start: int) -> bool:
     return answer(302, {"Location": handler.path})(handler, _served, _start)
 
 
-def _one_byte(handler: Handler, served: ServedFile, start: int) -> bool:
-    handler.send_response(206)
-    handler.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-    handler.send_header("Content-Length", str(len(CONTENT) - start))
-    handler.end_headers()
-    handler.wfile.write(served.content[start:start + 1])
-    handler.close_connection = True
-    return True
-
-
-def _cut_each_time(handler: Handler, served: ServedFile, start: int) -> bool:
-    handler.send_response(206)
-    handler.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-    handler.send_header("Content-Length", str(len(CONTENT) - start))
-    handler.end_headers()
-    handler.wfile.write(served.content[start:start + 70_000])
-    handler.close_connection = True
-    return True
+def _cut_after(count: int) -> Answer:
+    """An answer that promises the rest of the file and ends after so many bytes."""
+    def send(handler: Handler, served: ServedFile, start: int) -> bool:
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        handler.send_header("Content-Length", str(len(CONTENT) - start))
+        handler.end_headers()
+        handler.wfile.write(served.content[start:start + count])
+        handler.close_connection = True
+        return True
+    return send
 
 
 def _silent(handler: Handler, _served: ServedFile, _start: int) -> bool:
@@ -227,8 +220,8 @@ FAULTS = (
     Fault("damaged compression", _WRONG, get=answer(200, _GZIP, b"\x1f\x8b nothing of the kind")),
     Fault("unknown compression", "compresses", get=answer(200, {"Content-Encoding": "br"}, CONTENT)),
     # The line
-    Fault("one byte a request", _AWAY, get=_one_byte),
-    Fault("cut again and again", "", get=_cut_each_time),
+    Fault("one byte a request", _AWAY, get=_cut_after(1)),
+    Fault("cut again and again", "", get=_cut_after(70_000)),
     Fault("drips", _WRONG, get=streamed(_BINARY, _drip)),
     Fault("silent", _AWAY, get=_silent),
     Fault("hangs up", _AWAY, get=raw(b"")),

@@ -72,6 +72,13 @@ class Session:
         return self._run(["blender", "--command", "extension", "install-file", "--repo", "user_default", "--enable",
                           str(self.folder / "extension.zip")], {}, seconds)
 
+    def example(self) -> Path:
+        """The example image of the repository, among what this user has."""
+        image = self.folder / "input" / "chair.png"
+        image.parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / "examples" / image.name, image)
+        return image
+
     def visit(self, script: Path, task: Mapping[str, object], seconds: float,
               size: tuple[int, int] = SIZE) -> Outcome:
         """Open a window of that size in pixels and run the script's `drive(window, task)` in it. Raises TimeoutError

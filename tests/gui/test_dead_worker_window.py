@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A worker that the system kills takes no Blender with it: SIGPIPE is deadly in Blender 4.3, and in no bpy module."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from .photograph import REPOSITORY, Outcome, Session
+from .photograph import Outcome, Session
 
 JOB_SECONDS, VISIT_SECONDS = 120, 420
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
@@ -15,11 +14,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def outcome(session: Session) -> Outcome:
     """One visit serves all tests. Raises TimeoutError when Blender ends before its script did."""
-    image = session.folder / "input" / "chair.png"
-    image.parent.mkdir()
-    shutil.copy(REPOSITORY / "examples" / "chair.png", image)
     return session.visit(Path(__file__).with_name("drive_dead_worker.py"),
-                         {"image": str(image), "seconds": JOB_SECONDS}, VISIT_SECONDS)
+                         {"image": str(session.example()), "seconds": JOB_SECONDS}, VISIT_SECONDS)
 
 
 @pytest.mark.parametrize(("button", "state"), [("cancel", "cancelled"), ("free memory", "failed")])

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A result that arrives in the middle of a move, in a real window: it waits, and the move can still be cancelled."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from .photograph import REPOSITORY, Outcome, Session
+from .photograph import Outcome, Session
 
 JOB_SECONDS, VISIT_SECONDS = 240, 420
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
@@ -15,11 +14,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def outcome(session: Session) -> Outcome:
     """One visit serves all tests: it takes a minute."""
-    image = session.folder / "input" / "chair.png"
-    image.parent.mkdir()
-    shutil.copy(REPOSITORY / "examples" / "chair.png", image)
-    return session.visit(Path(__file__).with_name("drive_delivery.py"), {"image": str(image), "seconds": JOB_SECONDS},
-                         VISIT_SECONDS)
+    return session.visit(Path(__file__).with_name("drive_delivery.py"),
+                         {"image": str(session.example()), "seconds": JOB_SECONDS}, VISIT_SECONDS)
 
 
 def test_it_waits_for_the_move_to_end(outcome: Outcome) -> None:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The artist's seat in a real window of 1920 × 1080: the button and the running job are in sight without scrolling."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from .photograph import REPOSITORY, Outcome, Session
+from .photograph import Outcome, Session
 
 JOB_SECONDS, VISIT_SECONDS = 180, 840
 LARGEST_DRAW = 2.0
@@ -17,11 +16,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def outcome(session: Session) -> Outcome:
     """One visit serves all tests: it takes minutes."""
-    image = session.folder / "input" / "chair.png"
-    image.parent.mkdir()
-    shutil.copy(REPOSITORY / "examples" / "chair.png", image)
-    return session.visit(Path(__file__).with_name("drive_seat.py"), {"image": str(image), "seconds": JOB_SECONDS},
-                         VISIT_SECONDS, (1920, 1080))
+    return session.visit(Path(__file__).with_name("drive_seat.py"),
+                         {"image": str(session.example()), "seconds": JOB_SECONDS}, VISIT_SECONDS, (1920, 1080))
 
 
 def test_it_works_at_all(outcome: Outcome) -> None:

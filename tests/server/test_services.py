@@ -100,6 +100,13 @@ def test_a_mesh_of_the_bucket_is_textured_and_its_address_is_public(client: Clie
     assert client.post("/texture", json={**body, "mesh": "none.glb"}).status_code == 404
 
 
+def test_uvs_that_shall_be_kept_must_be_there(client: Client) -> None:
+    config = json.dumps({"prompt": "wood", "steps": 5, "keep_mesh_uv": True})
+    answer = client.post("/texture/upload", data={"config": config}, files={
+        "file": ("box.glb", trimesh.creation.box().export(file_type="glb"))}).json()
+    assert answer["status"] == "error" and "UVs" in answer["error_message"], answer
+
+
 @pytest.mark.heavy
 def test_an_uploaded_mesh_is_textured(client: Client) -> None:
     config = json.dumps({"prompt": "wood", "steps": 5})

@@ -4,7 +4,9 @@
 A busy GPU is no error here: requests wait for their turn.
 """
 
+import asyncio
 import json
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +44,8 @@ class TextureForm(BaseModel):
     mesh_scale: Number = Field(default=1.0, ge=0.1, le=10, description="How much of each view the object fills")
     tex_fast_preview: StrictBool = Field(default=False, description="Has no effect: previews are always fast ones")
     view_fast_preview: StrictBool = Field(default=False, description="Has no effect: previews are always fast ones")
-    keep_mesh_uv: StrictBool = Field(default=False, description="Keep the mesh's UVs")
+    keep_mesh_uv: StrictBool = Field(
+        default=False, description="Refuse a mesh whose UVs cannot be painted on; else such ones are replaced")
     latent_view_size: StrictInt = Field(default=96, ge=8, le=256, description="Size of the views, in latents")
     latent_tex_size: StrictInt = Field(default=768, ge=8, le=4096, description="Has no effect: it follows")
     rgb_view_size: StrictInt = Field(default=768, ge=8, le=4096, description="Has no effect: it follows")
@@ -120,6 +123,8 @@ async def _textured(host: ServiceHost, request: TextureForm, mesh: tuple[str, by
         files["image"] = {"reference.png": image}
     parameters, weights = _options(host, request, bool(image))
     try:
+        if request.keep_mesh_uv:
+            await asyncio.to_thread(_demand_uvs, *mesh)
         job = await host.submit(SPEC.name, TEXTURE.name, files, parameters, request.seed % (MAXIMUM_SEED + 1), weights)
         end = await host.wait(job)
         url = await host.public_url(job, base) if isinstance(end, Done) else None
@@ -131,6 +136,16 @@ async def _textured(host: ServiceHost, request: TextureForm, mesh: tuple[str, by
         status="success" if url else "error", output_dir=job, generated_mesh=url,
         error_message=str(end.error) if isinstance(end, Failed) else None if url else "The job was cancelled.",
         process_time=time.monotonic() - began)
+
+
+def _demand_uvs(name: str, content: bytes) -> None:
+    """Raise BadInput where the mesh has no UVs that can be painted on. The server keeps those that can."""
+    from ...painting.painted_files import read_painted  # it brings torch along, which other requests do not wait for
+
+    with tempfile.TemporaryDirectory(prefix="meshwright-") as scratch:
+        path = Path(scratch) / _plain(name)
+        path.write_bytes(content)
+        read_painted(path, "keep", False, lambda _: None)
 
 
 def _options(host: ServiceHost, request: TextureForm, image: bool) -> tuple[dict[str, Any], str]:
