@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..contract import JobFolder, Progress, Request, Resources, Result, WeightSet
 from ..pipelines import registry
-from ..workflows.workflow_spec import model_parameter
+from ..workflows.workflow_spec import model_parameter, names_in
 
 
 class Adapter(Protocol):
@@ -39,7 +39,7 @@ def pipelines_of(request: Request) -> tuple[str, ...]:
         return (request.pipeline,)
     steps = registry.chain(request.task).steps
     chosen = [str(request.parameters.get(model_parameter(step), "")) for step in steps]
-    return tuple(dict.fromkeys(value.split("/")[0] for value in chosen if value))
+    return tuple(dict.fromkeys(names_in(value)[0] for value in chosen if value))
 
 
 def _module_name(pipeline: str) -> str:

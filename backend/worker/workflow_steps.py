@@ -9,7 +9,7 @@ from ..contract import BadInput, JobFolder, PipelineSpec, Request, Result
 from ..pipelines import registry
 from ..weights.location import locate
 from ..workflows.step_progress import StepProgress
-from ..workflows.workflow_spec import Option
+from ..workflows.workflow_spec import Option, names_in
 
 Perform = Callable[[Request, PipelineSpec, JobFolder, StepProgress], Result]
 """Does a validated request with the models of the worker."""
@@ -24,7 +24,7 @@ class WorkflowSteps:
 
     def option(self, value: str) -> Option:
         """Raises BadInput for a pipeline, task or weights that there are not."""
-        pipeline, task, weights = value.split("/")
+        pipeline, task, weights = names_in(value)
         spec = registry.spec(pipeline)
         found = spec.task(task)
         return Option(spec, found, spec.weight_set(weights) if found.needs_weights else None)

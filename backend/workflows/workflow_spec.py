@@ -47,6 +47,12 @@ class Option:
         return Choice(self.value, label, self.weights.description if self.weights else self.task.description)
 
 
+def names_in(value: str) -> tuple[str, str, str]:
+    """Names of the pipeline, the task and the weights that an option's value stands for."""
+    pipeline, task, weights = value.split("/")
+    return pipeline, task, weights
+
+
 def model_parameter(step: Step) -> str:
     """Name of the parameter that says which option does the step."""
     return f"{step.name}_model"
